@@ -1,0 +1,134 @@
+//! What the conformance tests share: the devices under test, random data, comparisons.
+
+use spikegrad::{DType, Device, Tensor};
+use std::sync::OnceLock;
+
+/// A device under test.
+#[derive(Debug)]
+pub struct Subject {
+    /// What failures call it.
+    pub label: String,
+    /// The device.
+    pub device: Device,
+}
+
+/// The devices that every kernel is tested on: the host, and each adapter of the machine twice, with
+/// all it offers and with the portable baseline. Opened once a process.
+///
+/// `SPIKEGRAD_TEST_DEVICES=host` leaves the adapters out.
+pub fn subjects() -> &'static [Subject] {
+    static SUBJECTS: OnceLock<Vec<Subject>> = OnceLock::new();
+    SUBJECTS.get_or_init(open_subjects)
+}
+
+fn open_subjects() -> Vec<Subject> {
+    let mut subjects = vec![Subject { label: "host".into(), device: Device::host() }];
+    if std::env::var("SPIKEGRAD_TEST_DEVICES").is_ok_and(|v| v == "host") {
+        return subjects;
+    }
+    for adapter in Device::list() {
+        for baseline in [false, true] {
+            let label = format!("{}{}", adapter.name, if baseline { " (baseline)" } else { "" });
+            let builder = Device::builder().select(&adapter.name).baseline(baseline);
+            match builder.open() {
+                Ok(device) => subjects.push(Subject { label, device }),
+                Err(e) => panic!("{label} cannot be opened: {e}"),
+            }
+        }
+    }
+    subjects
+}
+
+/// The oracle: the host in f64.
+pub fn oracle() -> &'static Device {
+    static ORACLE: OnceLock<Device> = OnceLock::new();
+    ORACLE.get_or_init(Device::oracle)
+}
+
+/// A small deterministic generator for test data.
+#[derive(Debug, Clone)]
+pub struct Random(u64);
+
+impl Random {
+    /// A generator from a seed.
+    pub fn new(seed: u64) -> Self {
+        Self(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ 0xD1B5_4A32_D192_ED03)
+    }
+
+    /// The next 32 bits.
+    pub fn word(&mut self) -> u32 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 32) as u32
+    }
+
+    /// Uniform in [low, high), on a grid that f32 holds exactly.
+    pub fn uniform(&mut self, low: f32, high: f32) -> f32 {
+        low + (high - low) * ((self.word() >> 8) as f32 / (1 << 24) as f32)
+    }
+
+    /// `count` values uniform in [low, high).
+    pub fn values(&mut self, count: usize, low: f32, high: f32) -> Vec<f32> {
+        (0..count).map(|_| self.uniform(low, high)).collect()
+    }
+}
+
+/// Asserts that `found` is within `tolerance` of `expected`, relative to its largest value, and
+/// names the worst element if not.
+///
+/// # Panics
+/// If it is not.
+pub fn assert_close(what: &str, found: &Tensor, expected: &Tensor, tolerance: f64) {
+    assert_eq!(found.shape(), expected.shape(), "{what}: shapes");
+    let found = found.to_vec::<f64>().unwrap_or_else(|e| panic!("{what}: {e}"));
+    let expected = expected.to_vec::<f64>().unwrap_or_else(|e| panic!("{what}: {e}"));
+    let scale = expected.iter().fold(1e-30, |m: f64, v| m.max(v.abs()));
+    let errors = found.iter().zip(&expected).map(|(a, b)| (a - b).abs() / scale);
+    let worst = errors.enumerate().max_by(|a, b| a.1.total_cmp(&b.1));
+    if let Some((i, error)) = worst {
+        assert!(
+            error <= tolerance,
+            "{what}: element {i} of {} is {:e}, should be {:e} (relative {error:e} > {tolerance:e})",
+            found.len(),
+            found[i],
+            expected[i]
+        );
+    }
+}
+
+/// Runs `program` on the oracle and on every device under test and compares all tensors it returns:
+/// floats within `tolerance` of the largest value of each tensor, words (u32, bits) exactly.
+///
+/// # Panics
+/// If a device disagrees, or the program fails.
+pub fn conform(
+    what: &str,
+    tolerance: f64,
+    program: impl Fn(&Device) -> spikegrad::Result<Vec<Tensor>>,
+) {
+    let run = |label: &str, device: &Device| {
+        program(device).unwrap_or_else(|e| panic!("{what} on {label}: {e}"))
+    };
+    let expected = run("the oracle", oracle());
+    for subject in subjects() {
+        let found = run(&subject.label, &subject.device);
+        assert_eq!(found.len(), expected.len());
+        for (i, (found, expected)) in found.iter().zip(&expected).enumerate() {
+            let what = format!("{what}, output {i} on {}", subject.label);
+            match found.dtype() {
+                DType::F32 | DType::F16 => assert_close(&what, found, expected, tolerance),
+                DType::U32 => {
+                    assert_eq!(
+                        found.to_vec::<u32>().unwrap(),
+                        expected.to_vec::<u32>().unwrap(),
+                        "{what}"
+                    );
+                }
+                DType::Bits => {
+                    assert_eq!(found.to_bools().unwrap(), expected.to_bools().unwrap(), "{what}");
+                }
+            }
+        }
+    }
+}

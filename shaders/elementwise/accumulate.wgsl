@@ -1,0 +1,28 @@
+// sum[i] += x[i]
+//
+// sum: [count] read and written in place; x: [count].
+// One invocation an element.
+
+import package::shared::index::item_index;
+
+struct Params {
+    count: u32,
+}
+
+override WG: u32 = 64u;
+
+@group(0) @binding(0) var<storage, read_write> sum: array<f32>;
+@group(0) @binding(1) var<storage, read> x: array<f32>;
+@group(1) @binding(0) var<uniform> p: Params;
+
+@compute @workgroup_size(WG)
+fn accumulate(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) local: u32,
+) {
+    let i = item_index(group, groups, local, WG);
+    if i < p.count {
+        sum[i] += x[i];
+    }
+}

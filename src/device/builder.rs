@@ -1,0 +1,44 @@
+//! Options of a device.
+
+/// How to open a device; made by [`Device::builder`](crate::Device::builder).
+#[derive(Debug, Clone)]
+#[must_use]
+pub struct DeviceBuilder {
+    pub(super) selection: String,
+    pub(super) baseline: bool,
+    pub(super) coop_matrix: bool,
+    pub(super) memory_limit: Option<u64>,
+}
+
+impl Default for DeviceBuilder {
+    fn default() -> Self {
+        Self { selection: "best".into(), baseline: false, coop_matrix: false, memory_limit: None }
+    }
+}
+
+impl DeviceBuilder {
+    /// Which device (see [`Device`](crate::Device)); `best` by default.
+    pub fn select(mut self, selection: &str) -> Self {
+        self.selection = selection.into();
+        self
+    }
+
+    /// No optional features and the default limits: what every adapter can run. For tests.
+    pub fn baseline(mut self, on: bool) -> Self {
+        self.baseline = on;
+        self
+    }
+
+    /// Cooperative matrices, where the adapter has them with f16 operands and f32 sums. Off by
+    /// default: an experimental feature of `wgpu`, and f16 operands cost accuracy in training.
+    pub fn coop_matrix(mut self, on: bool) -> Self {
+        self.coop_matrix = on;
+        self
+    }
+
+    /// The most bytes that tensors may hold together.
+    pub fn memory_limit(mut self, bytes: u64) -> Self {
+        self.memory_limit = Some(bytes);
+        self
+    }
+}

@@ -1,0 +1,298 @@
+//! Which machine computes.
+
+use crate::dispatch::{Backend, Capture, Launch, MemoryReport, Profile, Stream};
+use crate::error::{Error, Result};
+use crate::gpu::{self, AdapterSummary, Capabilities, Context, OpenOptions};
+use crate::host::{Host, Precision};
+use crate::kernel::Kernel;
+use std::sync::{Arc, Once};
+
+mod builder;
+pub use builder::DeviceBuilder;
+
+/// A device: a GPU through Vulkan, Metal or DX12, or the host CPU. A cheap handle; clones are the
+/// same device.
+///
+/// | selection | meaning |
+/// |---|---|
+/// | `best` | a hardware GPU if there is one, else the host |
+/// | `host` | the CPU, every kernel by its twin, in f32 |
+/// | `oracle` | likewise in f64: what everything else is tested against |
+/// | `vulkan`, `metal`, `dx12` | the best adapter of that API, software ones last |
+/// | `cpu-adapter` | a software adapter (lavapipe, WARP): for correctness, not for speed |
+/// | other text | the first adapter whose name contains it, whatever the case |
+///
+/// The environment variable `SPIKEGRAD_DEVICE` takes the place of `best`.
+#[derive(Clone)]
+pub struct Device {
+    stream: Arc<Stream>,
+    name: Arc<str>,
+}
+
+impl std::fmt::Debug for Device {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Device({})", self.name)
+    }
+}
+
+impl std::fmt::Display for Device {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.name)
+    }
+}
+
+impl PartialEq for Device {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.stream, &other.stream)
+    }
+}
+
+impl Device {
+    /// The device that `SPIKEGRAD_DEVICE` names; else a hardware GPU; else the host. Says on stderr,
+    /// once, which one it is and why.
+    ///
+    /// # Errors
+    /// [`Error::NoDevice`] if `SPIKEGRAD_DEVICE` names nothing that is here; a driver's refusal.
+    pub fn best() -> Result<Self> {
+        Self::select("best")
+    }
+
+    /// The device that `selection` names (see [`Device`]).
+    ///
+    /// # Errors
+    /// [`Error::NoDevice`] with a list of what there is; a driver's refusal.
+    pub fn select(selection: &str) -> Result<Self> {
+        Self::builder().select(selection).open()
+    }
+
+    /// A GPU: the adapter that `selector` names (`vulkan`, `metal`, `dx12`, `cpu-adapter`, part of a
+    /// name), or the best hardware adapter for an empty selector.
+    ///
+    /// # Errors
+    /// [`Error::NoDevice`] if no adapter answers; a driver's refusal.
+    pub fn gpu(selector: &str) -> Result<Self> {
+        let selector = if selector.is_empty() { "gpu" } else { selector };
+        Self::builder().select(selector).open()
+    }
+
+    /// The CPU in f32.
+    pub fn host() -> Self {
+        Self::on_host(Precision::Single)
+    }
+
+    /// The CPU in f64: `f32` tensors are held and computed in 64 bits. The oracle of the tests.
+    pub fn oracle() -> Self {
+        Self::on_host(Precision::Double)
+    }
+
+    /// A device that the caller opened, to share it. Its error and loss callbacks stay the caller's.
+    pub fn from_wgpu(
+        adapter: gpu::api::Adapter,
+        device: gpu::api::Device,
+        queue: gpu::api::Queue,
+    ) -> Self {
+        Self::on_gpu(Context::wrap(adapter, device, queue))
+    }
+
+    /// A device with options.
+    pub fn builder() -> DeviceBuilder {
+        DeviceBuilder::default()
+    }
+
+    /// The adapters of this machine, best first. The host is not among them: it is always there.
+    pub fn list() -> Vec<AdapterSummary> {
+        gpu::list().into_iter().map(|a| a.summary).collect()
+    }
+
+    fn on_host(precision: Precision) -> Self {
+        let host = Host::new(precision);
+        let name = host.name().into();
+        Self { stream: Arc::new(Stream::new(Backend::Host(Arc::new(host)))), name }
+    }
+
+    fn on_gpu(context: Context) -> Self {
+        let name = context.summary.to_string().into();
+        Self { stream: Arc::new(Stream::new(Backend::Gpu(Arc::new(context)))), name }
+    }
+
+    /// Its name: adapter, API, kind and driver, or the host.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Whether it is the host (in either precision).
+    pub fn is_host(&self) -> bool {
+        matches!(self.stream.backend, Backend::Host(_))
+    }
+
+    /// Whether it is [`Device::oracle`].
+    pub fn is_oracle(&self) -> bool {
+        matches!(&self.stream.backend, Backend::Host(h) if h.precision == Precision::Double)
+    }
+
+    /// What it can do.
+    pub fn capabilities(&self) -> &Capabilities {
+        self.stream.capabilities()
+    }
+
+    /// A launch of `kernel` on this device.
+    pub fn launch(&self, kernel: &'static Kernel) -> Launch {
+        Launch::new(kernel, &self.stream)
+    }
+
+    /// Submits what was recorded, without waiting.
+    ///
+    /// # Errors
+    /// What the driver reported since the last call; device loss.
+    pub fn flush(&self) -> Result<()> {
+        self.stream.flush()
+    }
+
+    /// Submits what was recorded and waits until it is done.
+    ///
+    /// # Errors
+    /// What the driver reported since the last call; device loss.
+    pub fn wait(&self) -> Result<()> {
+        self.stream.wait()
+    }
+
+    /// The memory that its tensors hold.
+    pub fn memory(&self) -> MemoryReport {
+        self.stream.pool.report()
+    }
+
+    /// Starts counting the peak anew.
+    pub fn reset_peak(&self) {
+        self.stream.pool.reset_peak();
+    }
+
+    /// Limits the bytes that tensors may hold together; `None` lifts the limit.
+    pub fn set_memory_limit(&self, bytes: Option<u64>) {
+        self.stream.pool.set_limit(bytes);
+    }
+
+    /// Gives cached memory back to the driver.
+    ///
+    /// # Errors
+    /// Those of [`flush`](Self::flush).
+    pub fn trim(&self) -> Result<()> {
+        self.stream.wait()?;
+        self.stream.pool.trim(&self.stream.backend);
+        Ok(())
+    }
+
+    /// Runs `work` with every launch timed on its own, and returns what it returns with the times.
+    /// Launches do not overlap while they are timed.
+    ///
+    /// # Errors
+    /// Those of `work`.
+    pub fn profile<T>(&self, work: impl FnOnce() -> Result<T>) -> Result<(T, Profile)> {
+        self.stream.start_profile()?;
+        let outcome = work();
+        let profile = self.stream.stop_profile();
+        Ok((outcome?, profile))
+    }
+
+    /// Switches the shadow check: every launch is also computed by its twin in f64 and compared; the
+    /// first that differs is an [`Error::Diverged`] that names kernel, tensor, element and both
+    /// values. Also on with `SPIKEGRAD_SHADOW=1`. Slow; the way to check a driver.
+    pub fn shadow(&self, on: bool) {
+        self.stream.set_shadow(on);
+    }
+
+    /// Runs `step` and records its launches, to be replayed (see [`Capture`]).
+    ///
+    /// # Errors
+    /// Those of `step`; a read-back or a write of an older tensor within it.
+    pub fn capture<T>(&self, step: impl FnOnce() -> Result<T>) -> Result<(T, Capture)> {
+        self.stream.start_recording()?;
+        let outcome = step();
+        let recording = self.stream.stop_recording();
+        let outcome = outcome?;
+        let recording =
+            recording.ok_or_else(|| Error::argument("capture", "the recording is gone"))?;
+        self.stream.flush()?;
+        Ok((outcome, Capture::new(self.stream.clone(), recording)))
+    }
+
+    /// Gives the device back to its driver. Every later call on it is an [`Error::DeviceLost`];
+    /// nothing on the host is touched.
+    pub fn destroy(&self) {
+        if let Backend::Gpu(context) = &self.stream.backend {
+            context.destroy();
+        }
+    }
+
+    pub(crate) fn stream(&self) -> &Arc<Stream> {
+        &self.stream
+    }
+}
+
+/// Says on stderr, once a process, which device was chosen.
+fn announce(device: &Device, why: &str) {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| eprintln!("spikegrad: {device} ({why})"));
+}
+
+impl DeviceBuilder {
+    /// Opens the device.
+    ///
+    /// # Errors
+    /// [`Error::NoDevice`] with a list of what there is; a driver's refusal.
+    pub fn open(self) -> Result<Device> {
+        let device = self.find()?;
+        device.set_memory_limit(self.memory_limit);
+        Ok(device)
+    }
+
+    fn find(&self) -> Result<Device> {
+        let variable = std::env::var("SPIKEGRAD_DEVICE").ok().filter(|v| !v.is_empty());
+        match (self.selection.as_str(), variable) {
+            ("best", Some(wanted)) if wanted != "best" => {
+                let device = self.named(&wanted)?;
+                announce(&device, "SPIKEGRAD_DEVICE");
+                Ok(device)
+            }
+            ("best", _) => {
+                let (device, why) = match gpu::list().into_iter().find(|a| !a.is_software()) {
+                    Some(adapter) => (self.open_adapter(&adapter)?, "the best GPU here"),
+                    None => (Device::host(), "no GPU here"),
+                };
+                announce(&device, why);
+                Ok(device)
+            }
+            (wanted, _) => self.named(wanted),
+        }
+    }
+
+    fn named(&self, wanted: &str) -> Result<Device> {
+        match wanted {
+            "host" => return Ok(Device::host()),
+            "oracle" => return Ok(Device::oracle()),
+            _ => {}
+        }
+        let adapters = gpu::list();
+        let lower = wanted.to_lowercase();
+        let matches = |a: &&gpu::Adapter| match lower.as_str() {
+            "gpu" => !a.is_software(),
+            "vulkan" | "metal" | "dx12" => a.summary.backend == lower,
+            "cpu-adapter" => a.is_software(),
+            _ => a.summary.name.to_lowercase().contains(&lower),
+        };
+        match adapters.iter().find(matches) {
+            Some(adapter) => self.open_adapter(adapter),
+            None => {
+                let names: Vec<String> = adapters.iter().map(|a| a.summary.to_string()).collect();
+                let adapters =
+                    if names.is_empty() { "no adapters".into() } else { names.join(", ") };
+                let found = format!("host, {adapters}");
+                Err(Error::NoDevice { wanted: wanted.into(), found })
+            }
+        }
+    }
+
+    fn open_adapter(&self, adapter: &gpu::Adapter) -> Result<Device> {
+        let options = OpenOptions { baseline: self.baseline, coop_matrix: self.coop_matrix };
+        Context::open(adapter, options).map(Device::on_gpu)
+    }
+}

@@ -1,0 +1,114 @@
+//! Recording a step once and running it again without any work on the Rust side.
+
+use super::stream::{clear_host, copy_host};
+use super::{Backend, Bound, Launch, Memory, Storage, Stream};
+use crate::error::Result;
+use crate::gpu::{Arena, Batch};
+use std::sync::Arc;
+
+/// One recorded step of the host.
+#[derive(Debug)]
+pub(crate) enum Step {
+    Launch(Box<Launch>),
+    Clear(Memory, usize),
+    Copy(Memory, Memory, usize),
+}
+
+/// What has been recorded so far.
+#[derive(Debug)]
+pub(crate) struct Recording {
+    pub(super) batch: Batch,
+    pub(super) steps: Vec<Step>,
+    /// Memory from outside of the capture, and uploads within it: both must stay as they are.
+    pub(super) pins: Vec<Arc<Storage>>,
+    pub(super) region: u64,
+}
+
+impl Recording {
+    pub(super) fn new(region: u64) -> Self {
+        Self { batch: Batch::default(), steps: Vec::new(), pins: Vec::new(), region }
+    }
+
+    /// Pins what came from outside; lets go of what the capture's own region holds.
+    pub(super) fn adopt(&mut self, bindings: &mut [Bound]) {
+        for bound in bindings {
+            if let Some(storage) = bound.storage.take() {
+                self.adopt_storage(&storage);
+            }
+        }
+    }
+
+    pub(super) fn adopt_storage(&mut self, storage: &Arc<Storage>) {
+        let known = |pin: &Arc<Storage>| Arc::ptr_eq(pin, storage);
+        if storage.region != Some(self.region) && !self.pins.iter().any(known) {
+            self.pins.push(storage.clone());
+        }
+    }
+}
+
+/// A recorded step: [`replay`](Self::replay) runs it again on the same memory.
+///
+/// A step is recorded by [`Device::capture`](crate::Device::capture), which also runs it once. What
+/// changes between runs must live in tensors that are written in between
+/// ([`Tensor::write`](crate::Tensor::write)): inputs, learning rate, random counters. Tensors made
+/// inside the step keep their memory; those that the caller still holds show the newest run.
+#[derive(Debug)]
+pub struct Capture {
+    stream: Arc<Stream>,
+    recording: Recording,
+    arena: Option<Arena>,
+}
+
+impl Capture {
+    pub(crate) fn new(stream: Arc<Stream>, recording: Recording) -> Self {
+        let arena = match &stream.backend {
+            Backend::Gpu(context) => context.arena_for(&recording.batch),
+            Backend::Host(_) => None,
+        };
+        Self { stream, recording, arena }
+    }
+
+    /// Runs the step again. Returns when it is submitted, not when it is done.
+    ///
+    /// # Errors
+    /// Device loss.
+    pub fn replay(&self) -> Result<()> {
+        self.stream.flush()?;
+        match &self.stream.backend {
+            Backend::Gpu(context) => context.replay(&self.recording.batch, self.arena.as_ref()),
+            Backend::Host(_) => self.recording.steps.iter().try_for_each(|s| self.rerun(s)),
+        }
+    }
+
+    /// The launches in the step.
+    pub fn launches(&self) -> usize {
+        self.recording.steps.iter().filter(|s| matches!(s, Step::Launch(_))).count()
+    }
+
+    /// The kernels of the step, in order.
+    pub fn kernels(&self) -> Vec<&'static str> {
+        let name = |s: &Step| if let Step::Launch(l) = s { Some(l.kernel.name) } else { None };
+        self.recording.steps.iter().filter_map(name).collect()
+    }
+
+    fn rerun(&self, step: &Step) -> Result<()> {
+        match step {
+            Step::Launch(launch) => self.stream.rerun(launch),
+            Step::Clear(Memory::Host(buffer), words) => {
+                clear_host(buffer, *words);
+                Ok(())
+            }
+            Step::Copy(Memory::Host(from), Memory::Host(to), words) => {
+                copy_host(from, to, *words);
+                Ok(())
+            }
+            Step::Clear(..) | Step::Copy(..) => Ok(()),
+        }
+    }
+}
+
+impl Drop for Capture {
+    fn drop(&mut self) {
+        self.stream.pool.dissolve(self.recording.region);
+    }
+}

@@ -1,0 +1,16 @@
+//! Launches as data, and the stream that runs them.
+
+mod capture;
+mod launch;
+mod pool;
+mod profile;
+mod shadow;
+mod stream;
+
+pub use capture::Capture;
+pub use launch::{Bind, Bound, Launch};
+pub use pool::MemoryReport;
+pub(crate) use pool::{Memory, Storage};
+pub use profile::{Profile, ProfileRow};
+pub use shadow::Divergence;
+pub(crate) use stream::{Backend, ReadInner, Stream};

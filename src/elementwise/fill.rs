@@ -1,0 +1,28 @@
+//! Constant tensors.
+
+use super::twin;
+use crate::kernel::{Kernel, shader};
+use crate::{DType, Device, IntoShape, Result, Tensor};
+
+/// `y[i] = value`
+pub(super) static FILL: Kernel =
+    Kernel::new("elementwise", "fill", shader!("elementwise/fill"), crate::twin!(twin::fill))
+        .params::<Params>();
+
+#[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
+#[repr(C)]
+pub(super) struct Params {
+    pub(super) count: u32,
+    pub(super) value: f32,
+}
+
+/// A tensor whose elements are all `value`.
+///
+/// # Errors
+/// Those of [`Tensor::empty`].
+pub fn full(device: &Device, shape: impl IntoShape, value: f32) -> Result<Tensor> {
+    let y = Tensor::empty(device, shape, DType::F32)?;
+    let params = Params { count: y.count() as u32, value };
+    device.launch(&FILL).params(&params).bind(&y).items(y.count(), 64).record()?;
+    Ok(y)
+}

@@ -1,0 +1,158 @@
+//! What can go wrong, as values.
+
+use std::path::PathBuf;
+
+/// The result of every fallible call of this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Everything that can go wrong. Bad input never panics: it ends here, with the operator's name and
+/// the shapes or numbers that offend.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// Shapes that do not fit together, or do not fit the operator.
+    #[error("{op}: {detail}")]
+    Shape {
+        /// The operator that was called.
+        op: &'static str,
+        /// Which shapes, and what was expected.
+        detail: String,
+    },
+    /// An argument outside its domain (a time constant of zero, an unknown option, …).
+    #[error("{op}: {detail}")]
+    Argument {
+        /// The operator that was called.
+        op: &'static str,
+        /// Which argument, its value, and what is allowed.
+        detail: String,
+    },
+    /// A tensor of the wrong element type.
+    #[error("{op}: expected {expected} elements, found {found}")]
+    DType {
+        /// The operator that was called.
+        op: &'static str,
+        /// The type that the operator takes.
+        expected: String,
+        /// The type that it was given.
+        found: String,
+    },
+    /// Tensors of one call live on different devices.
+    #[error("{op}: tensors live on different devices ({left} and {right})")]
+    DeviceMismatch {
+        /// The operator that was called.
+        op: &'static str,
+        /// The device of the first tensor.
+        left: String,
+        /// The device that differs.
+        right: String,
+    },
+    /// Variables of one call belong to different tapes.
+    #[error("{op}: variables belong to different tapes")]
+    TapeMismatch {
+        /// The operator that was called.
+        op: &'static str,
+    },
+    /// A launch would read and write one buffer at the same time.
+    #[error("{kernel}: binding `{binding}` is the same buffer as another binding of the launch")]
+    Aliased {
+        /// The kernel that was launched.
+        kernel: &'static str,
+        /// The binding that shares its buffer.
+        binding: String,
+    },
+    /// A limit of the device, or of the crate, was asked to be exceeded.
+    #[error("{what}: asked for {asked}, allowed are {allowed}")]
+    Limit {
+        /// The limit.
+        what: String,
+        /// The amount that was asked for.
+        asked: u64,
+        /// The most that is allowed.
+        allowed: u64,
+    },
+    /// The device has no memory left for a buffer.
+    #[error("out of memory: {asked} bytes asked, {held} bytes held by live tensors of the device")]
+    OutOfMemory {
+        /// The size of the buffer.
+        asked: u64,
+        /// The bytes that live tensors held at that time.
+        held: u64,
+    },
+    /// The device is gone: unplugged, reset by its driver, or destroyed.
+    #[error("the device was lost: {reason}")]
+    DeviceLost {
+        /// What the driver said.
+        reason: String,
+    },
+    /// No adapter answers to the selection.
+    #[error("no device matches `{wanted}`; found: {found}")]
+    NoDevice {
+        /// The selection.
+        wanted: String,
+        /// What there is instead.
+        found: String,
+    },
+    /// A feature the adapter does not have.
+    #[error("{what} needs {feature}, which this device does not offer")]
+    Unsupported {
+        /// The thing that was asked for.
+        what: String,
+        /// The missing feature.
+        feature: String,
+    },
+    /// A kernel that cannot be composed, parsed or validated.
+    #[error("kernel {kernel}: {message}")]
+    Shader {
+        /// The kernel's name.
+        kernel: String,
+        /// What the composer or the validator said.
+        message: String,
+    },
+    /// An error that the graphics API reported outside any call of ours.
+    #[error("graphics API: {message}")]
+    Gpu {
+        /// Its text.
+        message: String,
+    },
+    /// The shadow check found a kernel that disagrees with its twin.
+    #[error("shadow check: {0}")]
+    Diverged(Box<crate::dispatch::Divergence>),
+    /// A file that cannot be read or written.
+    #[error("{}: {message}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        message: String,
+    },
+    /// A file whose contents are not what they should be.
+    #[error("{}: {detail}", path.display())]
+    Format {
+        /// The file.
+        path: PathBuf,
+        /// What was found, and what was expected.
+        detail: String,
+    },
+}
+
+impl Error {
+    /// A [`Error::Shape`] for `op`.
+    pub fn shape(op: &'static str, detail: impl Into<String>) -> Self {
+        Error::Shape { op, detail: detail.into() }
+    }
+
+    /// A [`Error::Argument`] for `op`.
+    pub fn argument(op: &'static str, detail: impl Into<String>) -> Self {
+        Error::Argument { op, detail: detail.into() }
+    }
+
+    /// A [`Error::Io`] at `path`.
+    pub fn io(path: impl Into<PathBuf>, error: &std::io::Error) -> Self {
+        Error::Io { path: path.into(), message: error.to_string() }
+    }
+
+    /// A [`Error::Format`] at `path`.
+    pub fn format(path: impl Into<PathBuf>, detail: impl Into<String>) -> Self {
+        Error::Format { path: path.into(), detail: detail.into() }
+    }
+}

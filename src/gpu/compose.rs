@@ -1,0 +1,50 @@
+//! Shader composition: imports and conditions, by `wesl`.
+
+use crate::error::{Error, Result};
+use wesl::{ManglerKind, VirtualResolver, Wesl};
+
+/// The fragments in `shaders/shared/`, by the name under which a shader imports them:
+/// `import package::shared::NAME::item;`.
+const SHARED: &[(&str, &str)] = &[
+    ("activation", include_str!("../../shaders/shared/activation.wgsl")),
+    ("index", include_str!("../../shaders/shared/index.wgsl")),
+];
+
+/// Names and sources of the shared fragments: what a caller's own shader can import.
+pub fn shared_sources() -> &'static [(&'static str, &'static str)] {
+    SHARED
+}
+
+/// Composes a shader: resolves `import`s from the shared fragments, keeps the parts whose `@if`
+/// conditions hold (`features` that are named are on, all others off), parses the outcome.
+///
+/// # Errors
+/// [`Error::Shader`] with the composer's or the parser's message.
+pub fn compose(kernel: &str, source: &str, features: &[&str]) -> Result<naga::Module> {
+    let text = compose_text(kernel, source, features)?;
+    naga::front::wgsl::parse_str(&text).map_err(|e| Error::Shader {
+        kernel: kernel.into(),
+        message: e.emit_to_string_with_path(&text, &format!("{kernel}.wgsl")),
+    })
+}
+
+fn compose_text(kernel: &str, source: &str, features: &[&str]) -> Result<String> {
+    let failed = |message: String| Error::Shader { kernel: kernel.into(), message };
+    let path = |text: &str| text.parse().map_err(|e| failed(format!("module path {text}: {e}")));
+    let mut resolver = VirtualResolver::new();
+    for (name, text) in SHARED {
+        resolver.add_module(path(&format!("package::shared::{name}"))?, (*text).into());
+    }
+    let root = path("package::kernel")?;
+    resolver.add_module(root.clone(), source.into());
+    let mut compiler = Wesl::new_barebones().set_custom_resolver(resolver);
+    compiler.use_imports(true).use_condcomp(true).use_stripping(true);
+    compiler.keep_all_entrypoints();
+    compiler.set_mangler(ManglerKind::Escape);
+    compiler.set_missing_feature_behavior(false);
+    for feature in features {
+        compiler.set_feature(feature, true);
+    }
+    let composed = compiler.compile(&root).map_err(|e| failed(e.to_string()))?;
+    Ok(composed.to_string())
+}

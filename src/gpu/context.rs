@@ -1,0 +1,290 @@
+//! One open adapter.
+
+use super::pipelines::{BindKey, PipelineKey};
+use super::{Adapter, AdapterSummary, Capabilities, CoopMatrix, Pipeline};
+use crate::error::{Error, Result};
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// An open device with its caches.
+pub(crate) struct Context {
+    pub(crate) device: wgpu::Device,
+    pub(crate) queue: wgpu::Queue,
+    pub(crate) capabilities: Capabilities,
+    pub(crate) summary: AdapterSummary,
+    pub(super) faults: Arc<Faults>,
+    pub(super) pipelines: Mutex<HashMap<PipelineKey, Arc<Pipeline>>>,
+    pub(super) bind_groups: Mutex<HashMap<BindKey, wgpu::BindGroup>>,
+    pub(super) arena: super::encode::Arena,
+    pub(super) params_layout: wgpu::BindGroupLayout,
+    pub(super) staging: Mutex<Vec<wgpu::Buffer>>,
+    pub(super) disk_cache: Option<DiskCache>,
+}
+
+/// What the driver reported outside of any call.
+#[derive(Debug, Default)]
+pub(super) struct Faults {
+    lost: Mutex<Option<String>>,
+    uncaptured: Mutex<Option<String>>,
+}
+
+/// A pipeline cache and the file it is kept in.
+pub(super) struct DiskCache {
+    pub(super) raw: wgpu::PipelineCache,
+    path: PathBuf,
+    known: usize,
+}
+
+impl std::fmt::Debug for Context {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Context").field("adapter", &self.summary).finish_non_exhaustive()
+    }
+}
+
+/// Which features a context asks of its adapter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct OpenOptions {
+    /// No optional features and the default limits only.
+    pub(crate) baseline: bool,
+    /// Cooperative matrices, an experimental feature of `wgpu`.
+    pub(crate) coop_matrix: bool,
+}
+
+impl Context {
+    /// Opens `adapter`.
+    pub(crate) fn open(adapter: &Adapter, options: OpenOptions) -> Result<Self> {
+        let raw = &adapter.raw;
+        let features = wanted_features(options) & raw.features();
+        let mut limits = if options.baseline { wgpu::Limits::default() } else { raw.limits() };
+        limits.max_immediate_size = if features.contains(wgpu::Features::IMMEDIATES) {
+            raw.limits().max_immediate_size.min(128)
+        } else {
+            0
+        };
+        let experimental = if features.contains(wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX) {
+            // SAFETY: the experimental features of wgpu may be unsound where they are used wrongly;
+            // the one used here is asked for only when the caller switched it on.
+            unsafe { wgpu::ExperimentalFeatures::enabled() }
+        } else {
+            wgpu::ExperimentalFeatures::disabled()
+        };
+        let request = raw.request_device(&wgpu::DeviceDescriptor {
+            label: Some("spikegrad"),
+            required_features: features,
+            required_limits: limits,
+            experimental_features: experimental,
+            memory_hints: wgpu::MemoryHints::MemoryUsage,
+            trace: wgpu::Trace::Off,
+        });
+        let (device, queue) =
+            pollster::block_on(request).map_err(|e| Error::Gpu { message: e.to_string() })?;
+        let faults = Arc::new(Faults::default());
+        let seen = faults.clone();
+        device.on_uncaptured_error(Arc::new(move |e: wgpu::Error| seen.report(e.to_string())));
+        let seen = faults.clone();
+        device.set_device_lost_callback(move |reason, text| seen.lose(reason, &text));
+        let mut capabilities = read_capabilities(adapter, &device, &queue);
+        if options.baseline {
+            capabilities = capabilities.baseline();
+        }
+        Ok(Self::assemble(adapter, device, queue, capabilities, faults))
+    }
+
+    /// Wraps a device that the caller opened. Its error callbacks stay the caller's.
+    pub(crate) fn wrap(raw: wgpu::Adapter, device: wgpu::Device, queue: wgpu::Queue) -> Self {
+        let adapter = Adapter::new(raw);
+        let capabilities = read_capabilities(&adapter, &device, &queue);
+        Self::assemble(&adapter, device, queue, capabilities, Arc::default())
+    }
+
+    fn assemble(
+        adapter: &Adapter,
+        device: wgpu::Device,
+        queue: wgpu::Queue,
+        capabilities: Capabilities,
+        faults: Arc<Faults>,
+    ) -> Self {
+        let params_layout = super::pipelines::params_layout(&device);
+        let disk_cache = capabilities.pipeline_cache.then(|| DiskCache::open(adapter, &device));
+        Self {
+            arena: super::encode::Arena::new(&device, &params_layout, 256),
+            summary: adapter.summary.clone(),
+            disk_cache: disk_cache.flatten(),
+            device,
+            queue,
+            capabilities,
+            faults,
+            params_layout,
+            pipelines: Mutex::default(),
+            bind_groups: Mutex::default(),
+            staging: Mutex::default(),
+        }
+    }
+
+    /// Whether the device still works: reports loss and errors that came outside of calls.
+    pub(crate) fn check(&self) -> Result<()> {
+        if let Some(reason) = lock(&self.faults.lost).clone() {
+            return Err(Error::DeviceLost { reason });
+        }
+        match lock(&self.faults.uncaptured).take() {
+            Some(message) => Err(Error::Gpu { message }),
+            None => Ok(()),
+        }
+    }
+
+    /// Gives the device back to the driver; every later call reports its loss.
+    pub(crate) fn destroy(&self) {
+        self.faults.lose(wgpu::DeviceLostReason::Destroyed, "destroyed by the program");
+        self.device.destroy();
+    }
+
+    /// Forgets cached bind groups, which keep their buffers alive.
+    pub(crate) fn forget_bind_groups(&self) {
+        lock(&self.bind_groups).clear();
+    }
+
+    /// Waits until all that was submitted is done.
+    pub(crate) fn wait(&self) -> Result<()> {
+        let waited = self.device.poll(wgpu::PollType::wait_indefinitely());
+        self.check()?;
+        waited.map(|_| ()).map_err(|e| Error::Gpu { message: e.to_string() })
+    }
+}
+
+impl Drop for Context {
+    fn drop(&mut self) {
+        let compiled = lock(&self.pipelines).len();
+        if let Some(cache) = &self.disk_cache {
+            cache.save(compiled);
+        }
+    }
+}
+
+impl Faults {
+    fn report(&self, message: String) {
+        lock(&self.uncaptured).get_or_insert(message);
+    }
+
+    fn lose(&self, reason: wgpu::DeviceLostReason, text: &str) {
+        let reason = match reason {
+            wgpu::DeviceLostReason::Destroyed => "destroyed".to_string(),
+            wgpu::DeviceLostReason::Unknown => format!("driver: {text}"),
+        };
+        lock(&self.lost).get_or_insert(reason);
+    }
+}
+
+impl DiskCache {
+    /// The cache in the user's cache folder, or in the folder `SPIKEGRAD_CACHE` names (`off`: none).
+    fn open(adapter: &Adapter, device: &wgpu::Device) -> Option<Self> {
+        let key = wgpu::util::pipeline_cache_key(&adapter.raw.get_info())?;
+        let path = cache_folder()?.join(key);
+        let data = std::fs::read(&path).ok();
+        let known = data.as_ref().map_or(0, Vec::len);
+        // SAFETY: the data was written by `get_data` of a cache with the same key; with `fallback`
+        // a driver that does not take it starts from an empty one.
+        let raw = unsafe {
+            device.create_pipeline_cache(&wgpu::PipelineCacheDescriptor {
+                label: Some("spikegrad"),
+                data: data.as_deref(),
+                fallback: true,
+            })
+        };
+        Some(Self { raw, path, known })
+    }
+
+    /// Keeps the cache if it grew. A cache that cannot be written is no error: it is a cache.
+    fn save(&self, compiled: usize) {
+        let Some(data) = self.raw.get_data().filter(|d| compiled > 0 && d.len() > self.known)
+        else {
+            return;
+        };
+        let temporary = self.path.with_extension(format!("{}", std::process::id()));
+        let written = self.path.parent().map(std::fs::create_dir_all).transpose().is_ok()
+            && std::fs::write(&temporary, data).is_ok()
+            && std::fs::rename(&temporary, &self.path).is_ok();
+        if !written {
+            log::debug!("pipeline cache {} was not written", self.path.display());
+        }
+    }
+}
+
+fn cache_folder() -> Option<PathBuf> {
+    let variable = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty());
+    match variable("SPIKEGRAD_CACHE") {
+        Some(folder) if folder == "off" => None,
+        Some(folder) => Some(folder.into()),
+        None => {
+            let base = variable("XDG_CACHE_HOME")
+                .or_else(|| variable("LOCALAPPDATA"))
+                .map(PathBuf::from)
+                .or_else(|| variable("HOME").map(|h| PathBuf::from(h).join(".cache")))?;
+            Some(base.join("spikegrad"))
+        }
+    }
+}
+
+fn wanted_features(options: OpenOptions) -> wgpu::Features {
+    use wgpu::Features as F;
+    let always = F::TIMESTAMP_QUERY | F::PIPELINE_CACHE;
+    let fast = F::SUBGROUP | F::SHADER_F16 | F::IMMEDIATES;
+    match options {
+        OpenOptions { baseline: true, .. } => always,
+        OpenOptions { coop_matrix: true, .. } => always | fast | F::EXPERIMENTAL_COOPERATIVE_MATRIX,
+        OpenOptions { .. } => always | fast,
+    }
+}
+
+fn read_capabilities(
+    adapter: &Adapter,
+    device: &wgpu::Device,
+    queue: &wgpu::Queue,
+) -> Capabilities {
+    use wgpu::Features as F;
+    let features = device.features();
+    let limits = device.limits();
+    let info = adapter.raw.get_info();
+    let has = |f: F| features.contains(f);
+    Capabilities {
+        software: adapter.is_software(),
+        subgroups: has(F::SUBGROUP),
+        subgroup_size: if has(F::SUBGROUP) {
+            (info.subgroup_min_size, info.subgroup_max_size)
+        } else {
+            (0, 0)
+        },
+        f16: has(F::SHADER_F16),
+        immediates: if has(F::IMMEDIATES) { limits.max_immediate_size } else { 0 },
+        coop_matrix: has(F::EXPERIMENTAL_COOPERATIVE_MATRIX)
+            .then(|| coop_shape(&adapter.raw))
+            .flatten(),
+        timestamps: has(F::TIMESTAMP_QUERY).then(|| queue.get_timestamp_period()),
+        pipeline_cache: has(F::PIPELINE_CACHE),
+        max_buffer: limits.max_buffer_size,
+        max_binding: limits.max_storage_buffer_binding_size,
+        max_groups: limits.max_compute_workgroups_per_dimension,
+        max_invocations: limits.max_compute_invocations_per_workgroup,
+        max_workgroup_memory: limits.max_compute_workgroup_storage_size,
+        max_storage_buffers: limits.max_storage_buffers_per_shader_stage,
+    }
+}
+
+/// The largest square shape with f16 operands and an f32 accumulator.
+fn coop_shape(adapter: &wgpu::Adapter) -> Option<CoopMatrix> {
+    use wgpu::CooperativeScalarType as Scalar;
+    let shapes = adapter.cooperative_matrix_properties();
+    let fits = |p: &&wgpu::CooperativeMatrixProperties| {
+        p.m_size == p.n_size
+            && p.n_size == p.k_size
+            && matches!(p.m_size, 8 | 16)
+            && p.ab_type == Scalar::F16
+            && p.cr_type == Scalar::F32
+    };
+    shapes.iter().filter(fits).map(|p| CoopMatrix { size: p.m_size }).max_by_key(|c| c.size)
+}
+
+/// Locks, passing over poisoning: the guarded values are valid whatever a thread died of.
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

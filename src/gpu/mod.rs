@@ -1,0 +1,31 @@
+//! The graphics API: the only folder that names `wgpu`.
+//!
+//! It opens adapters, keeps pipelines and bind groups, composes shaders and reflects them with naga,
+//! encodes batches of commands and reads results back. It knows nothing of kernels or tensors.
+
+mod adapters;
+mod buffers;
+mod capabilities;
+mod compose;
+mod context;
+mod encode;
+mod pipelines;
+mod readback;
+mod reflect;
+mod timing;
+
+pub use adapters::AdapterSummary;
+pub(crate) use adapters::{Adapter, list};
+pub(crate) use buffers::GpuBuffer;
+pub use capabilities::{Capabilities, CoopMatrix};
+pub use compose::{compose, shared_sources};
+pub(crate) use context::{Context, OpenOptions};
+pub(crate) use encode::{Arena, Batch, Command};
+pub(crate) use pipelines::{ParamSlot, Pipeline, PipelineKey};
+pub(crate) use readback::Staged;
+pub use reflect::{Access, Binding, Element, Reflection, reflect, specialise};
+
+/// The types of `wgpu` by which a caller shares a device.
+pub mod api {
+    pub use wgpu::{Adapter, Device, Queue};
+}

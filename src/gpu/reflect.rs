@@ -1,0 +1,183 @@
+//! What a composed module declares: the one place where bindings are read from, never written twice.
+
+use crate::error::{Error, Result};
+use naga::{AddressSpace, ScalarKind, StorageAccess, TypeInner};
+
+/// How a shader uses a binding.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// `var<storage, read>`
+    Read,
+    /// `var<storage, read_write>`
+    Write,
+}
+
+/// What a binding holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Element {
+    /// f32 scalars or vectors.
+    Real,
+    /// u32 scalars, vectors, atomics.
+    Word,
+    /// f16 scalars or vectors.
+    Half,
+}
+
+/// One storage binding of group 0.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Binding {
+    /// Its name in the shader.
+    pub name: String,
+    /// Its number.
+    pub index: u32,
+    /// How it is used.
+    pub access: Access,
+    /// What it holds.
+    pub element: Element,
+}
+
+/// What an entry point declares.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Reflection {
+    /// The storage bindings of group 0, in order, without gaps.
+    pub bindings: Vec<Binding>,
+    /// The size in bytes of the parameter struct at `@group(1) @binding(0)`; 0 if there is none.
+    pub params: u32,
+    /// The workgroup size, if it does not depend on an `override`.
+    pub workgroup_size: [u32; 3],
+    /// Bytes of workgroup memory with the `override`s at their defaults.
+    pub workgroup_memory: u32,
+    /// The names of the `override`s.
+    pub overrides: Vec<String>,
+}
+
+/// Replaces the `override`s of a module by values (names not in `constants` take their defaults),
+/// validates the outcome, and returns it with its validation record.
+///
+/// # Errors
+/// [`Error::Shader`]: an invalid module, a constant that the shader does not have.
+pub fn specialise(
+    kernel: &str,
+    module: &naga::Module,
+    constants: &[(&'static str, f64)],
+) -> Result<(naga::Module, naga::valid::ModuleInfo)> {
+    let failed = |message: String| Error::Shader { kernel: kernel.into(), message };
+    let info = validate(kernel, module)?;
+    let mut values = naga::back::PipelineConstants::default();
+    for (name, value) in constants {
+        values.insert((*name).to_string(), *value);
+    }
+    let processed = naga::back::pipeline_constants::process_overrides(module, &info, None, &values);
+    let (module, info) = processed.map_err(|e| failed(e.to_string()))?;
+    Ok((module.into_owned(), info.into_owned()))
+}
+
+fn validate(kernel: &str, module: &naga::Module) -> Result<naga::valid::ModuleInfo> {
+    use naga::valid::{Capabilities, ValidationFlags, Validator};
+    Validator::new(ValidationFlags::all(), Capabilities::all())
+        .subgroup_stages(naga::valid::ShaderStages::all())
+        .subgroup_operations(naga::valid::SubgroupOperationSet::all())
+        .validate(module)
+        .map_err(|e| Error::Shader {
+            kernel: kernel.into(),
+            message: format!("{e}: {}", error_chain(&e)),
+        })
+}
+
+fn error_chain(error: &dyn std::error::Error) -> String {
+    let mut text = String::new();
+    let mut next = error.source();
+    while let Some(e) = next {
+        text = format!("{text}; {e}");
+        next = e.source();
+    }
+    text
+}
+
+/// Reads what the module's entry point declares.
+///
+/// # Errors
+/// [`Error::Shader`] where the shader breaks a rule of the house: one entry point, named like the
+/// kernel; storage bindings in group 0, numbered from 0 without gaps, at most eight; parameters at
+/// `@group(1) @binding(0) var<uniform>`.
+pub fn reflect(kernel: &str, module: &naga::Module) -> Result<Reflection> {
+    let broken = |message: String| Error::Shader { kernel: kernel.into(), message };
+    let [entry] = module.entry_points.as_slice() else {
+        return Err(broken("expected one entry point".into()));
+    };
+    if entry.name != kernel {
+        return Err(broken(format!("the entry point is named {}", entry.name)));
+    }
+    let mut layouter = naga::proc::Layouter::default();
+    let mut out = Reflection {
+        bindings: Vec::new(),
+        params: 0,
+        workgroup_size: entry.workgroup_size,
+        workgroup_memory: 0,
+        overrides: module.overrides.iter().filter_map(|(_, o)| o.name.clone()).collect(),
+    };
+    if let Ok((plain, _)) = specialise(kernel, module, &[]) {
+        out.workgroup_size = plain.entry_points[0].workgroup_size;
+        if layouter.update(plain.to_ctx()).is_ok() {
+            let shared = |v: &naga::GlobalVariable| v.space == AddressSpace::WorkGroup;
+            let bytes = plain.global_variables.iter().filter(|(_, v)| shared(v));
+            out.workgroup_memory = bytes.map(|(_, v)| layouter[v.ty].size).sum();
+        }
+    }
+    for (_, variable) in module.global_variables.iter() {
+        let name = variable.name.clone().unwrap_or_default();
+        match (variable.space, &variable.binding) {
+            (AddressSpace::Storage { access }, Some(at)) if at.group == 0 => {
+                out.bindings.push(Binding {
+                    index: at.binding,
+                    access: if access.contains(StorageAccess::STORE) {
+                        Access::Write
+                    } else {
+                        Access::Read
+                    },
+                    element: element(module, variable.ty)
+                        .ok_or_else(|| broken(format!("binding {name} is no array of scalars")))?,
+                    name,
+                });
+            }
+            (AddressSpace::Uniform, Some(at)) if (at.group, at.binding) == (1, 0) => {
+                out.params = params_size(module, variable.ty);
+            }
+            (_, Some(at)) => {
+                let place = format!("@group({}) @binding({})", at.group, at.binding);
+                return Err(broken(format!("`{name}` at {place} is neither data nor parameters")));
+            }
+            (_, None) => {}
+        }
+    }
+    out.bindings.sort_by_key(|b| b.index);
+    if out.bindings.iter().enumerate().any(|(i, b)| b.index as usize != i) {
+        return Err(broken("bindings of group 0 are not numbered 0, 1, 2, …".into()));
+    }
+    if out.bindings.len() > 8 {
+        return Err(broken(format!("{} storage bindings, 8 are portable", out.bindings.len())));
+    }
+    Ok(out)
+}
+
+fn params_size(module: &naga::Module, ty: naga::Handle<naga::Type>) -> u32 {
+    match module.types[ty].inner {
+        TypeInner::Struct { span, .. } => span,
+        ref inner => inner.size(module.to_ctx()),
+    }
+}
+
+fn element(module: &naga::Module, ty: naga::Handle<naga::Type>) -> Option<Element> {
+    let scalar = match module.types[ty].inner {
+        TypeInner::Array { base, .. } => return element(module, base),
+        TypeInner::Scalar(scalar) | TypeInner::Atomic(scalar) => scalar,
+        TypeInner::Vector { scalar, .. } => scalar,
+        _ => return None,
+    };
+    match (scalar.kind, scalar.width) {
+        (ScalarKind::Float, 4) => Some(Element::Real),
+        (ScalarKind::Float, 2) => Some(Element::Half),
+        (ScalarKind::Uint, 4) => Some(Element::Word),
+        _ => None,
+    }
+}

@@ -1,0 +1,97 @@
+//! Host buffers: typed arrays behind a lock.
+
+use super::{Precision, Real};
+use std::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+/// The contents of a host buffer.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Array {
+    /// `f32` elements on the fallback device.
+    Single(Vec<f32>),
+    /// `f32` elements on the oracle.
+    Double(Vec<f64>),
+    /// Words: `u32` elements, packed bits, pairs of f16.
+    Words(Vec<u32>),
+}
+
+impl Array {
+    /// The number of elements.
+    pub fn len(&self) -> usize {
+        match self {
+            Array::Single(a) => a.len(),
+            Array::Double(a) => a.len(),
+            Array::Words(a) => a.len(),
+        }
+    }
+
+    /// Whether there are no elements.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The array as a device would hold it: floats rounded to f32, everything as bytes.
+    pub(crate) fn device_bytes(&self, words: usize) -> Vec<u8> {
+        match self {
+            Array::Single(a) => bytemuck::cast_slice(&a[..words]).to_vec(),
+            Array::Double(a) => {
+                let single: Vec<f32> = a[..words].iter().map(|v| *v as f32).collect();
+                bytemuck::cast_slice(&single).to_vec()
+            }
+            Array::Words(a) => bytemuck::cast_slice(&a[..words]).to_vec(),
+        }
+    }
+
+    /// An array of the given kind from a device's bytes.
+    pub(crate) fn from_device_bytes(precision: Precision, real: bool, bytes: &[u8]) -> Self {
+        let words = bytemuck::pod_collect_to_vec::<u8, u32>(bytes);
+        match (real, precision) {
+            (false, _) => Array::Words(words),
+            (true, Precision::Single) => {
+                Array::Single(words.into_iter().map(f32::from_bits).collect())
+            }
+            (true, Precision::Double) => {
+                Array::Double(words.into_iter().map(|w| f64::from(f32::from_bits(w))).collect())
+            }
+        }
+    }
+
+    /// The values as reals, if the array holds reals.
+    pub(crate) fn reals<R: Real>(&self, count: usize) -> Option<Vec<R>> {
+        match self {
+            Array::Single(a) => Some(a[..count].iter().map(|v| R::lit(f64::from(*v))).collect()),
+            Array::Double(a) => Some(a[..count].iter().map(|v| R::lit(*v)).collect()),
+            Array::Words(_) => None,
+        }
+    }
+}
+
+/// A buffer of the host device.
+#[derive(Debug)]
+pub struct HostBuffer {
+    array: RwLock<Array>,
+}
+
+impl HostBuffer {
+    /// A zeroed buffer of `words` elements, or `None` if the system has no memory for it.
+    pub(crate) fn new(precision: Precision, real: bool, words: usize) -> Option<Self> {
+        let array = match (real, precision) {
+            (true, Precision::Single) => Array::Single(zeroed(words)?),
+            (true, Precision::Double) => Array::Double(zeroed(words)?),
+            (false, _) => Array::Words(zeroed(words)?),
+        };
+        Some(Self { array: RwLock::new(array) })
+    }
+
+    pub(crate) fn read(&self) -> RwLockReadGuard<'_, Array> {
+        self.array.read().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    pub(crate) fn write(&self) -> RwLockWriteGuard<'_, Array> {
+        self.array.write().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}
+
+/// Zeroed memory straight from the system (untouched pages cost nothing), failing softly.
+fn zeroed<T: bytemuck::Zeroable + Clone>(len: usize) -> Option<Vec<T>> {
+    bytemuck::allocation::try_zeroed_vec(len).ok()
+}

@@ -1,0 +1,51 @@
+//! The CPU device: it runs a launch by calling the kernel's twin.
+//!
+//! It is the oracle every WGSL kernel is tested against (in f64) and the fallback where there is no
+//! GPU (in f32), and stays no more than that.
+
+mod args;
+mod memory;
+mod real;
+
+pub use args::HostArgs;
+pub(crate) use args::Slot;
+pub use memory::Array;
+pub(crate) use memory::HostBuffer;
+pub use real::Real;
+
+use crate::error::{Error, Result};
+
+/// In which precision a host device holds and computes `f32` tensors.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Precision {
+    /// 32 bits: the fallback device.
+    Single,
+    /// 64 bits: the oracle.
+    Double,
+}
+
+/// The CPU as a device.
+#[derive(Debug)]
+pub struct Host {
+    pub(crate) precision: Precision,
+    pub(crate) capabilities: crate::gpu::Capabilities,
+}
+
+impl Host {
+    pub(crate) fn new(precision: Precision) -> Self {
+        Self { precision, capabilities: crate::gpu::Capabilities::host() }
+    }
+
+    pub(crate) fn allocate(&self, real: bool, words: usize) -> Result<HostBuffer> {
+        HostBuffer::new(self.precision, real, words)
+            .ok_or(Error::OutOfMemory { asked: words as u64 * 4, held: 0 })
+    }
+
+    pub(crate) fn name(&self) -> String {
+        let threads = rayon::current_num_threads();
+        match self.precision {
+            Precision::Single => format!("host CPU ({threads} threads)"),
+            Precision::Double => format!("host CPU in f64 ({threads} threads)"),
+        }
+    }
+}

@@ -1,0 +1,6 @@
+//! Moving elements: transpose, permute, slice, concat.
+
+use crate::kernel::Kernel;
+
+/// The kernels of the family.
+pub const KERNELS: &[&Kernel] = &[];

@@ -1,0 +1,6 @@
+//! The time-unrolled leaky integrate-and-fire scan.
+
+use crate::kernel::Kernel;
+
+/// The kernels of the family.
+pub const KERNELS: &[&Kernel] = &[];

@@ -1,0 +1,6 @@
+//! Losses.
+
+use crate::kernel::Kernel;
+
+/// The kernels of the family.
+pub const KERNELS: &[&Kernel] = &[];

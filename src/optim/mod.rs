@@ -1,0 +1,6 @@
+//! Optimizers, schedules and gradient hooks.
+
+use crate::kernel::Kernel;
+
+/// The kernels of the family.
+pub const KERNELS: &[&Kernel] = &[];
