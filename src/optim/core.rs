@@ -3,7 +3,7 @@
 use super::Schedule;
 use super::norm::Clip;
 use crate::error::{Error, Result};
-use crate::{DType, Device, Gradients, Param, Tensor};
+use crate::{Bind, DType, Device, Gradients, Param, Tensor};
 use std::collections::HashSet;
 use std::sync::Arc;
 
@@ -146,12 +146,12 @@ impl<const N: usize> Core<N> {
                 let detail = format!("gradient {} for `{name}` {value}", gradient.shape());
                 return Err(Error::shape(self.op, detail));
             }
-            found.push((slot, gradient));
+            found.push((slot, apart(gradient, slot.param.value())?));
         }
         if let Some(clip) = &self.clip {
-            clip.record(found.iter().map(|(_, gradient)| *gradient), &self.clip_state)?;
+            clip.record(found.iter().map(|(_, gradient)| gradient), &self.clip_state)?;
         }
-        found.into_iter().try_for_each(|(slot, gradient)| update(slot, gradient))
+        found.iter().try_for_each(|(slot, gradient)| update(slot, gradient))
     }
 
     pub(super) fn steps(&self) -> u64 {
@@ -183,6 +183,15 @@ impl<const N: usize> Core<N> {
     pub(super) fn skipped(&self) -> Result<u64> {
         Ok(self.clip_state.to_vec::<f32>()?[3] as u64)
     }
+}
+
+/// The gradient in memory of its own: that of `|x|^2 / 2` may be `x` itself, which the update of `x`
+/// cannot read.
+fn apart(gradient: &Tensor, value: &Tensor) -> Result<Tensor> {
+    if gradient.bound().memory.same(&value.bound().memory) {
+        return gradient.duplicate();
+    }
+    Ok(gradient.clone())
 }
 
 /// The device that all parameters live on.
