@@ -145,6 +145,14 @@ impl Stream {
         }
     }
 
+    /// Makes the pipeline of a launch.
+    pub(crate) fn compile(&self, launch: &Launch) -> Result<()> {
+        match &self.backend {
+            Backend::Gpu(context) => pipeline(context, launch).map(|_| ()),
+            Backend::Host(_) => launch.kernel.program(launch.variant).map(|_| ()),
+        }
+    }
+
     /// What can be wrong with a launch before it reaches the driver.
     fn check(&self, launch: &Launch, program: &Program) -> Result<()> {
         let kernel = launch.kernel.name;
@@ -394,13 +402,18 @@ pub(crate) enum ReadInner {
     Staged(gpu::Staged),
 }
 
-/// Looks the pipeline and the bind group up and appends the dispatch.
-fn enqueue(context: &Context, batch: &mut Batch, launch: &Launch) -> Result<()> {
+/// The pipeline of a launch; made the first time.
+fn pipeline(context: &Context, launch: &Launch) -> Result<Arc<gpu::Pipeline>> {
     let kernel = launch.kernel;
-    let pipeline = context.pipeline(&launch.key(), kernel.name, launch.constants(), || {
+    context.pipeline(&launch.key(), kernel.name, launch.constants(), || {
         let program = kernel.program(launch.variant)?;
         Ok((program.module.clone(), program.reflection.clone()))
-    })?;
+    })
+}
+
+/// Looks the pipeline and the bind group up and appends the dispatch.
+fn enqueue(context: &Context, batch: &mut Batch, launch: &Launch) -> Result<()> {
+    let pipeline = pipeline(context, launch)?;
     let mut buffers = Vec::with_capacity(launch.bindings.len());
     for bound in &launch.bindings {
         if let Memory::Gpu(buffer) = &bound.memory {
