@@ -20,7 +20,6 @@ mod unary;
 pub(crate) use accumulate::accumulate;
 pub use activate::{activate, activate_backward};
 pub use activation::Activation;
-pub(crate) use activation::sigmoid;
 pub use binary::{Binary, binary};
 pub use bits::{pack, unpack};
 pub(crate) use cells::{CELLS, launch_cells};

@@ -12,6 +12,7 @@ const SHARED: &[(&str, &str)] = &[
     ("half", include_str!("../../shaders/shared/half.wgsl")),
     ("index", include_str!("../../shaders/shared/index.wgsl")),
     ("math", include_str!("../../shaders/shared/math.wgsl")),
+    ("reduce", include_str!("../../shaders/shared/reduce.wgsl")),
     ("strides", include_str!("../../shaders/shared/strides.wgsl")),
     ("unary", include_str!("../../shaders/shared/unary.wgsl")),
 ];
