@@ -8,6 +8,8 @@ use wesl::{ManglerKind, VirtualResolver, Wesl};
 const SHARED: &[(&str, &str)] = &[
     ("activation", include_str!("../../shaders/shared/activation.wgsl")),
     ("index", include_str!("../../shaders/shared/index.wgsl")),
+    ("membrane", include_str!("../../shaders/shared/membrane.wgsl")),
+    ("surrogate", include_str!("../../shaders/shared/surrogate.wgsl")),
 ];
 
 /// Names and sources of the shared fragments: what a caller's own shader can import.
