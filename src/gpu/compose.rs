@@ -15,6 +15,8 @@ const SHARED: &[(&str, &str)] = &[
     ("reduce", include_str!("../../shaders/shared/reduce.wgsl")),
     ("strides", include_str!("../../shaders/shared/strides.wgsl")),
     ("unary", include_str!("../../shaders/shared/unary.wgsl")),
+    ("membrane", include_str!("../../shaders/shared/membrane.wgsl")),
+    ("surrogate", include_str!("../../shaders/shared/surrogate.wgsl")),
 ];
 
 /// Names and sources of the shared fragments: what a caller's own shader can import.
