@@ -8,6 +8,7 @@ use wesl::{ManglerKind, VirtualResolver, Wesl};
 const SHARED: &[(&str, &str)] = &[
     ("activation", include_str!("../../shaders/shared/activation.wgsl")),
     ("index", include_str!("../../shaders/shared/index.wgsl")),
+    ("operands", include_str!("../../shaders/shared/operands.wgsl")),
 ];
 
 /// Names and sources of the shared fragments: what a caller's own shader can import.
