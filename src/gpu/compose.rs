@@ -12,11 +12,12 @@ const SHARED: &[(&str, &str)] = &[
     ("half", include_str!("../../shaders/shared/half.wgsl")),
     ("index", include_str!("../../shaders/shared/index.wgsl")),
     ("math", include_str!("../../shaders/shared/math.wgsl")),
+    ("membrane", include_str!("../../shaders/shared/membrane.wgsl")),
+    ("operands", include_str!("../../shaders/shared/operands.wgsl")),
     ("reduce", include_str!("../../shaders/shared/reduce.wgsl")),
     ("strides", include_str!("../../shaders/shared/strides.wgsl")),
-    ("unary", include_str!("../../shaders/shared/unary.wgsl")),
-    ("membrane", include_str!("../../shaders/shared/membrane.wgsl")),
     ("surrogate", include_str!("../../shaders/shared/surrogate.wgsl")),
+    ("unary", include_str!("../../shaders/shared/unary.wgsl")),
 ];
 
 /// Names and sources of the shared fragments: what a caller's own shader can import.
