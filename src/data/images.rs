@@ -66,6 +66,12 @@ impl Images {
         chosen.iter().filter_map(|i| self.labels.get(*i).copied()).map(u32::from).collect()
     }
 
+    /// The first `count` images, or all if there are fewer.
+    #[must_use]
+    pub fn first(self, count: usize) -> Self {
+        self.split_at(count).0
+    }
+
     fn new(images: Idx, labels: Idx, white: u8, path: &Path) -> Result<Self> {
         let [count, height, width] = images.shape[..] else {
             return Err(Error::format(path, format!("{} axes, expected 3", images.shape.len())));
