@@ -13,6 +13,7 @@ const SHARED: &[(&str, &str)] = &[
     ("index", include_str!("../../shaders/shared/index.wgsl")),
     ("math", include_str!("../../shaders/shared/math.wgsl")),
     ("reduce", include_str!("../../shaders/shared/reduce.wgsl")),
+    ("rng", include_str!("../../shaders/shared/rng.wgsl")),
     ("strides", include_str!("../../shaders/shared/strides.wgsl")),
     ("unary", include_str!("../../shaders/shared/unary.wgsl")),
 ];
