@@ -140,6 +140,24 @@ impl Device {
         Launch::new(kernel, &self.stream)
     }
 
+    /// Compiles a variant of `kernel` ahead of its first launch. `constants` are the `override`s of
+    /// that launch.
+    ///
+    /// # Errors
+    /// [`Error::Shader`] where the kernel or the driver's compiler fails.
+    pub fn compile(
+        &self,
+        kernel: &'static Kernel,
+        variant: usize,
+        constants: &[(&'static str, f64)],
+    ) -> Result<()> {
+        let mut launch = self.launch(kernel).variant(variant);
+        for (name, value) in constants {
+            launch = launch.constant(name, *value);
+        }
+        self.stream.compile(&launch)
+    }
+
     /// Submits what was recorded, without waiting.
     ///
     /// # Errors

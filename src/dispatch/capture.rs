@@ -1,6 +1,5 @@
 //! Recording a step once and running it again without any work on the Rust side.
 
-use super::stream::{clear_host, copy_host};
 use super::{Backend, Bound, Launch, Memory, Storage, Stream};
 use crate::error::Result;
 use crate::gpu::{Arena, Batch};
@@ -75,8 +74,10 @@ impl Capture {
     pub fn replay(&self) -> Result<()> {
         self.stream.flush()?;
         match &self.stream.backend {
-            Backend::Gpu(context) => context.replay(&self.recording.batch, self.arena.as_ref()),
-            Backend::Host(_) => self.recording.steps.iter().try_for_each(|s| self.rerun(s)),
+            Backend::Gpu(context) if !self.stream.is_inspected() => {
+                context.replay(&self.recording.batch, self.arena.as_ref())
+            }
+            _ => self.recording.steps.iter().try_for_each(|s| self.stream.rerun(s)),
         }
     }
 
@@ -89,21 +90,6 @@ impl Capture {
     pub fn kernels(&self) -> Vec<&'static str> {
         let name = |s: &Step| if let Step::Launch(l) = s { Some(l.kernel.name) } else { None };
         self.recording.steps.iter().filter_map(name).collect()
-    }
-
-    fn rerun(&self, step: &Step) -> Result<()> {
-        match step {
-            Step::Launch(launch) => self.stream.rerun(launch),
-            Step::Clear(Memory::Host(buffer), words) => {
-                clear_host(buffer, *words);
-                Ok(())
-            }
-            Step::Copy(Memory::Host(from), Memory::Host(to), words) => {
-                copy_host(from, to, *words);
-                Ok(())
-            }
-            Step::Clear(..) | Step::Copy(..) => Ok(()),
-        }
     }
 }
 

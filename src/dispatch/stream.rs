@@ -145,6 +145,14 @@ impl Stream {
         }
     }
 
+    /// Makes the pipeline of a launch.
+    pub(crate) fn compile(&self, launch: &Launch) -> Result<()> {
+        match &self.backend {
+            Backend::Gpu(context) => pipeline(context, launch).map(|_| ()),
+            Backend::Host(_) => launch.kernel.program(launch.variant).map(|_| ()),
+        }
+    }
+
     /// What can be wrong with a launch before it reaches the driver.
     fn check(&self, launch: &Launch, program: &Program) -> Result<()> {
         let kernel = launch.kernel.name;
@@ -207,36 +215,60 @@ impl Stream {
     /// Zeroes the first `words` words.
     pub(crate) fn clear(&self, storage: &Arc<Storage>, words: usize) -> Result<()> {
         let mut state = self.state();
-        match &storage.memory {
+        self.clear_memory(&mut state, &storage.memory, words)?;
+        if let Some(recording) = &mut state.recording {
+            recording.adopt_storage(storage);
+            recording.steps.push(Step::Clear(storage.memory.clone(), words));
+        }
+        Ok(())
+    }
+
+    fn clear_memory(&self, state: &mut State, memory: &Memory, words: usize) -> Result<()> {
+        match memory {
             Memory::Gpu(buffer) => {
                 let command = Command::Clear { buffer: buffer.clone(), bytes: words as u64 * 4 };
-                state.push(self, command)?;
+                state.push(self, command)
             }
-            Memory::Host(buffer) => clear_host(buffer, words),
+            Memory::Host(buffer) => {
+                clear_host(buffer, words);
+                Ok(())
+            }
         }
-        state.keep_clear(storage, words);
-        Ok(())
     }
 
     /// Copies the first `words` words.
     pub(crate) fn copy(&self, from: &Arc<Storage>, to: &Arc<Storage>, words: usize) -> Result<()> {
         let mut state = self.state();
-        match (&from.memory, &to.memory) {
+        self.copy_memory(&mut state, &from.memory, &to.memory, words)?;
+        if let Some(recording) = &mut state.recording {
+            recording.adopt_storage(from);
+            recording.adopt_storage(to);
+            let (from, to) = (from.memory.clone(), to.memory.clone());
+            recording.steps.push(Step::Copy(from, to, words));
+        }
+        Ok(())
+    }
+
+    fn copy_memory(
+        &self,
+        state: &mut State,
+        from: &Memory,
+        to: &Memory,
+        words: usize,
+    ) -> Result<()> {
+        match (from, to) {
             (Memory::Gpu(a), Memory::Gpu(b)) => {
                 let (from, to) = (a.clone(), b.clone());
-                state.push(self, Command::Copy { from, to, bytes: words as u64 * 4 })?;
+                state.push(self, Command::Copy { from, to, bytes: words as u64 * 4 })
             }
-            (Memory::Host(a), Memory::Host(b)) => copy_host(a, b, words),
+            (Memory::Host(a), Memory::Host(b)) => {
+                copy_host(a, b, words);
+                Ok(())
+            }
             _ => {
-                return Err(Error::DeviceMismatch {
-                    op: "copy",
-                    left: "GPU".into(),
-                    right: "host".into(),
-                });
+                Err(Error::DeviceMismatch { op: "copy", left: "GPU".into(), right: "host".into() })
             }
         }
-        state.keep_copy(from, to, words);
-        Ok(())
     }
 
     /// Overwrites the start of a tensor's memory with `array`.
@@ -318,13 +350,19 @@ impl Stream {
         self.state().recording.take()
     }
 
-    /// Runs a recorded launch on the host.
-    pub(super) fn rerun(&self, launch: &Launch) -> Result<()> {
-        if let Backend::Host(host) = &self.backend {
-            let program = launch.kernel.program(launch.variant)?;
-            call_twin(host, launch, &program);
+    /// Whether launches are looked at one by one: profiled, or checked against their twins.
+    pub(super) fn is_inspected(&self) -> bool {
+        let state = self.state();
+        state.profile.is_some() || state.shadow
+    }
+
+    /// Runs one recorded step again, as if it had just been recorded.
+    pub(super) fn rerun(&self, step: &Step) -> Result<()> {
+        match step {
+            Step::Launch(launch) => self.record((**launch).clone()),
+            Step::Clear(memory, words) => self.clear_memory(&mut self.state(), memory, *words),
+            Step::Copy(from, to, words) => self.copy_memory(&mut self.state(), from, to, *words),
         }
-        Ok(())
     }
 }
 
@@ -356,21 +394,6 @@ impl State {
             recording.steps.push(Step::Launch(Box::new(launch)));
         }
     }
-
-    fn keep_clear(&mut self, storage: &Arc<Storage>, words: usize) {
-        if let Some(recording) = &mut self.recording {
-            recording.adopt_storage(storage);
-            recording.steps.push(Step::Clear(storage.memory.clone(), words));
-        }
-    }
-
-    fn keep_copy(&mut self, from: &Arc<Storage>, to: &Arc<Storage>, words: usize) {
-        if let Some(recording) = &mut self.recording {
-            recording.adopt_storage(from);
-            recording.adopt_storage(to);
-            recording.steps.push(Step::Copy(from.memory.clone(), to.memory.clone(), words));
-        }
-    }
 }
 
 /// A read-back on its way, or done.
@@ -379,13 +402,18 @@ pub(crate) enum ReadInner {
     Staged(gpu::Staged),
 }
 
-/// Looks the pipeline and the bind group up and appends the dispatch.
-fn enqueue(context: &Context, batch: &mut Batch, launch: &Launch) -> Result<()> {
+/// The pipeline of a launch; made the first time.
+fn pipeline(context: &Context, launch: &Launch) -> Result<Arc<gpu::Pipeline>> {
     let kernel = launch.kernel;
-    let pipeline = context.pipeline(&launch.key(), kernel.name, launch.constants(), || {
+    context.pipeline(&launch.key(), kernel.name, launch.constants(), || {
         let program = kernel.program(launch.variant)?;
         Ok((program.module.clone(), program.reflection.clone()))
-    })?;
+    })
+}
+
+/// Looks the pipeline and the bind group up and appends the dispatch.
+fn enqueue(context: &Context, batch: &mut Batch, launch: &Launch) -> Result<()> {
+    let pipeline = pipeline(context, launch)?;
     let mut buffers = Vec::with_capacity(launch.bindings.len());
     for bound in &launch.bindings {
         if let Memory::Gpu(buffer) = &bound.memory {

@@ -1,6 +1,6 @@
 //! What holds for every kernel of the table, without a GPU.
 
-use spikegrad::{Kernel, Needs, Variant, kernels, specialise};
+use spikegrad::{Device, Kernel, Needs, Variant, kernels, specialise};
 use std::collections::HashSet;
 use std::path::Path;
 
@@ -103,5 +103,37 @@ fn hlsl_options() -> naga::back::hlsl::Options {
         shader_model: naga::back::hlsl::ShaderModel::V6_6,
         fake_missing_bindings: true,
         ..Default::default()
+    }
+}
+
+/// An adapter that validates everything and runs nothing, with or without optional features.
+fn noop_device(features: wgpu::Features) -> Device {
+    let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle();
+    descriptor.backends = wgpu::Backends::NOOP;
+    descriptor.backend_options.noop.enable = true;
+    let instance = wgpu::Instance::new(descriptor);
+    let adapter = pollster::block_on(instance.request_adapter(&Default::default())).unwrap();
+    let required_features = features & adapter.features();
+    let mut required_limits = wgpu::Limits::default();
+    if required_features.contains(wgpu::Features::IMMEDIATES) {
+        required_limits.max_immediate_size = 128;
+    }
+    let request =
+        wgpu::DeviceDescriptor { required_features, required_limits, ..Default::default() };
+    let (device, queue) = pollster::block_on(adapter.request_device(&request)).unwrap();
+    Device::from_wgpu(adapter, device, queue)
+}
+
+/// Pipelines and layouts are valid with WebGPU's default limits, on a device that needs no driver.
+#[test]
+fn pipelines_are_valid_on_the_noop_adapter() {
+    use wgpu::Features as F;
+    for features in [F::empty(), F::SUBGROUP | F::SHADER_F16 | F::IMMEDIATES] {
+        let device = noop_device(features);
+        for (kernel, i, variant) in variants() {
+            if variant.needs.met_by(device.capabilities()) {
+                device.compile(kernel, i, &[]).unwrap_or_else(|e| panic!("{}: {e}", variant.name));
+            }
+        }
     }
 }
