@@ -12,8 +12,9 @@ pub struct Subject {
     pub device: Device,
 }
 
-/// The devices that every kernel is tested on: the host, and each adapter of the machine twice, with
-/// all it offers and with the portable baseline. Opened once a process.
+/// The devices that every kernel is tested on: the host, and each adapter of the machine with all it
+/// offers, likewise with the kernels that hardware gets, and so with the portable baseline. Opened
+/// once a process.
 ///
 /// `SPIKEGRAD_TEST_DEVICES=host` leaves the adapters out.
 pub fn subjects() -> &'static [Subject] {
@@ -27,10 +28,12 @@ fn open_subjects() -> Vec<Subject> {
         return subjects;
     }
     for adapter in Device::list() {
-        for baseline in [false, true] {
-            let label = format!("{}{}", adapter.name, if baseline { " (baseline)" } else { "" });
-            let builder = Device::builder().select(&adapter.name).baseline(baseline);
-            match builder.open() {
+        let ways =
+            [("", false, false), (" (as hardware)", true, false), (" (baseline)", true, true)];
+        for (way, as_hardware, baseline) in ways {
+            let label = format!("{}{way}", adapter.name);
+            let builder = Device::builder().select(&adapter.name);
+            match builder.as_hardware(as_hardware).baseline(baseline).open() {
                 Ok(device) => subjects.push(Subject { label, device }),
                 Err(e) => panic!("{label} cannot be opened: {e}"),
             }

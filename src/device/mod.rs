@@ -307,7 +307,11 @@ impl DeviceBuilder {
     }
 
     fn open_adapter(&self, adapter: &gpu::Adapter) -> Result<Device> {
-        let options = OpenOptions { baseline: self.baseline, coop_matrix: self.coop_matrix };
+        let options = OpenOptions {
+            baseline: self.baseline,
+            coop_matrix: self.coop_matrix,
+            as_hardware: self.as_hardware,
+        };
         Context::open(adapter, options).map(Device::on_gpu)
     }
 }

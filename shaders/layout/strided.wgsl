@@ -1,0 +1,45 @@
+// y[c] = x[base + sum_a c_a stride_a] for coordinates c in dims: permutations, slices, repetitions.
+//
+// x: any; y: [count], row-major over dims. dims and strides stand innermost first; a stride of 0
+// repeats. Elements are f32, or u32 with the condition WORDS.
+// One invocation an element of y.
+
+import package::shared::index::item_index;
+
+@if(!WORDS) alias Element = f32;
+@if(WORDS) alias Element = u32;
+
+struct Params {
+    dims: array<vec4<u32>, 2>,
+    strides: array<vec4<u32>, 2>,
+    count: u32,
+    base: u32,
+    rank: u32,
+    unused: u32,
+}
+
+override WG: u32 = 64u;
+
+@group(0) @binding(0) var<storage, read> x: array<Element>;
+@group(0) @binding(1) var<storage, read_write> y: array<Element>;
+@group(1) @binding(0) var<uniform> p: Params;
+
+@compute @workgroup_size(WG)
+fn strided(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) local: u32,
+) {
+    let i = item_index(group, groups, local, WG);
+    if i >= p.count {
+        return;
+    }
+    var rest = i;
+    var from = p.base;
+    for (var a = 0u; a < p.rank; a++) {
+        let extent = p.dims[a / 4u][a % 4u];
+        from += rest % extent * p.strides[a / 4u][a % 4u];
+        rest /= extent;
+    }
+    y[i] = x[from];
+}
