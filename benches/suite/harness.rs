@@ -145,25 +145,41 @@ impl Suite {
         self.points.push(Point { plot, series: series.into(), x, y });
     }
 
+    /// A line of the table for work that is no kernel of this crate, from its times in nanoseconds.
+    pub fn plain_row(
+        &mut self,
+        family: &'static str,
+        kernel: &str,
+        shape: &str,
+        times: &[f64],
+        (bytes, flops): (f64, f64),
+    ) {
+        let seen = Seen { times: times.to_vec(), bytes, flops, launches: 0 };
+        let row = self.row(family, kernel, shape, &seen, 0);
+        crate::report::print_row(&row);
+        self.rows.push(row);
+    }
+
+    fn row(&self, family: &'static str, kernel: &str, shape: &str, seen: &Seen, held: u64) -> Row {
+        let median = median(&seen.times);
+        Row {
+            family,
+            kernel: kernel.into(),
+            shape: shape.into(),
+            median,
+            fastest: seen.times.iter().copied().fold(f64::INFINITY, f64::min),
+            bytes: seen.bytes,
+            flops: seen.flops,
+            roofline: self.roofline.fraction(seen.bytes, seen.flops, median),
+            launches: seen.launches,
+            held,
+        }
+    }
+
     fn keep(&mut self, family: &'static str, shape: &str, found: Measured) -> Vec<Row> {
-        let mut rows: Vec<Row> = found
-            .kernels
-            .into_iter()
-            .map(|(kernel, seen)| {
-                let median = median(&seen.times);
-                Row {
-                    family,
-                    kernel: kernel.into(),
-                    shape: shape.into(),
-                    median,
-                    fastest: seen.times.iter().copied().fold(f64::INFINITY, f64::min),
-                    bytes: seen.bytes,
-                    flops: seen.flops,
-                    roofline: self.roofline.fraction(seen.bytes, seen.flops, median),
-                    launches: seen.launches,
-                    held: found.held,
-                }
-            })
+        let kernels = found.kernels.iter();
+        let mut rows: Vec<Row> = kernels
+            .map(|(kernel, seen)| self.row(family, kernel, shape, seen, found.held))
             .collect();
         rows.sort_by(|a, b| b.median.total_cmp(&a.median));
         rows.iter().for_each(crate::report::print_row);

@@ -2,9 +2,12 @@
 //! costs, and a whole training step.
 
 mod dispatch;
+mod elementwise;
 mod harness;
+mod input;
 mod options;
 mod plot;
+mod reduce;
 mod report;
 mod roofline;
 
@@ -40,6 +43,8 @@ fn run(mut suite: Suite) -> ExitCode {
         report::print_head();
     }
     roofline::measure(&mut suite);
+    elementwise::measure(&mut suite);
+    reduce::measure(&mut suite);
     dispatch::measure(&mut suite);
     if suite.options.list {
         return ExitCode::SUCCESS;

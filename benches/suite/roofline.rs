@@ -45,14 +45,23 @@ pub fn measure(suite: &mut Suite) {
         let n = bytes / 8;
         let rows = suite.case("elementwise", "copy", &crate::report::size(*bytes), |device| {
             let x = Tensor::zeros(device, [n], DType::F32)?;
-            let device = device.clone();
-            Ok(move || elementwise::full(&device, *x.shape(), 1.0).map(drop))
+            Ok(move || elementwise::copy(&x).map(drop))
         });
         if let [row] = rows.as_slice() {
             let rate = row.gigabytes();
             suite.roofline.copies.push((row.bytes, rate));
             suite.point("bandwidth", "copy", row.bytes, rate);
         }
+    }
+    // Long enough that the launch itself does not count.
+    let rounds = if suite.device.capabilities().software { 16 } else { 1024 };
+    let items = if suite.options.quick { 1 << 15 } else { 1 << 17 };
+    let rows = suite.case("elementwise", "fma_peak", &format!("{items} x {rounds}"), |device| {
+        let device = device.clone();
+        Ok(move || elementwise::fma_peak(&device, items, rounds).map(drop))
+    });
+    if let [row] = rows.as_slice() {
+        suite.roofline.flops = row.gigaflops();
     }
     suite.options.filter = filter;
     refresh(suite);
