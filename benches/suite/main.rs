@@ -5,11 +5,15 @@ mod dispatch;
 mod elementwise;
 mod harness;
 mod input;
+mod lif;
+mod linalg;
 mod options;
+mod peers;
 mod plot;
 mod reduce;
 mod report;
 mod roofline;
+mod step;
 
 use harness::Suite;
 use options::{Options, USAGE};
@@ -26,6 +30,7 @@ fn main() -> ExitCode {
     };
     let selection = options.device.clone().unwrap_or_else(|| "best".into());
     match spikegrad::Device::select(&selection) {
+        Ok(device) if options.first_step => first_step(&device),
         Ok(device) => run(Suite::new(device, options)),
         Err(e) => refuse(&e.to_string()),
     }
@@ -37,6 +42,19 @@ fn refuse(message: &str) -> ExitCode {
     ExitCode::from(2)
 }
 
+fn first_step(device: &spikegrad::Device) -> ExitCode {
+    match step::first_step(device) {
+        Ok(loss) => {
+            println!("loss {loss}");
+            ExitCode::SUCCESS
+        }
+        Err(e) => {
+            eprintln!("suite: {e}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
 fn run(mut suite: Suite) -> ExitCode {
     if !suite.options.list {
         println!("device: {}\n", suite.device);
@@ -45,7 +63,11 @@ fn run(mut suite: Suite) -> ExitCode {
     roofline::measure(&mut suite);
     elementwise::measure(&mut suite);
     reduce::measure(&mut suite);
+    linalg::measure(&mut suite);
+    lif::measure(&mut suite);
     dispatch::measure(&mut suite);
+    step::measure(&mut suite);
+    peers::measure(&mut suite);
     if suite.options.list {
         return ExitCode::SUCCESS;
     }

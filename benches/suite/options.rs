@@ -13,7 +13,8 @@ cargo bench [-- OPTIONS]
   --json FILE     all numbers as JSON
   --html FILE     a report with plots, in one file
   --burn PATH     compare with the burn-step binary (built from benches/burn)
-  --numba PYTHON  compare with benches/peers/lif_numba.py, run by this interpreter";
+  --numba PYTHON  compare with benches/peers/lif_numba.py, run by this interpreter
+  --first-step    one training step and nothing else: what the start-up time is measured with";
 
 /// What the command line asks for.
 #[derive(Debug, Default, Clone)]
@@ -26,6 +27,7 @@ pub struct Options {
     pub html: Option<PathBuf>,
     pub burn: Option<PathBuf>,
     pub numba: Option<PathBuf>,
+    pub first_step: bool,
 }
 
 impl Options {
@@ -45,6 +47,7 @@ impl Options {
                 Arg::Long("html") => out.html = Some(parser.value()?.into()),
                 Arg::Long("burn") => out.burn = Some(parser.value()?.into()),
                 Arg::Long("numba") => out.numba = Some(parser.value()?.into()),
+                Arg::Long("first-step") => out.first_step = true,
                 // What `cargo bench` itself passes to every target.
                 Arg::Long("bench") => {}
                 Arg::Short('h') | Arg::Long("help") => return Ok(None),

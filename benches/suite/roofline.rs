@@ -40,7 +40,7 @@ fn copy_sizes(quick: bool) -> &'static [usize] {
 
 /// Measures both roofs. A `--filter` does not leave them out: every fraction rests on them.
 pub fn measure(suite: &mut Suite) {
-    let filter = suite.options.filter.take();
+    let filter = if suite.options.list { None } else { suite.options.filter.take() };
     for bytes in copy_sizes(suite.options.quick) {
         let n = bytes / 8;
         let rows = suite.case("elementwise", "copy", &crate::report::size(*bytes), |device| {
@@ -63,7 +63,7 @@ pub fn measure(suite: &mut Suite) {
     if let [row] = rows.as_slice() {
         suite.roofline.flops = row.gigaflops();
     }
-    suite.options.filter = filter;
+    suite.options.filter = suite.options.filter.take().or(filter);
     refresh(suite);
 }
 
