@@ -53,8 +53,8 @@ fn row_loss(r: u32, first: u32, at: Place) -> f32 {
     if t >= p.classes {
         return 0.0;
     }
-    let smooth = p.smoothing / f32(p.classes) * shifted;
-    return log_sum - (1.0 - p.smoothing) * (x[base + t] - largest) - smooth;
+    let even = p.smoothing / f32(p.classes) * shifted;
+    return log_sum - (1.0 - p.smoothing) * (x[base + t] - largest) - even;
 }
 
 @compute @workgroup_size(RANGE)

@@ -15,6 +15,7 @@ const SHARED: &[(&str, &str)] = &[
     ("membrane", include_str!("../../shaders/shared/membrane.wgsl")),
     ("operands", include_str!("../../shaders/shared/operands.wgsl")),
     ("reduce", include_str!("../../shaders/shared/reduce.wgsl")),
+    ("rng", include_str!("../../shaders/shared/rng.wgsl")),
     ("strides", include_str!("../../shaders/shared/strides.wgsl")),
     ("surrogate", include_str!("../../shaders/shared/surrogate.wgsl")),
     ("unary", include_str!("../../shaders/shared/unary.wgsl")),

@@ -132,7 +132,10 @@ fn equal_extrema_give_the_first() {
 
 #[test]
 fn variances_and_norms_agree_with_the_oracle() {
-    for (shape, axes) in &CASES[1..] {
+    let of_several = |(shape, axes): &&(&[usize], &[usize])| {
+        axes.iter().map(|a| shape[*a]).product::<usize>() > 1
+    };
+    for (shape, axes) in CASES.iter().filter(of_several) {
         conform(&format!("moments of {shape:?} over {axes:?}"), 4e-6, |device| {
             let mut out = Vec::new();
             for which in 0..3 {
@@ -182,7 +185,7 @@ fn softmax_agrees_with_the_oracle_along_any_axis() {
             conform(&format!("softmax of {shape:?} along {axis}, log {log}"), 5e-6, |device| {
                 let tape = Tape::new();
                 let count = shape.iter().product();
-                let values = Random::new(3).values(count, -20.0, 100.0);
+                let values = Random::new(3).values(count, -4.0, 6.0);
                 let x = tape.leaf(&Tensor::from_slice(device, &values, shape)?);
                 let y = if log { x.log_softmax(axis)? } else { x.softmax(axis)? };
                 let seed = data(device, shape, 2)?;
