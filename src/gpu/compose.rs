@@ -9,6 +9,8 @@ const SHARED: &[(&str, &str)] = &[
     ("activation", include_str!("../../shaders/shared/activation.wgsl")),
     ("index", include_str!("../../shaders/shared/index.wgsl")),
     ("operands", include_str!("../../shaders/shared/operands.wgsl")),
+    ("product", include_str!("../../shaders/shared/product.wgsl")),
+    ("tile", include_str!("../../shaders/shared/tile.wgsl")),
 ];
 
 /// Names and sources of the shared fragments: what a caller's own shader can import.
