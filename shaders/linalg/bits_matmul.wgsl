@@ -8,13 +8,15 @@
 
 import package::shared::activation::activate;
 import package::shared::index::item_index;
+import package::shared::tile::tile_at;
 import package::shared::operands::{
     p, quads, quad_words, spikes, b_block, depth_mask, masked, bias_row, put, put_extra,
 };
 
 override WG: u32 = 64u;
-override RB: u32 = 4u;
-override CB: u32 = 4u;
+// Blocks of 4 x 4 in a tile: 1 or 2 each way. (With 4 x 4 blocks drivers give up unrolling.)
+override RB: u32 = 2u;
+override CB: u32 = 2u;
 // The depth is no multiple of 4.
 override TAIL: bool = true;
 override ACT: u32 = 0u;
@@ -29,19 +31,20 @@ fn bits_matmul(
     let tile = item_index(group, groups, local, WG);
     let tiles_n = (p.n + 4u * CB - 1u) / (4u * CB);
     let tiles_m = (p.groups + RB - 1u) / RB;
-    let col = tile % tiles_n * 4u * CB;
-    let g = p.group_first + tile / tiles_n % tiles_m * RB;
-    let chunk = tile / tiles_n / tiles_m;
+    let corner = tile_at(tile % (tiles_m * tiles_n), tiles_m, tiles_n);
+    let g = p.group_first + corner.x * RB;
+    let col = corner.y * 4u * CB;
+    let chunk = tile / (tiles_m * tiles_n);
     if chunk * p.chunk >= max(p.k, 1u) {
         return;
     }
     let end = min(p.k, (chunk + 1u) * p.chunk);
     let last_group = p.lanes * quads() - 1u;
 
-    var acc: array<mat4x4<f32>, 16>;
-    var bs: array<mat4x4<f32>, 4>;
-    var lane: array<u32, 4>;
-    var quad: array<u32, 4>;
+    var acc: array<mat4x4<f32>, 4>;
+    var bs: array<mat4x4<f32>, 2>;
+    var lane: array<u32, 2>;
+    var quad: array<u32, 2>;
     for (var i = 0u; i < RB; i++) {
         lane[i] = min(g + i, last_group) / quads();
         quad[i] = min(g + i, last_group) % quads();
@@ -83,15 +86,15 @@ fn bits_matmul(
                 if g + i < last && step < p.steps {
                     var v = acc[i * CB + j][r];
                     if p.has_bias != 0u { v += bias_row(col + 4u * j); }
-                    let at = ((chunk * p.steps + step) * p.lanes + lane[i]) * p.n;
-                    if PRE { put_extra(at, col + 4u * j, v); }
+                    let start = ((chunk * p.steps + step) * p.lanes + lane[i]) * p.n;
+                    if PRE { put_extra(start, col + 4u * j, v); }
                     if ACT != 0u {
                         v = vec4<f32>(
                             activate(ACT, p.slope, v.x), activate(ACT, p.slope, v.y),
                             activate(ACT, p.slope, v.z), activate(ACT, p.slope, v.w),
                         );
                     }
-                    put(at, col + 4u * j, v);
+                    put(start, col + 4u * j, v);
                 }
             }
         }

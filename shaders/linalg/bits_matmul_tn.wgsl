@@ -7,11 +7,13 @@
 // and, within each, groups of 4 steps: four words serve 4 features x 4 steps.
 
 import package::shared::index::item_index;
+import package::shared::tile::tile_at;
 import package::shared::operands::{p, quads, quad_words, spikes, b_rows, four, put, put_extra};
 
 override WG: u32 = 64u;
-override RB: u32 = 4u;
-override CB: u32 = 4u;
+// Blocks of 4 x 4 in a tile: 1 or 2 each way. (With 4 x 4 blocks drivers give up unrolling.)
+override RB: u32 = 2u;
+override CB: u32 = 2u;
 override SUMS: bool = false;
 
 @compute @workgroup_size(WG)
@@ -23,9 +25,10 @@ fn bits_matmul_tn(
     let tile = item_index(group, groups, local, WG);
     let tiles_n = (p.n + 4u * CB - 1u) / (4u * CB);
     let tiles_m = (p.groups + RB - 1u) / RB;
-    let col = tile % tiles_n * 4u * CB;
-    let g = p.group_first + tile / tiles_n % tiles_m * RB;
-    let chunk = tile / tiles_n / tiles_m;
+    let corner = tile_at(tile % (tiles_m * tiles_n), tiles_m, tiles_n);
+    let g = p.group_first + corner.x * RB;
+    let col = corner.y * 4u * CB;
+    let chunk = tile / (tiles_m * tiles_n);
     // A quad is four steps of depth, whether or not T fills the last one.
     let quads = quads();
     let first = chunk * p.chunk / 4u;
@@ -34,9 +37,9 @@ fn bits_matmul_tn(
     }
     let end = min(p.lanes * quads, first + p.chunk / 4u);
 
-    var acc: array<mat4x4<f32>, 16>;
-    var sums: array<vec4<f32>, 4>;
-    var bs: array<mat4x4<f32>, 4>;
+    var acc: array<mat4x4<f32>, 4>;
+    var sums: array<vec4<f32>, 2>;
+    var bs: array<mat4x4<f32>, 2>;
     var lane = first / quads;
     var quad = first % quads;
     for (var d = first; d < end; d++) {

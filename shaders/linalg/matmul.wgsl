@@ -8,11 +8,13 @@
 
 import package::shared::activation::activate;
 import package::shared::index::item_index;
+import package::shared::tile::tile_at;
 import package::shared::operands::{p, a_block, b_block, depth_mask, masked, bias_row, put, put_extra};
 
 override WG: u32 = 64u;
-override RB: u32 = 4u;
-override CB: u32 = 4u;
+// Blocks of 4 x 4 in a tile: 1 or 2 each way. (With 4 x 4 blocks drivers give up unrolling.)
+override RB: u32 = 2u;
+override CB: u32 = 2u;
 override A_T: bool = false;
 override B_T: bool = false;
 // The depth is no multiple of 4.
@@ -30,10 +32,10 @@ fn matmul(
     let tile = item_index(group, groups, local, WG);
     let tiles_n = (p.n + 4u * CB - 1u) / (4u * CB);
     let tiles_m = (p.groups + RB - 1u) / RB;
-    let col = tile % tiles_n * 4u * CB;
-    let tile_m = tile / tiles_n % tiles_m;
-    let g = p.group_first + tile_m * RB;
-    let z = tile / tiles_n / tiles_m;
+    let corner = tile_at(tile % (tiles_m * tiles_n), tiles_m, tiles_n);
+    let g = p.group_first + corner.x * RB;
+    let col = corner.y * 4u * CB;
+    let z = tile / (tiles_m * tiles_n);
     let entry = p.batch_first + z % p.batch;
     let chunk = z / p.batch;
     if chunk * p.chunk >= max(p.k, 1u) {
@@ -43,9 +45,9 @@ fn matmul(
     let start_a = entry * p.stride_a;
     let start_b = entry * p.stride_b;
 
-    var acc: array<mat4x4<f32>, 16>;
-    var sums: array<vec4<f32>, 4>;
-    var bs: array<mat4x4<f32>, 4>;
+    var acc: array<mat4x4<f32>, 4>;
+    var sums: array<vec4<f32>, 2>;
+    var bs: array<mat4x4<f32>, 2>;
     var k0 = chunk * p.chunk;
     for (; k0 + 4u <= end; k0 += 4u) {
         for (var j = 0u; j < CB; j++) {
@@ -84,15 +86,15 @@ fn matmul(
                 if row < last_row {
                     var v = acc[i * CB + j][r];
                     if p.has_bias != 0u { v += bias_row(col + 4u * j); }
-                    let at = (place * p.m + row) * p.n;
-                    if PRE { put_extra(at, col + 4u * j, v); }
+                    let start = (place * p.m + row) * p.n;
+                    if PRE { put_extra(start, col + 4u * j, v); }
                     if ACT != 0u {
                         v = vec4<f32>(
                             activate(ACT, p.slope, v.x), activate(ACT, p.slope, v.y),
                             activate(ACT, p.slope, v.z), activate(ACT, p.slope, v.w),
                         );
                     }
-                    put(at, col + 4u * j, v);
+                    put(start, col + 4u * j, v);
                 }
             }
         }

@@ -5,7 +5,7 @@
 
 import package::shared::activation::activate;
 import package::shared::index::item_index;
-import package::shared::operands::Params;
+import package::shared::product::Params;
 
 override WG: u32 = 64u;
 override A_T: bool = false;

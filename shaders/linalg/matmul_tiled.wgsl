@@ -9,6 +9,7 @@
 
 import package::shared::activation::activate;
 import package::shared::index::group_index;
+import package::shared::tile::tile_at;
 import package::shared::operands::{
     p, a_block, b_block, depth_mask, masked, bias_row, put, put_extra,
 };
@@ -34,9 +35,10 @@ fn matmul_tiled(
     let tile = group_index(group, groups);
     let tiles_n = (p.n + 63u) / 64u;
     let tiles_m = (p.groups + 15u) / 16u;
-    let col = tile % tiles_n * 64u;
-    let g = p.group_first + tile / tiles_n % tiles_m * 16u;
-    let z = tile / tiles_n / tiles_m;
+    let corner = tile_at(tile % (tiles_m * tiles_n), tiles_m, tiles_n);
+    let g = p.group_first + corner.x * 16u;
+    let col = corner.y * 64u;
+    let z = tile / (tiles_m * tiles_n);
     let entry = p.batch_first + z % p.batch;
     let chunk = z / p.batch;
     if chunk * p.chunk >= max(p.k, 1u) {
@@ -53,15 +55,15 @@ fn matmul_tiled(
     var acc: array<vec4<f32>, 8>;
     var sums: vec4<f32>;
     for (var k0 = chunk * p.chunk; k0 < end; k0 += STEP) {
-        let at = k0 + 4u * depth;
-        let mask = depth_mask(at, end);
+        let kd = k0 + 4u * depth;
+        let mask = depth_mask(kd, end);
         if local < 64u {
-            let block = transpose(masked(a_block(A_T, entry * p.stride_a, g + across, at), mask));
+            let block = transpose(masked(a_block(A_T, entry * p.stride_a, g + across, kd), mask));
             for (var i = 0u; i < 4u; i++) {
                 tile_a[(4u * depth + i) * 16u + across] = block[i];
             }
         } else {
-            let block = b_block(B_T, entry * p.stride_b, at, col + 4u * across);
+            let block = b_block(B_T, entry * p.stride_b, kd, col + 4u * across);
             for (var i = 0u; i < 4u; i++) {
                 tile_b[(4u * depth + i) * 16u + across] = block[i] * mask[i];
             }
@@ -91,15 +93,15 @@ fn matmul_tiled(
         if row < last_row {
             var v = acc[i];
             if p.has_bias != 0u { v += bias_row(col + 4u * x); }
-            let at = (place * p.m + row) * p.n;
-            if PRE { put_extra(at, col + 4u * x, v); }
+            let start = (place * p.m + row) * p.n;
+            if PRE { put_extra(start, col + 4u * x, v); }
             if ACT != 0u {
                 v = vec4<f32>(
                     activate(ACT, p.slope, v.x), activate(ACT, p.slope, v.y),
                     activate(ACT, p.slope, v.z), activate(ACT, p.slope, v.w),
                 );
             }
-            put(at, col + 4u * x, v);
+            put(start, col + 4u * x, v);
         }
     }
     if SUMS && g + y == 0u {

@@ -9,23 +9,7 @@
 // one at a time, with column indices clamped: what lies outside is never stored); HALF, a and b are
 // pairs of f16; HALF_OUT, c is (with VEC only); BITS, a holds packed spikes.
 
-struct Params {
-    m: u32,         // rows of C
-    n: u32,         // columns of C
-    k: u32,         // depth
-    batch_first: u32,   // this launch covers batch entries batch_first ..
-    batch: u32,         // … and this many of them,
-    group_first: u32,   // and of each the groups of 4 rows group_first ..
-    groups: u32,        // … and this many of them
-    batches: u32,   // batch entries of the whole product
-    stride_a: u32,  // elements from one batch entry of A to the next; 0: shared
-    stride_b: u32,  // likewise of B
-    chunk: u32,     // depth of a chunk; c is [chunks, batches, m, n] where this is less than k
-    steps: u32,     // time steps T of packed spikes
-    lanes: u32,     // samples B of packed spikes
-    has_bias: u32,
-    slope: f32,     // of a leaky rectifier
-}
+import package::shared::product::Params;
 
 @if(VEC && !HALF && !BITS) @group(0) @binding(0) var<storage, read> a: array<vec4<f32>>;
 @if(!VEC && !HALF && !BITS) @group(0) @binding(0) var<storage, read> a: array<f32>;

@@ -28,7 +28,8 @@ pub fn linear(x: &Var, w: &Var, bias: Option<&Var>, activation: Activation) -> R
     let n = check(x.value(), w.value(), bias.map(Var::value))?;
     let inputs: Vec<&Var> = [x, w].into_iter().chain(bias).collect();
     let recorded = x.tape().is_on() && inputs.iter().any(|v| v.has_gradient());
-    let extra = if recorded && !from_output(activation) { Extra::PreActivation } else { Extra::None };
+    let extra =
+        if recorded && !from_output(activation) { Extra::PreActivation } else { Extra::None };
     let (y, z) = forward(x.value(), w.value(), bias.map(Var::value), activation, extra, n)?;
     let saved = match (z, activation) {
         (Some(z), _) => Some(z),

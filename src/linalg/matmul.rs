@@ -14,17 +14,25 @@ pub(super) static MATMUL: Kernel =
         .cost(cost);
 
 /// Tiles in workgroup memory.
-pub(super) static MATMUL_TILED: Kernel =
-    Kernel::new("linalg", "matmul_tiled", shader!("linalg/matmul_tiled"), crate::twin!(twin::dense))
-        .params::<Params>()
-        .variants(DENSE_VARIANTS)
-        .cost(cost);
+pub(super) static MATMUL_TILED: Kernel = Kernel::new(
+    "linalg",
+    "matmul_tiled",
+    shader!("linalg/matmul_tiled"),
+    crate::twin!(twin::dense),
+)
+.params::<Params>()
+.variants(DENSE_VARIANTS)
+.cost(cost);
 
 /// One output an invocation.
-pub(super) static MATMUL_NAIVE: Kernel =
-    Kernel::new("linalg", "matmul_naive", shader!("linalg/matmul_naive"), crate::twin!(twin::dense))
-        .params::<Params>()
-        .cost(cost);
+pub(super) static MATMUL_NAIVE: Kernel = Kernel::new(
+    "linalg",
+    "matmul_naive",
+    shader!("linalg/matmul_naive"),
+    crate::twin!(twin::dense),
+)
+.params::<Params>()
+.cost(cost);
 
 /// Which operand of a product is transposed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -128,8 +136,7 @@ impl<'a> Matmul<'a> {
         if let Some(bias) = self.bias {
             check_bias(OP, bias, a, sizes.n)?;
         }
-        let [kernel, a_type] = [self.kernel, MatmulKernel::Naive];
-        if kernel == a_type && a.dtype() != DType::F32 {
+        if self.kernel == MatmulKernel::Naive && a.dtype() != DType::F32 {
             return Err(Error::argument(OP, "the naive kernel takes f32 operands"));
         }
         let product = Product {

@@ -10,6 +10,7 @@ mod activation_gradient;
 mod bits;
 mod combine;
 mod convert;
+mod coop;
 mod linear;
 mod matmul;
 mod product;
@@ -26,6 +27,7 @@ pub const KERNELS: &[&Kernel] = &[
     &matmul::MATMUL,
     &matmul::MATMUL_TILED,
     &matmul::MATMUL_NAIVE,
+    &coop::MATMUL_COOP,
     &combine::MATMUL_COMBINE,
     &bits::BITS_MATMUL,
     &bits::BITS_MATMUL_TN,

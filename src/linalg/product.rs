@@ -1,6 +1,6 @@
 //! How a matrix product is run: which kernel, which tile, in how many launches.
 
-use super::{bits, combine, matmul};
+use super::{bits, combine, coop, matmul};
 use crate::elementwise::Activation;
 use crate::gpu::Capabilities;
 use crate::kernel::{Cost, CostArgs, Kernel, Needs, Variant};
@@ -39,6 +39,9 @@ const BUSY_INVOCATIONS: usize = 256;
 
 /// The least depth that a chunk of a split product keeps.
 const MIN_CHUNK: usize = 256;
+
+/// The most chunks: they are summed one after another.
+const MAX_CHUNKS: usize = 128;
 
 /// The tile of a workgroup of `matmul_tiled`, in rows and columns.
 const TILED: usize = 64;
@@ -94,7 +97,8 @@ pub enum MatmulKernel {
     Registers,
     /// Tiles in workgroup memory.
     Tiled,
-    /// Cooperative matrices: f16 operands, f32 sums. Only on a device opened with
+    /// Cooperative matrices: f16 operands, f32 sums, `[M, K]` times `[K, N]` with extents that are
+    /// multiples of 16, no bias, no activation. Only on a device opened with
     /// [`coop_matrix`](crate::DeviceBuilder::coop_matrix).
     Coop,
 }
@@ -128,14 +132,18 @@ pub(super) struct Plan {
     pub(super) blocks: [usize; 2],
     /// Invocations of a workgroup.
     pub(super) workgroup: u32,
-    /// Depth of a chunk.
+    /// Depth of a chunk, a multiple of 4.
     pub(super) chunk: usize,
+    /// Chunks that the depth is split into.
+    pub(super) chunks: usize,
+    /// Whether rows are read four elements at a time.
+    pub(super) wide: bool,
 }
 
 /// Chooses kernel, tile and depth split.
 ///
 /// - Software adapters pay for loads and barriers, and hardly for registers: the register kernel
-///   with the largest tile (16 x 16) that still fills their vector lanes.
+///   with the largest tile (8 x 8) that still fills their vector lanes.
 /// - GPUs: workgroup memory where both extents fill a good part of a tile, else the register kernel with
 ///   small tiles, so that thin matrices (one row, a few classes) still make enough invocations.
 /// - Where the tiles of a GPU are too few to fill it and the depth is large (weight gradients: depth
@@ -146,85 +154,112 @@ pub(super) fn plan(
     left: Left,
     [m, n, k, batches]: [usize; 4],
 ) -> Plan {
-    let whole = k.max(1).next_multiple_of(4);
     let tiles = |rows: usize, cols: usize| batches * m.div_ceil(rows) * n.div_ceil(cols);
     let dense = matches!(left, Left::Dense { .. });
     let thin = m < TILED / 2 || n < TILED / 2;
     let kernel = match wanted {
         MatmulKernel::Auto if capabilities.software || thin || !dense => MatmulKernel::Registers,
         MatmulKernel::Auto => MatmulKernel::Tiled,
+        _ if !dense => MatmulKernel::Registers,
         chosen => chosen,
     };
-    match kernel {
-        MatmulKernel::Naive => Plan { kernel, blocks: [1, 1], workgroup: 64, chunk: whole },
-        MatmulKernel::Tiled => {
-            let chunk = split_depth(whole, tiles(TILED, TILED), BUSY_WORKGROUPS);
-            Plan { kernel, blocks: [TILED / 4, TILED / 4], workgroup: 1, chunk }
-        }
-        MatmulKernel::Coop => Plan { kernel, blocks: [4, 4], workgroup: 1, chunk: whole },
+    let (blocks, workgroup, busy) = match kernel {
+        MatmulKernel::Naive => ([1, 1], 64, 0),
+        MatmulKernel::Tiled => ([TILED / 4; 2], 1, BUSY_WORKGROUPS),
         _ => {
-            let (largest, workgroup) = if capabilities.software { (4, 8) } else { (2, 64) };
-            let busy = if capabilities.software { BUSY_INVOCATIONS } else { 64 * BUSY_WORKGROUPS };
-            let mut blocks = [largest; 2];
-            while blocks[0] * 4 > m.next_multiple_of(4) && blocks[0] > 1 {
-                blocks[0] /= 2;
-            }
-            while blocks[1] > 1
-                && (blocks[1] * 4 > n.next_multiple_of(4) || tiles(4 * blocks[0], 4 * blocks[1]) < busy)
-            {
-                blocks[1] /= 2;
-            }
-            while blocks[0] > 1 && tiles(4 * blocks[0], 4 * blocks[1]) < busy {
-                blocks[0] /= 2;
-            }
-            let chunk = split_depth(whole, tiles(4 * blocks[0], 4 * blocks[1]), busy);
-            Plan { kernel: MatmulKernel::Registers, blocks, workgroup, chunk }
+            let (workgroup, busy) = if capabilities.software {
+                (8, BUSY_INVOCATIONS)
+            } else {
+                (64, 64 * BUSY_WORKGROUPS)
+            };
+            // The widest of these tiles that lies in C and leaves enough of them.
+            let fits = |[rows, cols]: &[usize; 2]| {
+                (*rows == 1 || m > 4) && (*cols == 1 || n > 4) && tiles(4 * rows, 4 * cols) >= busy
+            };
+            let tile = [[2, 2], [2, 1], [1, 2]].into_iter().find(fits).unwrap_or([1, 1]);
+            (tile, workgroup, busy)
         }
-    }
+    };
+    let chunk = split_depth(k.max(1), tiles(4 * blocks[0], 4 * blocks[1]), busy);
+    let chunks = k.max(1).div_ceil(chunk);
+    Plan { kernel, blocks, workgroup, chunk, chunks, wide: false }
 }
 
 /// The depth of a chunk, so that `tiles` become `busy`, at least [`MIN_CHUNK`].
 fn split_depth(depth: usize, tiles: usize, busy: usize) -> usize {
-    let chunks = (busy / tiles.max(1)).min(depth / MIN_CHUNK).max(1);
+    let chunks = (busy / tiles.max(1)).min(depth / MIN_CHUNK).clamp(1, MAX_CHUNKS);
     depth.div_ceil(chunks).next_multiple_of(4)
 }
 
 impl Product<'_> {
     /// Runs the product into a C of shape `shape`; the second tensor is [`Extra`]'s.
     pub(super) fn run(&self, shape: Shape) -> Result<(Tensor, Option<Tensor>)> {
-        let device = self.a.device();
-        let depth = match self.left {
-            Left::SpikesTransposed { steps, lanes } => 4 * steps.div_ceil(4) * lanes,
-            _ => self.k,
-        };
-        let plan = plan(device.capabilities(), self.kernel, self.left, [self.m, self.n, depth, self.batches]);
-        let chunks = if device.is_host() { 1 } else { depth.max(1).div_ceil(plan.chunk) };
-        let plan = if chunks == 1 { Plan { chunk: depth.max(1).next_multiple_of(4), ..plan } } else { plan };
-        let wide = self.by_four(depth);
-        let direct = self.output == DType::F16 && wide && chunks == 1 && self.a.dtype() == DType::F16;
-        let c_type = if direct { DType::F16 } else { DType::F32 };
+        if self.kernel == MatmulKernel::Coop {
+            return Ok((coop::run(self, shape)?, None));
+        }
         let extra_shape = match self.extra {
             Extra::None => Shape::new(&[4])?,
             Extra::PreActivation => shape,
             Extra::ColumnSums => Shape::new(&[self.n])?,
         };
-        let (c, extra) = if chunks == 1 {
-            let c = Tensor::empty(device, shape, c_type)?;
-            let extra = Tensor::empty(device, extra_shape, DType::F32)?;
-            self.launch(&plan, chunks, wide, &c, &extra)?;
+        let plan = self.plan();
+        let (c, extra) = if shape.count() == 0 {
+            let c = Tensor::empty(self.a.device(), shape, DType::F32)?;
+            (c, self.extra_of_nothing(extra_shape)?)
+        } else if plan.chunks == 1 {
+            let c = Tensor::empty(self.a.device(), shape, self.direct_output(&plan))?;
+            let extra = Tensor::empty(self.a.device(), extra_shape, DType::F32)?;
+            self.launch(&plan, &c, &extra)?;
             (c, extra)
         } else {
-            let parts = Tensor::empty(device, [chunks, self.batches, self.m, self.n], DType::F32)?;
-            let sums = match self.extra {
-                Extra::ColumnSums => [chunks, self.n],
-                _ => [1, 4],
-            };
-            let sums = Tensor::empty(device, sums, DType::F32)?;
-            self.launch(&plan, chunks, wide, &parts, &sums)?;
-            combine::combine(self, chunks, &parts, &sums, shape, extra_shape)?
+            self.run_split(&plan, shape, extra_shape)?
         };
         let c = if c.dtype() == self.output { c } else { super::convert::narrow(&c)? };
         Ok((c, (self.extra != Extra::None).then_some(extra)))
+    }
+
+    /// The two launches of a product whose depth is split.
+    fn run_split(&self, plan: &Plan, shape: Shape, extra_shape: Shape) -> Result<(Tensor, Tensor)> {
+        let device = self.a.device();
+        let parts = [plan.chunks, self.batches, self.m, self.n];
+        let parts = Tensor::empty(device, parts, DType::F32)?;
+        let sums = if self.extra == Extra::ColumnSums { [plan.chunks, self.n] } else { [1, 4] };
+        let sums = Tensor::empty(device, sums, DType::F32)?;
+        self.launch(plan, &parts, &sums)?;
+        combine::combine(self, plan.chunks, &parts, &sums, shape, extra_shape)
+    }
+
+    fn plan(&self) -> Plan {
+        let device = self.a.device();
+        let depth = match self.left {
+            // Every sample's steps begin a new group of four.
+            Left::SpikesTransposed { steps, lanes } => 4 * steps.div_ceil(4) * lanes,
+            _ => self.k,
+        };
+        let sizes = [self.m, self.n, depth, self.batches];
+        let mut plan = plan(device.capabilities(), self.kernel, self.left, sizes);
+        plan.wide = self.by_four(depth);
+        if device.is_host() || plan.kernel == MatmulKernel::Naive {
+            plan.chunk = depth.max(1).next_multiple_of(4);
+        }
+        plan.chunks = depth.max(1).div_ceil(plan.chunk);
+        plan
+    }
+
+    /// The type that the product kernel itself can write.
+    fn direct_output(&self, plan: &Plan) -> DType {
+        if self.a.dtype() == DType::F16 && plan.wide { self.output } else { DType::F32 }
+    }
+
+    /// The second output where C has no elements: only column sums can have any.
+    fn extra_of_nothing(&self, shape: Shape) -> Result<Tensor> {
+        let device = self.a.device();
+        if self.extra != Extra::ColumnSums || self.n == 0 || self.k == 0 {
+            return Tensor::zeros(device, shape, DType::F32);
+        }
+        let ones = crate::elementwise::full(device, [1, self.k], 1.0)?;
+        let b = self.b.reshape([self.k, self.n])?;
+        matmul::matmul(&ones, &b, matmul::Layout::NN)?.reshape(shape)
     }
 
     /// Whether rows can be read and written four elements at a time.
@@ -239,7 +274,8 @@ impl Product<'_> {
     }
 
     /// The kernel and the number of its variant.
-    fn kernel(&self, plan: &Plan, wide: bool, c: &Tensor) -> (&'static Kernel, usize) {
+    fn kernel(&self, plan: &Plan, c: &Tensor) -> (&'static Kernel, usize) {
+        let wide = plan.wide;
         let half = 2 * usize::from(self.a.dtype() == DType::F16);
         let to_half = usize::from(c.dtype() == DType::F16);
         let dense = half + usize::from(wide) + to_half;
@@ -261,7 +297,7 @@ impl Product<'_> {
     }
 
     /// Records the launches that together cover C.
-    fn launch(&self, plan: &Plan, chunks: usize, wide: bool, c: &Tensor, extra: &Tensor) -> Result<()> {
+    fn launch(&self, plan: &Plan, c: &Tensor, extra: &Tensor) -> Result<()> {
         let entry_flops = 2.0 * self.m as f64 * self.n as f64 * self.k as f64;
         let host = self.a.device().is_host();
         let limit = if host { f64::INFINITY } else { MAX_LAUNCH_FLOPS };
@@ -276,18 +312,20 @@ impl Product<'_> {
                     batch: entry_step.min(self.batches - batch_first) as u32,
                     group_first: group_first as u32,
                     groups: group_step.min(groups - group_first) as u32,
-                    ..self.params(plan, chunks)
+                    ..self.params(plan)
                 };
-                self.launch_one(plan, chunks, wide, &params, c, extra)?;
+                self.launch_part(plan, &params, c, extra)?;
             }
         }
         Ok(())
     }
 
-    fn params(&self, plan: &Plan, chunks: usize) -> Params {
+    fn params(&self, plan: &Plan) -> Params {
         let stride = |i: usize, count: usize| if self.batched[i] { count as u32 } else { 0 };
         let (steps, lanes) = match self.left {
-            Left::Spikes { steps, lanes } | Left::SpikesTransposed { steps, lanes } => (steps, lanes),
+            Left::Spikes { steps, lanes } | Left::SpikesTransposed { steps, lanes } => {
+                (steps, lanes)
+            }
             Left::Dense { .. } => (0, 0),
         };
         Params {
@@ -300,43 +338,37 @@ impl Product<'_> {
             chunk: plan.chunk as u32,
             steps: steps as u32,
             lanes: lanes as u32,
-            has_bias: u32::from(self.bias.is_some() && chunks == 1),
+            has_bias: u32::from(self.bias.is_some() && plan.chunks == 1),
             slope: self.activation.slope(),
             ..Params::default()
         }
     }
 
-    fn launch_one(
-        &self,
-        plan: &Plan,
-        chunks: usize,
-        wide: bool,
-        params: &Params,
-        c: &Tensor,
-        extra: &Tensor,
-    ) -> Result<()> {
+    /// Records the launch over the rows and batch entries that `params` names.
+    fn launch_part(&self, plan: &Plan, params: &Params, c: &Tensor, extra: &Tensor) -> Result<()> {
         let device = self.a.device();
-        let (kernel, variant) = self.kernel(plan, wide, c);
+        let (kernel, variant) = self.kernel(plan, c);
+        let fused = plan.chunks == 1;
         let unused;
         let bias = match self.bias {
-            Some(bias) if chunks == 1 => bias,
+            Some(bias) if fused => bias,
             _ if self.b.dtype() == DType::F32 => self.b,
             _ => {
                 unused = Tensor::empty(device, [4], DType::F32)?;
                 &unused
             }
         };
-        let fused = chunks == 1;
         let mut launch = device.launch(kernel).variant(variant).params(params);
         launch = launch.bind(self.a).bind(self.b).bind(bias).bind(c);
         if let Left::Dense { transposed } = self.left {
             launch = launch.constant("A_T", u32::from(transposed));
             launch = launch.constant("B_T", u32::from(self.b_transposed));
         }
-        if fused {
-            launch = launch.constant("ACT", self.activation.code());
+        let transposed_spikes = matches!(self.left, Left::SpikesTransposed { .. });
+        if !transposed_spikes {
+            launch = launch.constant("ACT", if fused { self.activation.code() } else { 0 });
         }
-        if plan.kernel == MatmulKernel::Naive && matches!(self.left, Left::Dense { .. }) {
+        if plan.kernel == MatmulKernel::Naive {
             let rows = self.m.min(4 * params.groups as usize);
             return launch.items(params.batch as usize * rows * self.n, 64).record();
         }
@@ -346,18 +378,17 @@ impl Product<'_> {
         if self.extra == Extra::ColumnSums {
             launch = launch.constant("SUMS", 1u32);
         }
-        launch = launch.bind(extra);
-        let tiles_m = (params.groups as usize).div_ceil(plan.blocks[0]);
-        let tiles = chunks * params.batch as usize * tiles_m * self.n.div_ceil(4 * plan.blocks[1]);
-        if plan.workgroup > 1 {
-            let [rb, cb] = plan.blocks;
+        let [rb, cb] = plan.blocks;
+        if plan.kernel == MatmulKernel::Registers {
             launch = launch.constant("RB", rb as u32).constant("CB", cb as u32);
             launch = launch.constant("WG", plan.workgroup);
+            if !transposed_spikes {
+                launch = launch.constant("TAIL", u32::from(!self.k.is_multiple_of(4)));
+            }
         }
-        if plan.kernel == MatmulKernel::Registers && !matches!(self.left, Left::SpikesTransposed { .. }) {
-            launch = launch.constant("TAIL", u32::from(!self.k.is_multiple_of(4)));
-        }
-        launch.items(tiles, plan.workgroup).record()
+        let tiles = (params.groups as usize).div_ceil(rb) * self.n.div_ceil(4 * cb);
+        let tiles = plan.chunks * params.batch as usize * tiles;
+        launch.bind(extra).items(tiles, plan.workgroup).record()
     }
 }
 

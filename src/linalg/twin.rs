@@ -112,6 +112,15 @@ pub(super) fn dense<R: Real>(args: &mut HostArgs<'_, R>) {
     out.finish(args);
 }
 
+/// A dense product of f16 operands without epilogue.
+pub(super) fn coop<R: Real>(args: &mut HostArgs<'_, R>) {
+    let p: Params = args.params();
+    let [m, n, k] = [p.m, p.n, p.k].map(|v| v as usize);
+    let (a, b) = (floats(args, 0), floats(args, 1));
+    let (a, b) = (View::new(&a, m, k, false), View::new(&b, k, n, false));
+    multiply(a, b, args.reals_mut(2), false);
+}
+
 /// Rows and columns of a matrix (stored transposed or not): borrowed where that is all of it.
 fn part_of<R: Real>(
     data: &[R],
@@ -147,13 +156,13 @@ struct Output<'a, R> {
     n: usize,
     bias: Option<&'a [R]>,
     activation: Activation,
-    c: Cow2<'a, R>,
+    c: Target<'a, R>,
     before: Option<&'a mut [R]>,
     sums: Option<&'a mut [R]>,
 }
 
 /// C in place, or to be packed as f16 at the end.
-enum Cow2<'a, R> {
+enum Target<'a, R> {
     Direct(&'a mut [R]),
     Half(Vec<R>),
 }
@@ -162,9 +171,9 @@ impl<'a, R: Real> Output<'a, R> {
     fn take(args: &mut HostArgs<'a, R>, p: &Params) -> Self {
         let flag = |args: &HostArgs<'a, R>, name| args.constant(name, 0) != 0;
         let c = if args.is_real(3) {
-            Cow2::Direct(args.reals_mut(3))
+            Target::Direct(args.reals_mut(3))
         } else {
-            Cow2::Half(vec![R::zero(); (p.batches * p.m * p.n) as usize])
+            Target::Half(vec![R::zero(); (p.batches * p.m * p.n) as usize])
         };
         Self {
             n: p.n as usize,
@@ -181,8 +190,8 @@ impl<'a, R: Real> Output<'a, R> {
         let n = self.n;
         let range = row * n..(row + a.rows) * n;
         let c = match &mut self.c {
-            Cow2::Direct(c) => &mut c[range.clone()],
-            Cow2::Half(c) => &mut c[range.clone()],
+            Target::Direct(c) => &mut c[range.clone()],
+            Target::Half(c) => &mut c[range.clone()],
         };
         if let Some(bias) = self.bias.filter(|_| n > 0) {
             over_rows(c, n, |row| row.copy_from_slice(&bias[..n]));
@@ -206,7 +215,7 @@ impl<'a, R: Real> Output<'a, R> {
     }
 
     fn finish(self, args: &mut HostArgs<'_, R>) {
-        if let Cow2::Half(values) = self.c {
+        if let Target::Half(values) = self.c {
             pack(&values, args.words_mut(3));
         }
     }
@@ -246,13 +255,7 @@ fn pack<R: Real>(values: &[R], words: &mut [u32]) {
 const PANEL_ELEMENTS: usize = 1 << 16;
 
 /// Rows `first .. first + rows` of packed spikes, one real each; row = step * lanes + lane.
-fn unpack<R: Real>(
-    words: &[u32],
-    lanes: usize,
-    features: usize,
-    first: usize,
-    panel: &mut [R],
-) {
+fn unpack<R: Real>(words: &[u32], lanes: usize, features: usize, first: usize, panel: &mut [R]) {
     let levels = [R::zero(), R::one()];
     for (i, row) in panel.chunks_exact_mut(features.max(1)).enumerate() {
         let (step, lane) = ((first + i) / lanes, (first + i) % lanes);
@@ -279,15 +282,27 @@ pub(super) fn bits<R: Real>(args: &mut HostArgs<'_, R>) {
     let mut panel = vec![R::zero(); rows.min(m) * k];
     for part in 0..k.div_ceil(chunk).max(1) {
         let (from, to) = (part * chunk, k.min((part + 1) * chunk));
-        for first in (0..m).step_by(rows) {
-            let count = rows.min(m - first);
+        let b = View::new(&w[from * n..to * n], to - from, n, false);
+        for (first, count) in covered_rows(&p, rows) {
             let panel = &mut panel[..count * k];
             unpack(words, lanes, k, first, panel);
             let a = part_of(panel, [count, k], [0, count], [from, to - from], false);
-            let b = View::new(&w[from * n..to * n], to - from, n, false);
             out.product(View::new(&a, count, to - from, false), b, part * m + first);
         }
     }
+}
+
+/// The rows that a launch covers, at most `most` at a time: all, or single ones where a GPU splits a
+/// large product by groups of four steps.
+fn covered_rows(p: &Params, most: usize) -> Vec<(usize, usize)> {
+    let [m, lanes, steps] = [p.m, p.lanes, p.steps].map(|v| v as usize);
+    let quads = steps.div_ceil(4);
+    let groups = p.group_first as usize..(p.group_first + p.groups) as usize;
+    if groups.len() == lanes * quads {
+        return (0..m).step_by(most).map(|first| (first, most.min(m - first))).collect();
+    }
+    let steps_of = |g: usize| 4 * (g % quads)..steps.min(4 * (g % quads) + 4);
+    groups.flat_map(|g| steps_of(g).map(move |t| (t * lanes + g / quads, 1))).collect()
 }
 
 /// Packed spikes transposed times a gradient.
@@ -295,48 +310,57 @@ pub(super) fn bits_transposed<R: Real>(args: &mut HostArgs<'_, R>) {
     let p: Params = args.params();
     let [m, n, lanes, steps] = [p.m, p.n, p.lanes, p.steps].map(|v| v as usize);
     let (words, g) = (args.words(0), args.reals(1));
-    let chunk = p.chunk as usize / 4;
-    let quads = steps.div_ceil(4);
+    let depth = lanes * steps.div_ceil(4);
+    let chunk = (p.chunk as usize / 4).max(1);
+    let first = (4 * p.group_first as usize).min(m);
+    let rows = first..(first + 4 * p.groups as usize).min(m);
     let c = args.reals_mut(3);
-    let depth = lanes * quads;
-    let chunks = depth.div_ceil(chunk.max(1)).max(1);
-    let mut sums = (args.constant("SUMS", 0) != 0).then(|| args.reals_mut(4));
-    c[..chunks * m * n].fill(R::zero());
-    if chunks == 1 {
-        transposed_rows(words, g, [steps * lanes, lanes, m, n], c);
-        if let Some(sums) = &mut sums {
-            column_sums(g, &mut sums[..n]);
-        }
-        return;
-    }
-    for part in 0..chunks {
-        let c = &mut c[part * m * n..][..m * n];
+    let mut sums = (args.constant("SUMS", 0) != 0 && first == 0).then(|| args.reals_mut(4));
+    let mut product = vec![R::zero(); m * n];
+    for part in 0..depth.div_ceil(chunk).max(1) {
+        product.fill(R::zero());
         let mut sum = vec![R::zero(); n];
-        for d in part * chunk..depth.min((part + 1) * chunk) {
-            for step in 4 * (d % quads)..steps.min(4 * (d % quads) + 4) {
-                let row = step * lanes + d / quads;
-                let g = &g[row * n..][..n];
-                sum.iter_mut().zip(g).for_each(|(s, v)| *s += *v);
-                let mut spikes = vec![R::zero(); m];
-                unpack(words, lanes, m, row, &mut spikes);
-                for (i, _) in spikes.iter().enumerate().filter(|(_, s)| **s != R::zero()) {
-                    c[i * n..][..n].iter_mut().zip(g).for_each(|(c, v)| *c += *v);
-                }
-            }
+        if chunk >= depth {
+            transposed_rows(words, g, [steps * lanes, lanes, m, n], &mut product);
+            column_sums(g, &mut sum);
+        } else {
+            let quads = part * chunk..depth.min((part + 1) * chunk);
+            transposed_quads(words, g, quads, [steps, lanes, m], &mut product, &mut sum);
         }
+        let covered = rows.start * n..rows.end * n;
+        c[part * m * n..][covered.clone()].copy_from_slice(&product[covered]);
         if let Some(sums) = &mut sums {
             sums[part * n..][..n].copy_from_slice(&sum);
         }
     }
 }
 
-/// `c += S^T g` over all rows, panel by panel.
-fn transposed_rows<R: Real>(
+/// A chunk of the depth, as a GPU splits it: groups of four steps of a sample, one after another.
+fn transposed_quads<R: Real>(
     words: &[u32],
     g: &[R],
-    [total, lanes, m, n]: [usize; 4],
+    quads: std::ops::Range<usize>,
+    [steps, lanes, m]: [usize; 3],
     c: &mut [R],
+    sums: &mut [R],
 ) {
+    let (n, groups) = (sums.len(), steps.div_ceil(4));
+    let mut spikes = vec![R::zero(); m];
+    for d in quads {
+        for step in 4 * (d % groups)..steps.min(4 * (d % groups) + 4) {
+            let row = step * lanes + d / groups;
+            let g = &g[row * n..][..n];
+            sums.iter_mut().zip(g).for_each(|(s, v)| *s += *v);
+            unpack(words, lanes, m, row, &mut spikes);
+            for (i, _) in spikes.iter().enumerate().filter(|(_, s)| **s != R::zero()) {
+                c[i * n..][..n].iter_mut().zip(g).for_each(|(c, v)| *c += *v);
+            }
+        }
+    }
+}
+
+/// `c += S^T g` over all rows, panel by panel.
+fn transposed_rows<R: Real>(words: &[u32], g: &[R], [total, lanes, m, n]: [usize; 4], c: &mut [R]) {
     let rows = panel_rows(m);
     let mut panel = vec![R::zero(); rows.min(total) * m];
     for first in (0..total).step_by(rows) {
