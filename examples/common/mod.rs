@@ -6,7 +6,7 @@ mod options;
 mod progress;
 mod report;
 
-pub use options::{Options, Value};
+pub use options::Options;
 pub use progress::Progress;
 pub use report::Report;
 
