@@ -10,7 +10,7 @@ mod training;
 
 use common::{Options, Progress, Report};
 use network::{Encoder, Network, Readout, Shape};
-use spikegrad::data::{Batches, Split, digits};
+use spikegrad::data::{Batches, Split, Warp, digits};
 use spikegrad::plot::{self, Curves, Raster};
 use spikegrad::random::Generator;
 use spikegrad::{Error, Result};
@@ -30,6 +30,9 @@ const HELP: &str = "\
   --hidden N       hidden neurons (default 128)
   --batch N        images of a step (default 64)
   --rate X         the learning rate at its peak (default 0.005)
+  --decay X        weight decay (default 0.05)
+  --smoothing X    label smoothing (default 0)
+  --warp X         strength of the random distortions of training images (default 1, none 0)
   --resume         go on from the checkpoint in --out, if there is one";
 
 /// The options of this example alone.
@@ -41,6 +44,9 @@ struct Config {
     hidden: usize,
     batch: usize,
     rate: f64,
+    decay: f64,
+    smoothing: f32,
+    warp: f64,
     resume: bool,
 }
 
@@ -57,6 +63,9 @@ fn main() {
         hidden: 128,
         batch: 64,
         rate: 0.005,
+        decay: 0.05,
+        smoothing: 0.0,
+        warp: 1.0,
         resume: false,
     };
     let options = Options::parse("quickstart", ABOUT, HELP, |name, value| {
@@ -68,6 +77,9 @@ fn main() {
             "hidden" => config.hidden = value.at_least(1)?,
             "batch" => config.batch = value.at_least(1)?,
             "rate" => config.rate = value.at_least(0.0)?,
+            "decay" => config.decay = value.at_least(0.0)?,
+            "smoothing" => config.smoothing = value.at_least(0.0)?,
+            "warp" => config.warp = value.at_least(0.0)?,
             "resume" => config.resume = true,
             _ => return Ok(false),
         }
@@ -84,7 +96,15 @@ fn train(options: &Options, config: &Config) -> Result<()> {
     println!("{}: {} images to train on, {} to test with", data.name, train.len(), test.len());
     let epochs = config.epochs.unwrap_or(if options.quick { 12 } else { 30 });
     let batches = Batches::new(train.len(), config.batch, options.seed);
-    let plan = Plan { batches, epochs, rate: config.rate, seed: options.seed };
+    let strength = config.warp;
+    let warp = Warp {
+        rotation: 12.0 * strength,
+        stretch: 0.12 * strength,
+        shear: 0.15 * strength,
+        shift: 0.1 * strength * train.size().0 as f64,
+    };
+    let Config { rate, decay, smoothing, .. } = *config;
+    let plan = Plan { batches, epochs, rate, decay, smoothing, warp, seed: options.seed };
 
     let classes = train.classes().max(test.classes());
     let Config { hidden, steps, .. } = *config;
@@ -165,6 +185,9 @@ fn settings(report: &mut Report, config: &Config, plan: &Plan, data: &str) {
     report.config("hidden", config.hidden);
     report.config("batch", plan.batches.size());
     report.config("rate", config.rate);
+    report.config("decay", config.decay);
+    report.config("smoothing", config.smoothing);
+    report.config("warp", config.warp);
 }
 
 /// Learning curve and raster.

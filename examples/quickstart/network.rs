@@ -1,5 +1,6 @@
 //! The network: two LIF layers, 64-128-10 on the digits.
 
+use spikegrad::encode::{Latency, latency, poisson};
 use spikegrad::lif::{Lif, Reset, Spikes};
 use spikegrad::nn::{LifLayer, Linear, Module};
 use spikegrad::random::Generator;
@@ -37,7 +38,7 @@ pub struct Shape {
 /// Two affine layers, each followed by LIF neurons. The hidden spikes travel packed, 32 steps to a
 /// word.
 pub struct Network {
-    shape: Shape,
+    steps: usize,
     encoder: Encoder,
     readout: Readout,
     first: Linear,
@@ -68,7 +69,7 @@ impl Network {
             Readout::Membrane => spiking.reset(Reset::None).threshold(f32::MAX),
         };
         Ok(Self {
-            shape,
+            steps: shape.steps,
             encoder,
             readout,
             first: Linear::builder("first", shape.features, shape.hidden)
@@ -96,20 +97,19 @@ impl Network {
 
     /// The input currents of the hidden neurons, `[T, B, hidden]`.
     fn current(&self, tape: &Tape, pixels: &Tensor, random: &mut Generator) -> Result<Var> {
-        let batch = pixels.shape()[0];
-        let Shape { features, hidden, steps, .. } = self.shape;
+        let steps = self.steps;
         match self.encoder {
             // The same product at every step: computed once.
-            Encoder::Direct => {
-                let current = self.first.forward(&tape.constant(pixels))?;
-                current.reshape([1, batch, hidden])?.expand([steps, batch, hidden])
-            }
+            Encoder::Direct => self.first.forward(&tape.constant(pixels))?.repeat_steps(steps),
             Encoder::Rate => {
-                let shape = [steps, batch, features];
-                let spikes = random.bernoulli_each(pixels, shape, DType::Bits)?;
+                let spikes = poisson(pixels, steps, DType::Bits, random)?;
                 self.first.forward(&tape.constant(&spikes))
             }
-            Encoder::Latency => todo!(),
+            Encoder::Latency => {
+                let code = Latency::default().linear().tau(steps as f32).silent_below_threshold();
+                let spikes = latency(pixels, steps, code)?;
+                self.first.forward(&tape.constant(&spikes))
+            }
         }
     }
 }
