@@ -38,9 +38,10 @@ pub struct Shape {
 /// Two affine layers, each followed by LIF neurons. The hidden spikes travel packed, 32 steps to a
 /// word.
 pub struct Network {
-    steps: usize,
+    shape: Shape,
     encoder: Encoder,
     readout: Readout,
+    dropout: f32,
     first: Linear,
     hidden: LifLayer,
     second: Linear,
@@ -61,17 +62,21 @@ impl Network {
         shape: Shape,
         encoder: Encoder,
         readout: Readout,
+        dropout: f32,
         random: &mut Generator,
     ) -> Result<Self> {
-        let spiking = Lif::new().tau(2.0).reset(Reset::Soft);
+        // A code of single spikes asks for a longer memory.
+        let tau = if encoder == Encoder::Latency { 8.0 } else { 2.0 };
+        let spiking = Lif::new().tau(tau).reset(Reset::Soft);
         let output = match readout {
             Readout::Rate => spiking,
             Readout::Membrane => spiking.reset(Reset::None).threshold(f32::MAX),
         };
         Ok(Self {
-            steps: shape.steps,
+            shape,
             encoder,
             readout,
+            dropout,
             first: Linear::builder("first", shape.features, shape.hidden)
                 .gain(2.0)
                 .build(random)?,
@@ -83,10 +88,21 @@ impl Network {
         })
     }
 
-    /// Runs over `pixels [B, features]`, values between 0 and 1.
+    /// Runs over `pixels [B, features]`, values between 0 and 1. In training, a tape that is on,
+    /// hidden neurons are dropped.
     pub fn forward(&self, tape: &Tape, pixels: &Tensor, random: &mut Generator) -> Result<Outputs> {
-        let hidden = self.hidden.forward(&self.current(tape, pixels, random)?)?;
-        let out = self.output.scan(&self.second.forward(&hidden)?, None)?;
+        let mut current = self.current(tape, pixels, random)?;
+        let training = tape.is_on() && self.dropout > 0.0;
+        if training {
+            current = current.add(&self.inhibition(tape, pixels, random)?)?;
+        }
+        let hidden = self.hidden.forward(&current)?;
+        let mut sums = self.second.forward(&hidden)?;
+        if training {
+            // Those that are left stand for all.
+            sums = sums.mul_scalar(1.0 / (1.0 - self.dropout))?;
+        }
+        let out = self.output.scan(&sums, None)?;
         let logits = match self.readout {
             // A rate is at most 1: too flat a softmax to learn from.
             Readout::Rate => out.spikes.rate()?.mul_scalar(10.0)?,
@@ -95,9 +111,17 @@ impl Network {
         Ok(Outputs { logits, hidden })
     }
 
+    /// Silences a random part of the hidden neurons, for each image anew and for all its steps: an
+    /// inhibition so strong that they never fire. Their spikes stay packed.
+    fn inhibition(&self, tape: &Tape, pixels: &Tensor, random: &mut Generator) -> Result<Var> {
+        let batch = pixels.shape()[0];
+        let dropped = random.bernoulli(self.dropout, [batch, self.shape.hidden], DType::F32)?;
+        tape.constant(&dropped).mul_scalar(-1e3)
+    }
+
     /// The input currents of the hidden neurons, `[T, B, hidden]`.
     fn current(&self, tape: &Tape, pixels: &Tensor, random: &mut Generator) -> Result<Var> {
-        let steps = self.steps;
+        let steps = self.shape.steps;
         match self.encoder {
             // The same product at every step: computed once.
             Encoder::Direct => self.first.forward(&tape.constant(pixels))?.repeat_steps(steps),
