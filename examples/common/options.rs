@@ -23,8 +23,7 @@ pub struct Options {
     pub out: PathBuf,
 }
 
-const COMMON: &str = "\
-  --device NAME    best (default), host, vulkan, metal, dx12, cpu-adapter, or part of a GPU's name
+const COMMON: &str = "  --device NAME    best (default), host, vulkan, metal, dx12, cpu-adapter, or part of a GPU's name
   --seed N         where all random draws come from (default 0)
   --quick          less of everything: done within a minute on two cores
   --data DIR       read the data from this folder

@@ -22,14 +22,13 @@ Trains two layers of leaky integrate-and-fire neurons on handwritten digits and 
 logistic regression. Without --data it uses the 8 x 8 digits that ship with the crate; a folder may
 hold those, MNIST or Fashion-MNIST.";
 
-const HELP: &str = "\
-  --encoder WHAT   direct (default), rate or latency: how pixels become spikes
+const HELP: &str = "  --encoder WHAT   direct (default), rate or latency: how pixels become spikes
   --readout WHAT   rate (default) or membrane: what the classes are read from
   --epochs N       passes over the training images (default 60, quick 20)
   --steps N        time steps of an image (default 8)
   --hidden N       hidden neurons (default 128)
   --batch N        images of a step (default 64)
-  --rate X         the learning rate at its peak (default 0.005)
+  --rate X         the learning rate at its peak (default 0.01)
   --decay X        weight decay (default 0.05)
   --dropout X      part of the hidden neurons that are silenced in training (default 0)
   --smoothing X    label smoothing (default 0)
@@ -39,6 +38,7 @@ const HELP: &str = "\
   --resume         go on from the checkpoint in --out, if there is one";
 
 /// The options of this example alone.
+#[derive(Debug, Clone, Copy)]
 struct Config {
     encoder: (&'static str, Encoder),
     readout: (&'static str, Readout),
@@ -69,7 +69,7 @@ fn main() {
         steps: 8,
         hidden: 128,
         batch: 64,
-        rate: 0.005,
+        rate: 0.01,
         decay: 0.05,
         dropout: 0.0,
         smoothing: 0.0,
@@ -116,7 +116,9 @@ fn train(options: &Options, config: &Config) -> Result<()> {
         shift: 0.1 * strength * train.size().0 as f64,
     };
     let Config { rate, decay, smoothing, .. } = *config;
-    let plan = Plan { batches, epochs, rate, decay, smoothing, warp, seed: options.seed };
+    let (seed, same) = (options.seed, Config { resume: false, ..*config });
+    let settings = format!("{epochs} epochs, {same:?}, {batches:?}");
+    let plan = Plan { batches, epochs, rate, decay, smoothing, warp, seed, settings };
 
     let classes = train.classes().max(test.classes());
     let Config { hidden, steps, dropout, .. } = *config;
@@ -133,11 +135,10 @@ fn train(options: &Options, config: &Config) -> Result<()> {
     }
     run(&mut training, &plan, test, &saved)?;
     let outcome = training.test(test)?;
-    let seed = options.seed;
     let baseline = baseline::logistic_regression(&options.device, train, test, classes, seed)?;
     pictures(&options.out, &training, &outcome, baseline)?;
 
-    settings(&mut report, config, &plan, &data.name);
+    describe(&mut report, config, &plan, &data.name);
     let percent = |part: f64| format!("{:.1} %", 100.0 * part);
     let (accuracy, rate) = (outcome.accuracy, outcome.spike_rate()?);
     report.row("test_accuracy", accuracy, "spiking network, test accuracy", percent(accuracy));
@@ -191,7 +192,7 @@ fn run(
     Ok(())
 }
 
-fn settings(report: &mut Report, config: &Config, plan: &Plan, data: &str) {
+fn describe(report: &mut Report, config: &Config, plan: &Plan, data: &str) {
     report.config("data", data);
     report.config("encoder", config.encoder.0);
     report.config("readout", config.readout.0);

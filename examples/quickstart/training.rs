@@ -11,7 +11,6 @@ use spikegrad::{Capture, DType, Device, Result, Tape, Tensor};
 use std::path::Path;
 
 /// What does not change during a run.
-#[derive(Debug)]
 pub struct Plan {
     pub batches: Batches,
     pub epochs: u64,
@@ -20,6 +19,8 @@ pub struct Plan {
     pub smoothing: f32,
     pub warp: Warp,
     pub seed: u64,
+    /// All options in words: a checkpoint of others is refused.
+    pub settings: String,
 }
 
 /// One point of the learning curve.
@@ -163,11 +164,7 @@ impl<'a> Training<'a> {
             .params(&self.network.params())
             .optimizer("optimizer", &self.optimizer)
             .note("history", history.join("\n"))
-            .note("plan", self.plan_text())
-    }
-
-    fn plan_text(&self) -> String {
-        format!("{:?}", self.plan)
+            .note("settings", &self.plan.settings)
     }
 
     /// Saves the state after an epoch.
@@ -178,9 +175,9 @@ impl<'a> Training<'a> {
     /// Goes on from a saved state.
     pub fn resume(&mut self, path: &Path) -> Result<()> {
         let notes = self.checkpoint().load(path)?;
-        let (saved, plan) = (notes.parse::<String>("plan")?, self.plan_text());
-        if saved != plan {
-            let detail = format!("saved by a run of {saved}; this one has {plan}");
+        let (saved, own) = (notes.parse::<String>("settings")?, &self.plan.settings);
+        if saved != *own {
+            let detail = format!("saved by a run with the options {saved}; this one has {own}");
             return Err(spikegrad::Error::format(path, detail));
         }
         let state = GeneratorState { seed: self.plan.seed, step: notes.parse("random.step")? };

@@ -40,7 +40,8 @@ impl Idx {
         }
         let mut plain = Vec::new();
         let unpacked = GzDecoder::new(bytes).read_to_end(&mut plain);
-        unpacked.map_err(|e| wrong(format!("damaged gzip: {e}")))?;
+        let expected = format!("expected an IDX file of u8 values with {axes} axes in it");
+        unpacked.map_err(|e| wrong(format!("damaged gzip ({e}), {expected}")))?;
         parse_plain(&plain, axes).map_err(wrong)
     }
 }

@@ -174,9 +174,16 @@ impl Split {
     }
 }
 
+/// What a folder may hold, in messages.
+const EXPECTED: &str = "the images and labels of the digits (digits-images-idx3-ubyte, \
+    digits-labels-idx1-ubyte) or of MNIST (train-..., t10k-...)";
+
 /// The names of the files of a folder, sorted.
 fn names(folder: &Path) -> Result<Vec<String>> {
-    let failed = |e: std::io::Error| Error::io(folder, &e);
+    let failed = |e: std::io::Error| Error::Io {
+        path: folder.into(),
+        message: format!("{e}; expected a folder with {EXPECTED}"),
+    };
     let mut names = Vec::new();
     for entry in fs::read_dir(folder).map_err(failed)? {
         names.push(entry.map_err(failed)?.file_name().to_string_lossy().into_owned());
@@ -193,7 +200,7 @@ fn find(folder: &Path, names: &[String], prefix: &str, suffix: &str) -> Result<P
     };
     names.iter().find(fits).map(|name| folder.join(name)).ok_or_else(|| Error::Io {
         path: folder.join(format!("{prefix}{suffix}.gz")),
-        message: "there is no such file, plain or with .gz".into(),
+        message: format!("no such file, plain or with .gz; expected {EXPECTED}"),
     })
 }
 
