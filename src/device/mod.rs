@@ -1,6 +1,6 @@
 //! Which machine computes.
 
-use crate::dispatch::{Backend, Capture, Launch, MemoryReport, Profile, Stream};
+use crate::dispatch::{Backend, Capture, Launch, MemoryReport, OpenCapture, Profile, Stream};
 use crate::error::{Error, Result};
 use crate::gpu::{self, AdapterSummary, Capabilities, Context, OpenOptions};
 use crate::host::{Host, Precision};
@@ -223,14 +223,11 @@ impl Device {
     /// # Errors
     /// Those of `step`; a read-back or a write of an older tensor within it.
     pub fn capture<T>(&self, step: impl FnOnce() -> Result<T>) -> Result<(T, Capture)> {
-        self.stream.start_recording()?;
-        let outcome = step();
-        let recording = self.stream.stop_recording();
-        let outcome = outcome?;
-        let recording =
-            recording.ok_or_else(|| Error::argument("capture", "the recording is gone"))?;
+        let open = OpenCapture::start(&self.stream)?;
+        let outcome = step()?;
+        let capture = open.finish()?;
         self.stream.flush()?;
-        Ok((outcome, Capture::new(self.stream.clone(), recording)))
+        Ok((outcome, capture))
     }
 
     /// Gives the device back to its driver. Every later call on it is an [`Error::DeviceLost`];

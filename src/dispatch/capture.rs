@@ -1,7 +1,7 @@
 //! Recording a step once and running it again without any work on the Rust side.
 
 use super::{Backend, Bound, Launch, Memory, Storage, Stream};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::gpu::{Arena, Batch};
 use std::sync::Arc;
 
@@ -45,6 +45,37 @@ impl Recording {
     }
 }
 
+/// A step that is being recorded. Dropped before it is finished (the step failed, or panicked), it
+/// gives its memory back and leaves nothing behind.
+pub(crate) struct OpenCapture<'a> {
+    stream: &'a Arc<Stream>,
+    finished: bool,
+}
+
+impl<'a> OpenCapture<'a> {
+    pub(crate) fn start(stream: &'a Arc<Stream>) -> Result<Self> {
+        stream.start_recording()?;
+        Ok(Self { stream, finished: false })
+    }
+
+    pub(crate) fn finish(mut self) -> Result<Capture> {
+        self.finished = true;
+        let recording = self.stream.stop_recording();
+        let gone = || Error::argument("capture", "the recording is gone");
+        Ok(Capture::new(self.stream.clone(), recording.ok_or_else(gone)?))
+    }
+}
+
+impl Drop for OpenCapture<'_> {
+    fn drop(&mut self) {
+        if !self.finished
+            && let Some(recording) = self.stream.stop_recording()
+        {
+            self.stream.pool.dissolve(recording.region);
+        }
+    }
+}
+
 /// A recorded step: [`replay`](Self::replay) runs it again on the same memory.
 ///
 /// A step is recorded by [`Device::capture`](crate::Device::capture), which also runs it once. What
@@ -59,7 +90,7 @@ pub struct Capture {
 }
 
 impl Capture {
-    pub(crate) fn new(stream: Arc<Stream>, recording: Recording) -> Self {
+    fn new(stream: Arc<Stream>, recording: Recording) -> Self {
         let arena = match &stream.backend {
             Backend::Gpu(context) => context.arena_for(&recording.batch),
             Backend::Host(_) => None,
@@ -70,8 +101,11 @@ impl Capture {
     /// Runs the step again. Returns when it is submitted, not when it is done.
     ///
     /// # Errors
-    /// Device loss.
+    /// Device loss; a replay while another step is being recorded.
     pub fn replay(&self) -> Result<()> {
+        if self.stream.is_recording() {
+            return Err(Error::argument("replay", "a capture cannot be replayed in a capture"));
+        }
         self.stream.flush()?;
         match &self.stream.backend {
             Backend::Gpu(context) if !self.stream.is_inspected() => {

@@ -281,6 +281,9 @@ impl Stream {
             if !fresh {
                 return Err(Error::argument("write", "a tensor cannot be written in a capture"));
             }
+            if storage.recycled {
+                return self.upload_by_copy(&mut state, storage, array);
+            }
             recording.pins.push(storage.clone());
         }
         match (&storage.memory, &self.backend) {
@@ -297,6 +300,30 @@ impl Stream {
             }
             _ => Err(Error::argument("write", "memory of another device")),
         }
+    }
+
+    /// An upload into memory that an earlier step of the capture may write: a copy from memory of its
+    /// own, so that each replay puts the elements there again.
+    fn upload_by_copy(
+        &self,
+        state: &mut State,
+        storage: &Arc<Storage>,
+        array: Array,
+    ) -> Result<()> {
+        let words = array.len();
+        let source = self.backend.allocate(storage.real, words.max(1) as u64 * 4)?;
+        match (&source, &self.backend) {
+            (Memory::Gpu(buffer), Backend::Gpu(context)) => {
+                context.write(buffer, &array.device_bytes(words))?;
+            }
+            (Memory::Host(buffer), _) => overwrite(&mut buffer.write(), array),
+            _ => return Err(Error::argument("write", "memory of another device")),
+        }
+        self.copy_memory(state, &source, &storage.memory, words)?;
+        if let Some(recording) = &mut state.recording {
+            recording.steps.push(Step::Copy(source, storage.memory.clone(), words));
+        }
+        Ok(())
     }
 
     /// Starts reading the first `words` words back.
@@ -334,7 +361,7 @@ impl Stream {
     }
 
     /// Starts recording a step.
-    pub(crate) fn start_recording(&self) -> Result<()> {
+    pub(super) fn start_recording(&self) -> Result<()> {
         let mut state = self.state();
         if state.recording.is_some() {
             return Err(Error::argument("capture", "a capture is already being recorded"));
@@ -345,7 +372,7 @@ impl Stream {
     }
 
     /// Ends a recording.
-    pub(crate) fn stop_recording(&self) -> Option<Recording> {
+    pub(super) fn stop_recording(&self) -> Option<Recording> {
         self.pool.leave();
         self.state().recording.take()
     }
@@ -354,6 +381,11 @@ impl Stream {
     pub(super) fn is_inspected(&self) -> bool {
         let state = self.state();
         state.profile.is_some() || state.shadow
+    }
+
+    /// Whether a step is being recorded.
+    pub(super) fn is_recording(&self) -> bool {
+        self.state().recording.is_some()
     }
 
     /// Runs one recorded step again, as if it had just been recorded.
