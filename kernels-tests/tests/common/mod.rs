@@ -1,5 +1,7 @@
 //! A kernel of the tests' own, devices opened for one test, and child processes.
 
+#![allow(dead_code, reason = "each test binary uses its part")]
+
 use spikegrad::{Cost, Device, HostArgs, Kernel, Real, Result, Tensor, Var};
 use std::process::Command;
 
@@ -82,7 +84,6 @@ pub fn affine(x: &Tensor, factor: f32, offset: f32) -> Result<Tensor> {
 }
 
 /// [`affine`] with a gradient, by the door that every caller has.
-#[allow(dead_code, reason = "not every test binary differentiates")]
 pub fn affine_var(x: &Var, factor: f32, offset: f32) -> Result<Var> {
     let y = affine(x.value(), factor, offset)?;
     x.tape().record_one("affine", &[x], y, move |backward| {
