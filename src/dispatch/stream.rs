@@ -130,7 +130,12 @@ impl Stream {
                     return Ok(());
                 }
                 state.flops += launch.cost().flops;
-                if state.batch.is_full(context) || state.flops > SUBMIT_FLOPS {
+                if state.flops > SUBMIT_FLOPS {
+                    if let Some(recording) = state.recording() {
+                        recording.batch.commands.push(Command::Submit);
+                    }
+                    state.flush(self)?;
+                } else if state.batch.is_full(context) {
                     state.flush(self)?;
                 }
                 Ok(())
