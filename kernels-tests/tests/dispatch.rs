@@ -5,7 +5,7 @@ mod common;
 
 use common::{AFFINE, Affine, adapter_device, affine, numbers};
 use kernels_tests::subjects;
-use spikegrad::{Device, Error, Result, Tensor};
+use spikegrad::{Cost, Device, Error, Kernel, Result, Tensor};
 use std::time::{Duration, Instant};
 
 /// `y <- factor x + offset` into a tensor that exists already.
@@ -56,6 +56,31 @@ fn captures_longer_than_one_submission_replay() {
         a.write(&[3.0f32; 16]).unwrap();
         capture.replay().unwrap();
         assert_chained(&subject.label, &a, |_| 3.0, 700);
+    }
+}
+
+/// [`AFFINE`] that claims to be half of what one submission may hold, so that a sequence of it is
+/// submitted in parts, also where it is replayed.
+static HEAVY: Kernel = common::affine_kernel().cost(|_| Cost { bytes: 0.0, flops: 1.5e11 });
+
+#[test]
+fn heavy_sequences_are_submitted_in_parts() {
+    for subject in subjects() {
+        let device = &subject.device;
+        let (a, b) = (numbers(device, 16), numbers(device, 16));
+        let steps = || {
+            for i in 0..10 {
+                let (x, y) = if i % 2 == 0 { (&a, &b) } else { (&b, &a) };
+                let params = Affine::new(16, -0.5, i as f32);
+                device.launch(&HEAVY).params(&params).bind(x).bind(y).items(16, 64).record()?;
+            }
+            Ok(())
+        };
+        let ((), capture) = device.capture(steps).unwrap();
+        assert_chained(&subject.label, &a, |i| i as f32, 10);
+        a.write(&[3.0f32; 16]).unwrap();
+        capture.replay().unwrap();
+        assert_chained(&subject.label, &a, |_| 3.0, 10);
     }
 }
 
