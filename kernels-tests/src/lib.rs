@@ -1,6 +1,6 @@
 //! What the conformance tests share: the devices under test, random data, comparisons.
 
-use spikegrad::{DType, Device, Tensor};
+use spikegrad::{DType, Device, Tensor, Var};
 use std::sync::OnceLock;
 
 /// A device under test.
@@ -134,4 +134,23 @@ pub fn conform(
             }
         }
     }
+}
+
+/// A scalar whose backward gives each variable its seed: for programs with several outputs.
+///
+/// # Errors
+/// Those of [`spikegrad::Tape::record`].
+pub fn seeded(outputs: &[(&Var, Tensor)]) -> spikegrad::Result<Var> {
+    let vars: Vec<&Var> = outputs.iter().map(|(var, _)| *var).collect();
+    let seeds: Vec<Tensor> = outputs.iter().map(|(_, seed)| seed.clone()).collect();
+    let Some(first) = vars.first() else {
+        return Err(spikegrad::Error::argument("seeded", "no outputs"));
+    };
+    let scalar = Tensor::zeros(first.device(), [1], DType::F32)?;
+    first.tape().record_one("seeded", &vars, scalar, move |bw| {
+        for (i, seed) in seeds.into_iter().enumerate() {
+            bw.give(i, seed);
+        }
+        Ok(())
+    })
 }

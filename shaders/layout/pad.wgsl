@@ -36,7 +36,7 @@ fn pad(
         return;
     }
     var rest = i;
-    var from = 0u;
+    var place = 0u;
     var stride = 1u;
     var inside = true;
     for (var a = 0u; a < p.rank; a++) {
@@ -45,13 +45,13 @@ fn pad(
         let before = p.before[a / 4u][a % 4u];
         let c = rest % outer;
         inside = inside && c >= before && c < before + extent;
-        from += (c - before) * stride;
+        place += (c - before) * stride;
         stride *= extent;
         rest /= outer;
     }
     var value = Element(0);
     if inside {
-        value = x[from];
+        value = x[place];
     }
     y[i] = value;
 }

@@ -35,11 +35,11 @@ fn strided(
         return;
     }
     var rest = i;
-    var from = p.base;
+    var place = p.base;
     for (var a = 0u; a < p.rank; a++) {
         let extent = p.dims[a / 4u][a % 4u];
-        from += rest % extent * p.strides[a / 4u][a % 4u];
+        place += rest % extent * p.strides[a / 4u][a % 4u];
         rest /= extent;
     }
-    y[i] = x[from];
+    y[i] = x[place];
 }

@@ -73,3 +73,32 @@ fn tree_max(value: f32, at: Place) -> f32 {
     }
     return total;
 }
+
+// A row of elements is folded by LANES invocations, which take every LANES-th element each: a
+// workgroup (condition WORKGROUP), or a single invocation, without any barrier. RANGE invocations
+// make a workgroup.
+@if(WORKGROUP) const LANES: u32 = 256u;
+@if(!WORKGROUP) const LANES: u32 = 1u;
+@if(WORKGROUP) const RANGE: u32 = 256u;
+@if(!WORKGROUP) const RANGE: u32 = 64u;
+
+// Partial sums over the lanes of a row become their total.
+@if(WORKGROUP)
+fn row_sum(value: f32, at: Place) -> f32 {
+    return tree_sum(value, at);
+}
+
+@if(!WORKGROUP)
+fn row_sum(value: f32, at: Place) -> f32 {
+    return value;
+}
+
+@if(WORKGROUP)
+fn row_max(value: f32, at: Place) -> f32 {
+    return tree_max(value, at);
+}
+
+@if(!WORKGROUP)
+fn row_max(value: f32, at: Place) -> f32 {
+    return value;
+}

@@ -7,26 +7,41 @@ use crate::{DType, Result, Tensor, Var};
 /// `s = [x > 1/2]`, packed along the leading axis
 pub(super) static PACK: Kernel =
     Kernel::new("elementwise", "pack", shader!("elementwise/pack"), crate::twin!(twin::pack))
-        .params::<Params>();
+        .params::<Packed>();
 
 /// `x = s`, from packed spikes
 pub(super) static UNPACK: Kernel =
     Kernel::new("elementwise", "unpack", shader!("elementwise/unpack"), crate::twin!(twin::unpack))
-        .params::<Params>();
+        .params::<Packed>();
 
+/// The extents of packed spikes, as parameters of the kernels that run over their words.
 #[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
 #[repr(C)]
-pub(super) struct Params {
-    pub(super) steps: u32,
-    pub(super) row: u32,
-    words: u32,
+pub(crate) struct Packed {
+    /// Steps of the leading axis.
+    pub(crate) steps: u32,
+    /// Elements of a step.
+    pub(crate) row: u32,
+    /// Words in all.
+    pub(crate) words: u32,
 }
 
-/// The parameters for a tensor of packed spikes.
-fn params(bits: &Tensor) -> Params {
-    let steps = bits.shape().first().copied().unwrap_or(1);
-    let row: usize = bits.shape().iter().skip(1).product();
-    Params { steps: steps as u32, row: row as u32, words: bits.words() as u32 }
+impl Packed {
+    /// The extents of a tensor `[T, ...]`.
+    pub(crate) fn of(spikes: &Tensor) -> Self {
+        let steps = spikes.shape().first().copied().unwrap_or(1);
+        let row: usize = spikes.shape().iter().skip(1).product();
+        let words = DType::Bits.words(spikes.shape());
+        Self { steps: steps as u32, row: row as u32, words: words as u32 }
+    }
+
+    /// Word `w` of spikes that `spikes` gives for element `e = t row + n`.
+    pub(crate) fn word(self, w: usize, spikes: impl Fn(usize) -> bool) -> u32 {
+        let (steps, row) = (self.steps as usize, self.row as usize);
+        let (first, n) = (w / row * 32, w % row);
+        let steps = (first..steps.min(first + 32)).enumerate();
+        steps.fold(0, |word, (k, t)| word | u32::from(spikes(t * row + n)) << k)
+    }
 }
 
 /// Packed spikes `[T, ...]`: a spike where `x` is above 1/2.
@@ -36,7 +51,7 @@ fn params(bits: &Tensor) -> Params {
 pub fn pack(x: &Tensor) -> Result<Tensor> {
     x.expect("pack", DType::F32)?;
     let s = Tensor::empty(x.device(), *x.shape(), DType::Bits)?;
-    let launch = x.device().launch(&PACK).params(&params(&s));
+    let launch = x.device().launch(&PACK).params(&Packed::of(&s));
     launch.bind(x).bind(&s).items(s.words(), 256).record()?;
     Ok(s)
 }
@@ -48,7 +63,7 @@ pub fn pack(x: &Tensor) -> Result<Tensor> {
 pub fn unpack(s: &Tensor) -> Result<Tensor> {
     s.expect("unpack", DType::Bits)?;
     let x = Tensor::empty(s.device(), *s.shape(), DType::F32)?;
-    let launch = s.device().launch(&UNPACK).params(&params(s));
+    let launch = s.device().launch(&UNPACK).params(&Packed::of(s));
     launch.bind(s).bind(&x).items(s.words(), 256).record()?;
     Ok(x)
 }

@@ -44,7 +44,7 @@ fn cost(args: &CostArgs<'_>) -> Cost {
 pub fn fma_peak(device: &Device, items: usize, rounds: u32) -> Result<Tensor> {
     let y = Tensor::empty(device, [items], DType::F32)?;
     // A contraction: the values stay of order 100, far from overflow and from subnormal numbers.
-    let params = Params { count: items as u32, rounds, factor: 0.9990234375, addend: 0.125 };
+    let params = Params { count: items as u32, rounds, factor: 0.999_023_44, addend: 0.125 };
     device.launch(&FMA_PEAK).params(&params).bind(&y).items(items, 256).record()?;
     Ok(y)
 }

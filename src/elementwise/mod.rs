@@ -21,12 +21,14 @@ pub(crate) use accumulate::accumulate;
 pub use activate::{activate, activate_backward};
 pub use activation::Activation;
 pub use binary::{Binary, binary};
+pub(crate) use bits::Packed;
 pub use bits::{pack, unpack};
 pub(crate) use cells::{CELLS, launch_cells};
 pub use copy::copy;
 pub use fill::{full, full_like};
 pub use fma_peak::fma_peak;
 pub use half::{from_half, to_half};
+pub(crate) use twin::each;
 pub use unary::{Unary, unary};
 
 use crate::kernel::Kernel;

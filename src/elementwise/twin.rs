@@ -2,7 +2,7 @@
 
 use super::activate::Params as ActivateParams;
 use super::binary::BroadcastParams;
-use super::bits::Params as BitsParams;
+use super::bits::Packed;
 use super::fill::Params as FillParams;
 use super::fma_peak::{CHAINS, Params as FmaParams, STEPS};
 use super::unary::{Params as UnaryParams, Unary};
@@ -115,19 +115,14 @@ pub(super) fn from_half<R: Real>(args: &mut HostArgs<'_, R>) {
 }
 
 pub(super) fn pack<R: Real>(args: &mut HostArgs<'_, R>) {
-    let p: BitsParams = args.params();
+    let p: Packed = args.params();
     let x = args.reals(0);
-    let (steps, row) = (p.steps as usize, p.row as usize);
     let half = R::lit(0.5);
-    each(args.words_mut(1), |w| {
-        let (first, n) = (w / row * 32, w % row);
-        let spikes = (first..steps.min(first + 32)).enumerate();
-        spikes.fold(0, |word, (k, t)| word | u32::from(x[t * row + n] > half) << k)
-    });
+    each(args.words_mut(1), |w| p.word(w, |e| x[e] > half));
 }
 
 pub(super) fn unpack<R: Real>(args: &mut HostArgs<'_, R>) {
-    let p: BitsParams = args.params();
+    let p: Packed = args.params();
     let s = args.words(0);
     let row = p.row as usize;
     each(args.reals_mut(1), |i| {

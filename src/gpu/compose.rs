@@ -12,8 +12,11 @@ const SHARED: &[(&str, &str)] = &[
     ("half", include_str!("../../shaders/shared/half.wgsl")),
     ("index", include_str!("../../shaders/shared/index.wgsl")),
     ("math", include_str!("../../shaders/shared/math.wgsl")),
+    ("membrane", include_str!("../../shaders/shared/membrane.wgsl")),
     ("reduce", include_str!("../../shaders/shared/reduce.wgsl")),
+    ("rng", include_str!("../../shaders/shared/rng.wgsl")),
     ("strides", include_str!("../../shaders/shared/strides.wgsl")),
+    ("surrogate", include_str!("../../shaders/shared/surrogate.wgsl")),
     ("unary", include_str!("../../shaders/shared/unary.wgsl")),
 ];
 

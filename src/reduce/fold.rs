@@ -119,7 +119,7 @@ fn hardware_cut(pass: Pass) -> Cut {
     let outputs = pass.outer * pass.inner;
     if pass.inner == 1 && pass.length > SHORT_ROW {
         const WORKGROUPS: usize = 1024;
-        let chunk = (pass.length * outputs).div_ceil(WORKGROUPS).clamp(1024, LONGEST_TREE);
+        let chunk = (pass.length * outputs).div_ceil(WORKGROUPS).clamp(4096, LONGEST_TREE);
         return Cut { splits: pass.length.div_ceil(chunk), chunk, rows: true };
     }
     const INVOCATIONS: usize = 1 << 16;
