@@ -18,6 +18,9 @@ const SHARED: &[(&str, &str)] = &[
     ("strides", include_str!("../../shaders/shared/strides.wgsl")),
     ("surrogate", include_str!("../../shaders/shared/surrogate.wgsl")),
     ("unary", include_str!("../../shaders/shared/unary.wgsl")),
+    ("operands", include_str!("../../shaders/shared/operands.wgsl")),
+    ("product", include_str!("../../shaders/shared/product.wgsl")),
+    ("tile", include_str!("../../shaders/shared/tile.wgsl")),
 ];
 
 /// Names and sources of the shared fragments: what a caller's own shader can import.
