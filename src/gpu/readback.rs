@@ -53,7 +53,11 @@ impl Staged {
     /// Waits on this thread and returns the bytes.
     pub(crate) fn wait(mut self) -> Result<Vec<u8>> {
         self.poll_device()?;
-        let outcome = self.mapped.try_recv();
+        let outcome = match self.mapped.try_recv() {
+            // Another thread's poll took the callback and is about to call it.
+            Ok(None) => pollster::block_on(&mut self.mapped).map(Some),
+            known => known,
+        };
         self.context.check()?;
         match outcome {
             Ok(Some(Ok(()))) => self.take(),
