@@ -32,7 +32,7 @@ const PLOTS: &[Plot] = &[
         id: "lif",
         title: "LIF: time by T at fixed T B N",
         x: logarithmic("T"),
-        y: logarithmic("ms"),
+        y: linear("ms"),
     },
     Plot {
         id: "step",
@@ -197,8 +197,8 @@ fn html_roofline(out: &mut String, suite: &Suite) {
     let _ = write!(
         out,
         "<h2>Kernels</h2><p class=\"note\">Roofline: {} GB/s (copy kernel, largest size), {} \
-         GFLOP/s (FMA kernel), both measured in this run. A share above 100 % means that the data \
-         fits a cache better than the copy's.</p><table><tr><th>kernel</th><th>shape</th>\
+         GFLOP/s (FMA kernel), both measured in this run. A share above 100 % means that the work \
+         reads more than it writes, or fits a cache better than the copy does.</p><table><tr><th>kernel</th><th>shape</th>\
          <th>time</th><th>GB/s</th><th>GFLOP/s</th><th>of roofline</th><th>launches</th>\
          <th>held</th></tr>",
         number(roofline.bandwidth(f64::INFINITY)),
