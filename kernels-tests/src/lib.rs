@@ -1,6 +1,6 @@
 //! What the conformance tests share: the devices under test, random data, comparisons.
 
-use spikegrad::{DType, Device, Tensor};
+use spikegrad::{DType, Device, Tensor, Var};
 use std::sync::OnceLock;
 
 /// A device under test.
@@ -12,8 +12,9 @@ pub struct Subject {
     pub device: Device,
 }
 
-/// The devices that every kernel is tested on: the host, and each adapter of the machine twice, with
-/// all it offers and with the portable baseline. Opened once a process.
+/// The devices that every kernel is tested on: the host, and each adapter of the machine with all it
+/// offers, likewise with the kernels that hardware gets, and so with the portable baseline. Opened
+/// once a process.
 ///
 /// `SPIKEGRAD_TEST_DEVICES=host` leaves the adapters out.
 pub fn subjects() -> &'static [Subject] {
@@ -27,10 +28,12 @@ fn open_subjects() -> Vec<Subject> {
         return subjects;
     }
     for adapter in Device::list() {
-        for baseline in [false, true] {
-            let label = format!("{}{}", adapter.name, if baseline { " (baseline)" } else { "" });
-            let builder = Device::builder().select(&adapter.name).baseline(baseline);
-            match builder.open() {
+        let ways =
+            [("", false, false), (" (as hardware)", true, false), (" (baseline)", true, true)];
+        for (way, as_hardware, baseline) in ways {
+            let label = format!("{}{way}", adapter.name);
+            let builder = Device::builder().select(&adapter.name);
+            match builder.as_hardware(as_hardware).baseline(baseline).open() {
                 Ok(device) => subjects.push(Subject { label, device }),
                 Err(e) => panic!("{label} cannot be opened: {e}"),
             }
@@ -131,4 +134,23 @@ pub fn conform(
             }
         }
     }
+}
+
+/// A scalar whose backward gives each variable its seed: for programs with several outputs.
+///
+/// # Errors
+/// Those of [`spikegrad::Tape::record`].
+pub fn seeded(outputs: &[(&Var, Tensor)]) -> spikegrad::Result<Var> {
+    let vars: Vec<&Var> = outputs.iter().map(|(var, _)| *var).collect();
+    let seeds: Vec<Tensor> = outputs.iter().map(|(_, seed)| seed.clone()).collect();
+    let Some(first) = vars.first() else {
+        return Err(spikegrad::Error::argument("seeded", "no outputs"));
+    };
+    let scalar = Tensor::zeros(first.device(), [1], DType::F32)?;
+    first.tape().record_one("seeded", &vars, scalar, move |bw| {
+        for (i, seed) in seeds.into_iter().enumerate() {
+            bw.give(i, seed);
+        }
+        Ok(())
+    })
 }

@@ -1,0 +1,226 @@
+// Backward of lif_forward, from the last step to the first, in one launch. a = dL/dv[t]:
+//
+//     d = surrogate(h - threshold),   keep = dv/dh,   jump = dv/ds (0 if the reset is detached)
+//     q = gs[t] + a jump,   gh = (a keep + q d) [low < h_raw < high],   gx[t] = gain gh
+//     gdecay += gh (v[t-1] - v_rest),   gthreshold -= q d + [soft] a s,   ggain += gh x[t]
+//     a <- decay gh                                       (a <- 0 in the spatial gradient)
+//
+// gs, gx: [T, columns]. h: [T, columns], the membrane before the clamp; under CHECKPOINTS instead
+// checkpoints: [ceil(T / EVERY), columns], from which h is recomputed EVERY steps at a time, with
+// the spikes of `words`. x: read where h is recomputed or a gradient of the gain is wanted. decay,
+// threshold, gain: as in forward. sums: [columns], dL/dv[T-1] in (UPSTREAM & 2), dL/dv[-1] out;
+// with LEARN [5, columns]: below that row the sums over t for decay, threshold and gain, and gh[0].
+// UPSTREAM: 1 = gs is given, 2 = dL/dv[T-1] is. LEARN: 1 = decay, 2 = threshold, 4 = gain,
+// 8 = the sum for decay leaves v[-1] to the reader (lif_parameters).
+// One invocation a column; loads go eight steps ahead.
+
+import package::shared::index::item_index;
+import package::shared::membrane::{
+    LifParams, Neuron, charge, fires, after_spike, RESET_HARD, RESET_SOFT, FIXED, SCALAR, TIED
+};
+import package::shared::surrogate::surrogate;
+
+override WG: u32 = 64u;
+override RESET: u32 = 2u;
+override GRADIENT: u32 = 0u;
+override STRICT: bool = false;
+override CLAMP: bool = false;
+override SURROGATE: u32 = 0u;
+override UPSTREAM: u32 = 1u;
+override LEARN: u32 = 0u;
+override EVERY: u32 = 16u;
+override DECAY: u32 = 0u;
+override THRESHOLD: u32 = 0u;
+override GAIN: u32 = 0u;
+
+// GRADIENT
+const FULL: u32 = 0u;
+const DETACHED: u32 = 1u;
+const SPATIAL: u32 = 2u;
+
+@group(0) @binding(0) var<storage, read> gs: array<f32>;
+@if(!CHECKPOINTS) @group(0) @binding(1) var<storage, read> saved: array<f32>;
+@if(CHECKPOINTS) @group(0) @binding(1) var<storage, read> checkpoints: array<f32>;
+@group(0) @binding(2) var<storage, read> x: array<f32>;
+@group(0) @binding(3) var<storage, read> decay: array<f32>;
+@group(0) @binding(4) var<storage, read> threshold: array<f32>;
+@if(!CHECKPOINTS) @group(0) @binding(5) var<storage, read> gain: array<f32>;
+@if(CHECKPOINTS) @group(0) @binding(5) var<storage, read> words: array<u32>;
+@group(0) @binding(6) var<storage, read_write> gx: array<f32>;
+@group(0) @binding(7) var<storage, read_write> sums: array<f32>;
+@group(1) @binding(0) var<uniform> p: LifParams;
+
+// What goes from step to step, backwards.
+struct Carry {
+    a: f32,
+    // gh of the step after, whose v[t-1] is this step's v
+    gh: f32,
+    decay: f32,
+    threshold: f32,
+    gain: f32,
+}
+
+fn neuron_of(c: u32) -> Neuron {
+    let n = c % p.neurons;
+    var one: Neuron;
+    one.decay = p.decay;
+    if DECAY != FIXED {
+        one.decay = decay[select(n, 0u, DECAY == SCALAR)];
+    }
+    one.threshold = p.threshold;
+    if THRESHOLD != FIXED {
+        one.threshold = threshold[select(n, 0u, THRESHOLD == SCALAR)];
+    }
+    one.gain = p.gain;
+    if GAIN == TIED {
+        one.gain = 1.0 - one.decay;
+    }
+    @if(!CHECKPOINTS) {
+        if GAIN == SCALAR || GAIN == 2u {
+            one.gain = gain[select(n, 0u, GAIN == SCALAR)];
+        }
+    }
+    one.rest = select(0.0, (1.0 - one.decay) * p.v_reset, RESET == RESET_HARD);
+    return one;
+}
+
+fn limited(raw: f32) -> f32 {
+    return select(raw, clamp(raw, p.low, p.high), CLAMP);
+}
+
+fn v_rest() -> f32 {
+    return select(0.0, p.v_reset, RESET == RESET_HARD);
+}
+
+// Step t, whose elements stand at i: writes gx[i].
+fn retreat(one: Neuron, last: Carry, i: u32, raw: f32, s: bool, upstream: f32) -> Carry {
+    var to = last;
+    let h = limited(raw);
+    if (LEARN & 1u) != 0u {
+        let v = select(h, after_spike(RESET, h, one.threshold, p.v_reset), s);
+        to.decay += last.gh * (v - v_rest());
+    }
+    let d = surrogate(SURROGATE, p.alpha, h - one.threshold);
+    var q = upstream;
+    if GRADIENT == FULL && RESET == RESET_HARD {
+        q += last.a * (p.v_reset - h);
+    }
+    if GRADIENT == FULL && RESET == RESET_SOFT {
+        q -= last.a * one.threshold;
+    }
+    let fire = q * d;
+    var gh = fire + select(last.a, 0.0, s && RESET == RESET_HARD);
+    if CLAMP {
+        gh = select(0.0, gh, raw > p.low && raw < p.high);
+    }
+    gx[i] = one.gain * gh;
+    if (LEARN & 2u) != 0u {
+        to.threshold -= fire + select(0.0, last.a, s && RESET == RESET_SOFT);
+    }
+    if (LEARN & 4u) != 0u {
+        to.gain += gh * x[i];
+    }
+    if (LEARN & 1u) != 0u && GAIN == TIED {
+        to.decay -= gh * x[i];
+    }
+    to.a = select(one.decay * gh, 0.0, GRADIENT == SPATIAL);
+    to.gh = gh;
+    return to;
+}
+
+fn upstream_at(i: u32) -> f32 {
+    if (UPSTREAM & 1u) == 0u {
+        return 0.0;
+    }
+    return gs[i];
+}
+
+@if(!CHECKPOINTS)
+fn walk(one: Neuron, c: u32, start: Carry) -> Carry {
+    let row = p.columns;
+    var carry = start;
+    var t = p.steps;
+    for (; t % 8u != 0u; t--) {
+        let i = (t - 1u) * row + c;
+        let raw = saved[i];
+        let s = fires(limited(raw), one.threshold, STRICT);
+        carry = retreat(one, carry, i, raw, s, upstream_at(i));
+    }
+    for (; t > 0u; t -= 8u) {
+        let i = (t - 8u) * row + c;
+        var raws: array<f32, 8>;
+        var ups: array<f32, 8>;
+        for (var k = 0u; k < 8u; k++) {
+            raws[k] = saved[i + k * row];
+            ups[k] = upstream_at(i + k * row);
+        }
+        for (var j = 0u; j < 8u; j++) {
+            let k = 7u - j;
+            let s = fires(limited(raws[k]), one.threshold, STRICT);
+            carry = retreat(one, carry, i + k * row, raws[k], s, ups[k]);
+        }
+    }
+    return carry;
+}
+
+@if(CHECKPOINTS)
+fn walk(one: Neuron, c: u32, start: Carry) -> Carry {
+    let row = p.columns;
+    var carry = start;
+    for (var chunk = (p.steps + EVERY - 1u) / EVERY; chunk > 0u; chunk--) {
+        let first = (chunk - 1u) * EVERY;
+        let base = first * row + c;
+        let word = words[first / 32u * row + c] >> (first % 32u);
+        let before = checkpoints[(chunk - 1u) * row + c];
+        var v = before;
+        var raws: array<f32, 32>;
+        for (var k = 0u; k < EVERY; k++) {
+            if first + k < p.steps {
+                let raw = charge(one, v, x[base + k * row]);
+                let h = limited(raw);
+                let s = ((word >> k) & 1u) != 0u;
+                v = select(h, after_spike(RESET, h, one.threshold, p.v_reset), s);
+                raws[k] = raw;
+            }
+        }
+        for (var j = 0u; j < EVERY; j++) {
+            let k = EVERY - 1u - j;
+            if first + k < p.steps {
+                let i = base + k * row;
+                let s = ((word >> k) & 1u) != 0u;
+                carry = retreat(one, carry, i, raws[k], s, upstream_at(i));
+            }
+        }
+        if (LEARN & 1u) != 0u {
+            carry.decay += carry.gh * (before - v_rest());
+            carry.gh = 0.0;
+        }
+    }
+    return carry;
+}
+
+@compute @workgroup_size(WG)
+fn lif_backward(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) local: u32,
+) {
+    let c = item_index(group, groups, local, WG);
+    if c >= p.columns {
+        return;
+    }
+    let one = neuron_of(c);
+    var carry = Carry(0.0, 0.0, 0.0, 0.0, 0.0);
+    if (UPSTREAM & 2u) != 0u && GRADIENT != SPATIAL {
+        carry.a = sums[c];
+    }
+    carry = walk(one, c, carry);
+    sums[c] = carry.a;
+    if LEARN != 0u {
+        let row = p.columns;
+        sums[row + c] = carry.decay - carry.gh * v_rest();
+        sums[2u * row + c] = carry.threshold;
+        sums[3u * row + c] = carry.gain;
+        sums[4u * row + c] = carry.gh;
+    }
+}

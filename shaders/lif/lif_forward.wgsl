@@ -1,0 +1,130 @@
+// A leaky integrate-and-fire neuron over all T steps in one launch:
+//
+//     h[t] = clamp(decay v[t-1] + (1 - decay) v_rest + gain x[t])
+//     s[t] = [h[t] >= threshold],   v[t] = reset(h[t], s[t])            (shared/membrane.wgsl)
+//
+// x: [T, columns]; column c is neuron c % neurons. decay, threshold, gain: [1] or [neurons], read
+// only in the forms SCALAR and EACH. state: [columns], v[-1] in (if STATE), v[T-1] out. save: the
+// membrane before the clamp [T, columns] (SAVE = 1), or v before every EVERY-th step
+// [ceil(T / EVERY), columns] (SAVE = 2). spikes: [T, columns], 0 or 1. words: [ceil(T / 32), columns],
+// bit t % 32 of word t / 32.
+// One invocation a column; v stays in a register; loads, which do not depend on v, go eight steps
+// ahead; a word is written once.
+
+import package::shared::index::item_index;
+import package::shared::membrane::{
+    LifParams, Neuron, charge, fires, after_spike, RESET_HARD, FIXED, SCALAR, TIED
+};
+
+override WG: u32 = 64u;
+override RESET: u32 = 2u;
+override STRICT: bool = false;
+override CLAMP: bool = false;
+override STATE: bool = false;
+override SAVE: u32 = 0u;
+override EVERY: u32 = 16u;
+override DECAY: u32 = 0u;
+override THRESHOLD: u32 = 0u;
+override GAIN: u32 = 0u;
+
+@group(0) @binding(0) var<storage, read> x: array<f32>;
+@group(0) @binding(1) var<storage, read> decay: array<f32>;
+@group(0) @binding(2) var<storage, read> threshold: array<f32>;
+@group(0) @binding(3) var<storage, read> gain: array<f32>;
+@group(0) @binding(4) var<storage, read_write> state: array<f32>;
+@group(0) @binding(5) var<storage, read_write> save: array<f32>;
+@if(!DENSE) @group(0) @binding(6) var<storage, read_write> words: array<u32>;
+@if(DENSE) @group(0) @binding(6) var<storage, read_write> spikes: array<f32>;
+@if(DENSE && PACKED) @group(0) @binding(7) var<storage, read_write> words: array<u32>;
+@group(1) @binding(0) var<uniform> p: LifParams;
+
+// The membrane after a step, and the spike of it.
+struct Step {
+    v: f32,
+    spike: u32,
+}
+
+fn neuron_of(c: u32) -> Neuron {
+    let n = c % p.neurons;
+    var one: Neuron;
+    one.decay = p.decay;
+    if DECAY != FIXED {
+        one.decay = decay[select(n, 0u, DECAY == SCALAR)];
+    }
+    one.threshold = p.threshold;
+    if THRESHOLD != FIXED {
+        one.threshold = threshold[select(n, 0u, THRESHOLD == SCALAR)];
+    }
+    one.gain = p.gain;
+    if GAIN == TIED {
+        one.gain = 1.0 - one.decay;
+    } else if GAIN != FIXED {
+        one.gain = gain[select(n, 0u, GAIN == SCALAR)];
+    }
+    one.rest = select(0.0, (1.0 - one.decay) * p.v_reset, RESET == RESET_HARD);
+    return one;
+}
+
+// Step t, whose elements stand at i.
+fn advance(one: Neuron, c: u32, t: u32, i: u32, v: f32, input: f32) -> Step {
+    if SAVE == 2u && t % EVERY == 0u {
+        save[t / EVERY * p.columns + c] = v;
+    }
+    let raw = charge(one, v, input);
+    if SAVE == 1u {
+        save[i] = raw;
+    }
+    let h = select(raw, clamp(raw, p.low, p.high), CLAMP);
+    let s = fires(h, one.threshold, STRICT);
+    @if(DENSE) {
+        spikes[i] = select(0.0, 1.0, s);
+    }
+    let reset = after_spike(RESET, h, one.threshold, p.v_reset);
+    return Step(select(h, reset, s), select(0u, 1u, s));
+}
+
+@compute @workgroup_size(WG)
+fn lif_forward(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) local: u32,
+) {
+    let c = item_index(group, groups, local, WG);
+    if c >= p.columns {
+        return;
+    }
+    let one = neuron_of(c);
+    let row = p.columns;
+    var v = 0.0;
+    if STATE {
+        v = state[c];
+    }
+    var i = c;
+    for (var first = 0u; first < p.steps; first += 32u) {
+        let end = min(first + 32u, p.steps);
+        var word = 0u;
+        var t = first;
+        for (; t + 8u <= end; t += 8u) {
+            var inputs: array<f32, 8>;
+            for (var k = 0u; k < 8u; k++) {
+                inputs[k] = x[i + k * row];
+            }
+            for (var k = 0u; k < 8u; k++) {
+                let step = advance(one, c, t + k, i + k * row, v, inputs[k]);
+                v = step.v;
+                word |= step.spike << ((t + k) % 32u);
+            }
+            i += 8u * row;
+        }
+        for (; t < end; t++) {
+            let step = advance(one, c, t, i, v, x[i]);
+            v = step.v;
+            word |= step.spike << (t % 32u);
+            i += row;
+        }
+        @if(PACKED) {
+            words[first / 32u * row + c] = word;
+        }
+    }
+    state[c] = v;
+}

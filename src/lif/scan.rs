@@ -1,0 +1,261 @@
+//! The operator: checks, forward, and the node on the tape.
+
+use super::OP;
+use super::backward::{self, Saved};
+use super::forward;
+use super::neuron::{EACH, FIXED, Gain, Lif, Neurons, SCALAR, Save, TIED};
+use crate::dispatch::Launch;
+use crate::error::{Error, Result};
+use crate::tape::Var;
+use crate::{DType, Shape, Tensor};
+
+/// What a scan returns.
+#[derive(Debug, Clone)]
+#[must_use]
+pub struct LifOutput {
+    /// Spikes, of the input's shape: f32 or bits.
+    pub spikes: Var,
+    /// The membrane after the last step, of the input's shape without its leading axis.
+    pub state: Var,
+}
+
+/// `LifParams` of `shared/membrane.wgsl`.
+#[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
+#[repr(C)]
+pub(super) struct Params {
+    pub(super) columns: u32,
+    pub(super) steps: u32,
+    pub(super) neurons: u32,
+    pub(super) decay: f32,
+    pub(super) threshold: f32,
+    pub(super) gain: f32,
+    pub(super) v_reset: f32,
+    pub(super) low: f32,
+    pub(super) high: f32,
+    pub(super) alpha: f32,
+}
+
+/// Columns of a workgroup: the `override WG` of both shaders.
+pub(super) const WORKGROUP: u32 = 64;
+
+/// Where each parameter comes from.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Forms {
+    pub(super) decay: u32,
+    pub(super) threshold: u32,
+    pub(super) gain: u32,
+}
+
+/// A scan: what both directions share.
+pub(super) struct Scan {
+    pub(super) lif: Lif,
+    pub(super) shape: Shape,
+    pub(super) params: Params,
+    pub(super) forms: Forms,
+    pub(super) decay: Option<Tensor>,
+    pub(super) threshold: Option<Tensor>,
+    pub(super) gain: Option<Tensor>,
+}
+
+impl Scan {
+    fn new(lif: &Lif, shape: Shape, neurons: &Neurons<'_>) -> Self {
+        let value = |v: Option<&Var>| v.map(|v| v.value().clone());
+        let form = |v: &Option<Tensor>| match v {
+            None => FIXED,
+            Some(v) if v.count() == 1 => SCALAR,
+            Some(_) => EACH,
+        };
+        let (decay, threshold) = (value(neurons.decay), value(neurons.threshold));
+        let gain = value(neurons.gain);
+        let (fixed_gain, gain_form) = match (lif.gain, &gain, &decay) {
+            (_, Some(_), _) => (1.0, form(&gain)),
+            (Gain::Fixed(gain), ..) => (gain, FIXED),
+            (Gain::Leak, _, None) => ((1.0 - lif.decay) as f32, FIXED),
+            (Gain::Leak, _, Some(_)) => (1.0, TIED),
+        };
+        let (low, high) = lif.clamp.unwrap_or((f32::MIN, f32::MAX));
+        let params = Params {
+            columns: shape.iter().skip(1).product::<usize>() as u32,
+            steps: shape.first().copied().unwrap_or(0) as u32,
+            neurons: if shape.rank() > 1 { shape[shape.rank() - 1] as u32 } else { 1 },
+            decay: lif.decay as f32,
+            threshold: lif.threshold,
+            gain: fixed_gain,
+            v_reset: lif.reset.value(),
+            low,
+            high,
+            alpha: lif.surrogate.parameter(),
+        };
+        let forms = Forms { decay: form(&decay), threshold: form(&threshold), gain: gain_form };
+        Self { lif: *lif, shape, params, forms, decay, threshold, gain }
+    }
+
+    pub(super) fn columns(&self) -> usize {
+        self.params.columns as usize
+    }
+
+    pub(super) fn steps(&self) -> usize {
+        self.params.steps as usize
+    }
+
+    /// Steps between checkpoints.
+    pub(super) fn every(&self) -> u32 {
+        if let Save::Checkpoints(every) = self.lif.save { every } else { 0 }
+    }
+
+    /// The shape without its leading axis.
+    pub(super) fn state_shape(&self) -> Result<Shape> {
+        Shape::new(&self.shape.dims()[1..])
+    }
+
+    /// The constants that both directions set.
+    pub(super) fn constants(&self, launch: Launch) -> Launch {
+        let launch = launch
+            .constant("RESET", self.lif.reset.code())
+            .constant("STRICT", u32::from(self.lif.strict))
+            .constant("CLAMP", u32::from(self.lif.clamp.is_some()))
+            .constant("DECAY", self.forms.decay)
+            .constant("THRESHOLD", self.forms.threshold)
+            .constant("GAIN", self.forms.gain);
+        // Known to the twins alone.
+        if self.lif.smooth {
+            launch.constant("SMOOTH", 1 + self.lif.surrogate_code())
+        } else {
+            launch
+        }
+    }
+}
+
+impl Lif {
+    /// Runs the neuron over all steps of `x[T, …]`, from `state` (the membrane before the first
+    /// step, of the shape of `x` without T; zero if there is none).
+    ///
+    /// Sequences may be cut into chunks: hand the state on, and the gradients are those of the
+    /// whole.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] for an option outside its domain; [`Error::Shape`] if `x` has no axis or
+    /// `state` another shape; [`Error::DType`] if either is not f32; [`Error::DeviceMismatch`],
+    /// [`Error::TapeMismatch`]; [`Error::Unsupported`] for [`smooth`](Self::smooth) on a GPU.
+    pub fn scan(&self, x: &Var, state: Option<&Var>) -> Result<LifOutput> {
+        self.scan_with(x, state, &Neurons::default())
+    }
+
+    /// Like [`scan`](Self::scan), with parameters that are tensors. Backward is one launch, two if a
+    /// parameter is learned.
+    ///
+    /// # Errors
+    /// Those of [`scan`](Self::scan); [`Error::Shape`] for a parameter that has neither one value
+    /// nor one a neuron (last axis of `x`); [`Error::Argument`] for a gain tensor together with
+    /// [`Gain::Leak`] or [`Save::Checkpoints`] (multiply the input instead).
+    pub fn scan_with(
+        &self,
+        x: &Var,
+        state: Option<&Var>,
+        neurons: &Neurons<'_>,
+    ) -> Result<LifOutput> {
+        self.check()?;
+        self.check_inputs(x, state, neurons)?;
+        let scan = Scan::new(self, *x.shape(), neurons);
+        if x.shape().count() == 0 {
+            return nothing(&scan, x, state);
+        }
+        let none = x.detach();
+        let inputs = [Some(x), state, neurons.decay, neurons.threshold, neurons.gain]
+            .map(|input| input.unwrap_or(&none));
+        let keep = x.tape().is_on() && inputs.iter().any(|v| v.has_gradient());
+        let v0 = state.map(Var::value);
+        let out = forward::run(&scan, x.value(), v0, keep)?;
+        let outputs = vec![out.spikes, out.state];
+        let [spikes, state] = match out.saved {
+            Some(membrane) => {
+                let saved = keep_for_backward(scan, &inputs, membrane, out.words, v0);
+                let vars = x.tape().record(OP, &inputs, outputs, |bw| saved.backward(bw))?;
+                pair(vars)?
+            }
+            None => pair(x.tape().record(OP, &inputs, outputs, |_| Ok(()))?)?,
+        };
+        Ok(LifOutput { spikes, state })
+    }
+
+    fn check_inputs(&self, x: &Var, state: Option<&Var>, neurons: &Neurons<'_>) -> Result<()> {
+        x.value().expect(OP, DType::F32)?;
+        let dims = x.shape().dims();
+        let Some((_, trailing)) = dims.split_first() else {
+            return Err(Error::shape(OP, "the input has no time axis"));
+        };
+        if let Some(state) = state {
+            check_tensor(x, state)?;
+            if state.shape().dims() != trailing {
+                let detail = format!("a state of {} for an input of {}", state.shape(), x.shape());
+                return Err(Error::shape(OP, detail));
+            }
+        }
+        let last = trailing.last().copied().unwrap_or(1);
+        let named =
+            [("decay", neurons.decay), ("threshold", neurons.threshold), ("gain", neurons.gain)];
+        for (name, value) in named {
+            let Some(value) = value else { continue };
+            check_tensor(x, value)?;
+            let fits = value.shape().count() == 1 || value.shape().dims() == [last];
+            if !fits {
+                let detail = format!("{name} of {} for {last} neurons", value.shape());
+                return Err(Error::shape(OP, detail));
+            }
+        }
+        if neurons.gain.is_some() && (self.gain == Gain::Leak || self.save != Save::Membrane) {
+            let detail = "a gain tensor goes with neither Gain::Leak nor Save::Checkpoints";
+            return Err(Error::argument(OP, detail));
+        }
+        if self.smooth && !x.device().is_host() {
+            return Err(Error::Unsupported {
+                what: "a smooth LIF neuron".into(),
+                feature: "a host device".into(),
+            });
+        }
+        Ok(())
+    }
+}
+
+fn check_tensor(x: &Var, other: &Var) -> Result<()> {
+    x.value().same_device(OP, other.value())?;
+    other.value().expect(OP, DType::F32)
+}
+
+/// What backward needs, and nothing else: other handles would keep memory alive.
+fn keep_for_backward(
+    scan: Scan,
+    inputs: &[&Var; 5],
+    membrane: Tensor,
+    words: Option<Tensor>,
+    v0: Option<&Tensor>,
+) -> Saved {
+    let learned = |input: usize| inputs[input].has_gradient();
+    let reads_x = scan.lif.save != Save::Membrane
+        || learned(backward::GAIN)
+        || learned(backward::DECAY) && scan.forms.gain == TIED;
+    let x = reads_x.then(|| inputs[backward::X].value().clone());
+    let v0 = v0.filter(|_| learned(backward::DECAY)).cloned();
+    Saved { scan, membrane, words, x, v0 }
+}
+
+fn pair(vars: Vec<Var>) -> Result<[Var; 2]> {
+    vars.try_into().map_err(|_| Error::argument(OP, "two outputs were recorded"))
+}
+
+/// The scan of an input without elements: no spikes, and the state that came in.
+fn nothing(scan: &Scan, x: &Var, state: Option<&Var>) -> Result<LifOutput> {
+    let dtype = match scan.lif.output {
+        super::Spikes::F32 => DType::F32,
+        super::Spikes::Bits => DType::Bits,
+    };
+    let spikes = x.tape().constant(&Tensor::zeros(x.device(), scan.shape, dtype)?);
+    let state = match state {
+        Some(state) => state.clone(),
+        None => {
+            let zeros = Tensor::zeros(x.device(), scan.state_shape()?, DType::F32)?;
+            x.tape().constant(&zeros)
+        }
+    };
+    Ok(LifOutput { spikes, state })
+}

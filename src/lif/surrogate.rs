@@ -1,0 +1,216 @@
+//! Surrogate derivatives, as data: one table for the shader fragment and the twins.
+
+use crate::host::Real;
+use std::f64::consts::FRAC_PI_2;
+
+/// What takes the place of the derivative of the spike, which is zero or infinite, in backward.
+///
+/// With `u = membrane - threshold`; each is the derivative of a smooth step
+/// ([`primitive`](Self::primitive)).
+///
+/// | surrogate | derivative | peak | mass |
+/// |---|---|---|---|
+/// | `Atan(a)` | `(a/2) / (1 + (pi/2 a u)^2)` | a/2 | 1 |
+/// | `Sigmoid(k)` | `k sigmoid(ku) (1 - sigmoid(ku))` | k/4 | 1 |
+/// | `FastSigmoid(k)` | `1 / (1 + k abs(u))^2` | 1 | 2/k |
+/// | `Triangle(g)` | `max(0, g - abs(u)) / g^2` | 1/g | 1 |
+/// | `Rectangle(w)` | `1/w` where `abs(u) <= w/2` | 1/w | 1 |
+///
+/// A large peak with a reset that passes gradient makes the temporal Jacobian exceed one.
+/// Sources: `Atan` Fang et al. 2021; `FastSigmoid` Zenke and Ganguli 2018; `Triangle` Bellec et al.
+/// 2018; `Rectangle` Wu et al. 2018.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Surrogate {
+    /// `(a/2) / (1 + (pi/2 a u)^2)`
+    Atan(f32),
+    /// `k sigmoid(ku) (1 - sigmoid(ku))`
+    Sigmoid(f32),
+    /// `1 / (1 + k abs(u))^2`
+    FastSigmoid(f32),
+    /// `max(0, g - abs(u)) / g^2`
+    Triangle(f32),
+    /// `1/w` where `abs(u) <= w/2`
+    Rectangle(f32),
+}
+
+pub(super) const ATAN: u32 = 0;
+pub(super) const SIGMOID: u32 = 1;
+pub(super) const FAST_SIGMOID: u32 = 2;
+pub(super) const TRIANGLE: u32 = 3;
+pub(super) const RECTANGLE: u32 = 4;
+
+impl Default for Surrogate {
+    fn default() -> Self {
+        Surrogate::Atan(2.0)
+    }
+}
+
+impl Surrogate {
+    /// Its number in `shared/surrogate.wgsl`.
+    pub(super) fn code(self) -> u32 {
+        match self {
+            Surrogate::Atan(_) => ATAN,
+            Surrogate::Sigmoid(_) => SIGMOID,
+            Surrogate::FastSigmoid(_) => FAST_SIGMOID,
+            Surrogate::Triangle(_) => TRIANGLE,
+            Surrogate::Rectangle(_) => RECTANGLE,
+        }
+    }
+
+    /// Its parameter.
+    pub fn parameter(self) -> f32 {
+        match self {
+            Surrogate::Atan(a)
+            | Surrogate::Sigmoid(a)
+            | Surrogate::FastSigmoid(a)
+            | Surrogate::Triangle(a)
+            | Surrogate::Rectangle(a) => a,
+        }
+    }
+
+    /// The surrogate of a number and its parameter.
+    pub(super) fn from_code(code: u32, parameter: f32) -> Self {
+        match code {
+            SIGMOID => Surrogate::Sigmoid(parameter),
+            FAST_SIGMOID => Surrogate::FastSigmoid(parameter),
+            TRIANGLE => Surrogate::Triangle(parameter),
+            RECTANGLE => Surrogate::Rectangle(parameter),
+            _ => Surrogate::Atan(parameter),
+        }
+    }
+
+    /// The derivative at `u = membrane - threshold`.
+    pub fn derivative<R: Real>(self, u: R) -> R {
+        let slope = Slope::new(self.parameter());
+        match self {
+            Surrogate::Atan(_) => slope.at::<ATAN>(u),
+            Surrogate::Sigmoid(_) => slope.at::<SIGMOID>(u),
+            Surrogate::FastSigmoid(_) => slope.at::<FAST_SIGMOID>(u),
+            Surrogate::Triangle(_) => slope.at::<TRIANGLE>(u),
+            Surrogate::Rectangle(_) => slope.at::<RECTANGLE>(u),
+        }
+    }
+
+    /// The smooth step whose derivative it is. Put in the place of the spike, it makes backward
+    /// exact, and so open to finite differences.
+    pub fn primitive<R: Real>(self, u: R) -> R {
+        let (a, one, half) = (R::lit(self.parameter().into()), R::one(), R::lit(0.5));
+        match self {
+            Surrogate::Atan(_) => (R::lit(FRAC_PI_2) * a * u).atan() / R::PI() + half,
+            Surrogate::Sigmoid(_) => one / (one + (-a * u).exp()),
+            Surrogate::FastSigmoid(_) => u / (one + a * u.abs()) + one / a,
+            Surrogate::Triangle(_) => {
+                let r = (u / a).max(-one).min(one);
+                half + r - half * r * r.abs()
+            }
+            Surrogate::Rectangle(_) => (u / a + half).max(R::zero()).min(one),
+        }
+    }
+}
+
+/// A surrogate's constants, ready for a loop.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Slope<R> {
+    a: R,
+    half: R,
+    inverse: R,
+    scale: R,
+}
+
+impl<R: Real> Slope<R> {
+    pub(super) fn new(parameter: f32) -> Self {
+        let a = f64::from(parameter);
+        let (half, inverse, scale) = (R::lit(a / 2.0), R::lit(1.0 / a), R::lit(FRAC_PI_2 * a));
+        Self { a: R::lit(a), half, inverse, scale }
+    }
+
+    /// The derivative of surrogate number `CODE` at `u`.
+    #[inline(always)]
+    pub(super) fn at<const CODE: u32>(&self, u: R) -> R {
+        let one = R::one();
+        match CODE {
+            SIGMOID => {
+                let e = exp_negative(self.a * u.abs());
+                self.a * e / ((one + e) * (one + e))
+            }
+            FAST_SIGMOID => {
+                let q = one + self.a * u.abs();
+                one / (q * q)
+            }
+            TRIANGLE => {
+                let height = self.a - u.abs();
+                let height = if height > R::zero() { height } else { R::zero() };
+                height * (self.inverse * self.inverse)
+            }
+            RECTANGLE => {
+                if u.abs() <= self.half {
+                    self.inverse
+                } else {
+                    R::zero()
+                }
+            }
+            _ => {
+                let k = self.scale * u;
+                self.half / (one + k * k)
+            }
+        }
+    }
+}
+
+/// `e^-x` for `x >= 0`: in f32 by a polynomial that a loop can vectorise (relative error 1e-7).
+#[inline(always)]
+fn exp_negative<R: Real>(x: R) -> R {
+    if size_of::<R>() == 4 { R::lit(f64::from(exp_negative_f32(x.f32()))) } else { (-x).exp() }
+}
+
+#[inline(always)]
+fn exp_negative_f32(x: f32) -> f32 {
+    // Adding it leaves the nearest integer in the low bits of the sum.
+    const ROUND: f32 = 12_582_912.0;
+    let x = if x < 87.0 { -x } else { -87.0 };
+    let shifted = x * std::f32::consts::LOG2_E + ROUND;
+    let n = shifted - ROUND;
+    // ln 2 in two parts, so that the remainder is exact.
+    let r = x - n * 0.693_359_4 + n * 2.121_944_4e-4;
+    let series = 1.0 / 6.0 + r * (1.0 / 24.0 + r * (1.0 / 120.0 + r * (1.0 / 720.0)));
+    let e = 1.0 + r * (1.0 + r * (0.5 + r * series));
+    let power = f32::from_bits((shifted.to_bits() << 23).wrapping_add(0x3F80_0000));
+    e * power
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Surrogate, exp_negative_f32};
+
+    #[test]
+    fn the_polynomial_is_the_exponential() {
+        for i in 0..8_700 {
+            let x = i as f32 / 100.0;
+            let (found, exact) = (f64::from(exp_negative_f32(x)), (-f64::from(x)).exp());
+            assert!((found - exact).abs() <= 3e-7 * exact, "{x}: {found:e} {exact:e}");
+        }
+        assert!(exp_negative_f32(f32::INFINITY) < 1e-37);
+    }
+
+    #[test]
+    fn derivatives_are_those_of_the_primitives() {
+        let table = [
+            Surrogate::Atan(2.0),
+            Surrogate::Sigmoid(4.0),
+            Surrogate::FastSigmoid(5.0),
+            Surrogate::Triangle(0.7),
+            Surrogate::Rectangle(0.9),
+        ];
+        for surrogate in table {
+            assert_eq!(Surrogate::from_code(surrogate.code(), surrogate.parameter()), surrogate);
+            for i in -50..50 {
+                let (u, d) = (f64::from(i) * 0.0413 + 0.001, 1e-6);
+                let slope = (surrogate.primitive(u + d) - surrogate.primitive(u - d)) / (2.0 * d);
+                let found = surrogate.derivative(u);
+                assert!((found - slope).abs() < 1e-6, "{surrogate:?} at {u}: {found} {slope}");
+                let single = f64::from(surrogate.derivative(u as f32));
+                assert!((single - found).abs() < 1e-5, "{surrogate:?} at {u} in f32: {single}");
+            }
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! One step of a block of columns: the loops that vectorise.
+
+use super::block::Pick;
+use super::{Neuron, Options};
+use crate::host::Real;
+use crate::lif::neuron::{HARD, SOFT};
+use crate::lif::surrogate::Slope;
+
+/// The membrane after charging, before the clamp.
+#[inline(always)]
+fn charge<R: Real>(neuron: &Neuron<R>, v: R, x: R) -> R {
+    neuron.decay * v + (neuron.rest + neuron.gain * x)
+}
+
+#[inline(always)]
+pub(super) fn limit<R: Real, const CLAMP: bool>(o: &Options<R>, raw: R) -> R {
+    if CLAMP {
+        let above = if raw > o.low { raw } else { o.low };
+        if above < o.high { above } else { o.high }
+    } else {
+        raw
+    }
+}
+
+/// Where the membrane goes after a spike.
+#[inline(always)]
+pub(super) fn spiked<R: Real>(reset: u32, h: R, threshold: R, v_reset: R) -> R {
+    match reset {
+        HARD => v_reset,
+        SOFT => h - threshold,
+        _ => h,
+    }
+}
+
+/// Charges, fires and resets: `v` becomes the next membrane, `raw` the charged one; `emit` gets each
+/// column's spike.
+#[inline(always)]
+pub(super) fn forward_row<R: Real, P: Pick<R>, const RESET: u32, const CLAMP: bool>(
+    o: &Options<R>,
+    neurons: P,
+    x: &[R],
+    v: &mut [R],
+    raw: &mut [R],
+    mut emit: impl FnMut(usize, bool),
+) {
+    let n = x.len();
+    let (v, raw, neurons) = (&mut v[..n], &mut raw[..n], neurons.cut(n));
+    for i in 0..n {
+        let neuron = neurons.at(i);
+        let charged = charge(&neuron, v[i], x[i]);
+        raw[i] = charged;
+        let h = limit::<R, CLAMP>(o, charged);
+        let s = h >= neuron.fire_at;
+        emit(i, s);
+        let after = spiked(RESET, h, neuron.threshold, o.v_reset);
+        v[i] = if s { after } else { h };
+    }
+}
+
+/// How the reset enters the gradient: `RESET` and `GRADIENT` in one number.
+pub(super) const PATH_NONE: u32 = 0;
+pub(super) const PATH_SOFT: u32 = 1;
+pub(super) const PATH_HARD: u32 = 2;
+pub(super) const PATH_SPATIAL: u32 = 3;
+
+/// The rows of one step of backward.
+pub(super) struct Backward<'a, R> {
+    /// The membrane before the clamp.
+    pub(super) raw: &'a [R],
+    /// dL/ds.
+    pub(super) upstream: &'a [R],
+    /// dL/dx, out.
+    pub(super) gx: &'a mut [R],
+    /// dL/dv after this step in, before it out.
+    pub(super) carry: &'a mut [R],
+    /// dL/dh and dL/dthreshold, out, if parameters are learned.
+    pub(super) gh: &'a mut [R],
+    pub(super) gthreshold: &'a mut [R],
+}
+
+/// What a backward row needs to know besides its path.
+#[derive(Clone, Copy)]
+pub(super) struct Slopes<R> {
+    pub(super) slope: Slope<R>,
+    /// dv/dh where it spiked: 0 under a hard reset, else 1.
+    pub(super) kept: R,
+    /// 1 under a soft reset, whose size is the threshold; else 0.
+    pub(super) soft: R,
+}
+
+#[inline(always)]
+pub(super) fn backward_row<
+    R: Real,
+    P: Pick<R>,
+    const CODE: u32,
+    const PATH: u32,
+    const CLAMP: bool,
+    const LEARN: bool,
+>(
+    o: &Options<R>,
+    slopes: &Slopes<R>,
+    neurons: P,
+    rows: Backward<'_, R>,
+) {
+    let n = rows.raw.len();
+    let (raw, upstream) = (&rows.raw[..n], &rows.upstream[..n]);
+    let (gx, carry, neurons) = (&mut rows.gx[..n], &mut rows.carry[..n], neurons.cut(n));
+    let learned = if LEARN { n } else { 0 };
+    let (all_gh, gthreshold) = (&mut rows.gh[..learned], &mut rows.gthreshold[..learned]);
+    for i in 0..n {
+        let neuron = neurons.at(i);
+        let h = limit::<R, CLAMP>(o, raw[i]);
+        let a = if PATH == PATH_SPATIAL { R::zero() } else { carry[i] };
+        let s = h >= neuron.fire_at;
+        let jump = match PATH {
+            PATH_SOFT => -neuron.threshold,
+            PATH_HARD => o.v_reset - h,
+            _ => R::zero(),
+        };
+        let through = if PATH == PATH_SOFT || PATH == PATH_HARD { a * jump } else { R::zero() };
+        let fire = (upstream[i] + through) * slopes.slope.at::<CODE>(h - neuron.threshold);
+        let kept = if s { slopes.kept } else { R::one() };
+        let passed = a * kept + fire;
+        let inside = !CLAMP || (raw[i] > o.low && raw[i] < o.high);
+        let gh = if inside { passed } else { R::zero() };
+        gx[i] = neuron.gain * gh;
+        if PATH != PATH_SPATIAL {
+            carry[i] = neuron.decay * gh;
+        }
+        if LEARN {
+            all_gh[i] = gh;
+            let reset = if s { slopes.soft } else { R::zero() };
+            gthreshold[i] = -(fire + a * reset);
+        }
+    }
+}
