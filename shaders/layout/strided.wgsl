@@ -2,7 +2,8 @@
 //
 // x: any; y: [count], row-major over dims. dims and strides stand innermost first; a stride of 0
 // repeats. Elements are f32, or u32 with the condition WORDS.
-// One invocation an element of y.
+// One invocation SPAN neighbouring elements of y; coordinates are divided out where the innermost axis
+// starts anew.
 
 import package::shared::index::item_index;
 
@@ -19,21 +20,14 @@ struct Params {
 }
 
 override WG: u32 = 64u;
+override SPAN: u32 = 1u;
 
 @group(0) @binding(0) var<storage, read> x: array<Element>;
 @group(0) @binding(1) var<storage, read_write> y: array<Element>;
 @group(1) @binding(0) var<uniform> p: Params;
 
-@compute @workgroup_size(WG)
-fn strided(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let i = item_index(group, groups, local, WG);
-    if i >= p.count {
-        return;
-    }
+// Where element i of y comes from.
+fn source(i: u32) -> u32 {
     var rest = i;
     var place = p.base;
     for (var a = 0u; a < p.rank; a++) {
@@ -41,5 +35,25 @@ fn strided(
         place += rest % extent * p.strides[a / 4u][a % 4u];
         rest /= extent;
     }
-    y[i] = x[place];
+    return place;
+}
+
+@compute @workgroup_size(WG)
+fn strided(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) local: u32,
+) {
+    let first = item_index(group, groups, local, WG) * SPAN;
+    var c = first % p.dims[0].x;
+    var place = source(first);
+    for (var i = first; i < min(first + SPAN, p.count); i++) {
+        if c == p.dims[0].x {
+            c = 0u;
+            place = source(i);
+        }
+        y[i] = x[place];
+        c++;
+        place += p.strides[0].x;
+    }
 }

@@ -2,7 +2,7 @@
 //   with target t of row r, label smoothing a; 0 in rows whose target is >= C.
 //
 // x, gx: [rows, classes]; targets: [rows]; stats: [rows, 2] of m and log s; g: [1].
-// One invocation an element.
+// One invocation SPAN neighbouring elements, whose indices are counted on instead of divided out.
 
 import package::shared::index::item_index;
 
@@ -14,6 +14,7 @@ struct Params {
 }
 
 override WG: u32 = 64u;
+override SPAN: u32 = 1u;
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read> targets: array<u32>;
@@ -28,17 +29,20 @@ fn cross_entropy_backward(
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) local: u32,
 ) {
-    let i = item_index(group, groups, local, WG);
-    if i >= p.count {
-        return;
-    }
-    let r = i / p.classes;
-    let t = targets[r];
-    var slope = 0.0;
-    if t < p.classes {
+    let first = item_index(group, groups, local, WG) * SPAN;
+    let scale = g[0] / p.divisor;
+    let even = p.smoothing / f32(p.classes);
+    var r = first / p.classes;
+    var c = first % p.classes;
+    for (var i = first; i < min(first + SPAN, p.count); i++) {
+        let t = targets[r];
         let probability = exp(x[i] - stats[2u * r] - stats[2u * r + 1u]);
-        let hit = select(0.0, 1.0 - p.smoothing, i % p.classes == t);
-        slope = probability - hit - p.smoothing / f32(p.classes);
+        let hit = select(0.0, 1.0 - p.smoothing, c == t);
+        gx[i] = select(0.0, scale * (probability - hit - even), t < p.classes);
+        c++;
+        if c == p.classes {
+            c = 0u;
+            r++;
+        }
     }
-    gx[i] = g[0] * slope / p.divisor;
 }

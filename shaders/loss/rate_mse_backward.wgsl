@@ -1,7 +1,7 @@
 // gs[t, n] = 2 g (rate[n] - wanted) / (steps columns)
 //
 // rate: [columns]; g: [1]; gs: [steps, columns].
-// One invocation an element.
+// One invocation SPAN steps of a column: the column is divided out once for all of them.
 
 import package::shared::index::item_index;
 
@@ -12,6 +12,7 @@ struct Params {
 }
 
 override WG: u32 = 64u;
+override SPAN: u32 = 16u;
 
 @group(0) @binding(0) var<storage, read> rate: array<f32>;
 @group(0) @binding(1) var<storage, read> g: array<f32>;
@@ -25,8 +26,13 @@ fn rate_mse_backward(
     @builtin(local_invocation_index) local: u32,
 ) {
     let i = item_index(group, groups, local, WG);
-    if i < p.steps * p.columns {
-        let off = rate[i % p.columns] - p.wanted;
-        gs[i] = 2.0 * g[0] * off / f32(p.columns) / f32(p.steps);
+    let first = i / p.columns * SPAN;
+    if first >= p.steps {
+        return;
+    }
+    let n = i % p.columns;
+    let slope = 2.0 * g[0] * (rate[n] - p.wanted) / f32(p.columns) / f32(p.steps);
+    for (var t = first; t < min(first + SPAN, p.steps); t++) {
+        gs[t * p.columns + n] = slope;
     }
 }

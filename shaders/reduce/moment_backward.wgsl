@@ -2,7 +2,8 @@
 // norm (NORM = 1):     gx[o, k, j] = x[o, k, j] g[o, j] / m[o, j], 0 where m = 0
 //
 // x, gx: [outer, length, inner]; m (the mean, or the norm), g: [outer, inner].
-// One invocation an element of x.
+// One invocation SPAN neighbouring elements of x, whose indices are counted on instead of divided
+// out.
 
 import package::shared::index::item_index;
 
@@ -14,6 +15,7 @@ struct Params {
 }
 
 override WG: u32 = 64u;
+override SPAN: u32 = 1u;
 override NORM: u32 = 0u;
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;
@@ -22,23 +24,34 @@ override NORM: u32 = 0u;
 @group(0) @binding(3) var<storage, read_write> gx: array<f32>;
 @group(1) @binding(0) var<uniform> p: Params;
 
+fn slope(x: f32, m: f32, g: f32) -> f32 {
+    if NORM == 0u {
+        return (x - m) * g / p.divisor;
+    }
+    return select(0.0, x / max(m, 1e-38) * g, m > 0.0);
+}
+
 @compute @workgroup_size(WG)
 fn moment_backward(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) local: u32,
 ) {
-    let i = item_index(group, groups, local, WG);
+    let first = item_index(group, groups, local, WG) * SPAN;
     let run = p.length * p.inner;
-    if i >= p.outer * run {
-        return;
-    }
-    let out = i / run * p.inner + i % p.inner;
-    if NORM == 0u {
-        gx[i] = (x[i] - m[out]) * g[out] / p.divisor;
-    } else if m[out] > 0.0 {
-        gx[i] = x[i] / m[out] * g[out];
-    } else {
-        gx[i] = 0.0;
+    var j = first % p.inner;
+    var k = first % run / p.inner;
+    var row = first / run * p.inner;
+    for (var i = first; i < min(first + SPAN, p.outer * run); i++) {
+        gx[i] = slope(x[i], m[row + j], g[row + j]);
+        j++;
+        if j == p.inner {
+            j = 0u;
+            k++;
+            if k == p.length {
+                k = 0u;
+                row += p.inner;
+            }
+        }
     }
 }

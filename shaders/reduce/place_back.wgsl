@@ -1,7 +1,8 @@
 // y[o, k, j] = x[o, j] if k = index[o, j], else 0
 //
 // x, index: [outer, inner]; y: [outer, length, inner]. The gradient of an extremum.
-// One invocation an element of y.
+// One invocation SPAN neighbouring elements of y, whose indices are counted on instead of divided
+// out.
 
 import package::shared::index::item_index;
 
@@ -12,6 +13,7 @@ struct Params {
 }
 
 override WG: u32 = 64u;
+override SPAN: u32 = 1u;
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read> index: array<u32>;
@@ -24,10 +26,21 @@ fn place_back(
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) local: u32,
 ) {
-    let i = item_index(group, groups, local, WG);
+    let first = item_index(group, groups, local, WG) * SPAN;
     let run = p.length * p.inner;
-    if i < p.outer * run {
-        let out = i / run * p.inner + i % p.inner;
-        y[i] = select(0.0, x[out], i / p.inner % p.length == index[out]);
+    var j = first % p.inner;
+    var k = first % run / p.inner;
+    var row = first / run * p.inner;
+    for (var i = first; i < min(first + SPAN, p.outer * run); i++) {
+        y[i] = select(0.0, x[row + j], k == index[row + j]);
+        j++;
+        if j == p.inner {
+            j = 0u;
+            k++;
+            if k == p.length {
+                k = 0u;
+                row += p.inner;
+            }
+        }
     }
 }

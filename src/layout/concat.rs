@@ -3,7 +3,7 @@
 use super::slice::slice;
 use super::twin;
 use super::view::{ELEMENTS, View, refuse_time};
-use crate::kernel::{Kernel, shader};
+use crate::kernel::{Cost, Kernel, shader};
 use crate::{Error, Result, Shape, Tensor, Var};
 use std::ops::Range;
 
@@ -11,6 +11,7 @@ use std::ops::Range;
 pub(super) static PLACE: Kernel =
     Kernel::new("layout", "place", shader!("layout/place"), crate::twin!(twin::place))
         .params::<Params>()
+        .cost(|args| Cost { bytes: 8.0 * args.words[0] as f64, flops: 0.0 })
         .variants(ELEMENTS);
 
 #[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]

@@ -2,13 +2,19 @@
 
 use super::twin;
 use super::view::{ELEMENTS, View, octet};
-use crate::kernel::{Kernel, shader};
+use crate::kernel::{Cost, Kernel, shader};
+use crate::reduce::over_elements;
 use crate::{Result, Shape, Tensor};
 
 /// `y[c] = x[base + sum_a c_a stride_a]`
 pub(super) static STRIDED: Kernel =
     Kernel::new("layout", "strided", shader!("layout/strided"), crate::twin!(twin::strided))
         .params::<Params>()
+        .cost(|args| {
+            // Of a slice only what is taken is read.
+            let read = args.words[0].min(args.words[1]);
+            Cost { bytes: 4.0 * (read + args.words[1]) as f64, flops: 0.0 }
+        })
         .variants(ELEMENTS);
 
 /// Extents and strides stand innermost first.
@@ -39,7 +45,7 @@ pub(super) fn strided(view: &View, dims: Shape, strides: &[usize], base: usize) 
         unused: 0,
     };
     let launch = y.device().launch(&STRIDED).variant(view.variant()).params(&params);
-    launch.bind(&view.words).bind(&y).items(y.count(), 64).record()?;
+    over_elements(y.device(), launch.bind(&view.words).bind(&y), y.count()).record()?;
     Ok(y)
 }
 

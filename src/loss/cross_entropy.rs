@@ -3,7 +3,7 @@
 use super::parts::{Parts, total};
 use super::twin;
 use crate::kernel::{Kernel, shader};
-use crate::reduce::{ROWS, over_rows};
+use crate::reduce::{ROWS, over_elements, over_rows};
 use crate::{DType, Error, Result, Tensor, Var};
 
 /// Losses of rows, summed in parts.
@@ -103,7 +103,7 @@ pub fn cross_entropy(logits: &Var, targets: &Tensor, options: CrossEntropy) -> R
             let gx = Tensor::empty(x.device(), *x.shape(), DType::F32)?;
             let launch = x.device().launch(&CROSS_ENTROPY_BACKWARD).params(&params);
             let launch = launch.bind(&x).bind(&targets).bind(&stats).bind(gradient).bind(&gx);
-            launch.items(x.count(), 64).record()?;
+            over_elements(x.device(), launch, x.count()).record()?;
             bw.give(0, gx);
         }
         Ok(())

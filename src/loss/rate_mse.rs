@@ -35,6 +35,9 @@ const VARIANTS: &[Variant] = &[
     variant("bits, subgroups", &["BITS", "WORKGROUP", "SUBGROUPS"], Needs::SUBGROUPS),
 ];
 
+/// The steps that one invocation of the backward kernel writes.
+const BACKWARD_STEPS: u32 = 16;
+
 #[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
 #[repr(C)]
 pub(super) struct Params {
@@ -80,7 +83,9 @@ pub fn rate_mse(spikes: &Var, target: f32) -> Result<Var> {
         if let Some(gradient) = bw.upstream(0).filter(|_| bw.needs(0)) {
             let gs = Tensor::empty(rate.device(), shape, DType::F32)?;
             let launch = rate.device().launch(&RATE_MSE_BACKWARD).params(&params);
-            launch.bind(&rate).bind(gradient).bind(&gs).items(gs.count(), 64).record()?;
+            let launch = launch.bind(&rate).bind(gradient).bind(&gs);
+            let items = columns * steps.div_ceil(BACKWARD_STEPS as usize);
+            launch.constant("SPAN", BACKWARD_STEPS).items(items, 64).record()?;
             bw.give(0, gs);
         }
         Ok(())

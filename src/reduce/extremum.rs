@@ -2,7 +2,7 @@
 
 use super::axes::{Axes, Pass};
 use super::fold::{Fold, Op, fold};
-use super::rows::{Extents, ROWS, along, over_rows};
+use super::rows::{Extents, ROWS, along, over_elements, over_rows};
 use super::sum::refuse_empty;
 use super::{moved_last, twin};
 use crate::kernel::{Kernel, Variant, shader};
@@ -100,7 +100,8 @@ fn extremum_backward(x: &Tensor, pass: Pass, how: Op, gradient: &Tensor) -> Resu
     let gx = Tensor::empty(x.device(), *x.shape(), DType::F32)?;
     if gx.count() > 0 {
         let launch = x.device().launch(&PLACE_BACK).params(&Extents::from(pass));
-        launch.bind(gradient).bind(&index).bind(&gx).items(gx.count(), 64).record()?;
+        let launch = launch.bind(gradient).bind(&index).bind(&gx);
+        over_elements(x.device(), launch, gx.count()).record()?;
     }
     Ok(gx)
 }

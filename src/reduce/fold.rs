@@ -3,7 +3,7 @@
 
 use super::axes::Pass;
 use super::twin;
-use crate::kernel::{Kernel, Needs, Variant, shader};
+use crate::kernel::{Cost, CostArgs, Kernel, Needs, Variant, shader};
 use crate::{DType, Result, Tensor};
 
 /// One workgroup an output; for rows on hardware.
@@ -14,6 +14,7 @@ pub(super) static REDUCE_ROWS: Kernel = Kernel::new(
     crate::twin!(twin::reduce_rows),
 )
 .params::<RowParams>()
+.cost(cost)
 .variants(TREES);
 
 /// One invocation an output, without barriers.
@@ -23,13 +24,22 @@ pub(super) static REDUCE_COLUMNS: Kernel = Kernel::new(
     shader!("reduce/reduce_columns"),
     crate::twin!(twin::reduce_columns),
 )
-.params::<ColumnParams>();
+.params::<ColumnParams>()
+.cost(cost);
 
 /// The variants of a kernel that folds over a workgroup.
 pub(crate) const TREES: &[Variant] = &[
     Variant { name: "baseline", features: &[], needs: Needs::NOTHING },
     Variant { name: "subgroups", features: &["SUBGROUPS"], needs: Needs::SUBGROUPS },
 ];
+
+/// x is read and y written once, and the center where the term has one (else x stands in for it).
+fn cost(args: &CostArgs<'_>) -> Cost {
+    let term = args.constants.iter().find(|(name, _)| *name == "TERM").map_or(0.0, |(_, v)| *v);
+    let center = if term >= 2.0 { args.words[1] } else { 0 };
+    let bytes = 4.0 * (args.words[0] + center + args.words[2]) as f64;
+    Cost { bytes, flops: args.words[0] as f64 * (1.0 + term) }
+}
 
 #[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
 #[repr(C)]

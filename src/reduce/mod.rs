@@ -21,7 +21,7 @@ pub(crate) use fold::{Fold, Op, Term, fold};
 pub use moment::{norm, variance};
 pub(crate) use rate::steps;
 pub use rate::{rate, spike_count};
-pub(crate) use rows::{ROWS, over_rows, row_variant};
+pub(crate) use rows::{ROWS, over_elements, over_rows, row_variant};
 pub use sum::{mean, sum, sum_to};
 pub(crate) use twin::{log_sum_exp, pairwise};
 

@@ -2,6 +2,7 @@
 
 use super::axes::{Axes, Pass};
 use super::fold::{Fold, Op, Term, fold};
+use super::rows::over_elements;
 use super::{Moved, moved_last, twin};
 use crate::kernel::{Kernel, shader};
 use crate::{DType, Error, Result, Tensor, Var, layout};
@@ -108,7 +109,7 @@ fn moment_backward(
         let launch = m.device().launch(&MOMENT_BACKWARD).params(&params);
         let launch = launch.constant("NORM", u32::from(divisor.is_none()));
         let launch = launch.bind(&moved.x).bind(m).bind(gradient).bind(&gx);
-        launch.items(gx.count(), 64).record()?;
+        over_elements(m.device(), launch, gx.count()).record()?;
     }
     layout::permute(&gx, &moved.back)
 }

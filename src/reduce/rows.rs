@@ -38,6 +38,14 @@ pub(crate) fn over_rows(
     device.launch(kernel).variant(variant).items(rows, range)
 }
 
+/// Gives a launch over `count` elements its grid: neighbouring elements are taken together where
+/// that saves divisions (on software, which has no vector division), apart where it would part
+/// neighbours in memory.
+pub(crate) fn over_elements(device: &Device, launch: Launch, count: usize) -> Launch {
+    let span: u32 = if device.capabilities().software { 16 } else { 1 };
+    launch.constant("SPAN", span).items(count.div_ceil(span as usize), 64)
+}
+
 /// The rows along one axis.
 ///
 /// # Errors

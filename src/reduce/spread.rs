@@ -1,6 +1,7 @@
 //! The adjoint of sums: an axis is filled with copies.
 
 use super::axes::Pass;
+use super::rows::over_elements;
 use super::twin;
 use crate::kernel::{Kernel, shader};
 use crate::{DType, Result, Tensor};
@@ -26,7 +27,7 @@ pub(crate) fn spread(x: &Tensor, pass: Pass, divisor: f32) -> Result<Tensor> {
     let params = Params { outer, length, inner: pass.inner as u32, divisor };
     if y.count() > 0 {
         let launch = x.device().launch(&SPREAD).params(&params);
-        launch.bind(x).bind(&y).items(y.count(), 64).record()?;
+        over_elements(x.device(), launch.bind(x).bind(&y), y.count()).record()?;
     }
     Ok(y)
 }

@@ -27,24 +27,84 @@ impl<R: Real> How<R> {
         }
     }
 
-    /// The term of element `i` of `x`, in output column `c`.
-    fn term(&self, x: &[R], center: &[R], i: usize, c: usize) -> R {
+    /// Adds row `at .. at + lanes.len()` of `x` to what is folded in `lanes`. `c` is where the
+    /// row's center starts.
+    fn take(&self, lanes: &mut [R], x: &[R], center: &[R], at: usize, c: usize) {
+        let width = lanes.len();
+        let x = &x[at..at + width];
         let square = |v: R| v * v;
         match self.term {
-            0 => x[i],
-            1 => square(x[i]),
-            2 => square(x[i] - center[c]),
-            _ => square(x[i] - center[i]),
+            0 => self.fold(lanes, x.iter().copied()),
+            1 => self.fold(lanes, x.iter().map(|x| square(*x))),
+            2 => {
+                let center = &center[c..c + width];
+                self.fold(lanes, x.iter().zip(center).map(|(x, m)| square(*x - *m)));
+            }
+            _ => {
+                let other = &center[at..at + width];
+                self.fold(lanes, x.iter().zip(other).map(|(x, m)| square(*x - *m)));
+            }
         }
     }
 
-    /// The fold of `count > 0` values.
-    fn fold(&self, count: usize, value: &impl Fn(usize) -> R) -> R {
+    fn fold(&self, lanes: &mut [R], terms: impl Iterator<Item = R>) {
+        let both = lanes.iter_mut().zip(terms);
         match self.op {
-            0 => pairwise(0, count, value),
-            1 => (1..count).fold(value(0), |m, k| m.max(value(k))),
-            _ => (1..count).fold(value(0), |m, k| m.min(value(k))),
+            0 => both.for_each(|(y, v)| *y += v),
+            1 => both.for_each(|(y, v)| *y = if v > *y { v } else { *y }),
+            _ => both.for_each(|(y, v)| *y = if v < *y { v } else { *y }),
         }
+    }
+
+    fn start(&self) -> R {
+        match self.op {
+            0 => R::zero(),
+            1 => R::neg_infinity(),
+            _ => R::infinity(),
+        }
+    }
+
+    /// Folds `count` rows, `row(k)` giving where row `k` starts and where its center does, in blocks
+    /// of 32, into `y`.
+    fn rows(
+        &self,
+        y: &mut [R],
+        x: &[R],
+        center: &[R],
+        count: usize,
+        row: impl Fn(usize) -> (usize, usize),
+    ) {
+        let mut block = vec![self.start(); y.len()];
+        y.fill(self.start());
+        for first in (0..count).step_by(32) {
+            block.fill(self.start());
+            for k in first..count.min(first + 32) {
+                let (at, c) = row(k);
+                self.take(&mut block, x, center, at, c);
+            }
+            self.fold(y, block.iter().copied());
+        }
+        y.iter_mut().for_each(|y| *y = self.finish(*y));
+    }
+
+    /// The fold of `count` neighbours from `at` on, all with the center at `c`: 16 lanes wide.
+    fn run(&self, x: &[R], center: &[R], at: usize, count: usize, c: usize) -> R {
+        const LANES: usize = 16;
+        let centers = [center.get(c).copied().unwrap_or_default(); LANES];
+        let (center, c) = if self.term == 2 { (centers.as_slice(), 0) } else { (center, c) };
+        let mut total = [self.start(); LANES];
+        for first in (0..count).step_by(32 * LANES) {
+            let mut block = [self.start(); LANES];
+            let end = count.min(first + 32 * LANES);
+            for k in (first..end).step_by(LANES) {
+                let width = LANES.min(end - k);
+                self.take(&mut block[..width], x, center, at + k, c);
+            }
+            self.fold(&mut total, block.into_iter());
+        }
+        let mut y = [self.start()];
+        total.iter().for_each(|v| self.fold(&mut y, std::iter::once(*v)));
+        self.finish(y[0])
     }
 
     fn finish(&self, total: R) -> R {
@@ -69,11 +129,12 @@ pub(super) fn reduce_rows<R: Real>(args: &mut HostArgs<'_, R>) {
     let (length, splits, chunk) = (p.length as usize, p.splits as usize, p.chunk as usize);
     y.par_iter_mut().enumerate().for_each(|(out, y)| {
         let (o, first) = (out / splits, out % splits * chunk);
-        let count = chunk.min(length - first);
-        let value = |k: usize| how.term(x, center, o * length + first + k, o);
-        *y = how.finish(how.fold(count, &value));
+        *y = how.run(x, center, o * length + first, chunk.min(length - first), o);
     });
 }
+
+/// Columns that one task folds side by side.
+const SIDE: usize = 512;
 
 pub(super) fn reduce_columns<R: Real>(args: &mut HostArgs<'_, R>) {
     let p: ColumnParams = args.params();
@@ -81,16 +142,22 @@ pub(super) fn reduce_columns<R: Real>(args: &mut HostArgs<'_, R>) {
     let (x, center, y) = (args.reals(0), args.reals(1), args.reals_mut(2));
     let (length, inner) = (p.length as usize, p.inner as usize);
     let (splits, chunk) = (p.splits as usize, p.chunk as usize);
-    y.par_iter_mut().enumerate().for_each(|(out, y)| {
-        let (o, s, j) = (out / inner / splits, out / inner % splits, out % inner);
+    y.par_chunks_mut(inner).enumerate().for_each(|(out, y)| {
+        let (o, s) = (out / splits, out % splits);
         let (first, step, count) = if p.interleaved == 1 {
             (s, splits, (length - s).div_ceil(splits))
         } else {
             (s * chunk, 1, chunk.min(length - s * chunk))
         };
-        let at = |k: usize| (o * length + first + k * step) * inner + j;
-        let value = |k: usize| how.term(x, center, at(k), o * inner + j);
-        *y = how.finish(how.fold(count, &value));
+        if inner == 1 && step == 1 {
+            y[0] = how.run(x, center, o * length + first, count, o);
+            return;
+        }
+        y.par_chunks_mut(SIDE).enumerate().for_each(|(side, y)| {
+            let j = side * SIDE;
+            let row = |k: usize| ((o * length + first + k * step) * inner + j, o * inner + j);
+            how.rows(y, x, center, count, row);
+        });
     });
 }
 
@@ -154,22 +221,27 @@ pub(super) fn moment_backward<R: Real>(args: &mut HostArgs<'_, R>) {
     });
 }
 
-/// Calls `row` with the elements of each row of some tensors of one shape, and scatters what it
-/// gives.
-fn by_rows<R: Real>(
+/// Calls `row` with the elements of each row of some tensors of one shape, and a place for those of
+/// the outcome.
+fn by_rows<R: Real, const N: usize>(
     p: &Extents,
-    inputs: &[&[R]],
+    inputs: [&[R]; N],
     y: &mut [R],
-    row: impl Fn(&[Vec<R>]) -> Vec<R> + Sync,
+    row: impl Fn([&[R]; N], &mut [R]) + Sync,
 ) {
     let (length, inner) = (p.length as usize, p.inner as usize);
     y.par_chunks_mut(length * inner).enumerate().for_each(|(o, y)| {
+        let parts = inputs.map(|x| &x[o * length * inner..][..length * inner]);
+        if inner == 1 {
+            return row(parts, y);
+        }
+        let mut found = vec![R::zero(); length];
         for j in 0..inner {
-            let at = |k: usize| (o * length + k) * inner + j;
-            let rows = inputs.iter().map(|x| (0..length).map(|k| x[at(k)]).collect());
-            let found = row(&rows.collect::<Vec<_>>());
-            for (k, value) in found.into_iter().enumerate() {
-                y[k * inner + j] = value;
+            let column = |x: &[R]| x[j..].iter().step_by(inner).copied().collect();
+            let columns: [Vec<R>; N] = parts.map(column);
+            row(std::array::from_fn(|i| columns[i].as_slice()), &mut found);
+            for (k, value) in found.iter().enumerate() {
+                y[k * inner + j] = *value;
             }
         }
     });
@@ -179,13 +251,12 @@ pub(super) fn softmax<R: Real>(args: &mut HostArgs<'_, R>) {
     let p: Extents = args.params();
     let log = args.constant("LOG", 0) == 1;
     let (x, y) = (args.reals(0), args.reals_mut(1));
-    by_rows(&p, &[x], y, |rows| {
-        let (largest, sum) = log_sum_exp(&rows[0]);
-        let value = |x: &R| match log {
-            true => *x - largest - sum.ln(),
-            false => (*x - largest).exp() / sum,
-        };
-        rows[0].iter().map(value).collect()
+    by_rows(&p, [x], y, |[x], y| {
+        let (largest, sum) = log_sum_exp(x);
+        let log_sum = sum.ln();
+        for (y, x) in y.iter_mut().zip(x) {
+            *y = if log { *x - largest - log_sum } else { (*x - largest).exp() / sum };
+        }
     });
 }
 
@@ -199,11 +270,11 @@ pub(super) fn softmax_backward<R: Real>(args: &mut HostArgs<'_, R>) {
     let p: Extents = args.params();
     let log = args.constant("LOG", 0) == 1;
     let (y, g, gx) = (args.reals(0), args.reals(1), args.reals_mut(2));
-    by_rows(&p, &[y, g], gx, |rows| {
-        let (y, g) = (&rows[0], &rows[1]);
+    by_rows(&p, [y, g], gx, |[y, g], gx| {
         let sum = pairwise(0, y.len(), &|k| if log { g[k] } else { g[k] * y[k] });
-        let value = |(y, g): (&R, &R)| if log { *g - y.exp() * sum } else { *y * (*g - sum) };
-        y.iter().zip(g).map(value).collect()
+        for ((gx, y), g) in gx.iter_mut().zip(y).zip(g) {
+            *gx = if log { *g - y.exp() * sum } else { *y * (*g - sum) };
+        }
     });
 }
 

@@ -108,7 +108,7 @@ fn kolmogorov(draws: &[f64], cdf: impl Fn(f64) -> f64) -> f64 {
 }
 
 fn normal_cdf(x: f64) -> f64 {
-    0.5 * (1.0 + (x * std::f64::consts::FRAC_1_SQRT_2).erf())
+    0.5 * (1.0 + Real::erf(x * std::f64::consts::FRAC_1_SQRT_2))
 }
 
 #[test]
@@ -217,7 +217,7 @@ fn a_replayed_step_draws_anew() {
     for s in subjects() {
         let mut random = Generator::new(&s.device, 4).unwrap();
         let x = Tensor::from_slice(&s.device, &[1.0f32; 300], [300]).unwrap();
-        let mut step = |random: &mut Generator| -> Result<[Tensor; 2]> {
+        let step = |random: &mut Generator| -> Result<[Tensor; 2]> {
             let tape = Tape::new();
             let leaf = tape.leaf(&x);
             let y = leaf.dropout(0.5, random)?;
