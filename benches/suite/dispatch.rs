@@ -67,7 +67,7 @@ impl PingPong {
 
 impl PingPong {
     /// One launch whose output comes from the pool and goes back to it, as a temporary's does.
-    fn into_a_new_tensor(&self) -> Result<()> {
+    fn with_a_new_tensor(&self) -> Result<()> {
         let [x, _] = &self.buffers;
         let y = Tensor::empty(&self.device, [ELEMENTS], DType::F32)?;
         let params = Params { count: ELEMENTS as u32 };
@@ -108,7 +108,7 @@ fn costs(suite: &Suite) -> Result<Vec<(&'static str, f64)>> {
         Ok([record, submit])
     })?;
     let fresh = effort.repeat(|| {
-        let (time, ()) = cpu(|| (0..LAUNCHES).try_for_each(|_| work.into_a_new_tensor()))?;
+        let (time, ()) = cpu(|| (0..LAUNCHES).try_for_each(|_| work.with_a_new_tensor()))?;
         device.wait()?;
         Ok(time)
     })?;

@@ -197,7 +197,7 @@ pub fn number(value: f64) -> String {
     let size = value.abs();
     match size {
         0.0 => "0".into(),
-        s if s >= 1e6 || s < 1e-3 => format!("{value:.0e}"),
+        s if !(1e-3..1e6).contains(&s) => format!("{value:.0e}"),
         s if s >= 100.0 || (s >= 1.0 && value.fract() == 0.0) => format!("{value:.0}"),
         s if s >= 1.0 => format!("{value:.1}"),
         _ => format!("{value:.3}").trim_end_matches('0').to_string(),

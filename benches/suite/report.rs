@@ -78,6 +78,15 @@ fn time(nanoseconds: f64) -> String {
     }
 }
 
+/// A number with three digits behind the point, or as a power of ten where these would not show it.
+pub fn digits(value: f64) -> String {
+    match value.abs() {
+        size if size != 0.0 && size < 0.01 => format!("{value:.1e}"),
+        size if size >= 1000.0 => format!("{value:.0}"),
+        _ => format!("{value:.3}"),
+    }
+}
+
 /// A number of bytes in words.
 pub fn size(bytes: usize) -> String {
     match bytes {
@@ -249,11 +258,11 @@ fn html_figures(out: &mut String, suite: &Suite) {
         let largest = same.map(|f| f.value).fold(f64::MIN_POSITIVE, f64::max);
         let _ = write!(
             out,
-            "<tr><td>{}</td><td>{}</td><td class=\"bar\" style=\"--share:{:.0}%\">{:.3}</td></tr>",
+            "<tr><td>{}</td><td>{}</td><td class=\"bar\" style=\"--share:{:.0}%\">{}</td></tr>",
             escape(&figure.name),
             figure.unit,
             figure.value / largest * 100.0,
-            figure.value,
+            digits(figure.value),
         );
     }
     out.push_str("</table>");
