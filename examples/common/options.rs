@@ -60,6 +60,18 @@ impl Value<'_> {
         if value >= least { Ok(value) } else { Err(self.refuse(value, format!("{least} or more"))) }
     }
 
+    /// The value as a number from `least` to `most`.
+    pub fn between<T>(&mut self, least: T, most: T) -> Result<T, String>
+    where
+        T: FromStr<Err: Display> + PartialOrd + Display,
+    {
+        let value: T = self.parse()?;
+        if value >= least && value <= most {
+            return Ok(value);
+        }
+        Err(self.refuse(value, format!("{least} to {most}")))
+    }
+
     /// The value as one of several words.
     pub fn choice<T: Copy>(&mut self, words: &[(&str, T)]) -> Result<T, String> {
         let text = self.text()?;

@@ -10,7 +10,7 @@ mod training;
 
 use common::{Options, Progress, Report};
 use network::{Encoder, Network, Readout, Shape};
-use spikegrad::data::{Batches, Split, digits};
+use spikegrad::data::{Batches, Split, Warp, digits};
 use spikegrad::plot::{self, Curves, Raster};
 use spikegrad::random::Generator;
 use spikegrad::{Error, Result};
@@ -25,11 +25,17 @@ hold those, MNIST or Fashion-MNIST.";
 const HELP: &str = "\
   --encoder WHAT   direct (default), rate or latency: how pixels become spikes
   --readout WHAT   rate (default) or membrane: what the classes are read from
-  --epochs N       passes over the training images (default 30, quick 12)
+  --epochs N       passes over the training images (default 60, quick 20)
   --steps N        time steps of an image (default 8)
   --hidden N       hidden neurons (default 128)
   --batch N        images of a step (default 64)
   --rate X         the learning rate at its peak (default 0.005)
+  --decay X        weight decay (default 0.05)
+  --dropout X      part of the hidden neurons that are silenced in training (default 0)
+  --smoothing X    label smoothing (default 0)
+  --warp X         strength of the random distortions of training images (default 0.5, none 0)
+  --split WHAT     shuffled (default) or order: the last images are the test, for the digits by
+                   writers that are not in the training part
   --resume         go on from the checkpoint in --out, if there is one";
 
 /// The options of this example alone.
@@ -41,12 +47,19 @@ struct Config {
     hidden: usize,
     batch: usize,
     rate: f64,
+    decay: f64,
+    dropout: f32,
+    smoothing: f32,
+    split: (&'static str, bool),
+    warp: f64,
     resume: bool,
 }
 
 const ENCODERS: [(&str, Encoder); 3] =
     [("direct", Encoder::Direct), ("rate", Encoder::Rate), ("latency", Encoder::Latency)];
 const READOUTS: [(&str, Readout); 2] = [("rate", Readout::Rate), ("membrane", Readout::Membrane)];
+
+const SPLITS: [(&str, bool); 2] = [("shuffled", true), ("order", false)];
 
 fn main() {
     let mut config = Config {
@@ -57,6 +70,11 @@ fn main() {
         hidden: 128,
         batch: 64,
         rate: 0.005,
+        decay: 0.05,
+        dropout: 0.0,
+        smoothing: 0.0,
+        split: SPLITS[0],
+        warp: 0.5,
         resume: false,
     };
     let options = Options::parse("quickstart", ABOUT, HELP, |name, value| {
@@ -67,7 +85,12 @@ fn main() {
             "steps" => config.steps = value.at_least(1)?,
             "hidden" => config.hidden = value.at_least(1)?,
             "batch" => config.batch = value.at_least(1)?,
-            "rate" => config.rate = value.at_least(0.0)?,
+            "rate" => config.rate = value.between(0.0, 10.0)?,
+            "decay" => config.decay = value.between(0.0, 10.0)?,
+            "dropout" => config.dropout = value.between(0.0, 0.95)?,
+            "split" => config.split = value.choice(&SPLITS.map(|s| (s.0, s)))?,
+            "smoothing" => config.smoothing = value.between(0.0, 0.95)?,
+            "warp" => config.warp = value.between(0.0, 10.0)?,
             "resume" => config.resume = true,
             _ => return Ok(false),
         }
@@ -79,18 +102,27 @@ fn main() {
 fn train(options: &Options, config: &Config) -> Result<()> {
     let mut report = Report::new("quickstart");
     println!("device: {}", options.device);
-    let data = load(options)?;
+    let data = load(options, config)?;
     let (train, test) = (&data.train, &data.test);
-    println!("{}: {} images to train on, {} to test with", data.name, train.len(), test.len());
-    let epochs = config.epochs.unwrap_or(if options.quick { 12 } else { 30 });
+    let (count, tests, split) = (train.len(), test.len(), config.split.0);
+    println!("{}: {count} images to train on, {tests} to test with, split: {split}", data.name);
+    let epochs = config.epochs.unwrap_or(if options.quick { 20 } else { 60 });
     let batches = Batches::new(train.len(), config.batch, options.seed);
-    let plan = Plan { batches, epochs, rate: config.rate, seed: options.seed };
+    let strength = config.warp;
+    let warp = Warp {
+        rotation: 12.0 * strength,
+        stretch: 0.12 * strength,
+        shear: 0.15 * strength,
+        shift: 0.1 * strength * train.size().0 as f64,
+    };
+    let Config { rate, decay, smoothing, .. } = *config;
+    let plan = Plan { batches, epochs, rate, decay, smoothing, warp, seed: options.seed };
 
     let classes = train.classes().max(test.classes());
-    let Config { hidden, steps, .. } = *config;
+    let Config { hidden, steps, dropout, .. } = *config;
     let shape = Shape { features: train.features(), hidden, classes, steps };
     let mut random = Generator::new(&options.device, options.seed)?;
-    let network = Network::new(shape, config.encoder.1, config.readout.1, &mut random)?;
+    let network = Network::new(shape, config.encoder.1, config.readout.1, dropout, &mut random)?;
     let mut training = Training::new(&plan, network, train, random)?;
 
     std::fs::create_dir_all(&options.out).map_err(|e| Error::io(&options.out, &e))?;
@@ -120,11 +152,14 @@ fn train(options: &Options, config: &Config) -> Result<()> {
 }
 
 /// The images, fewer of them in a quick run.
-fn load(options: &Options) -> Result<Split> {
+fn load(options: &Options, config: &Config) -> Result<Split> {
     let mut data = match &options.data {
         Some(folder) => Split::folder(folder)?,
         None => digits()?,
     };
+    if config.split.1 {
+        data = data.shuffled(0);
+    }
     if options.quick {
         (data.train, data.test) = (data.train.first(5000), data.test.first(1000));
     }
@@ -165,6 +200,11 @@ fn settings(report: &mut Report, config: &Config, plan: &Plan, data: &str) {
     report.config("hidden", config.hidden);
     report.config("batch", plan.batches.size());
     report.config("rate", config.rate);
+    report.config("decay", config.decay);
+    report.config("dropout", config.dropout);
+    report.config("split", config.split.0);
+    report.config("smoothing", config.smoothing);
+    report.config("warp", config.warp);
 }
 
 /// Learning curve and raster.

@@ -1,5 +1,6 @@
 //! The network: two LIF layers, 64-128-10 on the digits.
 
+use spikegrad::encode::{Latency, latency, poisson};
 use spikegrad::lif::{Lif, Reset, Spikes};
 use spikegrad::nn::{LifLayer, Linear, Module};
 use spikegrad::random::Generator;
@@ -40,6 +41,7 @@ pub struct Network {
     shape: Shape,
     encoder: Encoder,
     readout: Readout,
+    dropout: f32,
     first: Linear,
     hidden: LifLayer,
     second: Linear,
@@ -60,9 +62,12 @@ impl Network {
         shape: Shape,
         encoder: Encoder,
         readout: Readout,
+        dropout: f32,
         random: &mut Generator,
     ) -> Result<Self> {
-        let spiking = Lif::new().tau(2.0).reset(Reset::Soft);
+        // A code of single spikes asks for a longer memory.
+        let tau = if encoder == Encoder::Latency { 8.0 } else { 2.0 };
+        let spiking = Lif::new().tau(tau).reset(Reset::Soft);
         let output = match readout {
             Readout::Rate => spiking,
             Readout::Membrane => spiking.reset(Reset::None).threshold(f32::MAX),
@@ -71,6 +76,7 @@ impl Network {
             shape,
             encoder,
             readout,
+            dropout,
             first: Linear::builder("first", shape.features, shape.hidden)
                 .gain(2.0)
                 .build(random)?,
@@ -82,10 +88,21 @@ impl Network {
         })
     }
 
-    /// Runs over `pixels [B, features]`, values between 0 and 1.
+    /// Runs over `pixels [B, features]`, values between 0 and 1. In training, a tape that is on,
+    /// hidden neurons are dropped.
     pub fn forward(&self, tape: &Tape, pixels: &Tensor, random: &mut Generator) -> Result<Outputs> {
-        let hidden = self.hidden.forward(&self.current(tape, pixels, random)?)?;
-        let out = self.output.scan(&self.second.forward(&hidden)?, None)?;
+        let mut current = self.current(tape, pixels, random)?;
+        let training = tape.is_on() && self.dropout > 0.0;
+        if training {
+            current = current.add(&self.inhibition(tape, pixels, random)?)?;
+        }
+        let hidden = self.hidden.forward(&current)?;
+        let mut sums = self.second.forward(&hidden)?;
+        if training {
+            // Those that are left stand for all.
+            sums = sums.mul_scalar(1.0 / (1.0 - self.dropout))?;
+        }
+        let out = self.output.scan(&sums, None)?;
         let logits = match self.readout {
             // A rate is at most 1: too flat a softmax to learn from.
             Readout::Rate => out.spikes.rate()?.mul_scalar(10.0)?,
@@ -94,22 +111,29 @@ impl Network {
         Ok(Outputs { logits, hidden })
     }
 
+    /// Silences a random part of the hidden neurons, for each image anew and for all its steps: an
+    /// inhibition so strong that they never fire. Their spikes stay packed.
+    fn inhibition(&self, tape: &Tape, pixels: &Tensor, random: &mut Generator) -> Result<Var> {
+        let batch = pixels.shape()[0];
+        let dropped = random.bernoulli(self.dropout, [batch, self.shape.hidden], DType::F32)?;
+        tape.constant(&dropped).mul_scalar(-1e3)
+    }
+
     /// The input currents of the hidden neurons, `[T, B, hidden]`.
     fn current(&self, tape: &Tape, pixels: &Tensor, random: &mut Generator) -> Result<Var> {
-        let batch = pixels.shape()[0];
-        let Shape { features, hidden, steps, .. } = self.shape;
+        let steps = self.shape.steps;
         match self.encoder {
             // The same product at every step: computed once.
-            Encoder::Direct => {
-                let current = self.first.forward(&tape.constant(pixels))?;
-                current.reshape([1, batch, hidden])?.expand([steps, batch, hidden])
-            }
+            Encoder::Direct => self.first.forward(&tape.constant(pixels))?.repeat_steps(steps),
             Encoder::Rate => {
-                let shape = [steps, batch, features];
-                let spikes = random.bernoulli_each(pixels, shape, DType::Bits)?;
+                let spikes = poisson(pixels, steps, DType::Bits, random)?;
                 self.first.forward(&tape.constant(&spikes))
             }
-            Encoder::Latency => todo!(),
+            Encoder::Latency => {
+                let code = Latency::default().linear().tau(steps as f32).silent_below_threshold();
+                let spikes = latency(pixels, steps, code)?;
+                self.first.forward(&tape.constant(&spikes))
+            }
         }
     }
 }

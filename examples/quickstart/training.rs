@@ -2,7 +2,7 @@
 
 use crate::network::Network;
 use spikegrad::checkpoint::Checkpoint;
-use spikegrad::data::{Batches, Images};
+use spikegrad::data::{Batches, Images, Warp};
 use spikegrad::loss::{CrossEntropy, accuracy, cross_entropy};
 use spikegrad::nn::Module;
 use spikegrad::optim::{AdamW, Optimizer, Schedule};
@@ -11,10 +11,14 @@ use spikegrad::{Capture, DType, Device, Result, Tape, Tensor};
 use std::path::Path;
 
 /// What does not change during a run.
+#[derive(Debug)]
 pub struct Plan {
     pub batches: Batches,
     pub epochs: u64,
     pub rate: f64,
+    pub decay: f64,
+    pub smoothing: f32,
+    pub warp: Warp,
     pub seed: u64,
 }
 
@@ -51,7 +55,7 @@ impl<'a> Training<'a> {
         let device = random.device().clone();
         let steps = plan.epochs * plan.batches.count() as u64;
         let schedule = Schedule::cosine(plan.rate, steps).warmup(steps / 20);
-        let optimizer = AdamW::builder().schedule(schedule).clip_norm(1.0);
+        let optimizer = AdamW::builder().schedule(schedule).clip_norm(1.0).weight_decay(plan.decay);
         let optimizer = optimizer.build(&network.params())?;
         random.advance()?;
         let batch = plan.batches.size();
@@ -87,7 +91,8 @@ impl<'a> Training<'a> {
         // Each step's numbers are waited for when the next one is under way.
         let mut late: Option<[spikegrad::ReadBack; 2]> = None;
         for batch in self.plan.batches.epoch(self.epoch()) {
-            self.pixels.write(&self.images.pixels(&batch))?;
+            let Plan { warp, seed, .. } = self.plan;
+            self.pixels.write(&warp.pixels(self.images, &batch, *seed, self.epoch()))?;
             self.labels.write(&self.images.labels(&batch))?;
             let [loss, hits] = self.run_step()?;
             let now = [loss.read()?, hits.read()?];
@@ -118,7 +123,9 @@ impl<'a> Training<'a> {
         let (outcome, capture) = device.capture(|| {
             let tape = Tape::new();
             let logits = self.network.forward(&tape, &self.pixels, &mut self.random)?.logits;
-            let loss = cross_entropy(&logits, &self.labels, CrossEntropy::default())?;
+            let options =
+                CrossEntropy { smoothing: self.plan.smoothing, ..CrossEntropy::default() };
+            let loss = cross_entropy(&logits, &self.labels, options)?;
             let hits = accuracy(logits.value(), &self.labels)?;
             self.optimizer.step(&loss.backward()?)?;
             self.random.advance()?;
@@ -160,8 +167,7 @@ impl<'a> Training<'a> {
     }
 
     fn plan_text(&self) -> String {
-        let Plan { batches, epochs, rate, seed } = self.plan;
-        format!("{batches:?}, {epochs} epochs, rate {rate}, seed {seed}")
+        format!("{:?}", self.plan)
     }
 
     /// Saves the state after an epoch.

@@ -6,7 +6,10 @@ use spikegrad::checkpoint::Checkpoint;
 use spikegrad::optim::{AdamW, Optimizer};
 use spikegrad::{Device, Error, Param, Tensor};
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
 /// A folder of its own for each test, removed at the end.
 struct Folder(PathBuf);
@@ -200,4 +203,65 @@ fn damage_is_found() {
     assert!(message.contains("checksum"), "{message}");
     assert!(matches!(list(&saved).load(folder.file("none")), Err(Error::Io { .. })));
     assert!(matches!(list(&saved).save(folder.file("none/a")), Err(Error::Io { .. })));
+}
+
+/// Runs the training binary; kills it after a random number of saved steps, at a random moment of
+/// the next one, `kills` times. Returns the steps from which it went on.
+fn train(device: &str, file: &std::path::Path, steps: u64, kills: usize, seed: u64) -> Vec<u64> {
+    let mut random = Random::new(seed);
+    let mut starts = Vec::new();
+    for attempt in 0.. {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_resumable"))
+            .args([device, &file.to_string_lossy(), &steps.to_string()])
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let first = lines.next().unwrap().unwrap();
+        starts.push(first.strip_prefix("from ").unwrap().parse().unwrap());
+        if attempt >= kills {
+            assert!(lines.all(|line| line.is_ok()));
+            assert!(child.wait().unwrap().success());
+            return starts;
+        }
+        let saved = random.word() as usize % (2 * steps as usize / (3 * kills)).max(1);
+        for line in lines.by_ref().take(saved) {
+            line.unwrap();
+        }
+        std::thread::sleep(Duration::from_micros(u64::from(random.word() % 6000)));
+        child.kill().unwrap();
+        assert!(!child.wait().unwrap().success(), "it was done before it was killed");
+    }
+    starts
+}
+
+/// Killed at random moments and resumed, a run ends with the same bytes as one left alone.
+fn killed_runs_end_alike(device: &str, steps: u64, kills: usize) {
+    let folder = Folder::new(&format!("kill-{device}"));
+    let (whole, cut) = (folder.file("whole.safetensors"), folder.file("cut.safetensors"));
+    assert_eq!(train(device, &whole, steps, 0, 0), [0]);
+    let expected = fs::read(&whole).unwrap();
+    for seed in 1..3 {
+        let starts = train(device, &cut, steps, kills, seed);
+        assert!(starts.windows(2).all(|w| w[0] <= w[1]), "{starts:?}");
+        assert!(*starts.last().unwrap() > 0, "{starts:?}");
+        assert!(fs::read(&cut).unwrap() == expected, "other bytes on {device} after {starts:?}");
+        fs::remove_file(&cut).unwrap();
+    }
+}
+
+#[test]
+fn killed_and_resumed_on_the_host() {
+    killed_runs_end_alike("host", 90, 6);
+}
+
+#[test]
+fn killed_and_resumed_on_a_software_adapter() {
+    if std::env::var("SPIKEGRAD_TEST_DEVICES").is_ok_and(|v| v == "host")
+        || Device::select("cpu-adapter").is_err()
+    {
+        println!("skipped: no software adapter here");
+        return;
+    }
+    killed_runs_end_alike("cpu-adapter", 12, 2);
 }

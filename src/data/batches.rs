@@ -45,7 +45,7 @@ impl Batches {
 }
 
 /// The finaliser of SplitMix64 (Steele, Lea and Flood 2014) after one step.
-fn mix(counter: u64) -> u64 {
+pub(super) fn mix(counter: u64) -> u64 {
     let z = counter.wrapping_add(0x9E37_79B9_7F4A_7C15);
     let z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
     let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);

@@ -1,6 +1,6 @@
 //! Labelled images.
 
-use super::Idx;
+use super::{Batches, Idx};
 use crate::error::{Error, Result};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -88,8 +88,13 @@ impl Images {
         let values = self.values.split_off(at * self.features());
         let labels = self.labels.split_off(at);
         let rest = Self { values, labels, ..self };
-        let (height, width, white) = (rest.height, rest.width, rest.white);
-        (Self { height, width, white, values: self.values, labels: self.labels }, rest)
+        (Self { values: self.values, labels: self.labels, ..rest.shell() }, rest)
+    }
+
+    /// No images of this size.
+    fn shell(&self) -> Self {
+        let Self { height, width, white, .. } = *self;
+        Self { height, width, white, values: Vec::new(), labels: Vec::new() }
     }
 }
 
@@ -112,6 +117,30 @@ fn digits_from(images: Idx, labels: Idx, path: &Path) -> Result<Split> {
 }
 
 impl Split {
+    /// The same images, as many to train on and to test with, but which ones is drawn from `seed`.
+    /// Where images stand in the order of their writers, this is the easier task: every writer of
+    /// the test is known from training.
+    #[must_use]
+    pub fn shuffled(self, seed: u64) -> Self {
+        let (train, test) = (self.train, self.test);
+        let size = train.features().max(1);
+        let order = Batches::new(train.len() + test.len(), 1, seed).order(0);
+        let pick = |chosen: &[usize]| {
+            let (mut values, mut labels) = (Vec::new(), Vec::new());
+            for i in chosen {
+                let (part, i) = match i.checked_sub(train.len()) {
+                    None => (&train, *i),
+                    Some(rest) => (&test, rest),
+                };
+                values.extend_from_slice(&part.values[i * size..(i + 1) * size]);
+                labels.push(part.labels[i]);
+            }
+            Images { values, labels, ..train.shell() }
+        };
+        let (first, rest) = order.split_at(train.len());
+        Self { train: pick(first), test: pick(rest), name: self.name }
+    }
+
     /// Reads a folder: either `digits-images-idx3-ubyte` and `digits-labels-idx1-ubyte`, or the four
     /// files of MNIST and Fashion-MNIST, `train*-images-idx3-ubyte`, `train*-labels-idx1-ubyte`,
     /// `t10k*-images-idx3-ubyte`, `t10k*-labels-idx1-ubyte`; each plain or with `.gz`.
@@ -182,6 +211,23 @@ mod tests {
         let pixels = digits.test.pixels(&all);
         assert_eq!(pixels.len(), 360 * 64);
         assert!(pixels.iter().all(|p| (0.0..=1.0).contains(p)) && pixels.contains(&1.0));
+    }
+
+    #[test]
+    fn shuffled_images_are_the_same() {
+        let (plain, shuffled) = (digits().unwrap(), digits().unwrap().shuffled(3));
+        let sorted = |split: &Split| {
+            let images = |part: &super::Images| -> Vec<(Vec<u8>, u8)> {
+                let image = |(v, l): (&[u8], &u8)| (v.to_vec(), *l);
+                part.values.chunks(64).zip(&part.labels).map(image).collect()
+            };
+            let mut all = [images(&split.train), images(&split.test)].concat();
+            all.sort();
+            all
+        };
+        assert_eq!((shuffled.train.len(), shuffled.test.len()), (1437, 360));
+        assert_ne!(plain, shuffled);
+        assert_eq!(sorted(&plain), sorted(&shuffled));
     }
 
     #[test]

@@ -17,7 +17,9 @@
 mod batches;
 mod idx;
 mod images;
+mod warp;
 
 pub use batches::Batches;
 pub use idx::Idx;
 pub use images::{Images, Split, digits};
+pub use warp::Warp;

@@ -59,12 +59,15 @@ impl Panel for Curves {
         let mut chart = ChartBuilder::on(area)
             .caption(&self.title, (FONT, TITLE))
             .margin(12)
+            .margin_right(28)
             .x_label_area_size(46)
             .y_label_area_size(74)
             .build_cartesian_2d(x, y.start - margin..y.end + margin)
             .map_err(|e| text(&e))?;
         chart
             .configure_mesh()
+            .x_label_formatter(&|v| number(*v))
+            .y_label_formatter(&|v| number(*v))
             .x_desc(&self.x)
             .y_desc(&self.y)
             .axis_desc_style((FONT, LABEL))
@@ -96,4 +99,10 @@ impl Panel for Curves {
             .draw()
             .map_err(|e| text(&e))
     }
+}
+
+/// A tick's number without needless zeros.
+fn number(value: f64) -> String {
+    let rounded = (value * 1e6).round() / 1e6;
+    format!("{rounded}")
 }

@@ -60,6 +60,7 @@ impl Panel for Raster {
         let mut chart = ChartBuilder::on(area)
             .caption(&self.title, (FONT, TITLE))
             .margin(12)
+            .margin_right(28)
             .x_label_area_size(46)
             .y_label_area_size(74)
             .build_cartesian_2d(0.0..steps, 0.0..neurons)
