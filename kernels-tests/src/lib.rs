@@ -1,5 +1,7 @@
 //! What the conformance tests share: the devices under test, random data, comparisons.
 
+pub mod golden;
+
 use spikegrad::{DType, Device, Tensor, Var};
 use std::sync::OnceLock;
 
