@@ -53,9 +53,9 @@ pub fn measure(suite: &mut Suite) {
             suite.point("bandwidth", "copy", row.bytes, rate);
         }
     }
-    // Long enough that the launch itself does not count.
-    let rounds = if suite.device.capabilities().software { 16 } else { 1024 };
-    let items = if suite.options.quick { 1 << 15 } else { 1 << 17 };
+    // Long enough that neither the launch nor the final sums count.
+    let (items, rounds) =
+        if suite.device.capabilities().software { (1 << 15, 128) } else { (1 << 19, 256) };
     let rows = suite.case("elementwise", "fma_peak", &format!("{items} x {rounds}"), |device| {
         let device = device.clone();
         Ok(move || elementwise::fma_peak(&device, items, rounds).map(drop))
