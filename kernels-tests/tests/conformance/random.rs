@@ -1,6 +1,6 @@
 //! Conformance of the `random` family.
 
-use kernels_tests::{Random, oracle, subjects};
+use kernels_tests::{Random, oracle, own_subjects, subjects};
 use proptest::prelude::*;
 use spikegrad::random::{Generator, GeneratorState, threefry};
 use spikegrad::tape::gradient_check;
@@ -212,16 +212,10 @@ fn steps_and_streams_differ_and_can_be_restored() {
     }
 }
 
-/// Devices that no other test uses meanwhile: a capture records all launches of its device.
-fn devices_of_its_own() -> Vec<Device> {
-    let adapters = Device::list();
-    let open = |a: &spikegrad::AdapterSummary| Device::builder().select(&a.name).open().unwrap();
-    std::iter::once(Device::host()).chain(adapters.iter().map(open)).collect()
-}
-
 #[test]
 fn a_replayed_step_draws_anew() {
-    for device in devices_of_its_own() {
+    for subject in own_subjects() {
+        let device = subject.device;
         let mut random = Generator::new(&device, 4).unwrap();
         let x = Tensor::from_slice(&device, &[1.0f32; 300], [300]).unwrap();
         let step = |random: &mut Generator| -> Result<[Tensor; 2]> {
