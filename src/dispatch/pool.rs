@@ -243,7 +243,7 @@ mod tests {
     fn classes_waste_at_most_a_third() {
         for bytes in [1, 255, 256, 257, 384, 385, 512, 1000, 1 << 20, (1 << 20) + 1, 3 << 19] {
             let class = size_class(bytes);
-            assert!(class >= bytes && class % 4 == 0);
+            assert!(class >= bytes && class.is_multiple_of(4));
             assert!(bytes <= 256 || class * 2 <= bytes * 3 + 8, "{bytes} -> {class}");
         }
     }
