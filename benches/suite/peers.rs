@@ -54,7 +54,11 @@ fn burn(suite: &mut Suite, program: &Path) -> Result<()> {
         suite.figure(name("burn's launches"), number(&last["launches"]), "launches");
         let gap = |a: f64, b: f64| (a - b).abs() / b.abs().max(1e-30);
         suite.figure(name("loss, relative gap"), gap(loss.into(), number(&last["loss"])), "");
-        suite.figure(name("gradient norm, relative gap"), gap(norm, number(&last["grad_norm"])), "");
+        suite.figure(
+            name("gradient norm, relative gap"),
+            gap(norm, number(&last["grad_norm"])),
+            "",
+        );
         suite.point("step", "burn", t as f64, median(&theirs));
     }
     Ok(())
@@ -62,7 +66,8 @@ fn burn(suite: &mut Suite, program: &Path) -> Result<()> {
 
 /// Ours on the host, on one thread, and numba's scan in turns; process CPU time.
 fn numba(suite: &mut Suite, python: &Path) -> Result<()> {
-    let script: PathBuf = [env!("CARGO_MANIFEST_DIR"), "benches/peers/lif_numba.py"].iter().collect();
+    let script: PathBuf =
+        [env!("CARGO_MANIFEST_DIR"), "benches/peers/lif_numba.py"].iter().collect();
     let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build();
     let pool = pool.map_err(|e| Error::argument("numba", e.to_string()))?;
     let mut ours = vec![Vec::new(); lif::SHAPES.len()];

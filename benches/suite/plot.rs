@@ -33,19 +33,25 @@ struct Scale {
     axis: Axis,
     low: f64,
     high: f64,
+    /// The values themselves, without repetition.
+    values: Vec<f64>,
 }
 
 impl Scale {
     fn new(axis: Axis, values: impl Iterator<Item = f64>) -> Self {
         let (mut low, mut high) = (f64::INFINITY, f64::NEG_INFINITY);
-        for value in values.map(|v| drawn(axis, v)) {
+        let mut values: Vec<f64> = values.collect();
+        for value in values.iter().map(|v| drawn(axis, *v)) {
             (low, high) = (low.min(value), high.max(value));
         }
+        values.sort_by(f64::total_cmp);
+        values.dedup();
         if !axis.logarithmic {
             low = low.min(0.0);
         }
         let room = if high > low { (high - low) * 0.05 } else { 0.5 };
-        Self { axis, low: if axis.logarithmic { low - room } else { low }, high: high + room }
+        let low = if axis.logarithmic { low - room } else { low };
+        Self { axis, low, high: high + room, values }
     }
 
     /// Where a value stands, from 0 to 1.
@@ -53,8 +59,12 @@ impl Scale {
         (drawn(self.axis, value) - self.low) / (self.high - self.low)
     }
 
-    /// Values that get a tick: 1, 2 and 5 times powers of ten (powers of two over a long range).
+    /// Values that get a tick: the sizes themselves where they are few, as in a sweep; else 1, 2 and 5
+    /// times powers of ten (powers of ten over a long range).
     fn ticks(&self) -> Vec<f64> {
+        if self.axis.logarithmic && self.values.len() <= 7 {
+            return self.values.clone();
+        }
         let step = nice((self.high - self.low) / 6.0);
         if !self.axis.logarithmic {
             let first = (self.low / step).ceil() as i64;
@@ -187,7 +197,7 @@ pub fn number(value: f64) -> String {
     let size = value.abs();
     match size {
         0.0 => "0".into(),
-        s if s >= 1e6 || s < 1e-3 => format!("{value:.0e}"),
+        s if !(1e-3..1e6).contains(&s) => format!("{value:.0e}"),
         s if s >= 100.0 || (s >= 1.0 && value.fract() == 0.0) => format!("{value:.0}"),
         s if s >= 1.0 => format!("{value:.1}"),
         _ => format!("{value:.3}").trim_end_matches('0').to_string(),

@@ -32,7 +32,7 @@ const PLOTS: &[Plot] = &[
         id: "lif",
         title: "LIF: time by T at fixed T B N",
         x: logarithmic("T"),
-        y: logarithmic("ms"),
+        y: linear("ms"),
     },
     Plot {
         id: "step",
@@ -75,6 +75,15 @@ fn time(nanoseconds: f64) -> String {
         t if t < 1e6 => format!("{:.1} us", t / 1e3),
         t if t < 1e9 => format!("{:.2} ms", t / 1e6),
         t => format!("{:.2} s", t / 1e9),
+    }
+}
+
+/// A number with three digits behind the point, or as a power of ten where these would not show it.
+pub fn digits(value: f64) -> String {
+    match value.abs() {
+        size if size != 0.0 && size < 0.01 => format!("{value:.1e}"),
+        size if size >= 1000.0 => format!("{value:.0}"),
+        _ => format!("{value:.3}"),
     }
 }
 
@@ -197,8 +206,8 @@ fn html_roofline(out: &mut String, suite: &Suite) {
     let _ = write!(
         out,
         "<h2>Kernels</h2><p class=\"note\">Roofline: {} GB/s (copy kernel, largest size), {} \
-         GFLOP/s (FMA kernel), both measured in this run. A share above 100 % means that the data \
-         fits a cache better than the copy's.</p><table><tr><th>kernel</th><th>shape</th>\
+         GFLOP/s (FMA kernel), both measured in this run. A share above 100 % means that the work \
+         reads more than it writes, or fits a cache better than the copy does.</p><table><tr><th>kernel</th><th>shape</th>\
          <th>time</th><th>GB/s</th><th>GFLOP/s</th><th>of roofline</th><th>launches</th>\
          <th>held</th></tr>",
         number(roofline.bandwidth(f64::INFINITY)),
@@ -249,11 +258,11 @@ fn html_figures(out: &mut String, suite: &Suite) {
         let largest = same.map(|f| f.value).fold(f64::MIN_POSITIVE, f64::max);
         let _ = write!(
             out,
-            "<tr><td>{}</td><td>{}</td><td class=\"bar\" style=\"--share:{:.0}%\">{:.3}</td></tr>",
+            "<tr><td>{}</td><td>{}</td><td class=\"bar\" style=\"--share:{:.0}%\">{}</td></tr>",
             escape(&figure.name),
             figure.unit,
             figure.value / largest * 100.0,
-            figure.value,
+            digits(figure.value),
         );
     }
     out.push_str("</table>");

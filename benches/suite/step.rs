@@ -118,9 +118,7 @@ fn replay(capture: &Capture, outcome: &Outcome) -> Result<Vec<f32>> {
 /// The step's kernels, one line each.
 fn kernels(suite: &mut Suite, step: &Step, t: usize) -> Result<()> {
     let [b, n] = SIZE;
-    suite.case("step", "kernels", &format!("step {t}x{b}x{n}"), |_| {
-        Ok(|| step.run().map(drop))
-    });
+    suite.case("step", "kernels", &format!("step {t}x{b}x{n}"), |_| Ok(|| step.run().map(drop)));
     Ok(())
 }
 

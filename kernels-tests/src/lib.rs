@@ -1,5 +1,7 @@
 //! What the conformance tests share: the devices under test, random data, comparisons.
 
+pub mod golden;
+
 use spikegrad::{DType, Device, Tensor, Var};
 use std::sync::OnceLock;
 
@@ -19,10 +21,14 @@ pub struct Subject {
 /// `SPIKEGRAD_TEST_DEVICES=host` leaves the adapters out.
 pub fn subjects() -> &'static [Subject] {
     static SUBJECTS: OnceLock<Vec<Subject>> = OnceLock::new();
-    SUBJECTS.get_or_init(open_subjects)
+    SUBJECTS.get_or_init(own_subjects)
 }
 
-fn open_subjects() -> Vec<Subject> {
+/// Those devices opened anew, for one test alone: a capture records every launch of its device.
+///
+/// # Panics
+/// If an adapter cannot be opened.
+pub fn own_subjects() -> Vec<Subject> {
     let mut subjects = vec![Subject { label: "host".into(), device: Device::host() }];
     if std::env::var("SPIKEGRAD_TEST_DEVICES").is_ok_and(|v| v == "host") {
         return subjects;

@@ -41,7 +41,7 @@ fn tensors(device: &Device, seed: u64) -> Vec<(&'static str, Tensor)> {
     floats.extend([-0.0, 1e-42, f32::INFINITY, f32::NAN, f32::MAX]);
     let halves: Vec<f16> = (0..7).map(|_| f16::from_f32(random.uniform(-9.0, 9.0))).collect();
     let words: Vec<u32> = (0..5).map(|_| random.word()).collect();
-    let spikes: Vec<bool> = (0..37 * 3).map(|_| random.word() % 3 == 0).collect();
+    let spikes: Vec<bool> = (0..37 * 3).map(|_| random.word().is_multiple_of(3)).collect();
     let empty: [f32; 0] = [];
     vec![
         ("floats", Tensor::from_slice(device, &floats, [3, 13]).unwrap()),

@@ -218,7 +218,8 @@ impl Device {
         self.stream.set_shadow(on);
     }
 
-    /// Runs `step` and records its launches, to be replayed (see [`Capture`]).
+    /// Runs `step` and records its launches, to be replayed (see [`Capture`]). What other threads do
+    /// on the device meanwhile is no part of it.
     ///
     /// # Errors
     /// Those of `step`; a read-back or a write of an older tensor within it.

@@ -3,7 +3,9 @@
 use super::{Backend, Bound, Launch, Memory, Storage, Stream};
 use crate::error::{Error, Result};
 use crate::gpu::{Arena, Batch};
+use std::marker::PhantomData;
 use std::sync::Arc;
+use std::thread::ThreadId;
 
 /// One recorded step of the host.
 #[derive(Debug)]
@@ -21,11 +23,19 @@ pub(crate) struct Recording {
     /// Memory from outside of the capture, and uploads within it: both must stay as they are.
     pub(super) pins: Vec<Arc<Storage>>,
     pub(super) region: u64,
+    /// The thread that records: what others do on the device meanwhile is none of the step's.
+    thread: ThreadId,
 }
 
 impl Recording {
     pub(super) fn new(region: u64) -> Self {
-        Self { batch: Batch::default(), steps: Vec::new(), pins: Vec::new(), region }
+        let thread = std::thread::current().id();
+        Self { batch: Batch::default(), steps: Vec::new(), pins: Vec::new(), region, thread }
+    }
+
+    /// Whether the calling thread started it.
+    pub(super) fn is_mine(&self) -> bool {
+        self.thread == std::thread::current().id()
     }
 
     /// Pins what came from outside; lets go of what the capture's own region holds.
@@ -50,12 +60,14 @@ impl Recording {
 pub(crate) struct OpenCapture<'a> {
     stream: &'a Arc<Stream>,
     finished: bool,
+    /// It ends on the thread that started it.
+    not_send: PhantomData<*const ()>,
 }
 
 impl<'a> OpenCapture<'a> {
     pub(crate) fn start(stream: &'a Arc<Stream>) -> Result<Self> {
         stream.start_recording()?;
-        Ok(Self { stream, finished: false })
+        Ok(Self { stream, finished: false, not_send: PhantomData })
     }
 
     pub(crate) fn finish(mut self) -> Result<Capture> {

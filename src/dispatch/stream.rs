@@ -72,7 +72,8 @@ pub(crate) struct Stream {
 pub(super) struct State {
     batch: Batch,
     flops: f64,
-    pub(super) recording: Option<Recording>,
+    /// Steps that are being recorded, at most one a thread.
+    recordings: Vec<Recording>,
     profile: Option<Profile>,
     shadow: bool,
 }
@@ -119,7 +120,7 @@ impl Stream {
         match &self.backend {
             Backend::Gpu(context) => {
                 enqueue(context, &mut state.batch, launch)?;
-                if let Some(recording) = &mut state.recording {
+                if let Some(recording) = state.recording() {
                     enqueue(context, &mut recording.batch, launch)?;
                 }
                 if let Some(profile) = &mut state.profile {
@@ -129,7 +130,12 @@ impl Stream {
                     return Ok(());
                 }
                 state.flops += launch.cost().flops;
-                if state.batch.is_full(context) || state.flops > SUBMIT_FLOPS {
+                if state.flops > SUBMIT_FLOPS {
+                    if let Some(recording) = state.recording() {
+                        recording.batch.commands.push(Command::Submit);
+                    }
+                    state.flush(self)?;
+                } else if state.batch.is_full(context) {
                     state.flush(self)?;
                 }
                 Ok(())
@@ -216,7 +222,7 @@ impl Stream {
     pub(crate) fn clear(&self, storage: &Arc<Storage>, words: usize) -> Result<()> {
         let mut state = self.state();
         self.clear_memory(&mut state, &storage.memory, words)?;
-        if let Some(recording) = &mut state.recording {
+        if let Some(recording) = state.recording() {
             recording.adopt_storage(storage);
             recording.steps.push(Step::Clear(storage.memory.clone(), words));
         }
@@ -240,7 +246,7 @@ impl Stream {
     pub(crate) fn copy(&self, from: &Arc<Storage>, to: &Arc<Storage>, words: usize) -> Result<()> {
         let mut state = self.state();
         self.copy_memory(&mut state, &from.memory, &to.memory, words)?;
-        if let Some(recording) = &mut state.recording {
+        if let Some(recording) = state.recording() {
             recording.adopt_storage(from);
             recording.adopt_storage(to);
             let (from, to) = (from.memory.clone(), to.memory.clone());
@@ -277,7 +283,7 @@ impl Stream {
     /// written (and is then kept as it is for all replays).
     pub(crate) fn upload(&self, storage: &Arc<Storage>, array: Array, fresh: bool) -> Result<()> {
         let mut state = self.state();
-        if let Some(recording) = &mut state.recording {
+        if let Some(recording) = state.recording() {
             if !fresh {
                 return Err(Error::argument("write", "a tensor cannot be written in a capture"));
             }
@@ -320,7 +326,7 @@ impl Stream {
             _ => return Err(Error::argument("write", "memory of another device")),
         }
         self.copy_memory(state, &source, &storage.memory, words)?;
-        if let Some(recording) = &mut state.recording {
+        if let Some(recording) = state.recording() {
             recording.steps.push(Step::Copy(source, storage.memory.clone(), words));
         }
         Ok(())
@@ -329,7 +335,7 @@ impl Stream {
     /// Starts reading the first `words` words back.
     pub(crate) fn read(&self, storage: &Storage, words: usize) -> Result<ReadInner> {
         let mut state = self.state();
-        if state.recording.is_some() {
+        if state.recording().is_some() {
             return Err(Error::argument("read", "a tensor cannot be read in a capture"));
         }
         state.flush(self)?;
@@ -360,21 +366,23 @@ impl Stream {
         self.state().profile.take().unwrap_or_default()
     }
 
-    /// Starts recording a step.
+    /// Starts recording what the calling thread does.
     pub(super) fn start_recording(&self) -> Result<()> {
         let mut state = self.state();
-        if state.recording.is_some() {
+        if state.recording().is_some() {
             return Err(Error::argument("capture", "a capture is already being recorded"));
         }
         state.flush(self)?;
-        state.recording = Some(Recording::new(self.pool.enter()));
+        state.recordings.push(Recording::new(self.pool.enter()));
         Ok(())
     }
 
-    /// Ends a recording.
+    /// Ends the calling thread's recording.
     pub(super) fn stop_recording(&self) -> Option<Recording> {
         self.pool.leave();
-        self.state().recording.take()
+        let mut state = self.state();
+        let at = state.recordings.iter().position(Recording::is_mine)?;
+        Some(state.recordings.swap_remove(at))
     }
 
     /// Whether launches are looked at one by one: profiled, or checked against their twins.
@@ -383,9 +391,9 @@ impl Stream {
         state.profile.is_some() || state.shadow
     }
 
-    /// Whether a step is being recorded.
+    /// Whether the calling thread records a step.
     pub(super) fn is_recording(&self) -> bool {
-        self.state().recording.is_some()
+        self.state().recording().is_some()
     }
 
     /// Runs one recorded step again, as if it had just been recorded.
@@ -399,6 +407,11 @@ impl Stream {
 }
 
 impl State {
+    /// The step that the calling thread records.
+    fn recording(&mut self) -> Option<&mut Recording> {
+        self.recordings.iter_mut().find(|r| r.is_mine())
+    }
+
     /// Submits what is waiting.
     pub(super) fn flush(&mut self, stream: &Stream) -> Result<()> {
         if self.batch.is_empty() {
@@ -412,7 +425,7 @@ impl State {
     }
 
     fn push(&mut self, stream: &Stream, command: Command) -> Result<()> {
-        if let Some(recording) = &mut self.recording {
+        if let Some(recording) = self.recording() {
             recording.batch.commands.push(command.clone());
         }
         self.batch.commands.push(command);
@@ -421,7 +434,7 @@ impl State {
 
     /// Keeps what a replay of a launch needs, if a step is being recorded.
     pub(super) fn keep(&mut self, mut launch: Launch) {
-        if let Some(recording) = &mut self.recording {
+        if let Some(recording) = self.recording() {
             recording.adopt(&mut launch.bindings);
             recording.steps.push(Step::Launch(Box::new(launch)));
         }

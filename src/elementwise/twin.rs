@@ -131,17 +131,39 @@ pub(super) fn unpack<R: Real>(args: &mut HostArgs<'_, R>) {
     });
 }
 
+/// Elements that a thread works on at a time: their chains hide the latency of a multiply-add and
+/// still fit the registers.
+const FMA_GROUP: usize = 3;
+
 pub(super) fn fma_peak<R: Real>(args: &mut HostArgs<'_, R>) {
     let p: FmaParams = args.params();
-    let (factor, addend) = (R::lit(p.factor.into()), R::lit(p.addend.into()));
-    each(args.reals_mut(0), |i| {
-        let first = R::lit((i % 256) as f64);
-        let mut chains: [R; CHAINS as usize] = std::array::from_fn(|k| first + R::lit(k as f64));
-        for _ in 0..p.rounds * STEPS {
-            for v in &mut chains {
-                *v = *v * factor + addend;
-            }
+    let arch = pulp::Arch::new();
+    args.reals_mut(0).par_chunks_mut(FMA_GROUP).enumerate().for_each(|(i, y)| {
+        let first = i * FMA_GROUP;
+        if matches!(arch, pulp::Arch::Scalar) {
+            fma_chains(p, first, y, |v: R, a, b| v * a + b);
+        } else {
+            // With vector instructions there is a fused one.
+            arch.dispatch(
+                #[inline(always)]
+                || fma_chains(p, first, y, |v: R, a, b| v.mul_add(a, b)),
+            );
         }
-        chains.into_iter().sum()
     });
+}
+
+#[inline(always)]
+fn fma_chains<R: Real>(p: FmaParams, first: usize, y: &mut [R], step: impl Fn(R, R, R) -> R) {
+    let (factor, addend) = (R::lit(p.factor.into()), R::lit(p.addend.into()));
+    let start = |i: usize, k: usize| R::lit((i % 256) as f64) + R::lit(k as f64);
+    let mut chains: [[R; CHAINS as usize]; FMA_GROUP] =
+        std::array::from_fn(|j| std::array::from_fn(|k| start(first + j, k)));
+    for _ in 0..p.rounds * STEPS {
+        for v in chains.as_flattened_mut() {
+            *v = step(*v, factor, addend);
+        }
+    }
+    for (y, chains) in y.iter_mut().zip(chains) {
+        *y = chains.into_iter().sum();
+    }
 }

@@ -3,7 +3,7 @@
 use super::{twin, with_steps};
 use crate::elementwise::{CELLS, launch_cells};
 use crate::kernel::{Kernel, shader};
-use crate::{DType, Error, Result, Tensor, Var};
+use crate::{DType, Result, Tensor, Var};
 
 /// `y[t, n] = x[n]`
 pub(super) static REPEAT_STEPS: Kernel = Kernel::new(
@@ -25,8 +25,8 @@ struct Params {
 /// The input at every step, as a current: `[...]` becomes `[T, ...]`.
 ///
 /// # Errors
-/// [`Error::Argument`] for no steps; [`Error::DType`] for other elements than f32; those of
-/// [`Tensor::empty`].
+/// [`Error::Argument`](crate::Error::Argument) for no steps;
+/// [`Error::DType`](crate::Error::DType) for other elements than f32; those of [`Tensor::empty`].
 pub fn constant(x: &Tensor, steps: usize) -> Result<Tensor> {
     x.expect("constant", DType::F32)?;
     let y = Tensor::empty(x.device(), with_steps("constant", steps, x.shape())?, DType::F32)?;
@@ -45,7 +45,7 @@ impl Var {
     /// over the steps.
     ///
     /// # Errors
-    /// Those of [`constant`]; [`Error::TapeMismatch`].
+    /// Those of [`constant`]; [`Error::TapeMismatch`](crate::Error::TapeMismatch).
     pub fn repeat_steps(&self, steps: usize) -> Result<Var> {
         let y = constant(self.value(), steps)?;
         let shape = *self.shape();

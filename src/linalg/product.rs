@@ -298,9 +298,13 @@ impl Product<'_> {
 
     /// Records the launches that together cover C.
     fn launch(&self, plan: &Plan, c: &Tensor, extra: &Tensor) -> Result<()> {
-        let entry_flops = 2.0 * self.m as f64 * self.n as f64 * self.k as f64;
         let host = self.a.device().is_host();
-        let limit = if host { f64::INFINITY } else { MAX_LAUNCH_FLOPS };
+        self.launch_within(if host { f64::INFINITY } else { MAX_LAUNCH_FLOPS }, plan, c, extra)
+    }
+
+    /// Likewise, each with at most about `limit` operations.
+    fn launch_within(&self, limit: f64, plan: &Plan, c: &Tensor, extra: &Tensor) -> Result<()> {
+        let entry_flops = 2.0 * self.m as f64 * self.n as f64 * self.k as f64;
         let groups = self.groups();
         let parts = (entry_flops / limit).ceil().max(1.0) as usize;
         let group_step = groups.div_ceil(parts).next_multiple_of(plan.blocks[0]).max(1);
@@ -401,4 +405,108 @@ pub(super) fn cost(args: &CostArgs<'_>) -> Cost {
     let used = args.words.iter().enumerate().filter(|(i, _)| *i != 2 || p.has_bias != 0);
     let bytes: u64 = used.map(|(_, words)| words * 4).sum();
     Cost { bytes: bytes as f64 * part, flops: 2.0 * products * part }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Extra, Left, MatmulKernel, Product, plan};
+    use crate::elementwise::Activation;
+    use crate::gpu::Capabilities;
+    use crate::{DType, Device, Tensor};
+
+    const DENSE: Left = Left::Dense { transposed: false };
+
+    fn on_gpu(left: Left, sizes: [usize; 4]) -> super::Plan {
+        plan(&Capabilities::portable(), MatmulKernel::Auto, left, sizes)
+    }
+
+    #[test]
+    fn gpus_take_workgroup_memory_for_large_products_only() {
+        let large = on_gpu(DENSE, [1024, 1024, 1024, 1]);
+        assert_eq!((large.kernel, large.chunks), (MatmulKernel::Tiled, 1));
+        let thin = on_gpu(DENSE, [1, 4096, 4096, 1]);
+        assert_eq!((thin.kernel, thin.blocks), (MatmulKernel::Registers, [1, 1]));
+    }
+
+    #[test]
+    fn weight_gradients_are_split_on_gpus() {
+        let gradient = on_gpu(Left::Dense { transposed: true }, [256, 256, 64 * 32, 1]);
+        assert_eq!((gradient.kernel, gradient.chunks), (MatmulKernel::Tiled, 8));
+        let spikes = Left::SpikesTransposed { steps: 64, lanes: 32 };
+        assert!(on_gpu(spikes, [256, 256, 64 * 32, 1]).chunks > 1);
+    }
+
+    #[test]
+    fn software_adapters_take_register_tiles() {
+        let software = Capabilities { software: true, ..Capabilities::portable() };
+        let large = plan(&software, MatmulKernel::Auto, DENSE, [256, 256, 2048, 1]);
+        assert_eq!(
+            (large.kernel, large.blocks, large.chunks),
+            (MatmulKernel::Registers, [2, 2], 1)
+        );
+    }
+
+    fn values(count: usize) -> Vec<f32> {
+        (0..count).map(|i| (i * 37 % 101) as f32 * 0.02 - 1.0).collect()
+    }
+
+    /// All launches of a product under a limit of operations, and its column sums.
+    fn under(limit: f64, product: &Product<'_>) -> Vec<f32> {
+        let device = product.a.device();
+        let shape = [product.batches, product.m, product.n];
+        let c = Tensor::zeros(device, shape, DType::F32).unwrap();
+        let extra = Tensor::zeros(device, [product.n.max(4)], DType::F32).unwrap();
+        product.launch_within(limit, &product.plan(), &c, &extra).unwrap();
+        [c.to_vec::<f32>().unwrap(), extra.to_vec::<f32>().unwrap()].concat()
+    }
+
+    #[test]
+    fn split_launches_cover_the_product() {
+        let gpus = Device::list().into_iter().map(|a| Device::select(&a.name).unwrap());
+        for device in [Device::host()].into_iter().chain(gpus) {
+            let spikes: Vec<bool> = (0..2 * 37 * 12).map(|i| i % 3 == 0).collect();
+            let bits = Tensor::from_bools(&device, &spikes, [37, 2, 12]).unwrap();
+            let dense = Tensor::from_slice(&device, &values(3 * 44 * 12), [3, 44, 12]).unwrap();
+            let w = Tensor::from_slice(&device, &values(12 * 8), [12, 8]).unwrap();
+            let g = Tensor::from_slice(&device, &values(74 * 8), [74, 8]).unwrap();
+            let spikes = Left::Spikes { steps: 37, lanes: 2 };
+            let product = |a, b, left, [m, k, batches]: [usize; 3], extra, kernel| Product {
+                a,
+                b,
+                left,
+                b_transposed: false,
+                bias: None,
+                activation: Activation::Identity,
+                extra,
+                m,
+                n: 8,
+                k,
+                batches,
+                batched: [batches > 1, false],
+                kernel,
+                output: DType::F32,
+            };
+            let transposed = Left::SpikesTransposed { steps: 37, lanes: 2 };
+            let sums = Extra::ColumnSums;
+            for product in [
+                product(&dense, &w, DENSE, [44, 12, 3], Extra::None, MatmulKernel::Registers),
+                product(&dense, &w, DENSE, [132, 12, 1], Extra::None, MatmulKernel::Registers),
+                product(&dense, &w, DENSE, [132, 12, 1], Extra::None, MatmulKernel::Tiled),
+                product(&dense, &w, DENSE, [44, 12, 3], Extra::None, MatmulKernel::Naive),
+                product(&bits, &w, spikes, [74, 12, 1], Extra::None, MatmulKernel::Auto),
+                product(&bits, &g, transposed, [12, 74, 1], sums, MatmulKernel::Auto),
+            ] {
+                let whole = under(f64::INFINITY, &product);
+                for limit in [1e3, 9e3, 2e4] {
+                    let parts = under(limit, &product);
+                    let close = whole.iter().zip(&parts).all(|(a, b)| (a - b).abs() < 1e-4);
+                    assert!(
+                        close,
+                        "{:?} {:?} within {limit} on {device}",
+                        product.left, product.kernel
+                    );
+                }
+            }
+        }
+    }
 }

@@ -58,26 +58,51 @@ pub(super) fn mse_backward<R: Real>(args: &mut HostArgs<'_, R>) {
 
 pub(super) fn rate_mse<R: Real>(args: &mut HostArgs<'_, R>) {
     let p: RateParams = args.params();
-    let (steps, columns) = (p.steps as usize, p.columns as usize);
-    let (floats, words) = match args.is_real(0) {
-        true => (args.reals(0), [].as_slice()),
-        false => ([].as_slice(), args.words(0)),
-    };
-    let spikes = |n: usize| match words {
-        [] => pairwise(0, steps, &|t| floats[t * columns + n]),
-        _ => {
-            let count = (0..steps.div_ceil(32)).map(|w| words[w * columns + n].count_ones());
-            R::lit(f64::from(count.sum::<u32>()))
-        }
+    let (steps, columns, span) = (p.steps as usize, p.columns as usize, p.span as usize);
+    let spikes = match args.is_real(0) {
+        true => Spikes::Floats(args.reals(0)),
+        false => Spikes::Packed(args.words(0)),
     };
     let (rate, part) = (args.reals_mut(1), args.reals_mut(2));
-    let (span, wanted) = (p.span as usize, R::lit(f64::from(p.wanted)));
+    let wanted = R::lit(f64::from(p.wanted));
     rate.par_chunks_mut(span).zip(part).enumerate().for_each(|(i, (rate, part))| {
-        for (k, rate) in rate.iter_mut().enumerate() {
-            *rate = spikes(i * span + k) / R::lit(steps as f64);
-        }
+        spikes.count(rate, steps, columns, i * span);
+        rate.iter_mut().for_each(|r| *r /= R::lit(steps as f64));
         *part = pairwise(0, rate.len(), &|k| (rate[k] - wanted) * (rate[k] - wanted));
     });
+}
+
+/// A spike train `[steps, columns]`.
+enum Spikes<'a, R> {
+    Floats(&'a [R]),
+    Packed(&'a [u32]),
+}
+
+impl<R: Real> Spikes<'_, R> {
+    /// Counts the spikes of neighbouring columns from `first` on.
+    fn count(&self, counts: &mut [R], steps: usize, columns: usize, first: usize) {
+        counts.fill(R::zero());
+        match self {
+            Spikes::Floats(s) => {
+                let mut block = vec![R::zero(); counts.len()];
+                for start in (0..steps).step_by(32) {
+                    block.fill(R::zero());
+                    for t in start..steps.min(start + 32) {
+                        let row = &s[t * columns + first..];
+                        block.iter_mut().zip(row).for_each(|(sum, s)| *sum += *s);
+                    }
+                    counts.iter_mut().zip(&block).for_each(|(sum, s)| *sum += *s);
+                }
+            }
+            Spikes::Packed(s) => {
+                for w in 0..steps.div_ceil(32) {
+                    let row = &s[w * columns + first..];
+                    let add = |(sum, s): (&mut R, &u32)| *sum += R::lit(f64::from(s.count_ones()));
+                    counts.iter_mut().zip(row).for_each(add);
+                }
+            }
+        }
+    }
 }
 
 pub(super) fn rate_mse_backward<R: Real>(args: &mut HostArgs<'_, R>) {

@@ -29,8 +29,9 @@ pub(super) static PLACE_BACK: Kernel = Kernel::new(
 /// The largest element over `axes`.
 ///
 /// # Errors
-/// [`Error::Argument`] for an axis that x does not have or that is named twice; [`Error::Shape`] for
-/// no elements; [`Error::DType`] unless x is f32.
+/// [`Error::Argument`](crate::Error::Argument) for an axis that x does not have or that is named
+/// twice; [`Error::Shape`](crate::Error::Shape) for no elements;
+/// [`Error::DType`](crate::Error::DType) unless x is f32.
 pub fn max(x: &Tensor, axes: &[usize], keepdims: bool) -> Result<Tensor> {
     extreme("max", x, axes, keepdims, Op::Max)
 }
@@ -46,8 +47,9 @@ pub fn min(x: &Tensor, axes: &[usize], keepdims: bool) -> Result<Tensor> {
 /// Where the largest element along `axis` is: u32 indices. The first of equal ones.
 ///
 /// # Errors
-/// [`Error::Argument`] for an axis that x does not have; [`Error::Shape`] for no elements;
-/// [`Error::DType`] unless x is f32.
+/// [`Error::Argument`](crate::Error::Argument) for an axis that x does not have;
+/// [`Error::Shape`](crate::Error::Shape) for no elements; [`Error::DType`](crate::Error::DType)
+/// unless x is f32.
 pub fn argmax(x: &Tensor, axis: usize, keepdims: bool) -> Result<Tensor> {
     arg("argmax", x, axis, keepdims, Op::Max)
 }

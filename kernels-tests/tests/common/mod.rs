@@ -1,5 +1,7 @@
 //! A kernel of the tests' own, devices opened for one test, and child processes.
 
+#![allow(dead_code, reason = "each test binary uses its part")]
+
 use spikegrad::{Cost, Device, HostArgs, Kernel, Real, Result, Tensor, Var};
 use std::process::Command;
 
@@ -19,25 +21,26 @@ impl Affine {
 }
 
 /// `y[i] = factor x[i] + offset`
-pub static AFFINE: Kernel = Kernel::new(
-    "tests",
-    "affine",
-    "import package::shared::index::item_index;
-     struct Params { count: u32, factor: f32, offset: f32 }
-     @group(0) @binding(0) var<storage, read> x: array<f32>;
-     @group(0) @binding(1) var<storage, read_write> y: array<f32>;
-     @group(1) @binding(0) var<uniform> p: Params;
-     @compute @workgroup_size(64)
-     fn affine(@builtin(workgroup_id) group: vec3<u32>,
-               @builtin(num_workgroups) groups: vec3<u32>,
-               @builtin(local_invocation_index) local: u32) {
-         let i = item_index(group, groups, local, 64u);
-         if i < p.count { y[i] = x[i] * p.factor + p.offset; }
-     }",
-    spikegrad::twin!(affine_twin),
-)
-.params::<Affine>()
-.cost(|args| Cost { bytes: args.all_bytes(), flops: 2.0 * args.words[0] as f64 });
+pub static AFFINE: Kernel = affine_kernel()
+    .cost(|args| Cost { bytes: args.all_bytes(), flops: 2.0 * args.words[0] as f64 });
+
+/// [`AFFINE`] without its cost.
+pub const fn affine_kernel() -> Kernel {
+    const SOURCE: &str = "
+        import package::shared::index::item_index;
+        struct Params { count: u32, factor: f32, offset: f32 }
+        @group(0) @binding(0) var<storage, read> x: array<f32>;
+        @group(0) @binding(1) var<storage, read_write> y: array<f32>;
+        @group(1) @binding(0) var<uniform> p: Params;
+        @compute @workgroup_size(64)
+        fn affine(@builtin(workgroup_id) group: vec3<u32>,
+                  @builtin(num_workgroups) groups: vec3<u32>,
+                  @builtin(local_invocation_index) local: u32) {
+            let i = item_index(group, groups, local, 64u);
+            if i < p.count { y[i] = x[i] * p.factor + p.offset; }
+        }";
+    Kernel::new("tests", "affine", SOURCE, spikegrad::twin!(affine_twin)).params::<Affine>()
+}
 
 fn affine_twin<R: Real>(args: &mut HostArgs<'_, R>) {
     let p: Affine = args.params();
@@ -82,7 +85,6 @@ pub fn affine(x: &Tensor, factor: f32, offset: f32) -> Result<Tensor> {
 }
 
 /// [`affine`] with a gradient, by the door that every caller has.
-#[allow(dead_code, reason = "not every test binary differentiates")]
 pub fn affine_var(x: &Var, factor: f32, offset: f32) -> Result<Var> {
     let y = affine(x.value(), factor, offset)?;
     x.tape().record_one("affine", &[x], y, move |backward| {

@@ -120,7 +120,7 @@ proptest! {
 fn binary_of_many_elements() {
     // More than 65,535 workgroups of 256 invocations, in the narrow variant.
     let count = 65_536 * 256 + 3;
-    for s in subjects() {
+    for s in subjects().iter().filter(|s| !s.device.is_host()) {
         let a = elementwise::full(&s.device, [count], 1.5).unwrap();
         let b = elementwise::full(&s.device, [1], -0.25).unwrap();
         for y in

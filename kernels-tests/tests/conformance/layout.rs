@@ -19,7 +19,7 @@ fn words(device: &Device, shape: &[usize]) -> Result<Tensor> {
 fn spikes(device: &Device, shape: &[usize]) -> Result<Tensor> {
     let mut random = Random::new(3);
     let count: usize = shape.iter().product();
-    let values: Vec<bool> = (0..count).map(|_| random.word() % 3 == 0).collect();
+    let values: Vec<bool> = (0..count).map(|_| random.word().is_multiple_of(3)).collect();
     Tensor::from_bools(device, &values, shape)
 }
 
@@ -205,7 +205,7 @@ fn mistakes_are_errors() {
         x.permute(&[0, 0]),
         x.permute(&[0, 2]),
         line.transpose(),
-        x.slice(&[0..2]),
+        x.slice(std::slice::from_ref(&(0..2))),
         x.slice(&[0..3, 0..3]),
         #[expect(clippy::reversed_empty_ranges, reason = "the mistake under test")]
         x.slice(&[1..0, 0..3]),

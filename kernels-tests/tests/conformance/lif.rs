@@ -30,7 +30,15 @@ impl Case {
         self.random().values(self.steps * self.batch * self.neurons, -0.6, 1.4)
     }
 
-    fn leaf(&self, tape: &Tape, device: &Device, form: usize, seed: u64, low: f32, high: f32) -> Result<Option<Var>> {
+    fn leaf(
+        &self,
+        tape: &Tape,
+        device: &Device,
+        form: usize,
+        seed: u64,
+        low: f32,
+        high: f32,
+    ) -> Result<Option<Var>> {
         let count = [0, 1, self.neurons][form];
         if count == 0 {
             return Ok(None);
@@ -60,7 +68,13 @@ impl Case {
         let loss = kernels_tests::seeded(&[(&out.spikes, gs), (&out.state, gv)])?;
         let gradients = loss.backward()?;
         let mut all = vec![out.spikes.value().clone(), out.state.value().clone()];
-        let leaves = [Some(&x), self.state.then_some(&v0), decay.as_ref(), threshold.as_ref(), gain.as_ref()];
+        let leaves = [
+            Some(&x),
+            self.state.then_some(&v0),
+            decay.as_ref(),
+            threshold.as_ref(),
+            gain.as_ref(),
+        ];
         for leaf in leaves.into_iter().flatten() {
             all.push(gradients.get(leaf).expect("a gradient").clone());
         }

@@ -26,7 +26,7 @@ fn targets(device: &Device, shape: &[usize], classes: usize, spoil: bool) -> Res
 fn trains(device: &Device, shape: &[usize]) -> Result<[Tensor; 2]> {
     let mut random = Random::new(shape[0] as u64);
     let count: usize = shape.iter().product();
-    let spikes: Vec<bool> = (0..count).map(|_| random.word() % 5 == 0).collect();
+    let spikes: Vec<bool> = (0..count).map(|_| random.word().is_multiple_of(5)).collect();
     let floats: Vec<f32> = spikes.iter().map(|s| f32::from(u8::from(*s))).collect();
     Ok([Tensor::from_bools(device, &spikes, shape)?, Tensor::from_slice(device, &floats, shape)?])
 }

@@ -1,6 +1,7 @@
 //! Conformance of the `reduce` family.
 
 use kernels_tests::{Random, conform, subjects};
+use proptest::prelude::*;
 use spikegrad::tape::gradient_check;
 use spikegrad::{DType, Device, Result, Shape, Tape, Tensor, reduce};
 
@@ -200,7 +201,8 @@ fn rates_of_floats_and_of_packed_spikes() {
     for steps in [1, 31, 32, 33, 100] {
         conform(&format!("rate of {steps} steps"), 1e-6, |device| {
             let mut random = Random::new(steps as u64);
-            let spikes: Vec<bool> = (0..steps * 15).map(|_| random.word() % 4 == 0).collect();
+            let spikes: Vec<bool> =
+                (0..steps * 15).map(|_| random.word().is_multiple_of(4)).collect();
             let floats: Vec<f32> = spikes.iter().map(|s| f32::from(u8::from(*s))).collect();
             let shape = [steps, 3, 5];
             let mut out = Vec::new();
@@ -276,14 +278,14 @@ fn many_outputs_are_folded_over_workgroups() {
         let x = spikegrad::layout::expand(&x, [4_200_000, 2])?;
         let y = reduce::sum(&x, &[1], false)?;
         Ok(vec![
-            spikegrad::layout::slice(&y, &[4_199_000..4_200_000])?,
+            spikegrad::layout::slice(&y, std::slice::from_ref(&(4_199_000..4_200_000)))?,
             reduce::sum(&y, &[0], false)?,
         ])
     });
     conform("66,000 rows of 70", 1e-6, |device| {
         let x = spikegrad::layout::expand(&data(device, &[1, 70], 1)?, [66_000, 70])?;
         let y = reduce::sum(&x, &[1], false)?;
-        Ok(vec![spikegrad::layout::slice(&y, &[65_000..66_000])?])
+        Ok(vec![spikegrad::layout::slice(&y, std::slice::from_ref(&(65_000..66_000)))?])
     });
 }
 
@@ -324,4 +326,34 @@ fn mistakes_are_errors_and_empty_sums_are_zero() {
         [0.0; 2]
     );
     assert_eq!(x.sum(&[], false).unwrap().shape().dims(), [2, 3]);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 16, failure_persistence: None, ..Default::default() })]
+
+    #[test]
+    fn any_axes_of_any_shape(
+        dims in prop::collection::vec(1usize..20, 1..5),
+        chosen in prop::collection::vec(any::<bool>(), 5),
+    ) {
+        let axes: Vec<usize> = (0..dims.len()).filter(|a| chosen[*a]).collect();
+        conform(&format!("{axes:?} of {dims:?}"), 5e-6, |device| {
+            let mut out = Vec::new();
+            for which in 0..5 {
+                let tape = Tape::new();
+                let x = tape.leaf(&data(device, &dims, 1)?);
+                let y = match which {
+                    0 => x.mean(&axes, chosen[4])?,
+                    1 => x.max(&axes, chosen[4])?,
+                    2 => x.variance(&axes, chosen[4], 0)?,
+                    3 => x.norm(&axes, chosen[4])?,
+                    _ => x.softmax(dims.len() - 1)?,
+                };
+                let seed = data(device, y.shape(), 2)?;
+                out.push(y.value().clone());
+                out.push(y.backward_from(&seed)?.get(&x).unwrap().clone());
+            }
+            Ok(out)
+        });
+    }
 }

@@ -43,13 +43,14 @@ pub(super) fn forward_row<R: Real, P: Pick<R>, const RESET: u32, const CLAMP: bo
     raw: &mut [R],
     mut emit: impl FnMut(usize, bool),
 ) {
-    let n = x.len();
+    // Copies: behind a reference the compiler must expect a store to change them.
+    let (o, n) = (*o, x.len());
     let (v, raw, neurons) = (&mut v[..n], &mut raw[..n], neurons.cut(n));
     for i in 0..n {
         let neuron = neurons.at(i);
         let charged = charge(&neuron, v[i], x[i]);
         raw[i] = charged;
-        let h = limit::<R, CLAMP>(o, charged);
+        let h = limit::<R, CLAMP>(&o, charged);
         let s = h >= neuron.fire_at;
         emit(i, s);
         let after = spiked(RESET, h, neuron.threshold, o.v_reset);
@@ -102,14 +103,14 @@ pub(super) fn backward_row<
     neurons: P,
     rows: Backward<'_, R>,
 ) {
-    let n = rows.raw.len();
+    let (o, slopes, n) = (*o, *slopes, rows.raw.len());
     let (raw, upstream) = (&rows.raw[..n], &rows.upstream[..n]);
     let (gx, carry, neurons) = (&mut rows.gx[..n], &mut rows.carry[..n], neurons.cut(n));
     let learned = if LEARN { n } else { 0 };
     let (all_gh, gthreshold) = (&mut rows.gh[..learned], &mut rows.gthreshold[..learned]);
     for i in 0..n {
         let neuron = neurons.at(i);
-        let h = limit::<R, CLAMP>(o, raw[i]);
+        let h = limit::<R, CLAMP>(&o, raw[i]);
         let a = if PATH == PATH_SPATIAL { R::zero() } else { carry[i] };
         let s = h >= neuron.fire_at;
         let jump = match PATH {

@@ -1,0 +1,227 @@
+//! `peer_*`: neurons of other libraries, where our options express their conventions. They record
+//! the membrane of every step with a gradient of its own: each step is a scan of one step, its state
+//! handed on.
+
+use super::case::{Case, Failure, Values, close, failed, read, within};
+use crate::seeded;
+use spikegrad::lif::{Gain, Lif, LifOutput, Neurons, Reset, Surrogate};
+use spikegrad::{Device, Gradients, Tape, Tensor, Var};
+
+/// How far membranes and gradients may be off, relative to the largest of their tensor.
+const MEMBRANE: f64 = 5e-6;
+const GRADIENT: f64 = 2e-5;
+
+/// The leaves of a case.
+struct Leaves {
+    steps: Vec<Var>,
+    v0: Option<Var>,
+}
+
+/// Spikes and recorded membranes, step by step.
+type Trace = Vec<(Var, Var)>;
+
+fn leaves(case: &Case, device: &Device, tape: &Tape) -> Result<Leaves, Failure> {
+    let x = case.values("x")?;
+    let mut steps = Vec::new();
+    for t in 0..x.shape[0] {
+        let row = x.step(t)?;
+        let shape: Vec<usize> = [1].iter().chain(&row.shape).copied().collect();
+        steps.push(tape.leaf(&row.shaped(&shape).tensor(device)?));
+    }
+    let v0 = match case.find("v0") {
+        Some(_) => Some(tape.leaf(&case.values("v0")?.tensor(device)?)),
+        None => None,
+    };
+    Ok(Leaves { steps, v0 })
+}
+
+/// Compares spikes, membranes and the gradients of input and first state.
+fn compare(case: &Case, leaves: &Leaves, trace: &Trace) -> Result<Gradients, Failure> {
+    let (mut s, mut v) = (Vec::new(), Vec::new());
+    for (spikes, membrane) in trace {
+        s.extend(read(spikes.value())?);
+        v.extend(read(membrane.value())?);
+    }
+    within("s", &s, &case.values("s")?.data, |_| 0.0)?;
+    if case.find("v").is_some() {
+        close("v", &v, &case.values("v")?.data, MEMBRANE)?;
+    }
+    let gs = case.values("gs")?;
+    let gv = case.find("gv").map(|_| case.values("gv")).transpose()?;
+    let mut seeds: Vec<(&Var, Tensor)> = Vec::new();
+    for (t, (spikes, membrane)) in trace.iter().enumerate() {
+        let device = spikes.device();
+        let shaped = |g: Values, like: &Var| g.shaped(like.shape().dims()).tensor(device);
+        seeds.push((spikes, shaped(gs.step(t)?, spikes)?));
+        if let Some(gv) = &gv {
+            seeds.push((membrane, shaped(gv.step(t)?, membrane)?));
+        }
+    }
+    let gradients = seeded(&seeds).and_then(|loss| loss.backward()).map_err(failed)?;
+    let mut gx = Vec::new();
+    for x in &leaves.steps {
+        gx.extend(read(gradients.get(x).ok_or("x: no gradient")?)?);
+    }
+    close("grad_x", &gx, &case.values("grad_x")?.data, GRADIENT)?;
+    if let Some(v0) = &leaves.v0
+        && case.find("grad_v0").is_some()
+    {
+        let found = read(gradients.get(v0).ok_or("v0: no gradient")?)?;
+        close("grad_v0", &found, &case.values("grad_v0")?.data, GRADIENT)?;
+    }
+    Ok(gradients)
+}
+
+/// Runs step by step; the membrane that is recorded is the state.
+fn simple_trace(lif: &Lif, leaves: &Leaves, neurons: &Neurons<'_>) -> Result<Trace, Failure> {
+    let mut state = leaves.v0.clone();
+    let mut trace = Vec::new();
+    for x in &leaves.steps {
+        let out = lif.scan_with(x, state.as_ref(), neurons).map_err(failed)?;
+        trace.push((out.spikes, out.state.clone()));
+        state = Some(out.state);
+    }
+    Ok(trace)
+}
+
+/// The surrogate of a case, if one of ours is equal to it.
+fn surrogate(case: &Case) -> Result<Surrogate, Failure> {
+    let name = case.text("peer.surrogate")?;
+    let argument = |key: &str| case.number(&format!("peer.sur_args.{key}")).map(|v| v as f32);
+    let unlike = || Err(format!("surrogate {name} is none of ours"));
+    Ok(match name {
+        "ATan" | "atan" => Surrogate::Atan(argument("alpha")?),
+        "Sigmoid" => Surrogate::Sigmoid(argument("alpha")?),
+        "sigmoid" => Surrogate::Sigmoid(argument("slope")?),
+        "fast_sigmoid" => Surrogate::FastSigmoid(argument("slope")?),
+        "superspike" => Surrogate::FastSigmoid(25.0),
+        "PiecewiseQuadratic" => Surrogate::Triangle(1.0 / argument("alpha")?),
+        "Rect" => Surrogate::Rectangle(1.0 / argument("alpha")?),
+        "SuperSpike" if argument("alpha")? == 1.0 => Surrogate::FastSigmoid(1.0),
+        "SoftSign" if argument("alpha")? == 2.0 => Surrogate::FastSigmoid(2.0),
+        "triangle" if argument("alpha")? == 1.0 => Surrogate::Triangle(1.0),
+        _ => return unlike(),
+    })
+}
+
+/// SpikingJelly's LIFNode and ParametricLIFNode (whose 1/tau is sigmoid(w)).
+pub(super) fn spikingjelly(case: &Case, device: &Device) -> Result<(), Failure> {
+    let reset = match case.find("peer.v_reset") {
+        Some(_) => Reset::Hard(case.number("peer.v_reset")? as f32),
+        None => Reset::Soft,
+    };
+    let gain = if case.flag("peer.decay_input")? { Gain::Leak } else { Gain::Fixed(1.0) };
+    let lif = Lif::new()
+        .reset(reset)
+        .gain(gain)
+        .threshold(case.number("peer.v_threshold")? as f32)
+        .tau(case.number("peer.tau")? as f32)
+        .detach_reset(case.flag("peer.detach_reset")?)
+        .surrogate(surrogate(case)?);
+    let tape = Tape::new();
+    let leaves = leaves(case, device, &tape)?;
+    if case.find("w").is_none() {
+        let trace = simple_trace(&lif, &leaves, &Neurons::default())?;
+        return compare(case, &leaves, &trace).map(|_| ());
+    }
+    let leak = 1.0 / (1.0 + (-case.number("w")?).exp());
+    let decay = Values { shape: vec![1], data: vec![1.0 - leak] };
+    let decay = tape.leaf(&decay.tensor(device)?);
+    let neurons = Neurons { decay: Some(&decay), ..Neurons::default() };
+    let trace = simple_trace(&lif, &leaves, &neurons)?;
+    let gradients = compare(case, &leaves, &trace)?;
+    let gdecay = read(gradients.get(&decay).ok_or("decay: no gradient")?)?;
+    let gw: Vec<f64> = gdecay.iter().map(|g| -g * leak * (1.0 - leak)).collect();
+    close("grad_w", &gw, &[case.number("grad_w")?], GRADIENT)
+}
+
+/// snnTorch's Leaky: fires above the threshold, records the membrane before its reset, and applies
+/// that in the next step, after the decay.
+pub(super) fn snntorch_leaky(case: &Case, device: &Device) -> Result<(), Failure> {
+    let tape = Tape::new();
+    let leaves = leaves(case, device, &tape)?;
+    let beta = tape.leaf(&case.values("beta")?.tensor(device)?);
+    let threshold = case.values("peer.threshold")?;
+    let threshold = tape.leaf(&threshold.tensor(device)?);
+    let neurons = Neurons { decay: Some(&beta), threshold: Some(&threshold), ..Neurons::default() };
+    let charge = Lif::new().reset(Reset::None).strict(true).surrogate(surrogate(case)?);
+    let delayed = case.find("peer.reset_delay").is_none_or(|v| v.as_bool() != Some(false));
+    let trace = match (case.text("peer.reset_mechanism")?, delayed) {
+        ("none", _) => simple_trace(&charge, &leaves, &neurons)?,
+        ("zero", true) => {
+            // Charge and fire, record, then reset in a scan that neither leaks nor takes input.
+            let reset = Lif::new().decay(1.0).gain(Gain::Fixed(0.0)).strict(true);
+            let only = Neurons { threshold: Some(&threshold), ..Neurons::default() };
+            let mut state = leaves.v0.clone();
+            let mut trace = Vec::new();
+            for (t, x) in leaves.steps.iter().enumerate() {
+                if t > 0 || state.is_some() {
+                    let before = reset.scan_with(&x.detach(), state.as_ref(), &only);
+                    state = Some(before.map_err(failed)?.state);
+                }
+                let LifOutput { spikes, state: after } =
+                    charge.scan_with(x, state.as_ref(), &neurons).map_err(failed)?;
+                trace.push((spikes, after.clone()));
+                state = Some(after);
+            }
+            trace
+        }
+        (mechanism, _) => {
+            return Err(format!("reset `{mechanism}` after the decay cannot be expressed"));
+        }
+    };
+    let gradients = compare(case, &leaves, &trace)?;
+    for (key, leaf) in [("grad_beta", &beta), ("grad_threshold", &threshold)] {
+        if case.find(key).is_some() {
+            let found = read(gradients.get(leaf).ok_or_else(|| format!("{key}: none"))?)?;
+            close(key, &found, &case.values(key)?.data, GRADIENT)?;
+        }
+    }
+    Ok(())
+}
+
+/// Norse's LIFBox: a forward Euler step.
+pub(super) fn norse_lifbox(case: &Case, device: &Device) -> Result<(), Failure> {
+    let step = case.number("peer.dt")? * case.number("peer.tau_mem_inv")?;
+    let lif = Lif::new()
+        .decay((1.0 - step) as f32)
+        .gain(Gain::Fixed(step as f32))
+        .threshold(case.number("peer.v_th")? as f32)
+        .reset(Reset::Hard(case.number("peer.v_reset")? as f32))
+        .strict(true)
+        .detach_reset(false)
+        .surrogate(surrogate(case)?);
+    if case.number("peer.v_leak")? != case.number("peer.v_reset")? {
+        return Err("a leak to another potential than the reset's cannot be expressed".into());
+    }
+    let tape = Tape::new();
+    let leaves = leaves(case, device, &tape)?;
+    let trace = simple_trace(&lif, &leaves, &Neurons::default())?;
+    compare(case, &leaves, &trace).map(|_| ())
+}
+
+/// Spyx's PSU_LIF: leaky integration without a reset.
+pub(super) fn spyx_psu(case: &Case, device: &Device) -> Result<(), Failure> {
+    let lif = Lif::new().reset(Reset::None).strict(true).surrogate(surrogate(case)?);
+    let lif = lif.threshold(case.number("peer.threshold")? as f32);
+    let tape = Tape::new();
+    let leaves = leaves(case, device, &tape)?;
+    let beta = tape.leaf(&case.values("peer.beta")?.tensor(device)?);
+    let neurons = Neurons { decay: Some(&beta), ..Neurons::default() };
+    let trace = simple_trace(&lif, &leaves, &neurons)?;
+    let gradients = compare(case, &leaves, &trace)?;
+    let found = read(gradients.get(&beta).ok_or("beta: no gradient")?)?;
+    close("grad_beta", &found, &case.values("grad_beta")?.data, GRADIENT)
+}
+
+/// Neurons called LIF by libraries whose step has another order.
+pub(super) fn other_lif(case: &Case, _: &Device) -> Result<(), Failure> {
+    let library = case.text("peer.lib")?;
+    let why = match library.split(' ').next() {
+        Some("norse") => "a synaptic current",
+        Some("spyx") => "a spike of the membrane before its update",
+        Some("sinabs") => "an exponential surrogate",
+        _ => "an unknown convention",
+    };
+    Err(format!("{library} has {why}, which a LIF scan does not express"))
+}
