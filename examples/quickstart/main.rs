@@ -217,7 +217,7 @@ fn pictures(out: &Path, training: &Training<'_>, outcome: &Test, baseline: f64) 
     let level = [(1.0, 100.0 * baseline), (training.epoch() as f64, 100.0 * baseline)];
     let accuracy = Curves::new("Accuracy").x("epoch").y("correct, %");
     let accuracy = accuracy
-        .series("training", &points(|e| 100.0 * e.train))
+        .series("training, distorted images", &points(|e| 100.0 * e.train))
         .series("test", &points(|e| 100.0 * e.test))
         .series("logistic regression, test", &level);
     let loss = Curves::new("Training loss").x("epoch").y("cross-entropy, nats");
