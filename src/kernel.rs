@@ -236,7 +236,8 @@ impl Kernel {
     /// # Errors
     /// [`Error::Shader`] where the source is wrong.
     pub fn program(&'static self, variant: usize) -> Result<Arc<Program>> {
-        static PROGRAMS: OnceLock<Mutex<HashMap<(usize, usize), Arc<Program>>>> = OnceLock::new();
+        type Programs = HashMap<(usize, usize), Arc<Program>>;
+        static PROGRAMS: OnceLock<Mutex<Programs>> = OnceLock::new();
         let programs = PROGRAMS.get_or_init(Mutex::default);
         let key = (self.address(), variant);
         if let Some(found) = programs.lock().unwrap_or_else(PoisonError::into_inner).get(&key) {

@@ -1,4 +1,66 @@
-//! Train spiking networks on any GPU.
+//! Train spiking networks, and the models around them, on any GPU that speaks Vulkan, Metal or DX12:
+//! hand-written WGSL kernels, a dispatcher that records them, and an autograd tape over GPU buffers.
+//! Where there is no GPU the same program runs on the CPU.
+//!
+//! Exclusive or, learned by two layers with a spiking one between them:
+//!
+//! ```
+//! use spikegrad::lif::{Lif, Spikes};
+//! use spikegrad::loss::{CrossEntropy, rate_cross_entropy};
+//! use spikegrad::nn::{LifLayer, Linear, params_of};
+//! use spikegrad::optim::{AdamW, Optimizer};
+//! use spikegrad::{Device, Tape, Tensor, random::Generator};
+//!
+//! # fn main() -> spikegrad::Result<()> {
+//! let device = Device::best()?;
+//! let mut random = Generator::new(&device, 0)?;
+//! let first = Linear::builder("first", 2, 32).gain(2.0).build(&mut random)?;
+//! let hidden = LifLayer::new(Lif::new().output(Spikes::Bits)); // 32 spikes to a word
+//! let second = Linear::builder("second", 32, 2).build(&mut random)?;
+//! let params = params_of(&[&first, &hidden, &second]);
+//! let mut adam = AdamW::builder().learning_rate(0.02).build(&params)?;
+//!
+//! let pairs = [0.0f32, 0.0, 0.0, 1.0, 1.0, 0.0, 1.0, 1.0].repeat(8);
+//! let x = Tensor::from_slice(&device, &pairs, [8, 4, 2])?; // [T, B, N]
+//! let y = Tensor::from_slice(&device, &[0u32, 1, 1, 0], [4])?;
+//! let mut last = f32::MAX;
+//! for _ in 0..150 {
+//!     let tape = Tape::new();
+//!     let spikes = hidden.forward(&first.forward(&tape.constant(&x))?)?;
+//!     let loss = rate_cross_entropy(&second.forward(&spikes)?, &y, CrossEntropy::default())?;
+//!     adam.tick()?;
+//!     adam.step(&loss.backward()?)?;
+//!     last = loss.value().item()?;
+//! }
+//! assert!(last < 0.1, "loss {last}");
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Conventions
+//!
+//! Sequences are time-major, `[T, B, N]`: time, batch, neurons. Tensors are contiguous and row-major.
+//! Spikes are f32 zeros and ones, or packed bits ([`DType::Bits`]). Mistakes are [`Error`]s that name
+//! the operator and the shapes; nothing panics on bad input.
+//!
+//! # Modules
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`elementwise`] | arithmetic with broadcasting, activations, casts |
+//! | [`reduce`] | sums, means, extrema, variances, norms, softmax |
+//! | [`layout`] | permute, transpose, slice, pad, concat |
+//! | [`linalg`] | matrix products, of floats and of packed spikes |
+//! | [`random`] | the generator, dropout: the same bits on every device |
+//! | [`encode`] | spike encoders |
+//! | [`lif`] | the time-unrolled LIF scan |
+//! | [`loss`], [`optim`] | losses, optimizers, schedules |
+//! | [`nn`] | layers |
+//! | [`tape`] | differentiation, and checks of gradients |
+//! | `checkpoint`, `data`, `plot` | files and pictures, each behind the feature of its name |
+//!
+//! Where a program runs is a [`Device`]; what an operator does to it is a list of [`Launch`]es of
+//! [`Kernel`]s. An operator of your own is a [`Kernel`] and a call of [`Tape::record`].
 
 mod device;
 mod dispatch;

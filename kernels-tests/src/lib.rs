@@ -14,25 +14,32 @@ pub struct Subject {
     pub device: Device,
 }
 
-/// The devices that every kernel is tested on: the host, and each adapter of the machine twice, with
-/// all it offers and with the portable baseline. Opened once a process.
+/// The devices that every kernel is tested on: the host, and each adapter of the machine with all it
+/// offers, likewise with the kernels that hardware gets, and so with the portable baseline. Opened
+/// once a process.
 ///
 /// `SPIKEGRAD_TEST_DEVICES=host` leaves the adapters out.
 pub fn subjects() -> &'static [Subject] {
     static SUBJECTS: OnceLock<Vec<Subject>> = OnceLock::new();
-    SUBJECTS.get_or_init(open_subjects)
+    SUBJECTS.get_or_init(own_subjects)
 }
 
-fn open_subjects() -> Vec<Subject> {
+/// Those devices opened anew, for one test alone: a capture records every launch of its device.
+///
+/// # Panics
+/// If an adapter cannot be opened.
+pub fn own_subjects() -> Vec<Subject> {
     let mut subjects = vec![Subject { label: "host".into(), device: Device::host() }];
     if std::env::var("SPIKEGRAD_TEST_DEVICES").is_ok_and(|v| v == "host") {
         return subjects;
     }
     for adapter in Device::list() {
-        for baseline in [false, true] {
-            let label = format!("{}{}", adapter.name, if baseline { " (baseline)" } else { "" });
-            let builder = Device::builder().select(&adapter.name).baseline(baseline);
-            match builder.open() {
+        let ways =
+            [("", false, false), (" (as hardware)", true, false), (" (baseline)", true, true)];
+        for (way, as_hardware, baseline) in ways {
+            let label = format!("{}{way}", adapter.name);
+            let builder = Device::builder().select(&adapter.name);
+            match builder.as_hardware(as_hardware).baseline(baseline).open() {
                 Ok(device) => subjects.push(Subject { label, device }),
                 Err(e) => panic!("{label} cannot be opened: {e}"),
             }

@@ -1,18 +1,20 @@
 // sum[i] += x[i]
 //
-// sum: [count] read and written in place; x: [count].
-// One invocation an element.
+// sum: [cells] read and written in place; x: [cells]. A cell is one element, or four (condition
+// `wide`).
+// One invocation a cell.
 
 import package::shared::index::item_index;
+import package::shared::cells::Cell;
 
 struct Params {
-    count: u32,
+    cells: u32,
 }
 
-override WG: u32 = 64u;
+override WG: u32 = 256u;
 
-@group(0) @binding(0) var<storage, read_write> sum: array<f32>;
-@group(0) @binding(1) var<storage, read> x: array<f32>;
+@group(0) @binding(0) var<storage, read_write> sum: array<Cell>;
+@group(0) @binding(1) var<storage, read> x: array<Cell>;
 @group(1) @binding(0) var<uniform> p: Params;
 
 @compute @workgroup_size(WG)
@@ -22,7 +24,7 @@ fn accumulate(
     @builtin(local_invocation_index) local: u32,
 ) {
     let i = item_index(group, groups, local, WG);
-    if i < p.count {
+    if i < p.cells {
         sum[i] += x[i];
     }
 }

@@ -1,5 +1,7 @@
 // Activations and their derivatives, by number. The numbers are `Activation::code` in Rust.
 
+import package::shared::math::{exp_of, ln_1p, erfc_of};
+
 const IDENTITY: u32 = 0u;
 const RELU: u32 = 1u;
 const LEAKY_RELU: u32 = 2u;
@@ -12,48 +14,56 @@ const SOFTPLUS: u32 = 8u;
 
 // 1 / (1 + exp(-x)), from the exponential of a non-positive number only.
 fn sigmoid(x: f32) -> f32 {
-    let e = exp(-abs(x));
+    let e = exp_of(-abs(x));
     return select(e, 1.0, x >= 0.0) / (1.0 + e);
+}
+
+// sigmoid'(x) = s (1 - s), without the cancellation of 1 - s.
+fn sigmoid_slope(x: f32) -> f32 {
+    let e = exp_of(-abs(x));
+    return e / ((1.0 + e) * (1.0 + e));
 }
 
 // tanh by way of the exponential of a non-positive number: no overflow, and, near zero, its series
 // (the built-in may lose all digits there).
 fn tanh_safe(x: f32) -> f32 {
     let a = abs(x);
-    let e = exp(-2.0 * a);
+    let e = exp_of(-2.0 * a);
     let x2 = x * x;
     let near = x * (1.0 + x2 * (-1.0 / 3.0 + x2 * (2.0 / 15.0 - x2 * (17.0 / 315.0))));
     return select(sign(x) * (1.0 - e) / (1.0 + e), near, a < 0.15);
 }
 
-// ln(1 + x) for x in [0, 1].
-fn log1p(x: f32) -> f32 {
-    let u = 1.0 + x;
-    return select(log(u) * (x / (u - 1.0)), x, u == 1.0);
-}
-
-// The error function, absolute error 2e-7 (Abramowitz and Stegun 7.1.26 gives 1.5e-7; a Maclaurin
-// series takes over near zero, where that one loses relative accuracy).
+// The error function, absolute error 2e-7; its series near zero, where 1 - erfc loses digits.
 fn erf(x: f32) -> f32 {
     let a = abs(x);
     let x2 = x * x;
     let near = 1.1283792 * x * (1.0 + x2 * (-1.0 / 3.0 + x2 * (0.1 + x2 * (-1.0 / 42.0 + x2 * (1.0 / 216.0 - x2 / 1320.0)))));
-    let t = 1.0 / (1.0 + 0.3275911 * a);
-    let poly = t * (0.2548296 + t * (-0.28449674 + t * (1.4214137 + t * (-1.453152 + t * 1.0614054))));
-    let far = sign(x) * (1.0 - poly * exp(-x2));
+    let far = sign(x) * (1.0 - erfc_of(a));
     return select(far, near, a < 0.5);
+}
+
+// The normal distribution function, with relative accuracy in its lower tail.
+fn normal_cdf(x: f32) -> f32 {
+    let tail = 0.5 * erfc_of(abs(x) * 0.70710678);
+    return select(tail, 1.0 - tail, x >= 0.0);
+}
+
+// sqrt(2/pi) (x + 0.044715 x^3), the argument of the hyperbolic tangent in gelu_tanh.
+fn gelu_inner(x: f32) -> f32 {
+    return 0.7978845608 * (x + 0.044715 * x * x * x);
 }
 
 fn activate(kind: u32, slope: f32, x: f32) -> f32 {
     switch kind {
         case RELU: { return max(x, 0.0); }
         case LEAKY_RELU: { return select(slope * x, x, x > 0.0); }
-        case GELU: { return 0.5 * x * (1.0 + erf(x * 0.70710678)); }
-        case GELU_TANH: { return 0.5 * x * (1.0 + tanh_safe(0.7978845608 * (x + 0.044715 * x * x * x))); }
+        case GELU: { return x * normal_cdf(x); }
+        case GELU_TANH: { return x * sigmoid(2.0 * gelu_inner(x)); }
         case SIGMOID: { return sigmoid(x); }
         case TANH: { return tanh_safe(x); }
         case SILU: { return x * sigmoid(x); }
-        case SOFTPLUS: { return max(x, 0.0) + log1p(exp(-abs(x))); }
+        case SOFTPLUS: { return max(x, 0.0) + ln_1p(exp_of(-abs(x))); }
         default: { return x; }
     }
 }
@@ -63,19 +73,15 @@ fn activate_derivative(kind: u32, slope: f32, x: f32) -> f32 {
     switch kind {
         case RELU: { return select(0.0, 1.0, x > 0.0); }
         case LEAKY_RELU: { return select(slope, 1.0, x > 0.0); }
-        case GELU: {
-            let density = 0.3989422804 * exp(-0.5 * x * x);
-            return 0.5 * (1.0 + erf(x * 0.70710678)) + x * density;
-        }
+        case GELU: { return normal_cdf(x) + x * 0.3989422804 * exp_of(-0.5 * x * x); }
         case GELU_TANH: {
-            let inner = 0.7978845608 * (x + 0.044715 * x * x * x);
-            let t = tanh_safe(inner);
-            let slope_inner = 0.7978845608 * (1.0 + 3.0 * 0.044715 * x * x);
-            return 0.5 * (1.0 + t) + 0.5 * x * (1.0 - t * t) * slope_inner;
+            let u = 2.0 * gelu_inner(x);
+            let inner = 1.5957691216 * (1.0 + 3.0 * 0.044715 * x * x);
+            return sigmoid(u) + x * sigmoid_slope(u) * inner;
         }
-        case SIGMOID: { let s = sigmoid(x); return s * (1.0 - s); }
-        case TANH: { let t = tanh_safe(x); return 1.0 - t * t; }
-        case SILU: { let s = sigmoid(x); return s * (1.0 + x * (1.0 - s)); }
+        case SIGMOID: { return sigmoid_slope(x); }
+        case TANH: { return 4.0 * sigmoid_slope(2.0 * x); }
+        case SILU: { return sigmoid(x) + x * sigmoid_slope(x); }
         case SOFTPLUS: { return sigmoid(x); }
         default: { return 1.0; }
     }

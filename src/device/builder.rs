@@ -7,12 +7,19 @@ pub struct DeviceBuilder {
     pub(super) selection: String,
     pub(super) baseline: bool,
     pub(super) coop_matrix: bool,
+    pub(super) as_hardware: bool,
     pub(super) memory_limit: Option<u64>,
 }
 
 impl Default for DeviceBuilder {
     fn default() -> Self {
-        Self { selection: "best".into(), baseline: false, coop_matrix: false, memory_limit: None }
+        Self {
+            selection: "best".into(),
+            baseline: false,
+            coop_matrix: false,
+            as_hardware: false,
+            memory_limit: None,
+        }
     }
 }
 
@@ -33,6 +40,13 @@ impl DeviceBuilder {
     /// default: an experimental feature of `wgpu`, and f16 operands cost accuracy in training.
     pub fn coop_matrix(mut self, on: bool) -> Self {
         self.coop_matrix = on;
+        self
+    }
+
+    /// Kernels take a software adapter for hardware. For tests: it is slow, but it runs the kernels
+    /// that hardware runs.
+    pub fn as_hardware(mut self, on: bool) -> Self {
+        self.as_hardware = on;
         self
     }
 

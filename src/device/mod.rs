@@ -1,6 +1,6 @@
 //! Which machine computes.
 
-use crate::dispatch::{Backend, Capture, Launch, MemoryReport, Profile, Stream};
+use crate::dispatch::{Backend, Capture, Launch, MemoryReport, OpenCapture, Profile, Stream};
 use crate::error::{Error, Result};
 use crate::gpu::{self, AdapterSummary, Capabilities, Context, OpenOptions};
 use crate::host::{Host, Precision};
@@ -140,6 +140,24 @@ impl Device {
         Launch::new(kernel, &self.stream)
     }
 
+    /// Compiles a variant of `kernel` ahead of its first launch. `constants` are the `override`s of
+    /// that launch.
+    ///
+    /// # Errors
+    /// [`Error::Shader`] where the kernel or the driver's compiler fails.
+    pub fn compile(
+        &self,
+        kernel: &'static Kernel,
+        variant: usize,
+        constants: &[(&'static str, f64)],
+    ) -> Result<()> {
+        let mut launch = self.launch(kernel).variant(variant);
+        for (name, value) in constants {
+            launch = launch.constant(name, *value);
+        }
+        self.stream.compile(&launch)
+    }
+
     /// Submits what was recorded, without waiting.
     ///
     /// # Errors
@@ -200,19 +218,17 @@ impl Device {
         self.stream.set_shadow(on);
     }
 
-    /// Runs `step` and records its launches, to be replayed (see [`Capture`]).
+    /// Runs `step` and records its launches, to be replayed (see [`Capture`]). What other threads do
+    /// on the device meanwhile is no part of it.
     ///
     /// # Errors
     /// Those of `step`; a read-back or a write of an older tensor within it.
     pub fn capture<T>(&self, step: impl FnOnce() -> Result<T>) -> Result<(T, Capture)> {
-        self.stream.start_recording()?;
-        let outcome = step();
-        let recording = self.stream.stop_recording();
-        let outcome = outcome?;
-        let recording =
-            recording.ok_or_else(|| Error::argument("capture", "the recording is gone"))?;
+        let open = OpenCapture::start(&self.stream)?;
+        let outcome = step()?;
+        let capture = open.finish()?;
         self.stream.flush()?;
-        Ok((outcome, Capture::new(self.stream.clone(), recording)))
+        Ok((outcome, capture))
     }
 
     /// Gives the device back to its driver. Every later call on it is an [`Error::DeviceLost`];
@@ -292,7 +308,11 @@ impl DeviceBuilder {
     }
 
     fn open_adapter(&self, adapter: &gpu::Adapter) -> Result<Device> {
-        let options = OpenOptions { baseline: self.baseline, coop_matrix: self.coop_matrix };
+        let options = OpenOptions {
+            baseline: self.baseline,
+            coop_matrix: self.coop_matrix,
+            as_hardware: self.as_hardware,
+        };
         Context::open(adapter, options).map(Device::on_gpu)
     }
 }

@@ -1,10 +1,11 @@
 //! Recording a step once and running it again without any work on the Rust side.
 
-use super::stream::{clear_host, copy_host};
 use super::{Backend, Bound, Launch, Memory, Storage, Stream};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::gpu::{Arena, Batch};
+use std::marker::PhantomData;
 use std::sync::Arc;
+use std::thread::ThreadId;
 
 /// One recorded step of the host.
 #[derive(Debug)]
@@ -22,11 +23,19 @@ pub(crate) struct Recording {
     /// Memory from outside of the capture, and uploads within it: both must stay as they are.
     pub(super) pins: Vec<Arc<Storage>>,
     pub(super) region: u64,
+    /// The thread that records: what others do on the device meanwhile is none of the step's.
+    thread: ThreadId,
 }
 
 impl Recording {
     pub(super) fn new(region: u64) -> Self {
-        Self { batch: Batch::default(), steps: Vec::new(), pins: Vec::new(), region }
+        let thread = std::thread::current().id();
+        Self { batch: Batch::default(), steps: Vec::new(), pins: Vec::new(), region, thread }
+    }
+
+    /// Whether the calling thread started it.
+    pub(super) fn is_mine(&self) -> bool {
+        self.thread == std::thread::current().id()
     }
 
     /// Pins what came from outside; lets go of what the capture's own region holds.
@@ -46,6 +55,39 @@ impl Recording {
     }
 }
 
+/// A step that is being recorded. Dropped before it is finished (the step failed, or panicked), it
+/// gives its memory back and leaves nothing behind.
+pub(crate) struct OpenCapture<'a> {
+    stream: &'a Arc<Stream>,
+    finished: bool,
+    /// It ends on the thread that started it.
+    not_send: PhantomData<*const ()>,
+}
+
+impl<'a> OpenCapture<'a> {
+    pub(crate) fn start(stream: &'a Arc<Stream>) -> Result<Self> {
+        stream.start_recording()?;
+        Ok(Self { stream, finished: false, not_send: PhantomData })
+    }
+
+    pub(crate) fn finish(mut self) -> Result<Capture> {
+        self.finished = true;
+        let recording = self.stream.stop_recording();
+        let gone = || Error::argument("capture", "the recording is gone");
+        Ok(Capture::new(self.stream.clone(), recording.ok_or_else(gone)?))
+    }
+}
+
+impl Drop for OpenCapture<'_> {
+    fn drop(&mut self) {
+        if !self.finished
+            && let Some(recording) = self.stream.stop_recording()
+        {
+            self.stream.pool.dissolve(recording.region);
+        }
+    }
+}
+
 /// A recorded step: [`replay`](Self::replay) runs it again on the same memory.
 ///
 /// A step is recorded by [`Device::capture`](crate::Device::capture), which also runs it once. What
@@ -60,7 +102,7 @@ pub struct Capture {
 }
 
 impl Capture {
-    pub(crate) fn new(stream: Arc<Stream>, recording: Recording) -> Self {
+    fn new(stream: Arc<Stream>, recording: Recording) -> Self {
         let arena = match &stream.backend {
             Backend::Gpu(context) => context.arena_for(&recording.batch),
             Backend::Host(_) => None,
@@ -71,12 +113,17 @@ impl Capture {
     /// Runs the step again. Returns when it is submitted, not when it is done.
     ///
     /// # Errors
-    /// Device loss.
+    /// Device loss; a replay while another step is being recorded.
     pub fn replay(&self) -> Result<()> {
+        if self.stream.is_recording() {
+            return Err(Error::argument("replay", "a capture cannot be replayed in a capture"));
+        }
         self.stream.flush()?;
         match &self.stream.backend {
-            Backend::Gpu(context) => context.replay(&self.recording.batch, self.arena.as_ref()),
-            Backend::Host(_) => self.recording.steps.iter().try_for_each(|s| self.rerun(s)),
+            Backend::Gpu(context) if !self.stream.is_inspected() => {
+                context.replay(&self.recording.batch, self.arena.as_ref())
+            }
+            _ => self.recording.steps.iter().try_for_each(|s| self.stream.rerun(s)),
         }
     }
 
@@ -89,21 +136,6 @@ impl Capture {
     pub fn kernels(&self) -> Vec<&'static str> {
         let name = |s: &Step| if let Step::Launch(l) = s { Some(l.kernel.name) } else { None };
         self.recording.steps.iter().filter_map(name).collect()
-    }
-
-    fn rerun(&self, step: &Step) -> Result<()> {
-        match step {
-            Step::Launch(launch) => self.stream.rerun(launch),
-            Step::Clear(Memory::Host(buffer), words) => {
-                clear_host(buffer, *words);
-                Ok(())
-            }
-            Step::Copy(Memory::Host(from), Memory::Host(to), words) => {
-                copy_host(from, to, *words);
-                Ok(())
-            }
-            Step::Clear(..) | Step::Copy(..) => Ok(()),
-        }
     }
 }
 

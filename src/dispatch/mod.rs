@@ -8,6 +8,7 @@ mod shadow;
 mod stream;
 
 pub use capture::Capture;
+pub(crate) use capture::OpenCapture;
 pub use launch::{Bind, Bound, Launch};
 pub use pool::MemoryReport;
 pub(crate) use pool::{Memory, Storage};

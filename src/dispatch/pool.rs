@@ -6,6 +6,7 @@ use crate::gpu::GpuBuffer;
 use crate::host::HostBuffer;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::ThreadId;
 
 /// Memory of either kind of device.
 #[derive(Debug, Clone)]
@@ -79,8 +80,8 @@ struct State {
     /// Free lists of captures: what was freed while a step was recorded may be used again within
     /// that step only, since a replay will write it again.
     regions: HashMap<u64, FreeLists>,
-    /// The region that allocations belong to now.
-    current: Option<u64>,
+    /// The regions that allocations of these threads belong to now.
+    current: Vec<(ThreadId, u64)>,
     next_region: u64,
     held: u64,
     cached: u64,
@@ -138,7 +139,7 @@ impl Pool {
     /// Counts the new buffer as held and takes it from a free list where there is one.
     fn reuse(&self, key: Key, backend: &Backend) -> Result<(Option<Memory>, Option<u64>)> {
         let mut state = self.state();
-        let region = state.current;
+        let region = state.region_of_this_thread();
         let private = region.and_then(|id| state.regions.get_mut(&id));
         let found = private
             .and_then(|lists| lists.get_mut(&key)?.pop())
@@ -193,18 +194,19 @@ impl Pool {
         self.state().trim(backend);
     }
 
-    /// Starts a region; allocations belong to it until [`leave`](Self::leave).
+    /// Starts a region; allocations of this thread belong to it until [`leave`](Self::leave).
     pub(crate) fn enter(&self) -> u64 {
         let mut state = self.state();
         let id = state.next_region;
         state.next_region += 1;
         state.regions.insert(id, FreeLists::default());
-        state.current = Some(id);
+        state.current.push((std::thread::current().id(), id));
         id
     }
 
     pub(crate) fn leave(&self) {
-        self.state().current = None;
+        let me = std::thread::current().id();
+        self.state().current.retain(|(thread, _)| *thread != me);
     }
 
     /// Ends a region: its free memory is anybody's again.
@@ -217,6 +219,14 @@ impl Pool {
 }
 
 impl State {
+    fn region_of_this_thread(&self) -> Option<u64> {
+        if self.current.is_empty() {
+            return None;
+        }
+        let me = std::thread::current().id();
+        self.current.iter().find(|(thread, _)| *thread == me).map(|(_, region)| *region)
+    }
+
     fn trim(&mut self, backend: &Backend) {
         let freed: u64 = self.free.iter().map(|(key, list)| key.class * list.len() as u64).sum();
         self.free.clear();
@@ -233,7 +243,7 @@ mod tests {
     fn classes_waste_at_most_a_third() {
         for bytes in [1, 255, 256, 257, 384, 385, 512, 1000, 1 << 20, (1 << 20) + 1, 3 << 19] {
             let class = size_class(bytes);
-            assert!(class >= bytes && class % 4 == 0);
+            assert!(class >= bytes && class.is_multiple_of(4));
             assert!(bytes <= 256 || class * 2 <= bytes * 3 + 8, "{bytes} -> {class}");
         }
     }

@@ -107,7 +107,8 @@ fn difference(launch: &Launch, device: &Array, twin: &Array) -> Option<(usize, f
     };
     let differs = |(a, b): (&f64, &f64)| {
         let both_undefined = !a.is_finite() && !b.is_finite();
-        !both_undefined && !((a - b).abs() <= allowed)
+        let close = (a - b).abs() <= allowed;
+        !both_undefined && !close
     };
     let wrong = device.iter().zip(&expected).filter(|p| differs(*p)).count();
     if wrong as f64 <= f64::from(kernel.mismatch) * expected.len() as f64 {

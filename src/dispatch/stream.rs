@@ -72,7 +72,8 @@ pub(crate) struct Stream {
 pub(super) struct State {
     batch: Batch,
     flops: f64,
-    pub(super) recording: Option<Recording>,
+    /// Steps that are being recorded, at most one a thread.
+    recordings: Vec<Recording>,
     profile: Option<Profile>,
     shadow: bool,
 }
@@ -119,7 +120,7 @@ impl Stream {
         match &self.backend {
             Backend::Gpu(context) => {
                 enqueue(context, &mut state.batch, launch)?;
-                if let Some(recording) = &mut state.recording {
+                if let Some(recording) = state.recording() {
                     enqueue(context, &mut recording.batch, launch)?;
                 }
                 if let Some(profile) = &mut state.profile {
@@ -129,7 +130,12 @@ impl Stream {
                     return Ok(());
                 }
                 state.flops += launch.cost().flops;
-                if state.batch.is_full(context) || state.flops > SUBMIT_FLOPS {
+                if state.flops > SUBMIT_FLOPS {
+                    if let Some(recording) = state.recording() {
+                        recording.batch.commands.push(Command::Submit);
+                    }
+                    state.flush(self)?;
+                } else if state.batch.is_full(context) {
                     state.flush(self)?;
                 }
                 Ok(())
@@ -142,6 +148,14 @@ impl Stream {
                 }
                 Ok(())
             }
+        }
+    }
+
+    /// Makes the pipeline of a launch.
+    pub(crate) fn compile(&self, launch: &Launch) -> Result<()> {
+        match &self.backend {
+            Backend::Gpu(context) => pipeline(context, launch).map(|_| ()),
+            Backend::Host(_) => launch.kernel.program(launch.variant).map(|_| ()),
         }
     }
 
@@ -207,36 +221,60 @@ impl Stream {
     /// Zeroes the first `words` words.
     pub(crate) fn clear(&self, storage: &Arc<Storage>, words: usize) -> Result<()> {
         let mut state = self.state();
-        match &storage.memory {
+        self.clear_memory(&mut state, &storage.memory, words)?;
+        if let Some(recording) = state.recording() {
+            recording.adopt_storage(storage);
+            recording.steps.push(Step::Clear(storage.memory.clone(), words));
+        }
+        Ok(())
+    }
+
+    fn clear_memory(&self, state: &mut State, memory: &Memory, words: usize) -> Result<()> {
+        match memory {
             Memory::Gpu(buffer) => {
                 let command = Command::Clear { buffer: buffer.clone(), bytes: words as u64 * 4 };
-                state.push(self, command)?;
+                state.push(self, command)
             }
-            Memory::Host(buffer) => clear_host(buffer, words),
+            Memory::Host(buffer) => {
+                clear_host(buffer, words);
+                Ok(())
+            }
         }
-        state.keep_clear(storage, words);
-        Ok(())
     }
 
     /// Copies the first `words` words.
     pub(crate) fn copy(&self, from: &Arc<Storage>, to: &Arc<Storage>, words: usize) -> Result<()> {
         let mut state = self.state();
-        match (&from.memory, &to.memory) {
+        self.copy_memory(&mut state, &from.memory, &to.memory, words)?;
+        if let Some(recording) = state.recording() {
+            recording.adopt_storage(from);
+            recording.adopt_storage(to);
+            let (from, to) = (from.memory.clone(), to.memory.clone());
+            recording.steps.push(Step::Copy(from, to, words));
+        }
+        Ok(())
+    }
+
+    fn copy_memory(
+        &self,
+        state: &mut State,
+        from: &Memory,
+        to: &Memory,
+        words: usize,
+    ) -> Result<()> {
+        match (from, to) {
             (Memory::Gpu(a), Memory::Gpu(b)) => {
                 let (from, to) = (a.clone(), b.clone());
-                state.push(self, Command::Copy { from, to, bytes: words as u64 * 4 })?;
+                state.push(self, Command::Copy { from, to, bytes: words as u64 * 4 })
             }
-            (Memory::Host(a), Memory::Host(b)) => copy_host(a, b, words),
+            (Memory::Host(a), Memory::Host(b)) => {
+                copy_host(a, b, words);
+                Ok(())
+            }
             _ => {
-                return Err(Error::DeviceMismatch {
-                    op: "copy",
-                    left: "GPU".into(),
-                    right: "host".into(),
-                });
+                Err(Error::DeviceMismatch { op: "copy", left: "GPU".into(), right: "host".into() })
             }
         }
-        state.keep_copy(from, to, words);
-        Ok(())
     }
 
     /// Overwrites the start of a tensor's memory with `array`.
@@ -245,9 +283,12 @@ impl Stream {
     /// written (and is then kept as it is for all replays).
     pub(crate) fn upload(&self, storage: &Arc<Storage>, array: Array, fresh: bool) -> Result<()> {
         let mut state = self.state();
-        if let Some(recording) = &mut state.recording {
+        if let Some(recording) = state.recording() {
             if !fresh {
                 return Err(Error::argument("write", "a tensor cannot be written in a capture"));
+            }
+            if storage.recycled {
+                return self.upload_by_copy(&mut state, storage, array);
             }
             recording.pins.push(storage.clone());
         }
@@ -267,10 +308,34 @@ impl Stream {
         }
     }
 
+    /// An upload into memory that an earlier step of the capture may write: a copy from memory of its
+    /// own, so that each replay puts the elements there again.
+    fn upload_by_copy(
+        &self,
+        state: &mut State,
+        storage: &Arc<Storage>,
+        array: Array,
+    ) -> Result<()> {
+        let words = array.len();
+        let source = self.backend.allocate(storage.real, words.max(1) as u64 * 4)?;
+        match (&source, &self.backend) {
+            (Memory::Gpu(buffer), Backend::Gpu(context)) => {
+                context.write(buffer, &array.device_bytes(words))?;
+            }
+            (Memory::Host(buffer), _) => overwrite(&mut buffer.write(), array),
+            _ => return Err(Error::argument("write", "memory of another device")),
+        }
+        self.copy_memory(state, &source, &storage.memory, words)?;
+        if let Some(recording) = state.recording() {
+            recording.steps.push(Step::Copy(source, storage.memory.clone(), words));
+        }
+        Ok(())
+    }
+
     /// Starts reading the first `words` words back.
     pub(crate) fn read(&self, storage: &Storage, words: usize) -> Result<ReadInner> {
         let mut state = self.state();
-        if state.recording.is_some() {
+        if state.recording().is_some() {
             return Err(Error::argument("read", "a tensor cannot be read in a capture"));
         }
         state.flush(self)?;
@@ -301,34 +366,52 @@ impl Stream {
         self.state().profile.take().unwrap_or_default()
     }
 
-    /// Starts recording a step.
-    pub(crate) fn start_recording(&self) -> Result<()> {
+    /// Starts recording what the calling thread does.
+    pub(super) fn start_recording(&self) -> Result<()> {
         let mut state = self.state();
-        if state.recording.is_some() {
+        if state.recording().is_some() {
             return Err(Error::argument("capture", "a capture is already being recorded"));
         }
         state.flush(self)?;
-        state.recording = Some(Recording::new(self.pool.enter()));
+        state.recordings.push(Recording::new(self.pool.enter()));
         Ok(())
     }
 
-    /// Ends a recording.
-    pub(crate) fn stop_recording(&self) -> Option<Recording> {
+    /// Ends the calling thread's recording.
+    pub(super) fn stop_recording(&self) -> Option<Recording> {
         self.pool.leave();
-        self.state().recording.take()
+        let mut state = self.state();
+        let at = state.recordings.iter().position(Recording::is_mine)?;
+        Some(state.recordings.swap_remove(at))
     }
 
-    /// Runs a recorded launch on the host.
-    pub(super) fn rerun(&self, launch: &Launch) -> Result<()> {
-        if let Backend::Host(host) = &self.backend {
-            let program = launch.kernel.program(launch.variant)?;
-            call_twin(host, launch, &program);
+    /// Whether launches are looked at one by one: profiled, or checked against their twins.
+    pub(super) fn is_inspected(&self) -> bool {
+        let state = self.state();
+        state.profile.is_some() || state.shadow
+    }
+
+    /// Whether the calling thread records a step.
+    pub(super) fn is_recording(&self) -> bool {
+        self.state().recording().is_some()
+    }
+
+    /// Runs one recorded step again, as if it had just been recorded.
+    pub(super) fn rerun(&self, step: &Step) -> Result<()> {
+        match step {
+            Step::Launch(launch) => self.record((**launch).clone()),
+            Step::Clear(memory, words) => self.clear_memory(&mut self.state(), memory, *words),
+            Step::Copy(from, to, words) => self.copy_memory(&mut self.state(), from, to, *words),
         }
-        Ok(())
     }
 }
 
 impl State {
+    /// The step that the calling thread records.
+    fn recording(&mut self) -> Option<&mut Recording> {
+        self.recordings.iter_mut().find(|r| r.is_mine())
+    }
+
     /// Submits what is waiting.
     pub(super) fn flush(&mut self, stream: &Stream) -> Result<()> {
         if self.batch.is_empty() {
@@ -342,7 +425,7 @@ impl State {
     }
 
     fn push(&mut self, stream: &Stream, command: Command) -> Result<()> {
-        if let Some(recording) = &mut self.recording {
+        if let Some(recording) = self.recording() {
             recording.batch.commands.push(command.clone());
         }
         self.batch.commands.push(command);
@@ -351,24 +434,9 @@ impl State {
 
     /// Keeps what a replay of a launch needs, if a step is being recorded.
     pub(super) fn keep(&mut self, mut launch: Launch) {
-        if let Some(recording) = &mut self.recording {
+        if let Some(recording) = self.recording() {
             recording.adopt(&mut launch.bindings);
             recording.steps.push(Step::Launch(Box::new(launch)));
-        }
-    }
-
-    fn keep_clear(&mut self, storage: &Arc<Storage>, words: usize) {
-        if let Some(recording) = &mut self.recording {
-            recording.adopt_storage(storage);
-            recording.steps.push(Step::Clear(storage.memory.clone(), words));
-        }
-    }
-
-    fn keep_copy(&mut self, from: &Arc<Storage>, to: &Arc<Storage>, words: usize) {
-        if let Some(recording) = &mut self.recording {
-            recording.adopt_storage(from);
-            recording.adopt_storage(to);
-            recording.steps.push(Step::Copy(from.memory.clone(), to.memory.clone(), words));
         }
     }
 }
@@ -379,13 +447,18 @@ pub(crate) enum ReadInner {
     Staged(gpu::Staged),
 }
 
-/// Looks the pipeline and the bind group up and appends the dispatch.
-fn enqueue(context: &Context, batch: &mut Batch, launch: &Launch) -> Result<()> {
+/// The pipeline of a launch; made the first time.
+fn pipeline(context: &Context, launch: &Launch) -> Result<Arc<gpu::Pipeline>> {
     let kernel = launch.kernel;
-    let pipeline = context.pipeline(&launch.key(), kernel.name, launch.constants(), || {
+    context.pipeline(&launch.key(), kernel.name, launch.constants(), || {
         let program = kernel.program(launch.variant)?;
         Ok((program.module.clone(), program.reflection.clone()))
-    })?;
+    })
+}
+
+/// Looks the pipeline and the bind group up and appends the dispatch.
+fn enqueue(context: &Context, batch: &mut Batch, launch: &Launch) -> Result<()> {
+    let pipeline = pipeline(context, launch)?;
     let mut buffers = Vec::with_capacity(launch.bindings.len());
     for bound in &launch.bindings {
         if let Memory::Gpu(buffer) = &bound.memory {

@@ -1,7 +1,7 @@
 //! Sums of gradients.
 
-use super::twin;
-use crate::kernel::{Kernel, shader};
+use super::{CELLS, launch_cells, twin};
+use crate::kernel::{Cost, CostArgs, Kernel, shader};
 use crate::{Result, Tensor};
 
 /// `sum[i] += x[i]`
@@ -11,19 +11,26 @@ pub(super) static ACCUMULATE: Kernel = Kernel::new(
     shader!("elementwise/accumulate"),
     crate::twin!(twin::accumulate),
 )
-.params::<Params>();
+.params::<Params>()
+.variants(CELLS)
+.cost(cost);
 
 #[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
 #[repr(C)]
-pub(super) struct Params {
-    pub(super) count: u32,
+struct Params {
+    cells: u32,
+}
+
+/// The sum is read and written.
+fn cost(args: &CostArgs<'_>) -> Cost {
+    let count = args.words[1] as f64;
+    Cost { bytes: 12.0 * count, flops: count }
 }
 
 /// `sum + x`, in `sum`'s memory where nobody else holds it.
 pub(crate) fn accumulate(sum: Tensor, x: Tensor) -> Result<Tensor> {
     let sum = if sum.is_unshared() { sum } else { sum.duplicate()? };
-    let params = Params { count: sum.count() as u32 };
-    let launch = sum.device().launch(&ACCUMULATE).params(&params);
-    launch.bind(&sum).bind(&x).items(sum.count(), 64).record()?;
+    let (launch, cells) = launch_cells(sum.device(), &ACCUMULATE, sum.count());
+    launch.params(&Params { cells }).bind(&sum).bind(&x).record()?;
     Ok(sum)
 }

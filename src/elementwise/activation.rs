@@ -64,7 +64,6 @@ impl Activation {
 
     /// Its value at `x`.
     pub(crate) fn apply<R: Real>(self, x: R) -> R {
-        let half = R::lit(0.5);
         match self {
             Activation::Identity => x,
             Activation::Relu => x.max(R::zero()),
@@ -75,8 +74,8 @@ impl Activation {
                     R::lit(slope.into()) * x
                 }
             }
-            Activation::Gelu => half * x * (R::one() + (x * R::FRAC_1_SQRT_2()).erf()),
-            Activation::GeluTanh => half * x * (R::one() + gelu_inner(x).tanh()),
+            Activation::Gelu => x * normal_cdf(x),
+            Activation::GeluTanh => x * sigmoid(R::lit(2.0) * gelu_inner(x)),
             Activation::Sigmoid => sigmoid(x),
             Activation::Tanh => x.tanh(),
             Activation::Silu => x * sigmoid(x),
@@ -86,7 +85,7 @@ impl Activation {
 
     /// Its derivative at `x`.
     pub(crate) fn derivative<R: Real>(self, x: R) -> R {
-        let (one, half) = (R::one(), R::lit(0.5));
+        let one = R::one();
         match self {
             Activation::Identity => one,
             Activation::Relu => {
@@ -104,17 +103,17 @@ impl Activation {
                 }
             }
             Activation::Gelu => {
-                let density = (-half * x * x).exp() * R::lit(0.398_942_280_401_432_7);
-                half * (one + (x * R::FRAC_1_SQRT_2()).erf()) + x * density
+                let density = (-R::lit(0.5) * x * x).exp() * R::lit(0.398_942_280_401_432_7);
+                normal_cdf(x) + x * density
             }
             Activation::GeluTanh => {
-                let t = gelu_inner(x).tanh();
-                let inner = R::lit(GELU_SCALE) * (one + R::lit(3.0 * GELU_CUBIC) * x * x);
-                half * (one + t) + half * x * (one - t * t) * inner
+                let u = R::lit(2.0) * gelu_inner(x);
+                let inner = R::lit(2.0 * GELU_SCALE) * (one + R::lit(3.0 * GELU_CUBIC) * x * x);
+                sigmoid(u) + x * sigmoid_slope(u) * inner
             }
-            Activation::Sigmoid => sigmoid(x) * (one - sigmoid(x)),
-            Activation::Tanh => one - x.tanh() * x.tanh(),
-            Activation::Silu => sigmoid(x) * (one + x * (one - sigmoid(x))),
+            Activation::Sigmoid => sigmoid_slope(x),
+            Activation::Tanh => R::lit(4.0) * sigmoid_slope(R::lit(2.0) * x),
+            Activation::Silu => sigmoid(x) + x * sigmoid_slope(x),
             Activation::Softplus => sigmoid(x),
         }
     }
@@ -132,4 +131,16 @@ fn gelu_inner<R: Real>(x: R) -> R {
 pub(crate) fn sigmoid<R: Real>(x: R) -> R {
     let e = (-x.abs()).exp();
     if x >= R::zero() { R::one() / (R::one() + e) } else { e / (R::one() + e) }
+}
+
+/// `sigmoid'(x)`, without the cancellation of `1 - sigmoid(x)`.
+fn sigmoid_slope<R: Real>(x: R) -> R {
+    let e = (-x.abs()).exp();
+    e / ((R::one() + e) * (R::one() + e))
+}
+
+/// The normal distribution function, with relative accuracy in its lower tail.
+fn normal_cdf<R: Real>(x: R) -> R {
+    let tail = R::lit(0.5 * libm::erfc(x.abs().f64() * std::f64::consts::FRAC_1_SQRT_2));
+    if x >= R::zero() { R::one() - tail } else { tail }
 }

@@ -26,3 +26,11 @@ pub fn full(device: &Device, shape: impl IntoShape, value: f32) -> Result<Tensor
     device.launch(&FILL).params(&params).bind(&y).items(y.count(), 64).record()?;
     Ok(y)
 }
+
+/// A tensor of the shape and on the device of `like`, whose elements are all `value`.
+///
+/// # Errors
+/// Those of [`Tensor::empty`].
+pub fn full_like(like: &Tensor, value: f32) -> Result<Tensor> {
+    full(like.device(), *like.shape(), value)
+}

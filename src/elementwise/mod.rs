@@ -1,15 +1,53 @@
-//! Element by element.
+//! Element by element: arithmetic with broadcasting, functions, activations, casts.
+//!
+//! Every operator is one launch forward and at most one an input backward. Where the number of
+//! elements allows, an invocation moves four of them at once.
 
 mod accumulate;
+mod activate;
 mod activation;
+mod binary;
+mod bits;
+mod broadcast;
+mod cells;
+mod copy;
 mod fill;
+mod fma_peak;
+mod half;
 mod twin;
+mod unary;
 
 pub(crate) use accumulate::accumulate;
+pub use activate::{activate, activate_backward};
 pub use activation::Activation;
-pub use fill::full;
+pub use binary::{Binary, binary};
+pub(crate) use bits::Packed;
+pub use bits::{pack, unpack};
+pub(crate) use cells::{CELLS, launch_cells};
+pub use copy::copy;
+pub use fill::{full, full_like};
+pub use fma_peak::fma_peak;
+pub use half::{from_half, to_half};
+pub(crate) use twin::each;
+pub use unary::{Unary, unary};
 
 use crate::kernel::Kernel;
 
 /// The kernels of the family.
-pub const KERNELS: &[&Kernel] = &[&accumulate::ACCUMULATE, &fill::FILL];
+pub const KERNELS: &[&Kernel] = &[
+    &accumulate::ACCUMULATE,
+    &activate::ACTIVATE,
+    &activate::ACTIVATE_BACKWARD,
+    &binary::BINARY,
+    &binary::BINARY_BACKWARD,
+    &binary::BINARY_BROADCAST,
+    &copy::COPY,
+    &fill::FILL,
+    &fma_peak::FMA_PEAK,
+    &half::FROM_HALF,
+    &half::TO_HALF,
+    &bits::PACK,
+    &bits::UNPACK,
+    &unary::UNARY,
+    &unary::UNARY_BACKWARD,
+];

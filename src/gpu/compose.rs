@@ -7,9 +7,20 @@ use wesl::{ManglerKind, VirtualResolver, Wesl};
 /// `import package::shared::NAME::item;`.
 const SHARED: &[(&str, &str)] = &[
     ("activation", include_str!("../../shaders/shared/activation.wgsl")),
+    ("binary", include_str!("../../shaders/shared/binary.wgsl")),
+    ("cells", include_str!("../../shaders/shared/cells.wgsl")),
+    ("half", include_str!("../../shaders/shared/half.wgsl")),
     ("index", include_str!("../../shaders/shared/index.wgsl")),
+    ("math", include_str!("../../shaders/shared/math.wgsl")),
     ("membrane", include_str!("../../shaders/shared/membrane.wgsl")),
+    ("operands", include_str!("../../shaders/shared/operands.wgsl")),
+    ("product", include_str!("../../shaders/shared/product.wgsl")),
+    ("reduce", include_str!("../../shaders/shared/reduce.wgsl")),
+    ("rng", include_str!("../../shaders/shared/rng.wgsl")),
+    ("strides", include_str!("../../shaders/shared/strides.wgsl")),
     ("surrogate", include_str!("../../shaders/shared/surrogate.wgsl")),
+    ("tile", include_str!("../../shaders/shared/tile.wgsl")),
+    ("unary", include_str!("../../shaders/shared/unary.wgsl")),
 ];
 
 /// Names and sources of the shared fragments: what a caller's own shader can import.

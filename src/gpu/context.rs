@@ -49,6 +49,8 @@ pub(crate) struct OpenOptions {
     pub(crate) baseline: bool,
     /// Cooperative matrices, an experimental feature of `wgpu`.
     pub(crate) coop_matrix: bool,
+    /// A software adapter is treated as hardware.
+    pub(crate) as_hardware: bool,
 }
 
 impl Context {
@@ -88,6 +90,7 @@ impl Context {
         if options.baseline {
             capabilities = capabilities.baseline();
         }
+        capabilities.software &= !options.as_hardware;
         Ok(Self::assemble(adapter, device, queue, capabilities, faults))
     }
 

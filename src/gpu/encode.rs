@@ -13,6 +13,8 @@ pub(crate) enum Command {
     Copy { from: GpuBuffer, to: GpuBuffer, bytes: u64 },
     /// Zero the first bytes of a buffer.
     Clear { buffer: GpuBuffer, bytes: u64 },
+    /// Submit what came before: a submission must stay below what a driver's watchdog allows.
+    Submit,
 }
 
 /// Commands in order, and the parameters of their dispatches.
@@ -154,6 +156,11 @@ impl Context {
                 }
                 Command::Clear { buffer, bytes } => {
                     encoder.clear_buffer(&buffer.raw, 0, Some(*bytes));
+                    rest = &rest[1..];
+                }
+                Command::Submit => {
+                    let next = self.device.create_command_encoder(&Default::default());
+                    self.queue.submit([std::mem::replace(&mut encoder, next).finish()]);
                     rest = &rest[1..];
                 }
             }

@@ -35,7 +35,6 @@ pub(crate) enum ParamSlot {
 pub(crate) struct Pipeline {
     pub(crate) raw: wgpu::ComputePipeline,
     pub(crate) params: ParamSlot,
-    pub(crate) reflection: Reflection,
     layout: wgpu::BindGroupLayout,
     id: u64,
 }
@@ -81,7 +80,7 @@ impl Context {
             return Ok(found.clone());
         }
         let (module, reflection) = make()?;
-        let pipeline = Arc::new(self.compile(name, module, reflection, constants)?);
+        let pipeline = Arc::new(self.compile(name, module, &reflection, constants)?);
         lock(&self.pipelines).insert(*key, pipeline.clone());
         Ok(pipeline)
     }
@@ -90,7 +89,7 @@ impl Context {
         &self,
         name: &'static str,
         mut module: naga::Module,
-        reflection: Reflection,
+        reflection: &Reflection,
         constants: &[(&'static str, f64)],
     ) -> Result<Pipeline> {
         let params = match reflection.params {
@@ -103,7 +102,7 @@ impl Context {
         }
         let scope = self.device.push_error_scope(wgpu::ErrorFilter::Validation);
         let internal = self.device.push_error_scope(wgpu::ErrorFilter::Internal);
-        let layout = self.data_layout(name, &reflection);
+        let layout = self.data_layout(name, reflection);
         let raw = self.compute_pipeline(name, module, params, &layout, constants);
         let internal = pollster::block_on(internal.pop());
         let invalid = pollster::block_on(scope.pop());
@@ -113,7 +112,7 @@ impl Context {
         }
         static NEXT: AtomicU64 = AtomicU64::new(1);
         let id = NEXT.fetch_add(1, Ordering::Relaxed);
-        Ok(Pipeline { raw, params, reflection, layout, id })
+        Ok(Pipeline { raw, params, layout, id })
     }
 
     fn compute_pipeline(

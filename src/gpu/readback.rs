@@ -53,12 +53,13 @@ impl Staged {
     /// Waits on this thread and returns the bytes.
     pub(crate) fn wait(mut self) -> Result<Vec<u8>> {
         self.poll_device()?;
-        let outcome = self.mapped.try_recv();
+        // Another thread's poll may be the one that runs the callback: it comes, but maybe not yet.
+        let outcome = pollster::block_on(&mut self.mapped);
         self.context.check()?;
         match outcome {
-            Ok(Some(Ok(()))) => self.take(),
-            Ok(Some(Err(e))) => Err(Error::Gpu { message: e.to_string() }),
-            Ok(None) | Err(_) => Err(Error::Gpu { message: "the read-back was dropped".into() }),
+            Ok(Ok(())) => self.take(),
+            Ok(Err(e)) => Err(Error::Gpu { message: e.to_string() }),
+            Err(_) => Err(Error::Gpu { message: "the read-back was dropped".into() }),
         }
     }
 

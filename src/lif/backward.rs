@@ -87,7 +87,8 @@ impl Saved {
     ) -> Result<()> {
         let scan = &self.scan;
         let any = &self.membrane;
-        let upstream = u32::from(bw.upstream(0).is_some()) | u32::from(bw.upstream(1).is_some()) << 1;
+        let upstream =
+            u32::from(bw.upstream(0).is_some()) | u32::from(bw.upstream(1).is_some()) << 1;
         let learn = learn.iter().rev().fold(0, |mask, on| mask << 1 | u32::from(*on));
         let checkpoints = matches!(scan.lif.save, Save::Checkpoints(_));
         let mut launch = scan.prepare(any.device(), &LIF_BACKWARD);

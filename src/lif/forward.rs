@@ -53,8 +53,7 @@ pub(super) fn run(scan: &Scan, x: &Tensor, v0: Option<&Tensor>, keep: bool) -> R
     };
     let packed = scan.lif.output == Spikes::Bits;
     let both = !packed && save == 2;
-    let spikes =
-        Tensor::empty(device, scan.shape, if packed { DType::Bits } else { DType::F32 })?;
+    let spikes = Tensor::empty(device, scan.shape, if packed { DType::Bits } else { DType::F32 })?;
     let words = if both {
         Some(Tensor::empty(device, scan.shape, DType::Bits)?)
     } else {

@@ -1,9 +1,9 @@
 //! The operator: checks, forward, and the node on the tape.
 
+use super::OP;
 use super::backward::{self, Saved};
 use super::forward;
 use super::neuron::{EACH, FIXED, Gain, Lif, Neurons, SCALAR, Save, TIED};
-use super::OP;
 use crate::dispatch::Launch;
 use crate::error::{Error, Result};
 use crate::kernel::Kernel;

@@ -1,6 +1,36 @@
 //! Matrix products of floats and of packed spikes.
+//!
+//! | | operands | gradient |
+//! |---|---|---|
+//! | [`Matmul`], [`matmul`] | tensors, any [`Layout`], batched, f32 or f16, bias and activation fused | |
+//! | [`Var::matmul`](crate::Var::matmul) and its layouts | variables | two more products |
+//! | [`linear`] | `x [.., K]` floats, or packed spikes `[T, .., K]`, times `w [K, N]` | two products and at most one launch for the activation |
+
+mod activation_gradient;
+mod bits;
+mod combine;
+mod convert;
+mod coop;
+mod linear;
+mod matmul;
+mod product;
+mod twin;
+
+pub use linear::linear;
+pub use matmul::{Layout, Matmul, matmul};
+pub use product::MatmulKernel;
 
 use crate::kernel::Kernel;
 
 /// The kernels of the family.
-pub const KERNELS: &[&Kernel] = &[];
+pub const KERNELS: &[&Kernel] = &[
+    &matmul::MATMUL,
+    &matmul::MATMUL_TILED,
+    &matmul::MATMUL_NAIVE,
+    &coop::MATMUL_COOP,
+    &combine::MATMUL_COMBINE,
+    &bits::BITS_MATMUL,
+    &bits::BITS_MATMUL_TN,
+    &activation_gradient::ACTIVATE_GRADIENT,
+    &convert::CONVERT,
+];

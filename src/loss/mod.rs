@@ -1,6 +1,30 @@
-//! Losses.
+//! Losses: scalars to walk back from, and the count of rows that are classified rightly.
+//!
+//! Logits stand along the last axis, `[.., C]`; targets are u32 classes of shape `[..]`. Losses over
+//! spike trains `[T, B, C]` take f32 or packed spikes.
+
+mod accuracy;
+mod cross_entropy;
+mod mse;
+mod parts;
+mod rate_mse;
+mod twin;
+
+pub use accuracy::accuracy;
+pub use cross_entropy::{
+    CrossEntropy, Reduction, check_targets, count_cross_entropy, cross_entropy, rate_cross_entropy,
+};
+pub use mse::mse;
+pub use rate_mse::rate_mse;
 
 use crate::kernel::Kernel;
 
 /// The kernels of the family.
-pub const KERNELS: &[&Kernel] = &[];
+pub const KERNELS: &[&Kernel] = &[
+    &cross_entropy::CROSS_ENTROPY,
+    &cross_entropy::CROSS_ENTROPY_BACKWARD,
+    &mse::MSE_BACKWARD,
+    &rate_mse::RATE_MSE,
+    &rate_mse::RATE_MSE_BACKWARD,
+    &accuracy::HITS,
+];

@@ -8,7 +8,7 @@
 //!
 //! ```text
 //! i = x W
-//! u[t] = decay u[t-1] + i[t] - theta s[t-1]      (soft reset, part of the graph)
+//! u[t] = decay (u[t-1] - theta s[t-1]) + i[t]    (soft reset, part of the graph)
 //! s[t] = [u[t] >= theta]                         (backward: derivative of sigmoid(4 (u - theta)))
 //! loss = mean over (b, n) of (mean over t of s - 0.2)^2
 //! ```
@@ -186,7 +186,7 @@ impl Problem {
                 .clone()
                 .slice([k..k + 1, 0..b, 0..n])
                 .reshape([b, n]);
-            u = u.mul_scalar(DECAY) + input - s.mul_scalar(THETA);
+            u = u.mul_scalar(DECAY) + input - s.mul_scalar(DECAY * THETA);
             s = fire(u.clone().sub_scalar(THETA));
             spikes.push(s.clone());
         }

@@ -143,12 +143,7 @@ impl Values {
 ///
 /// # Errors
 /// The worst element.
-pub fn close(
-    what: &str,
-    found: &[f64],
-    expected: &[f64],
-    tolerance: f64,
-) -> Result<(), Failure> {
+pub fn close(what: &str, found: &[f64], expected: &[f64], tolerance: f64) -> Result<(), Failure> {
     let scale = expected.iter().fold(1e-30, |m: f64, v| m.max(v.abs()));
     within(what, found, expected, |_| tolerance * scale)
 }

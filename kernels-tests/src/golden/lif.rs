@@ -80,14 +80,14 @@ fn mode(
     let (x, v0) = (leaf("x")?, leaf("params.v0")?);
     let (decay, gain) = (leaf("params.lam")?, leaf("params.gin")?);
     let threshold = leaf("params.vth")?;
-    let neurons =
-        Neurons { decay: Some(&decay), threshold: Some(&threshold), gain: Some(&gain) };
+    let neurons = Neurons { decay: Some(&decay), threshold: Some(&threshold), gain: Some(&gain) };
     let out = lif.scan_with(&x, Some(&v0), &neurons).map_err(failed)?;
     check_spikes(case, out.spikes.value())?;
     let v = case.values("vT")?.data;
     within("vT", &read(out.state.value())?, &v, |v| MEMBRANE * (1.0 + v.abs()))?;
 
-    let seeds = [(&out.spikes, gs.tensor(device)?), (&out.state, case.values("gvT")?.tensor(device)?)];
+    let seeds =
+        [(&out.spikes, gs.tensor(device)?), (&out.state, case.values("gvT")?.tensor(device)?)];
     let gradients = seeded(&seeds).and_then(|v| v.backward()).map_err(failed)?;
     for (name, leaf) in NAMES.into_iter().zip([&x, &v0, &decay, &gain, &threshold]) {
         let path = format!("{key}.{name}");

@@ -63,7 +63,9 @@ fn compare(case: &Case, leaves: &Leaves, trace: &Trace) -> Result<Gradients, Fai
         gx.extend(read(gradients.get(x).ok_or("x: no gradient")?)?);
     }
     close("grad_x", &gx, &case.values("grad_x")?.data, GRADIENT)?;
-    if let Some(v0) = &leaves.v0 && case.find("grad_v0").is_some() {
+    if let Some(v0) = &leaves.v0
+        && case.find("grad_v0").is_some()
+    {
         let found = read(gradients.get(v0).ok_or("v0: no gradient")?)?;
         close("grad_v0", &found, &case.values("grad_v0")?.data, GRADIENT)?;
     }
@@ -141,8 +143,7 @@ pub(super) fn snntorch_leaky(case: &Case, device: &Device) -> Result<(), Failure
     let beta = tape.leaf(&case.values("beta")?.tensor(device)?);
     let threshold = case.values("peer.threshold")?;
     let threshold = tape.leaf(&threshold.tensor(device)?);
-    let neurons =
-        Neurons { decay: Some(&beta), threshold: Some(&threshold), ..Neurons::default() };
+    let neurons = Neurons { decay: Some(&beta), threshold: Some(&threshold), ..Neurons::default() };
     let charge = Lif::new().reset(Reset::None).strict(true).surrogate(surrogate(case)?);
     let delayed = case.find("peer.reset_delay").is_none_or(|v| v.as_bool() != Some(false));
     let trace = match (case.text("peer.reset_mechanism")?, delayed) {

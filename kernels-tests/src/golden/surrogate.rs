@@ -35,7 +35,8 @@ pub(super) fn check(case: &Case, _: &Device) -> Result<(), Failure> {
         let (d, expected): (Vec<f64>, Vec<f64>) = pairs.unzip();
         let found: Vec<f64> = d.iter().map(|d| surrogate.derivative(*d)).collect();
         let peak = surrogate.derivative(0.0);
-        let edge = |d: f64| matches!(surrogate, Surrogate::Rectangle(w) if d.abs() == f64::from(*w) / 2.0);
+        let edge =
+            |d: f64| matches!(surrogate, Surrogate::Rectangle(w) if d.abs() == f64::from(*w) / 2.0);
         let kept = d.iter().map(|d| !edge(*d));
         let pick = |v: &[f64]| -> Vec<f64> {
             v.iter().zip(kept.clone()).filter(|p| p.1).map(|p| *p.0).collect()

@@ -1,44 +1,139 @@
 //! What holds for every kernel of the table, without a GPU.
 
-use kernels_tests::subjects;
-use spikegrad::{Device, Tape, Tensor, elementwise};
+use spikegrad::{Device, Kernel, Needs, Variant, kernels, specialise};
+use std::collections::HashSet;
+use std::path::Path;
+
+/// Every kernel in every variant.
+fn variants() -> impl Iterator<Item = (&'static Kernel, usize, &'static Variant)> {
+    kernels().into_iter().flat_map(|k| k.variants.iter().enumerate().map(move |(i, v)| (k, i, v)))
+}
 
 #[test]
-fn every_variant_composes_and_translates() {
-    for kernel in spikegrad::kernels() {
-        for (i, variant) in kernel.variants.iter().enumerate() {
-            let program = kernel.program(i).unwrap_or_else(|e| panic!("{e}"));
-            let (module, info) = spikegrad::specialise(kernel.name, &program.module, &[]).unwrap();
-            assert!(program.reflection.bindings.len() <= 8);
-            let label = format!("{} {}", kernel.name, variant.name);
-            naga::back::spv::write_vec(&module, &info, &Default::default(), None)
-                .unwrap_or_else(|e| panic!("{label}: {e}"));
+fn names_are_unique_and_name_the_files() {
+    let mut seen = HashSet::new();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shaders");
+    for kernel in kernels() {
+        assert!(seen.insert(kernel.name), "two kernels are named {}", kernel.name);
+        let file = root.join(kernel.family).join(format!("{}.wgsl", kernel.name));
+        let text = std::fs::read_to_string(&file).unwrap_or_else(|e| panic!("{file:?}: {e}"));
+        assert_eq!(text, kernel.source, "{} is made from another file", kernel.name);
+        assert!(text.starts_with("// "), "{file:?} must open with its formula");
+    }
+    assert!(!seen.is_empty());
+}
+
+#[test]
+fn every_shader_file_is_a_kernel() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shaders");
+    let known: HashSet<_> = kernels().iter().map(|k| (k.family, k.name)).collect();
+    for family in std::fs::read_dir(root).unwrap() {
+        let family = family.unwrap();
+        let family_name = family.file_name().into_string().unwrap();
+        if family_name == "shared" {
+            continue;
+        }
+        for file in std::fs::read_dir(family.path()).unwrap() {
+            let path = file.unwrap().path();
+            let name = path.file_stem().unwrap().to_str().unwrap();
+            assert!(known.contains(&(family_name.as_str(), name)), "{path:?} is in no table");
         }
     }
 }
 
 #[test]
-fn smoke() {
-    for s in subjects() {
-        let d = &s.device;
-        let x = elementwise::full(d, [1000], 2.0).unwrap();
-        let tape = Tape::new();
-        let v = tape.leaf(&x);
-        let _ = v;
-        assert_eq!(x.to_vec::<f32>().unwrap(), vec![2.0; 1000], "{}", s.label);
-        let (y, cap) = d.capture(|| elementwise::full(d, [70_000_00], 3.0)).unwrap();
-        y.clear().unwrap();
-        cap.replay().unwrap();
-        assert_eq!(y.to_vec::<f32>().unwrap()[6_999_999], 3.0, "{}", s.label);
-        println!("{} {:?} {:?}", s.label, d.memory(), d.capabilities());
-        d.shadow(true);
-        elementwise::full(d, [10], 3.0).unwrap();
-        d.shadow(false);
-        let (_, p) = d.profile(|| elementwise::full(d, [1 << 22], 3.0)).unwrap();
-        println!("{p}");
-        let t = pollster::block_on(x.to_vec_async::<f32>()).unwrap();
-        assert_eq!(t[999], 2.0);
+fn baselines_need_nothing_and_come_first() {
+    for kernel in kernels() {
+        assert_eq!(kernel.variants[0].needs, Needs::NOTHING, "{}", kernel.name);
     }
-    let _ = Device::list();
-    let _ = Tensor::zeros(&Device::host(), [3], spikegrad::DType::F32).unwrap();
+}
+
+#[test]
+fn programs_compose_and_keep_the_portable_limits() {
+    for (kernel, i, variant) in variants() {
+        // `program` itself checks: entry point, binding numbers, size of the parameter struct.
+        let program = kernel.program(i).unwrap_or_else(|e| panic!("{}: {e}", variant.name));
+        let label = format!("{} ({})", kernel.name, variant.name);
+        let reflection = &program.reflection;
+        let invocations: u32 = reflection.workgroup_size.iter().product();
+        assert!(invocations <= 256, "{label}: {invocations} invocations");
+        let bytes = reflection.workgroup_memory;
+        assert!(bytes <= 16 << 10, "{label}: {bytes} bytes of workgroup memory");
+        assert!(reflection.bindings.len() <= 8, "{label}");
+        assert!(reflection.params <= 128, "{label}: parameters do not fit immediates");
+    }
+}
+
+#[test]
+fn programs_translate_for_every_api() {
+    for (kernel, i, variant) in variants() {
+        let program = kernel.program(i).unwrap_or_else(|e| panic!("{e}"));
+        let label = format!("{} ({})", kernel.name, variant.name);
+        let (module, info) =
+            specialise(kernel.name, &program.module, &[]).unwrap_or_else(|e| panic!("{e}"));
+        naga::back::spv::write_vec(&module, &info, &spirv_options(), None)
+            .unwrap_or_else(|e| panic!("{label} to SPIR-V: {e}"));
+        naga::back::msl::write_string(&module, &info, &msl_options(), &Default::default())
+            .unwrap_or_else(|e| panic!("{label} to MSL: {e}"));
+        // DX12 has no cooperative matrices.
+        if !variant.needs.coop_matrix {
+            let mut text = String::new();
+            let options = hlsl_options();
+            naga::back::hlsl::Writer::new(&mut text, &options, &Default::default())
+                .write(&module, &info, None)
+                .unwrap_or_else(|e| panic!("{label} to HLSL: {e}"));
+        }
+    }
+}
+
+fn spirv_options() -> naga::back::spv::Options<'static> {
+    naga::back::spv::Options { lang_version: (1, 6), ..Default::default() }
+}
+
+fn msl_options() -> naga::back::msl::Options {
+    naga::back::msl::Options {
+        lang_version: (3, 1),
+        fake_missing_bindings: true,
+        ..Default::default()
+    }
+}
+
+fn hlsl_options() -> naga::back::hlsl::Options {
+    naga::back::hlsl::Options {
+        shader_model: naga::back::hlsl::ShaderModel::V6_6,
+        fake_missing_bindings: true,
+        ..Default::default()
+    }
+}
+
+/// An adapter that validates everything and runs nothing, with or without optional features.
+fn noop_device(features: wgpu::Features) -> Device {
+    let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle();
+    descriptor.backends = wgpu::Backends::NOOP;
+    descriptor.backend_options.noop.enable = true;
+    let instance = wgpu::Instance::new(descriptor);
+    let adapter = pollster::block_on(instance.request_adapter(&Default::default())).unwrap();
+    let required_features = features & adapter.features();
+    let mut required_limits = wgpu::Limits::default();
+    if required_features.contains(wgpu::Features::IMMEDIATES) {
+        required_limits.max_immediate_size = 128;
+    }
+    let request =
+        wgpu::DeviceDescriptor { required_features, required_limits, ..Default::default() };
+    let (device, queue) = pollster::block_on(adapter.request_device(&request)).unwrap();
+    Device::from_wgpu(adapter, device, queue)
+}
+
+/// Pipelines and layouts are valid with WebGPU's default limits, on a device that needs no driver.
+#[test]
+fn pipelines_are_valid_on_the_noop_adapter() {
+    use wgpu::Features as F;
+    for features in [F::empty(), F::SUBGROUP | F::SHADER_F16 | F::IMMEDIATES] {
+        let device = noop_device(features);
+        for (kernel, i, variant) in variants() {
+            if variant.needs.met_by(device.capabilities()) {
+                device.compile(kernel, i, &[]).unwrap_or_else(|e| panic!("{}: {e}", variant.name));
+            }
+        }
+    }
 }

@@ -263,7 +263,7 @@ impl<'a, R: Real> Membranes<'a, R> {
     #[inline(always)]
     fn prepare<P: Pick<R>>(&mut self, t: usize, neurons: P) {
         let o = &self.task.o;
-        let is_last = t + 1 == o.steps || (t + 1) % o.every == 0;
+        let is_last = t + 1 == o.steps || (t + 1).is_multiple_of(o.every);
         if !self.task.checkpoints || !is_last {
             return;
         }
@@ -287,7 +287,7 @@ impl<'a, R: Real> Membranes<'a, R> {
     #[inline(always)]
     fn before<P: Pick<R>>(&self, t: usize, i: usize, neurons: &P) -> R {
         let o = &self.task.o;
-        if self.task.checkpoints && t % o.every == 0 {
+        if self.task.checkpoints && t.is_multiple_of(o.every) {
             return self.saved(t / o.every)[i];
         }
         if t == 0 {

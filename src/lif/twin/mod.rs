@@ -89,12 +89,7 @@ struct Layer<'a, R> {
 
 impl<'a, R: Real> Layer<'a, R> {
     /// From a launch whose bindings `first`, `first + 1` and (if `gain` is one) `gain` hold them.
-    fn new(
-        args: &HostArgs<'a, R>,
-        options: Options<R>,
-        decay: usize,
-        gain: Option<usize>,
-    ) -> Self {
+    fn new(args: &HostArgs<'a, R>, options: Options<R>, decay: usize, gain: Option<usize>) -> Self {
         let p: Params = args.params();
         let fixed = [p.decay, p.threshold, p.gain].map(|v| R::lit(v.into()));
         let forms = ["DECAY", "THRESHOLD", "GAIN"].map(|name| args.constant(name, FIXED));

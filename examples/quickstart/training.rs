@@ -1,0 +1,223 @@
+//! The training run: one step recorded once and replayed, checkpoints to go on from.
+
+use crate::network::Network;
+use spikegrad::checkpoint::Checkpoint;
+use spikegrad::data::{Batches, Images, Warp};
+use spikegrad::loss::{CrossEntropy, accuracy, cross_entropy};
+use spikegrad::nn::Module;
+use spikegrad::optim::{AdamW, Optimizer, Schedule};
+use spikegrad::random::{Generator, GeneratorState};
+use spikegrad::{Capture, DType, Device, Result, Tape, Tensor};
+use std::path::Path;
+
+/// What does not change during a run.
+#[derive(Debug)]
+pub struct Plan {
+    pub batches: Batches,
+    pub epochs: u64,
+    pub rate: f64,
+    pub decay: f64,
+    pub smoothing: f32,
+    pub warp: Warp,
+    pub seed: u64,
+}
+
+/// One point of the learning curve.
+#[derive(Debug, Clone, Copy)]
+pub struct Epoch {
+    pub loss: f64,
+    pub train: f64,
+    pub test: f64,
+}
+
+/// A network in training.
+pub struct Training<'a> {
+    pub network: Network,
+    pub history: Vec<Epoch>,
+    plan: &'a Plan,
+    images: &'a Images,
+    optimizer: AdamW,
+    random: Generator,
+    pixels: Tensor,
+    labels: Tensor,
+    /// The recorded step, and where it leaves loss and hits.
+    step: Option<(Capture, [Tensor; 2])>,
+}
+
+impl<'a> Training<'a> {
+    /// A run at its start. `random` has drawn the weights.
+    pub fn new(
+        plan: &'a Plan,
+        network: Network,
+        images: &'a Images,
+        mut random: Generator,
+    ) -> Result<Self> {
+        let device = random.device().clone();
+        let steps = plan.epochs * plan.batches.count() as u64;
+        let schedule = Schedule::cosine(plan.rate, steps).warmup(steps / 20);
+        let optimizer = AdamW::builder().schedule(schedule).clip_norm(1.0).weight_decay(plan.decay);
+        let optimizer = optimizer.build(&network.params())?;
+        random.advance()?;
+        let batch = plan.batches.size();
+        Ok(Self {
+            network,
+            history: Vec::new(),
+            plan,
+            images,
+            optimizer,
+            random,
+            pixels: Tensor::zeros(&device, [batch, images.features()], DType::F32)?,
+            labels: Tensor::zeros(&device, [batch], DType::U32)?,
+            step: None,
+        })
+    }
+
+    fn device(&self) -> &Device {
+        self.pixels.device()
+    }
+
+    /// Epochs done.
+    pub fn epoch(&self) -> u64 {
+        self.history.len() as u64
+    }
+
+    /// Runs one epoch over the training images and tests.
+    pub fn run_epoch(&mut self, test: &Images, mut each: impl FnMut()) -> Result<Epoch> {
+        let (mut loss, mut hits, mut seen) = (0.0, 0.0, 0);
+        let mut add = |outcome: [f32; 2]| {
+            loss += f64::from(outcome[0]);
+            hits += f64::from(outcome[1]);
+        };
+        // Each step's numbers are waited for when the next one is under way.
+        let mut late: Option<[spikegrad::ReadBack; 2]> = None;
+        for batch in self.plan.batches.epoch(self.epoch()) {
+            let Plan { warp, seed, .. } = self.plan;
+            self.pixels.write(&warp.pixels(self.images, &batch, *seed, self.epoch()))?;
+            self.labels.write(&self.images.labels(&batch))?;
+            let [loss, hits] = self.run_step()?;
+            let now = [loss.read()?, hits.read()?];
+            if let Some(numbers) = late.replace(now) {
+                add(wait(numbers)?);
+            }
+            seen += batch.len();
+            each();
+        }
+        if let Some(numbers) = late {
+            add(wait(numbers)?);
+        }
+        let steps = self.plan.batches.count().max(1) as f64;
+        let train = hits / seen.max(1) as f64;
+        let epoch = Epoch { loss: loss / steps, train, test: self.test(test)?.accuracy };
+        self.history.push(epoch);
+        Ok(epoch)
+    }
+
+    /// One step on the batch in place: recorded the first time, replayed from then on.
+    fn run_step(&mut self) -> Result<[Tensor; 2]> {
+        self.optimizer.tick()?;
+        if let Some((capture, outcome)) = &self.step {
+            capture.replay()?;
+            return Ok(outcome.clone());
+        }
+        let device = self.device().clone();
+        let (outcome, capture) = device.capture(|| {
+            let tape = Tape::new();
+            let logits = self.network.forward(&tape, &self.pixels, &mut self.random)?.logits;
+            let options =
+                CrossEntropy { smoothing: self.plan.smoothing, ..CrossEntropy::default() };
+            let loss = cross_entropy(&logits, &self.labels, options)?;
+            let hits = accuracy(logits.value(), &self.labels)?;
+            self.optimizer.step(&loss.backward()?)?;
+            self.random.advance()?;
+            Ok([loss.value().clone(), hits])
+        })?;
+        self.step = Some((capture, outcome.clone()));
+        Ok(outcome)
+    }
+
+    /// Runs the network over all images of `test`.
+    pub fn test(&self, test: &Images) -> Result<Test> {
+        let device = self.device();
+        // Draws of its own, the same at every call.
+        let mut random = Generator::new(device, self.plan.seed ^ 0x7E57)?;
+        let all: Vec<usize> = (0..test.len()).collect();
+        let mut hits = 0.0;
+        let mut spikes = Vec::new();
+        for chunk in all.chunks(500) {
+            let pixels =
+                Tensor::from_slice(device, &test.pixels(chunk), [chunk.len(), test.features()])?;
+            let labels = Tensor::from_slice(device, &test.labels(chunk), [chunk.len()])?;
+            let outputs = self.network.forward(&Tape::off(), &pixels, &mut random)?;
+            hits += f64::from(accuracy(outputs.logits.value(), &labels)?.item()?);
+            spikes.push(outputs.hidden.value().clone());
+            random.advance()?;
+        }
+        Ok(Test { accuracy: hits / test.len().max(1) as f64, spikes })
+    }
+
+    /// Everything that the rest of the run depends on.
+    fn checkpoint(&self) -> Checkpoint {
+        let numbers = |e: &Epoch| format!("{} {} {}", e.loss, e.train, e.test);
+        let history: Vec<String> = self.history.iter().map(numbers).collect();
+        Checkpoint::new()
+            .params(&self.network.params())
+            .optimizer("optimizer", &self.optimizer)
+            .note("history", history.join("\n"))
+            .note("plan", self.plan_text())
+    }
+
+    fn plan_text(&self) -> String {
+        format!("{:?}", self.plan)
+    }
+
+    /// Saves the state after an epoch.
+    pub fn save(&self, path: &Path) -> Result<()> {
+        self.checkpoint().note("random.step", self.random.state()?.step).save(path)
+    }
+
+    /// Goes on from a saved state.
+    pub fn resume(&mut self, path: &Path) -> Result<()> {
+        let notes = self.checkpoint().load(path)?;
+        let (saved, plan) = (notes.parse::<String>("plan")?, self.plan_text());
+        if saved != plan {
+            let detail = format!("saved by a run of {saved}; this one has {plan}");
+            return Err(spikegrad::Error::format(path, detail));
+        }
+        let state = GeneratorState { seed: self.plan.seed, step: notes.parse("random.step")? };
+        self.random = Generator::restore(self.device(), state)?;
+        self.optimizer.set_steps(notes.parse("optimizer.steps")?);
+        let history = notes.parse::<String>("history")?;
+        let number = |text: Option<&str>| text.and_then(|t| t.parse().ok()).unwrap_or(f64::NAN);
+        let epoch = |line: &str| {
+            let mut parts = line.split(' ');
+            let [loss, train, test] = [(); 3].map(|()| number(parts.next()));
+            Epoch { loss, train, test }
+        };
+        self.history = history.lines().map(epoch).collect();
+        Ok(())
+    }
+}
+
+/// The outcome of a test.
+pub struct Test {
+    pub accuracy: f64,
+    /// Hidden spikes `[T, B, hidden]` of each chunk.
+    pub spikes: Vec<Tensor>,
+}
+
+impl Test {
+    /// The part of hidden neurons that fire at a step.
+    pub fn spike_rate(&self) -> Result<f64> {
+        let (mut fired, mut all) = (0, 0);
+        for spikes in &self.spikes {
+            let spikes = spikes.to_bools()?;
+            fired += spikes.iter().filter(|s| **s).count();
+            all += spikes.len();
+        }
+        Ok(fired as f64 / all.max(1) as f64)
+    }
+}
+
+fn wait([loss, hits]: [spikegrad::ReadBack; 2]) -> Result<[f32; 2]> {
+    Ok([loss.wait::<f32>()?[0], hits.wait::<f32>()?[0]])
+}

@@ -1,0 +1,563 @@
+//! Devices and what can go wrong with them: selection, limits, memory, loss, sharing, wrong
+//! launches, the shadow check, captures, and an operator that a caller brings along.
+
+mod common;
+
+use common::{AFFINE, WRONG, adapter_device, affine, affine_var, numbers};
+use kernels_tests::{conform, subjects};
+use spikegrad::tape::gradient_check;
+use spikegrad::{
+    Capture, DType, Device, Error, Gradients, Kernel, Launch, Param, ReadBack, Result, Tape,
+    Tensor, Var,
+};
+
+// Handles can go to other threads: this either compiles or does not.
+const _: () = {
+    const fn shared<T: Send + Sync>() {}
+    const fn sent<T: Send>() {}
+    shared::<Device>();
+    shared::<Tensor>();
+    shared::<Var>();
+    shared::<Tape>();
+    shared::<Param>();
+    shared::<Gradients>();
+    shared::<Kernel>();
+    shared::<Launch>();
+    shared::<Capture>();
+    shared::<Error>();
+    sent::<ReadBack>();
+};
+
+// ---- selection ----
+
+#[test]
+fn an_unknown_device_lists_what_there_is() {
+    let error = Device::select("no such adapter").unwrap_err();
+    let Error::NoDevice { wanted, found } = &error else { panic!("{error}") };
+    assert_eq!(wanted, "no such adapter");
+    assert!(found.contains("host"));
+    for adapter in Device::list() {
+        assert!(found.contains(&adapter.name), "{found} lacks {}", adapter.name);
+    }
+    assert!(Device::gpu("no such adapter").is_err());
+}
+
+#[test]
+fn the_host_answers_to_its_names() {
+    assert!(Device::select("host").unwrap().is_host());
+    assert!(Device::select("oracle").unwrap().is_oracle());
+    assert!(!Device::host().is_oracle());
+}
+
+#[test]
+fn the_environment_chooses_the_device() {
+    let report = common::child("reports_the_best_device", &[("SPIKEGRAD_DEVICE", "oracle")]);
+    assert!(report.contains("best: host CPU in f64"), "{report}");
+    assert!(report.contains("spikegrad: host CPU in f64"), "not announced: {report}");
+    assert!(report.contains("SPIKEGRAD_DEVICE"), "the reason is missing: {report}");
+    let report = common::child("reports_the_best_device", &[("SPIKEGRAD_DEVICE", "nonsense")]);
+    assert!(report.contains("best: error: no device matches `nonsense`"), "{report}");
+}
+
+#[test]
+fn reports_the_best_device() {
+    if common::is_child() {
+        match Device::best() {
+            Ok(device) => println!("best: {device}"),
+            Err(e) => println!("best: error: {e}"),
+        }
+    }
+}
+
+// ---- limits and memory ----
+
+#[test]
+fn a_tensor_that_is_too_large_is_a_limit() {
+    for subject in subjects() {
+        let most = subject.device.capabilities().max_buffer;
+        let words = (most / 4 + 1) as usize;
+        for shape in [[words, 1, 1], [1 << 20, 1 << 20, 1], [usize::MAX, 2, 3]] {
+            match Tensor::empty(&subject.device, shape, DType::F32) {
+                Err(Error::Limit { asked, allowed, .. }) => assert!(asked > allowed),
+                other => panic!("{}: {shape:?} gave {other:?}", subject.label),
+            }
+        }
+        assert_eq!(numbers(&subject.device, 4).to_vec::<f32>().unwrap(), [0.0, 1.0, 2.0, 3.0]);
+    }
+}
+
+#[test]
+fn memory_runs_out_and_comes_back() {
+    for selection in common::selections() {
+        let limit = 1 << 20;
+        let device = Device::builder().select(&selection).memory_limit(limit).open().unwrap();
+        let kept = numbers(&device, 1000);
+        let mut held = Vec::new();
+        let error = loop {
+            match Tensor::zeros(&device, [10_000], DType::F32) {
+                Ok(tensor) => held.push(tensor),
+                Err(e) => break e,
+            }
+        };
+        let Error::OutOfMemory { asked, held: bytes } = error else { panic!("{error}") };
+        assert!(asked >= 40_000 && bytes <= limit && bytes + asked > limit);
+        assert!(held.len() > 10, "{} tensors", held.len());
+        assert_eq!(kept.to_vec::<f32>().unwrap()[999], 999.0, "{selection}: what was there is");
+        held.clear();
+        // Cached buffers of another size make room.
+        let large = Tensor::zeros(&device, [150_000], DType::F32).unwrap();
+        assert_eq!(large.to_vec::<f32>().unwrap(), vec![0.0; 150_000]);
+    }
+}
+
+#[test]
+fn freed_memory_is_used_again() {
+    for selection in common::selections() {
+        let device = Device::select(&selection).unwrap();
+        let first = Tensor::zeros(&device, [1000], DType::F32).unwrap();
+        let one = device.memory();
+        assert!(one.held >= 4000 && one.cached == 0, "{one:?}");
+        drop(first);
+        let none = device.memory();
+        assert_eq!((none.held, none.cached, none.peak), (0, one.held, one.held));
+        let again = Tensor::zeros(&device, [999], DType::F32).unwrap();
+        assert_eq!(device.memory(), one, "{selection}");
+        let other = Tensor::zeros(&device, [1000], DType::U32).unwrap();
+        let two = device.memory();
+        assert!(two.held > one.held && two.peak == two.held, "{two:?}");
+        drop((again, other));
+        device.reset_peak();
+        assert_eq!(device.memory().peak, 0);
+        device.trim().unwrap();
+        assert_eq!(device.memory().cached, 0);
+    }
+}
+
+#[test]
+fn an_upload_into_recycled_memory_waits_for_its_readers() {
+    for subject in subjects() {
+        let device = &subject.device;
+        for round in 0..20 {
+            let x = Tensor::from_slice(device, &[round as f32; 64], [64]).unwrap();
+            let y = affine(&x, 1.0, 0.5).unwrap();
+            drop(x);
+            let _next = Tensor::from_slice(device, &[-1.0f32; 64], [64]).unwrap();
+            assert_eq!(y.to_vec::<f32>().unwrap(), [round as f32 + 0.5; 64], "{}", subject.label);
+        }
+    }
+}
+
+// ---- loss ----
+
+#[test]
+fn a_lost_device_answers_with_an_error() {
+    let Some(device) = adapter_device() else { return };
+    let x = numbers(&device, 1000);
+    let y = affine(&x, 2.0, 0.0).unwrap();
+    let before = y.to_vec::<f32>().unwrap();
+    let ((), capture) = device.capture(|| affine(&x, 2.0, 0.0).map(drop)).unwrap();
+    // Work that is recorded, and work that is under way.
+    let pending = affine(&y, 3.0, 1.0).unwrap();
+    let reading = y.read().unwrap();
+    let recorded = affine(&pending, 3.0, 1.0).unwrap();
+    device.destroy();
+    fn lost<T: std::fmt::Debug>(what: &str, outcome: Result<T>) {
+        assert!(matches!(outcome, Err(Error::DeviceLost { .. })), "{what}: {outcome:?}");
+    }
+    lost("read", recorded.to_vec::<f32>());
+    lost("flush", affine(&x, 1.0, 1.0).and_then(|_| device.flush()));
+    lost("wait", device.wait());
+    lost("write", x.write(&[0.0f32; 1000]));
+    lost("zeros", Tensor::zeros(&device, [8], DType::F32));
+    lost("from_slice", Tensor::from_slice(&device, &[1.0f32], [1]));
+    lost("copy", x.duplicate());
+    lost("clear", x.clear().and_then(|()| device.flush()));
+    lost("replay", capture.replay());
+    lost("capture", device.capture(|| affine(&x, 1.0, 1.0)).map(|_| ()));
+    lost("profile", device.profile(|| affine(&x, 1.0, 1.0)).map(|_| ()));
+    lost("async", pollster::block_on(y.to_vec_async::<f32>()));
+    // The read-back that was under way either arrived or reports the loss.
+    if let Ok(values) = reading.wait::<f32>() {
+        assert_eq!(values, before);
+    }
+    assert_eq!(before[999], 1998.0);
+    drop((pending, recorded, capture, x, y));
+    // Another device of the same adapter is not touched.
+    let other = adapter_device().unwrap();
+    assert_eq!(numbers(&other, 3).to_vec::<f32>().unwrap(), [0.0, 1.0, 2.0]);
+}
+
+#[test]
+fn destroying_the_host_changes_nothing() {
+    let device = Device::host();
+    let x = numbers(&device, 3);
+    device.destroy();
+    assert_eq!(x.to_vec::<f32>().unwrap(), [0.0, 1.0, 2.0]);
+}
+
+// ---- sharing a device with the caller ----
+
+#[test]
+fn a_device_of_the_caller_computes() {
+    let Some((adapter, raw, queue)) = common::open_by_hand() else { return };
+    let device = Device::from_wgpu(adapter, raw.clone(), queue);
+    let y = affine(&numbers(&device, 100), 2.0, 1.0).unwrap();
+    assert_eq!(y.to_vec::<f32>().unwrap()[99], 199.0);
+    assert!(!device.capabilities().subgroups, "the caller asked for no features");
+    // The caller loses it: an error again, not a panic.
+    raw.destroy();
+    let outcome = affine(&y, 1.0, 1.0).and_then(|z| z.to_vec::<f32>());
+    assert!(matches!(outcome, Err(Error::DeviceLost { .. } | Error::Gpu { .. })), "{outcome:?}");
+}
+
+// ---- wrong launches ----
+
+#[test]
+fn wrong_launches_are_named() {
+    for subject in subjects() {
+        let device = &subject.device;
+        let (x, y) = (numbers(device, 64), numbers(device, 64));
+        let words = Tensor::zeros(device, [64], DType::U32).unwrap();
+        let launch = || device.launch(&AFFINE).params(&common::Affine::new(64, 1.0, 0.0));
+        let error = launch().bind(&x).bind(&x).record().unwrap_err();
+        assert!(matches!(error, Error::Aliased { kernel: "affine", .. }), "{error}");
+        let error = launch().bind(&x).record().unwrap_err();
+        assert!(error.to_string().contains("1 tensors bound, not 2"), "{error}");
+        let error = launch().bind(&x).bind(&y).bind(&y).record().unwrap_err();
+        assert!(error.to_string().contains("3 tensors bound, not 2"), "{error}");
+        let error = launch().bind(&words).bind(&y).record().unwrap_err();
+        assert!(matches!(error, Error::DType { op: "affine", .. }), "{error}");
+        let error = launch().params(&1u32).bind(&x).bind(&y).record().unwrap_err();
+        assert!(error.to_string().contains("bytes of parameters"), "{error}");
+        let error = launch().bind(&x).bind(&y).groups([65_536, 1, 1]).record().unwrap_err();
+        assert!(matches!(error, Error::Limit { asked: 65_536, .. }), "{error}");
+        let other = numbers(&Device::host(), 64);
+        let error = launch().bind(&other).bind(&y).record().unwrap_err();
+        assert!(matches!(error, Error::DeviceMismatch { .. }), "{error}");
+        let error = launch().bind(&x).bind(&y).variant(7).record().unwrap_err();
+        assert!(matches!(error, Error::Shader { .. }), "{error}");
+        // None of them left anything behind.
+        launch().bind(&x).bind(&y).items(64, 64).record().unwrap();
+        assert_eq!(y.to_vec::<f32>().unwrap()[63], 63.0, "{}", subject.label);
+    }
+}
+
+#[test]
+fn tensors_refuse_wrong_types_and_counts() {
+    for subject in subjects() {
+        let x = numbers(&subject.device, 6);
+        assert!(matches!(x.to_vec::<u32>(), Err(Error::DType { .. })));
+        assert!(matches!(x.to_bools(), Err(Error::DType { .. })));
+        assert!(matches!(x.write(&[1u32; 6]), Err(Error::DType { .. })));
+        assert!(matches!(x.write(&[1.0f32; 5]), Err(Error::Shape { .. })));
+        assert!(matches!(x.reshape([7]), Err(Error::Shape { .. })));
+        assert!(matches!(x.item(), Err(Error::Shape { .. })));
+        let wrong = Tensor::from_slice(&subject.device, &[1.0f32; 5], [6]);
+        assert!(matches!(wrong, Err(Error::Shape { .. })));
+        assert!(matches!(
+            Tensor::zeros(&subject.device, [1; 9], DType::F32),
+            Err(Error::Limit { .. })
+        ));
+    }
+}
+
+#[test]
+fn more_workgroups_than_one_axis_holds() {
+    let count = 65_535 * 64 + 1000;
+    for subject in subjects() {
+        let y = affine(&numbers(&subject.device, count), 1.0, 1.0).unwrap().to_vec::<f32>();
+        let y = y.unwrap();
+        let wrong = y.iter().enumerate().find(|(i, v)| **v != *i as f32 + 1.0);
+        assert_eq!(wrong, None, "{}", subject.label);
+    }
+}
+
+#[test]
+fn nothing_is_no_special_case() {
+    for subject in subjects() {
+        let none = Tensor::zeros(&subject.device, [0, 5], DType::F32).unwrap();
+        assert_eq!(none.to_vec::<f32>().unwrap(), [0.0; 0]);
+        assert_eq!(none.duplicate().unwrap().to_vec::<f32>().unwrap(), [0.0; 0]);
+        none.write::<f32>(&[]).unwrap();
+        none.clear().unwrap();
+        assert_eq!(affine(&none, 1.0, 1.0).unwrap().to_vec::<f32>().unwrap(), [0.0; 0]);
+    }
+}
+
+// ---- the shadow check ----
+
+#[test]
+fn the_shadow_check_names_the_first_difference() {
+    for selection in common::selections() {
+        let device = Device::select(&selection).unwrap();
+        let (x, y) = (numbers(&device, 200), numbers(&device, 200));
+        let run = |kernel| {
+            let params = common::Affine::new(200, 2.0, 1.0);
+            device.launch(kernel).params(&params).bind(&x).bind(&y).items(200, 64).record()
+        };
+        run(&WRONG).unwrap();
+        device.shadow(true);
+        run(&AFFINE).unwrap();
+        let outcome = run(&WRONG);
+        if device.is_host() {
+            // The host runs the twin itself: nothing to differ from.
+            outcome.unwrap();
+            continue;
+        }
+        let Err(Error::Diverged(found)) = &outcome else { panic!("{outcome:?}") };
+        assert_eq!((found.kernel, found.tensor.as_str(), found.index), ("wrong", "y", 150));
+        assert_eq!((found.device, found.twin), (301.0, 0.0));
+        let text = outcome.unwrap_err().to_string();
+        assert!(
+            text.contains("wrong: `y`[150] is 3.01e2 on the device, 0e0 in the twin"),
+            "{text}"
+        );
+        device.shadow(false);
+        run(&WRONG).unwrap();
+    }
+}
+
+#[test]
+fn the_environment_switches_the_shadow_check_on() {
+    if common::adapter().is_none() {
+        return;
+    }
+    let report = common::child("launches_a_wrong_kernel", &[("SPIKEGRAD_SHADOW", "1")]);
+    assert!(report.contains("shadow check: wrong: `y`[150]"), "{report}");
+    let report = common::child("launches_a_wrong_kernel", &[("SPIKEGRAD_SHADOW", "0")]);
+    assert!(report.contains("no difference"), "{report}");
+}
+
+#[test]
+fn launches_a_wrong_kernel() {
+    let (true, Some(device)) = (common::is_child(), adapter_device()) else { return };
+    let (x, y) = (numbers(&device, 200), numbers(&device, 200));
+    let params = common::Affine::new(200, 2.0, 1.0);
+    match device.launch(&WRONG).params(&params).bind(&x).bind(&y).items(200, 64).record() {
+        Ok(()) => println!("no difference"),
+        Err(e) => println!("{e}"),
+    }
+}
+
+// ---- captures ----
+
+/// `w <- w + lr (w - x)^2 x`, by temporaries of equal size, so that their memory is used again.
+fn train(w: &Tensor, x: &Tensor, lr: f32) -> Result<Tensor> {
+    let mut value = affine(x, -1.0, 0.25)?;
+    for k in 0..5 {
+        let next = affine(&value, 0.5, k as f32)?;
+        value = affine(&next, 1.0, -0.125)?;
+    }
+    let step = affine(&value, lr, 0.0)?;
+    w.copy_from(&step)?;
+    affine(w, 1.0, 0.0)
+}
+
+#[test]
+fn a_replay_equals_running_the_step() {
+    for subject in subjects() {
+        let device = &subject.device;
+        let (x, w, expected) = (numbers(device, 300), numbers(device, 300), numbers(device, 300));
+        let (out, capture) = device.capture(|| train(&w, &x, 0.5)).unwrap();
+        assert_eq!(capture.launches(), 13);
+        assert!(capture.kernels().iter().all(|k| *k == "affine"));
+        for round in 0..4 {
+            let values: Vec<f32> = (0..300).map(|i| (i * round) as f32 * 0.25).collect();
+            x.write(&values).unwrap();
+            capture.replay().unwrap();
+            // Other work in between takes memory from the pool, but none of the capture's.
+            let noise = numbers(device, 300);
+            let direct = train(&expected, &x, 0.5).unwrap();
+            let (replayed, wanted) =
+                (out.to_vec::<f32>().unwrap(), direct.to_vec::<f32>().unwrap());
+            assert_eq!(replayed, wanted, "{}, round {round}", subject.label);
+            assert_eq!(w.to_vec::<f32>().unwrap(), expected.to_vec::<f32>().unwrap());
+            assert_eq!(noise.to_vec::<f32>().unwrap()[299], 299.0);
+        }
+    }
+}
+
+#[test]
+fn temporaries_of_a_capture_share_memory() {
+    for selection in common::selections() {
+        let device = Device::select(&selection).unwrap();
+        let (x, w) = (numbers(&device, 1000), numbers(&device, 1000));
+        let before = device.memory();
+        let (out, capture) = device.capture(|| train(&w, &x, 0.5)).unwrap();
+        let after = device.memory();
+        let buffers = (after.held + after.cached - before.held - before.cached) / before.held * 2;
+        assert!(buffers <= 4, "{selection}: {buffers} buffers for 13 launches");
+        drop(capture);
+        drop((x, w, out));
+        assert_eq!(device.memory().held, 0);
+        device.trim().unwrap();
+        assert_eq!(device.memory().cached, 0, "{selection}: a capture gives its memory back");
+    }
+}
+
+#[test]
+fn constants_made_in_a_capture_last() {
+    for subject in subjects() {
+        let device = &subject.device;
+        let x = numbers(device, 64);
+        let step = || {
+            // The constant takes the memory that the temporary gave up.
+            drop(affine(&x, 5.0, 5.0)?);
+            let constant = Tensor::from_slice(device, &[7.0f32; 64], [64])?;
+            affine(&constant, 1.0, 0.5)
+        };
+        let (out, capture) = device.capture(step).unwrap();
+        for _ in 0..2 {
+            assert_eq!(out.to_vec::<f32>().unwrap(), [7.5; 64], "{}", subject.label);
+            capture.replay().unwrap();
+        }
+        assert_eq!(out.to_vec::<f32>().unwrap(), [7.5; 64], "{}", subject.label);
+    }
+}
+
+#[test]
+fn a_capture_refuses_what_cannot_be_replayed() {
+    for selection in common::selections() {
+        let device = Device::select(&selection).unwrap();
+        let x = numbers(&device, 64);
+        let ((), earlier) = device.capture(|| affine(&x, 1.0, 1.0).map(drop)).unwrap();
+        let held = device.memory().held;
+        type Step<'a> = Box<dyn Fn() -> Result<()> + 'a>;
+        let steps: [(&str, Step<'_>); 5] = [
+            ("read", Box::new(|| affine(&x, 1.0, 1.0)?.to_vec::<f32>().map(drop))),
+            ("item", Box::new(|| Tensor::zeros(&device, [1], DType::F32)?.item().map(drop))),
+            ("write", Box::new(|| x.write(&[0.0f32; 64]))),
+            ("capture", Box::new(|| device.capture(|| Ok(())).map(drop))),
+            ("replay", Box::new(|| earlier.replay())),
+        ];
+        for (what, step) in steps {
+            let outcome = device.capture(step).map(|_| ());
+            assert!(matches!(outcome, Err(Error::Argument { .. })), "{what}: {outcome:?}");
+        }
+        // A failed capture leaves the device as it was.
+        assert_eq!(x.to_vec::<f32>().unwrap()[63], 63.0, "{selection}");
+        assert_eq!(device.memory().held, held);
+        drop((x, earlier));
+        device.trim().unwrap();
+        assert_eq!(device.memory().cached, 0, "{selection}: a failed capture keeps memory");
+    }
+}
+
+#[test]
+fn a_panic_in_a_capture_ends_it() {
+    for selection in common::selections() {
+        let device = Device::select(&selection).unwrap();
+        let x = numbers(&device, 64);
+        let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            let _ = device.capture(|| -> Result<()> { panic!("on purpose") });
+        }));
+        assert!(panicked.is_err());
+        assert_eq!(x.to_vec::<f32>().unwrap()[63], 63.0, "{selection}");
+    }
+}
+
+// ---- profiles, read-backs, threads ----
+
+#[test]
+fn a_profile_counts_and_times_launches() {
+    // Devices of its own: a profile counts what other threads do as well.
+    for selection in common::selections() {
+        let device = Device::select(&selection).unwrap();
+        let x = numbers(&device, 1000);
+        let (y, profile) = device.profile(|| affine(&affine(&x, 2.0, 0.0)?, 1.0, 1.0)).unwrap();
+        assert_eq!(y.to_vec::<f32>().unwrap()[999], 1999.0);
+        let rows = profile.rows();
+        assert_eq!((rows.len(), rows[0].kernel, rows[0].launches), (1, "affine", 2));
+        assert_eq!((rows[0].bytes, rows[0].flops), (16_000.0, 4_000.0));
+        assert!(rows[0].nanoseconds > 0.0, "{selection}");
+        assert!(profile.to_string().contains("affine"));
+    }
+}
+
+#[test]
+fn read_backs_see_what_came_before() {
+    for subject in subjects() {
+        let device = &subject.device;
+        let x = numbers(device, 64);
+        let early = x.read().unwrap();
+        let async_one = x.to_vec_async::<f32>();
+        x.write(&[9.0f32; 64]).unwrap();
+        let late = x.read().unwrap();
+        assert_eq!(late.wait::<f32>().unwrap(), [9.0; 64]);
+        assert_eq!(early.wait::<f32>().unwrap()[63], 63.0, "{}", subject.label);
+        // A future does nothing before it is polled.
+        assert_eq!(pollster::block_on(async_one).unwrap(), [9.0; 64]);
+        let dropped = x.read().unwrap();
+        drop(dropped);
+        let many: Vec<_> = (0..20).map(|_| x.read().unwrap()).collect();
+        for read in many {
+            assert_eq!(pollster::block_on(read.wait_async::<f32>()).unwrap(), [9.0; 64]);
+        }
+    }
+}
+
+#[test]
+fn threads_share_a_device() {
+    for subject in subjects() {
+        std::thread::scope(|scope| {
+            for thread in 0..4 {
+                scope.spawn(move || {
+                    for round in 0..10 {
+                        let base = (thread * 100 + round) as f32;
+                        let x = Tensor::from_slice(&subject.device, &[base; 100], [100]).unwrap();
+                        let y = affine(&affine(&x, 2.0, 1.0).unwrap(), 1.0, 1.0).unwrap();
+                        assert_eq!(y.to_vec::<f32>().unwrap(), [base * 2.0 + 2.0; 100]);
+                    }
+                });
+            }
+        });
+    }
+}
+
+// ---- a caller's own operator ----
+
+#[test]
+fn a_callers_operator_conforms() {
+    conform("affine", 1e-6, |device| {
+        let tape = Tape::new();
+        let x = tape.leaf(&numbers(device, 1000));
+        let y = affine_var(&affine_var(&x, 0.5, 1.0)?, -3.0, 0.25)?;
+        let gradients = y.backward_from(&numbers(device, 1000))?;
+        Ok(vec![y.value().clone(), gradients.get(&x).unwrap().clone()])
+    });
+}
+
+#[test]
+fn a_callers_gradient_is_checked() {
+    let x = (vec![0.5, -1.25, 2.0], [3].as_slice());
+    let outcome = gradient_check(std::slice::from_ref(&x), 1e-5, |v| {
+        Ok(vec![affine_var(&affine_var(&v[0], 0.5, 1.0)?, -3.0, 0.25)?])
+    });
+    assert!(outcome.unwrap().error < 1e-8);
+    // The check can fail: an operator whose backward forgets its factor.
+    let outcome = gradient_check(&[x], 1e-5, |v| {
+        let output = affine(v[0].value(), 3.0, 0.0)?;
+        let forgetful = v[0].tape().record_one("forgetful", &[&v[0]], output, |backward| {
+            if let Some(upstream) = backward.upstream(0).cloned() {
+                backward.give(0, upstream);
+            }
+            Ok(())
+        })?;
+        Ok(vec![forgetful])
+    });
+    assert!(outcome.unwrap().error > 0.5);
+}
+
+#[test]
+fn tapes_do_not_mix_and_run_once() {
+    let device = Device::host();
+    let (one, other) = (Tape::new(), Tape::new());
+    let x = one.leaf(&numbers(&device, 1));
+    let foreign = other.record_one("op", &[&x], numbers(&device, 1), |_| Ok(()));
+    assert!(matches!(foreign, Err(Error::TapeMismatch { op: "op" })));
+    let y = affine_var(&x, 2.0, 0.0).unwrap();
+    assert_eq!(y.backward().unwrap().get(&x).unwrap().to_vec::<f32>().unwrap(), [2.0]);
+    assert!(matches!(y.backward(), Err(Error::Argument { .. })), "a tape runs once");
+    let wide = one.leaf(&numbers(&device, 2));
+    assert!(matches!(wide.backward(), Err(Error::Shape { .. })), "no scalar");
+}

@@ -1,0 +1,43 @@
+// y[i] = a[i] op b[i]
+//
+// a, b: [cells]; y: [cells] output. A cell is one element, or four (condition `wide`).
+// One invocation a cell.
+
+import package::shared::index::item_index;
+import package::shared::cells::Cell;
+import package::shared::binary::combine;
+
+struct Params {
+    cells: u32,
+}
+
+override WG: u32 = 256u;
+override OP: u32 = 0u;
+
+@group(0) @binding(0) var<storage, read> a: array<Cell>;
+@group(0) @binding(1) var<storage, read> b: array<Cell>;
+@group(0) @binding(2) var<storage, read_write> y: array<Cell>;
+@group(1) @binding(0) var<uniform> p: Params;
+
+@compute @workgroup_size(WG)
+fn binary(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) local: u32,
+) {
+    let i = item_index(group, groups, local, WG);
+    if i >= p.cells {
+        return;
+    }
+    let left = a[i];
+    let right = b[i];
+    @if(!wide) {
+        y[i] = combine(OP, left, right);
+    }
+    @if(wide) {
+        y[i] = vec4(
+            combine(OP, left.x, right.x), combine(OP, left.y, right.y),
+            combine(OP, left.z, right.z), combine(OP, left.w, right.w),
+        );
+    }
+}

@@ -1,0 +1,40 @@
+// gx[i] = g[i] d(a op b)/da, or /db: the gradient of one side, before it is summed over the axes
+// along which that side was broadcast.
+//
+// a, b: any, found by strides as in binary_broadcast; g: [count]; gx: [count] output.
+// One invocation an element; one division an axis beyond the first.
+
+import package::shared::index::item_index;
+import package::shared::binary::combine_derivative;
+import package::shared::strides::{Strides, offsets};
+
+struct Params {
+    count: u32,
+    rank: u32,
+    padding_0: u32,
+    padding_1: u32,
+    strides: Strides,
+}
+
+override WG: u32 = 256u;
+override OP: u32 = 0u;
+override SIDE: u32 = 0u;
+
+@group(0) @binding(0) var<storage, read> a: array<f32>;
+@group(0) @binding(1) var<storage, read> b: array<f32>;
+@group(0) @binding(2) var<storage, read> g: array<f32>;
+@group(0) @binding(3) var<storage, read_write> gx: array<f32>;
+@group(1) @binding(0) var<uniform> p: Params;
+
+@compute @workgroup_size(WG)
+fn binary_backward(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) local: u32,
+) {
+    let i = item_index(group, groups, local, WG);
+    if i < p.count {
+        let at = offsets(p.strides, p.rank, i);
+        gx[i] = g[i] * combine_derivative(OP, SIDE, a[at.x], b[at.y]);
+    }
+}

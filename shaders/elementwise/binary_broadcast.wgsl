@@ -1,0 +1,38 @@
+// y[i] = a[offset of i in a] op b[offset of i in b], for operands that are broadcast.
+//
+// a, b: any; y: [count] output. Extents and strides (0 along a broadcast axis) are parameters,
+// with neighbouring axes of one kind already merged.
+// One invocation an element; one division an axis beyond the first.
+
+import package::shared::index::item_index;
+import package::shared::binary::combine;
+import package::shared::strides::{Strides, offsets};
+
+struct Params {
+    count: u32,
+    rank: u32,
+    padding_0: u32,
+    padding_1: u32,
+    strides: Strides,
+}
+
+override WG: u32 = 256u;
+override OP: u32 = 0u;
+
+@group(0) @binding(0) var<storage, read> a: array<f32>;
+@group(0) @binding(1) var<storage, read> b: array<f32>;
+@group(0) @binding(2) var<storage, read_write> y: array<f32>;
+@group(1) @binding(0) var<uniform> p: Params;
+
+@compute @workgroup_size(WG)
+fn binary_broadcast(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) local: u32,
+) {
+    let i = item_index(group, groups, local, WG);
+    if i < p.count {
+        let at = offsets(p.strides, p.rank, i);
+        y[i] = combine(OP, a[at.x], b[at.y]);
+    }
+}

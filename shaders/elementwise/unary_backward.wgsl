@@ -1,0 +1,45 @@
+// gx[i] = g[i] f'(x[i]), from the saved input or output
+//
+// saved, g: [cells]; gx: [cells] output. A cell is one element, or four (condition `wide`).
+// One invocation a cell.
+
+import package::shared::index::item_index;
+import package::shared::cells::Cell;
+import package::shared::unary::derivative;
+
+struct Params {
+    cells: u32,
+    first: f32,
+    second: f32,
+}
+
+override WG: u32 = 256u;
+override OP: u32 = 0u;
+
+@group(0) @binding(0) var<storage, read> saved: array<Cell>;
+@group(0) @binding(1) var<storage, read> g: array<Cell>;
+@group(0) @binding(2) var<storage, read_write> gx: array<Cell>;
+@group(1) @binding(0) var<uniform> p: Params;
+
+fn slope(saved: f32) -> f32 {
+    return derivative(OP, p.first, p.second, saved);
+}
+
+@compute @workgroup_size(WG)
+fn unary_backward(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) local: u32,
+) {
+    let i = item_index(group, groups, local, WG);
+    if i >= p.cells {
+        return;
+    }
+    let v = saved[i];
+    @if(!wide) {
+        gx[i] = g[i] * slope(v);
+    }
+    @if(wide) {
+        gx[i] = g[i] * vec4(slope(v.x), slope(v.y), slope(v.z), slope(v.w));
+    }
+}

@@ -1,0 +1,50 @@
+// gz = gy act'(z)                                    the gradient through the epilogue of a product
+//
+// gy: [count]; saved: [count], z, or y = act(z) if FROM_OUTPUT (for activations whose derivative is
+// a function of their value); gz: [count] output.
+// One invocation an element.
+
+import package::shared::activation::{
+    activate_derivative, RELU, LEAKY_RELU, SIGMOID, TANH, SOFTPLUS,
+};
+import package::shared::index::item_index;
+
+struct Params {
+    count: u32,
+    slope: f32,
+}
+
+override WG: u32 = 64u;
+override ACT: u32 = 0u;
+override FROM_OUTPUT: bool = false;
+
+@group(0) @binding(0) var<storage, read> gy: array<f32>;
+@group(0) @binding(1) var<storage, read> saved: array<f32>;
+@group(0) @binding(2) var<storage, read_write> gz: array<f32>;
+@group(1) @binding(0) var<uniform> p: Params;
+
+fn derivative_from_output(y: f32) -> f32 {
+    switch ACT {
+        case SIGMOID: { return y * (1.0 - y); }
+        case TANH: { return 1.0 - y * y; }
+        case SOFTPLUS: { return 1.0 - exp(-y); }
+        default: { return select(p.slope, 1.0, y > 0.0); }
+    }
+}
+
+@compute @workgroup_size(WG)
+fn activate_gradient(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) local: u32,
+) {
+    let i = item_index(group, groups, local, WG);
+    if i < p.count {
+        let at = saved[i];
+        if FROM_OUTPUT {
+            gz[i] = gy[i] * derivative_from_output(at);
+        } else {
+            gz[i] = gy[i] * activate_derivative(ACT, p.slope, at);
+        }
+    }
+}

@@ -1,0 +1,83 @@
+// For each row r of logits with target t: m = max_c x[r, c], s = sum_c exp(x[r, c] - m),
+//   loss[r] = log(s) - (1 - a) (x[r, t] - m) - a / C sum_c (x[r, c] - m), a the label smoothing;
+// part[i] = sum of loss[r] over rows i * span .. (i + 1) * span. A target >= C gives loss 0.
+//
+// x: [rows, classes]; targets: [rows]; stats: [rows, 2] takes m and log(s); part: [parts].
+// One invocation a part, or one workgroup with the condition WORKGROUP.
+
+import package::shared::index::{group_index, item_index};
+import package::shared::reduce::{LANES, RANGE, Place, row_sum, row_max};
+
+struct Params {
+    rows: u32,
+    classes: u32,
+    span: u32,
+    parts: u32,
+    smoothing: f32,
+}
+
+@group(0) @binding(0) var<storage, read> x: array<f32>;
+@group(0) @binding(1) var<storage, read> targets: array<u32>;
+@group(0) @binding(2) var<storage, read_write> stats: array<f32>;
+@group(0) @binding(3) var<storage, read_write> part: array<f32>;
+@group(1) @binding(0) var<uniform> p: Params;
+
+fn row_loss(r: u32, first: u32, at: Place) -> f32 {
+    let base = r * p.classes;
+    var largest = x[base];
+    for (var c = first; c < p.classes; c += LANES) {
+        largest = max(largest, x[base + c]);
+    }
+    largest = row_max(largest, at);
+    // Chains of 64 keep the rounding of long rows small.
+    var exponentials = 0.0;
+    var shifted = 0.0;
+    for (var block = first; block < p.classes; block += 64u * LANES) {
+        var sums = vec2<f32>(0.0);
+        for (var c = block; c < min(block + 64u * LANES, p.classes); c += LANES) {
+            let v = x[base + c] - largest;
+            sums += vec2(exp(v), v);
+        }
+        exponentials += sums.x;
+        shifted += sums.y;
+    }
+    let log_sum = log(row_sum(exponentials, at));
+    if p.smoothing > 0.0 {
+        shifted = row_sum(shifted, at);
+    }
+    if first == 0u {
+        stats[2u * r] = largest;
+        stats[2u * r + 1u] = log_sum;
+    }
+    let t = targets[r];
+    if t >= p.classes {
+        return 0.0;
+    }
+    let even = p.smoothing / f32(p.classes) * shifted;
+    return log_sum - (1.0 - p.smoothing) * (x[base + t] - largest) - even;
+}
+
+@compute @workgroup_size(RANGE)
+fn cross_entropy(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) local: u32,
+    @if(SUBGROUPS) @builtin(subgroup_invocation_id) lane: u32,
+    @if(SUBGROUPS) @builtin(subgroup_id) subgroup: u32,
+    @if(SUBGROUPS) @builtin(num_subgroups) subgroups: u32,
+) {
+    @if(SUBGROUPS) let at = Place(local, lane, subgroup, subgroups);
+    @if(!SUBGROUPS) let at = Place(local, 0u, 0u, 0u);
+    @if(WORKGROUP) let i = group_index(group, groups);
+    @if(!WORKGROUP) let i = item_index(group, groups, local, RANGE);
+    if i >= p.parts {
+        return;
+    }
+    var total = 0.0;
+    for (var r = i * p.span; r < min((i + 1u) * p.span, p.rows); r++) {
+        total += row_loss(r, local % LANES, at);
+    }
+    if local % LANES == 0u {
+        part[i] = total;
+    }
+}

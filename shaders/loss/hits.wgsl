@@ -1,0 +1,44 @@
+// part[i] = number of rows r = i * span .. (i + 1) * span whose largest logit, the first of equal
+// ones, stands at targets[r]
+//
+// x: [rows, classes]; targets: [rows]; part: [parts].
+// One invocation a part.
+
+import package::shared::index::item_index;
+
+struct Params {
+    rows: u32,
+    classes: u32,
+    span: u32,
+    parts: u32,
+}
+
+override WG: u32 = 64u;
+
+@group(0) @binding(0) var<storage, read> x: array<f32>;
+@group(0) @binding(1) var<storage, read> targets: array<u32>;
+@group(0) @binding(2) var<storage, read_write> part: array<f32>;
+@group(1) @binding(0) var<uniform> p: Params;
+
+@compute @workgroup_size(WG)
+fn hits(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) local: u32,
+) {
+    let i = item_index(group, groups, local, WG);
+    if i >= p.parts {
+        return;
+    }
+    var count = 0u;
+    for (var r = i * p.span; r < min((i + 1u) * p.span, p.rows); r++) {
+        var best = 0u;
+        for (var c = 1u; c < p.classes; c++) {
+            if x[r * p.classes + c] > x[r * p.classes + best] {
+                best = c;
+            }
+        }
+        count += u32(best == targets[r]);
+    }
+    part[i] = f32(count);
+}

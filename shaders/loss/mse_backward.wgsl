@@ -1,0 +1,30 @@
+// gx[i] = 2 g (x[i] - y[i]) / count
+//
+// x, y, gx: [count]; g: [1].
+// One invocation an element.
+
+import package::shared::index::item_index;
+
+struct Params {
+    count: u32,
+}
+
+override WG: u32 = 64u;
+
+@group(0) @binding(0) var<storage, read> x: array<f32>;
+@group(0) @binding(1) var<storage, read> y: array<f32>;
+@group(0) @binding(2) var<storage, read> g: array<f32>;
+@group(0) @binding(3) var<storage, read_write> gx: array<f32>;
+@group(1) @binding(0) var<uniform> p: Params;
+
+@compute @workgroup_size(WG)
+fn mse_backward(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) local: u32,
+) {
+    let i = item_index(group, groups, local, WG);
+    if i < p.count {
+        gx[i] = 2.0 * g[0] * (x[i] - y[i]) / f32(p.count);
+    }
+}

@@ -1,0 +1,77 @@
+// rate[n] = (sum_t s[t, n]) / steps
+// part[i] = sum of (rate[n] - wanted)^2 over columns n = i * span .. (i + 1) * span
+//
+// s: [steps, columns], or [ceil(steps / 32), columns] packed spikes with the condition BITS;
+// rate: [columns]; part: [parts].
+// One invocation a part, or one workgroup with the condition WORKGROUP; each column by one invocation.
+
+import package::shared::index::{group_index, item_index};
+import package::shared::reduce::{LANES, RANGE, Place, row_sum};
+
+@if(!BITS) alias Element = f32;
+@if(BITS) alias Element = u32;
+
+struct Params {
+    steps: u32,
+    columns: u32,
+    span: u32,
+    parts: u32,
+    wanted: f32,
+}
+
+@group(0) @binding(0) var<storage, read> s: array<Element>;
+@group(0) @binding(1) var<storage, read_write> rate: array<f32>;
+@group(0) @binding(2) var<storage, read_write> part: array<f32>;
+@group(1) @binding(0) var<uniform> p: Params;
+
+@if(BITS)
+fn spikes_of(n: u32) -> f32 {
+    var count = 0u;
+    for (var w = 0u; w < (p.steps + 31u) / 32u; w++) {
+        count += countOneBits(s[w * p.columns + n]);
+    }
+    return f32(count);
+}
+
+// Chains of 64 keep the rounding of long trains small.
+@if(!BITS)
+fn spikes_of(n: u32) -> f32 {
+    var count = 0.0;
+    for (var block = 0u; block < p.steps; block += 64u) {
+        var some = 0.0;
+        for (var t = block; t < min(block + 64u, p.steps); t++) {
+            some += s[t * p.columns + n];
+        }
+        count += some;
+    }
+    return count;
+}
+
+@compute @workgroup_size(RANGE)
+fn rate_mse(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) local: u32,
+    @if(SUBGROUPS) @builtin(subgroup_invocation_id) lane: u32,
+    @if(SUBGROUPS) @builtin(subgroup_id) subgroup: u32,
+    @if(SUBGROUPS) @builtin(num_subgroups) subgroups: u32,
+) {
+    @if(SUBGROUPS) let at = Place(local, lane, subgroup, subgroups);
+    @if(!SUBGROUPS) let at = Place(local, 0u, 0u, 0u);
+    @if(WORKGROUP) let i = group_index(group, groups);
+    @if(!WORKGROUP) let i = item_index(group, groups, local, RANGE);
+    if i >= p.parts {
+        return;
+    }
+    var total = 0.0;
+    let end = min((i + 1u) * p.span, p.columns);
+    for (var n = i * p.span + local % LANES; n < end; n += LANES) {
+        let r = spikes_of(n) / f32(p.steps);
+        rate[n] = r;
+        total += (r - p.wanted) * (r - p.wanted);
+    }
+    total = row_sum(total, at);
+    if local % LANES == 0u {
+        part[i] = total;
+    }
+}

@@ -1,0 +1,59 @@
+// norm = sqrt(sum of partials)
+// factor = most / max(norm, most); 0, and the step is skipped, if the sum is not finite
+//
+// partials: [count] at the start of the buffer;
+// clip: factor, norm, whether this step is skipped, skipped steps (the last is counted on).
+// One workgroup: strided sums in registers, then a tree in workgroup memory. With WG = 1 no barrier
+// is left.
+
+struct Params {
+    count: u32,
+    most: f32,
+}
+
+override WG: u32 = 256u;
+
+@group(0) @binding(0) var<storage, read> partials: array<f32>;
+@group(0) @binding(1) var<storage, read_write> clip: array<f32>;
+@group(1) @binding(0) var<uniform> p: Params;
+
+var<workgroup> sums: array<f32, 256>;
+// A non-finite partial is looked for by its bits: comparisons may be compiled as if there were none.
+var<workgroup> faults: array<u32, 256>;
+
+fn is_not_finite(value: f32) -> bool {
+    return (bitcast<u32>(value) & 0x7f800000u) == 0x7f800000u;
+}
+
+@compute @workgroup_size(WG)
+fn clip_factor(@builtin(local_invocation_index) local: u32) {
+    var sum = 0.0;
+    var fault = 0u;
+    for (var i = local; i < p.count; i += WG) {
+        sum += partials[i];
+        fault |= select(0u, 1u, is_not_finite(partials[i]));
+    }
+    sums[local] = sum;
+    faults[local] = fault;
+    for (var half = WG / 2u; half > 0u; half /= 2u) {
+        workgroupBarrier();
+        if local < half {
+            sums[local] += sums[local + half];
+            faults[local] |= faults[local + half];
+        }
+    }
+    if local != 0u {
+        return;
+    }
+    if faults[0] != 0u || is_not_finite(sums[0]) {
+        clip[0] = 0.0;
+        clip[1] = 0.0;
+        clip[2] = 1.0;
+        clip[3] += 1.0;
+    } else {
+        let norm = sqrt(sums[0]);
+        clip[0] = p.most / max(norm, p.most);
+        clip[1] = norm;
+        clip[2] = 0.0;
+    }
+}

@@ -1,0 +1,46 @@
+// y[o, k, j] = x[o, j] if k = index[o, j], else 0
+//
+// x, index: [outer, inner]; y: [outer, length, inner]. The gradient of an extremum.
+// One invocation SPAN neighbouring elements of y, whose indices are counted on instead of divided
+// out.
+
+import package::shared::index::item_index;
+
+struct Params {
+    outer: u32,
+    length: u32,
+    inner: u32,
+}
+
+override WG: u32 = 64u;
+override SPAN: u32 = 1u;
+
+@group(0) @binding(0) var<storage, read> x: array<f32>;
+@group(0) @binding(1) var<storage, read> index: array<u32>;
+@group(0) @binding(2) var<storage, read_write> y: array<f32>;
+@group(1) @binding(0) var<uniform> p: Params;
+
+@compute @workgroup_size(WG)
+fn place_back(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) local: u32,
+) {
+    let first = item_index(group, groups, local, WG) * SPAN;
+    let run = p.length * p.inner;
+    var j = first % p.inner;
+    var k = first % run / p.inner;
+    var row = first / run * p.inner;
+    for (var i = first; i < min(first + SPAN, p.outer * run); i++) {
+        y[i] = select(0.0, x[row + j], k == index[row + j]);
+        j++;
+        if j == p.inner {
+            j = 0u;
+            k++;
+            if k == p.length {
+                k = 0u;
+                row += p.inner;
+            }
+        }
+    }
+}

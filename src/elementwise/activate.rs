@@ -1,0 +1,160 @@
+//! Activations as operators.
+
+use super::unary::one_operation_each;
+use super::{Activation, CELLS, launch_cells, twin};
+use crate::kernel::{Kernel, shader};
+use crate::{DType, Error, Result, Tensor, Var};
+
+/// `y[i] = activation(x[i])`
+pub(super) static ACTIVATE: Kernel = Kernel::new(
+    "elementwise",
+    "activate",
+    shader!("elementwise/activate"),
+    crate::twin!(twin::activate),
+)
+.params::<Params>()
+.variants(CELLS)
+.cost(one_operation_each);
+
+/// `gx[i] = g[i] activation'(x[i])`
+pub(super) static ACTIVATE_BACKWARD: Kernel = Kernel::new(
+    "elementwise",
+    "activate_backward",
+    shader!("elementwise/activate_backward"),
+    crate::twin!(twin::activate_backward),
+)
+.params::<Params>()
+.variants(CELLS)
+.cost(one_operation_each);
+
+#[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
+#[repr(C)]
+pub(super) struct Params {
+    pub(super) cells: u32,
+    pub(super) slope: f32,
+}
+
+/// The activation of every element.
+///
+/// # Errors
+/// [`Error::DType`] for other elements than f32; [`Error::Argument`] for a slope that is not finite.
+pub fn activate(activation: Activation, x: &Tensor) -> Result<Tensor> {
+    x.expect("activate", DType::F32)?;
+    if !activation.slope().is_finite() {
+        return Err(Error::argument(
+            "activate",
+            format!("{activation:?}: the slope is not finite"),
+        ));
+    }
+    let y = Tensor::empty(x.device(), *x.shape(), DType::F32)?;
+    let (launch, cells) = launch_cells(x.device(), &ACTIVATE, x.count());
+    let params = Params { cells, slope: activation.slope() };
+    launch.constant("KIND", activation.code()).params(&params).bind(x).bind(&y).record()?;
+    Ok(y)
+}
+
+/// `g activation'(x)` of every element: the gradient of the input, from the input and the gradient
+/// of the output.
+///
+/// # Errors
+/// [`Error::DType`] for other elements than f32; [`Error::Shape`] for different shapes.
+pub fn activate_backward(activation: Activation, x: &Tensor, g: &Tensor) -> Result<Tensor> {
+    x.expect("activate_backward", DType::F32)?;
+    g.expect("activate_backward", DType::F32)?;
+    if x.shape() != g.shape() {
+        let detail = format!("a gradient of {} for an input of {}", g.shape(), x.shape());
+        return Err(Error::shape("activate_backward", detail));
+    }
+    let gx = Tensor::empty(x.device(), *x.shape(), DType::F32)?;
+    let (launch, cells) = launch_cells(x.device(), &ACTIVATE_BACKWARD, x.count());
+    let params = Params { cells, slope: activation.slope() };
+    let launch = launch.constant("KIND", activation.code()).params(&params);
+    launch.bind(x).bind(g).bind(&gx).record()?;
+    Ok(gx)
+}
+
+impl Var {
+    /// The activation of every element. Backward is one launch that recomputes it from the input.
+    ///
+    /// # Errors
+    /// [`Error::DType`] for other elements than f32; [`Error::Argument`] for a slope that is not
+    /// finite.
+    pub fn activate(&self, activation: Activation) -> Result<Var> {
+        if activation == Activation::Identity {
+            return Ok(self.clone());
+        }
+        let y = activate(activation, self.value())?;
+        let x = self.value().clone();
+        self.tape().record_one("activate", &[self], y, move |bw| {
+            if let Some(g) = bw.upstream(0) {
+                let gx = activate_backward(activation, &x, g)?;
+                bw.give(0, gx);
+            }
+            Ok(())
+        })
+    }
+
+    /// `max(x, 0)`, derivative 0 at 0.
+    ///
+    /// # Errors
+    /// Those of [`activate`](Self::activate).
+    pub fn relu(&self) -> Result<Var> {
+        self.activate(Activation::Relu)
+    }
+
+    /// `x` for `x > 0`, else `slope x`.
+    ///
+    /// # Errors
+    /// Those of [`activate`](Self::activate).
+    pub fn leaky_relu(&self, slope: f32) -> Result<Var> {
+        self.activate(Activation::LeakyRelu(slope))
+    }
+
+    /// `x Phi(x)`, with the normal distribution function (Hendrycks and Gimpel 2016).
+    ///
+    /// # Errors
+    /// Those of [`activate`](Self::activate).
+    pub fn gelu(&self) -> Result<Var> {
+        self.activate(Activation::Gelu)
+    }
+
+    /// `x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3)))` (Hendrycks and Gimpel 2016).
+    ///
+    /// # Errors
+    /// Those of [`activate`](Self::activate).
+    pub fn gelu_tanh(&self) -> Result<Var> {
+        self.activate(Activation::GeluTanh)
+    }
+
+    /// `1 / (1 + e^-x)`
+    ///
+    /// # Errors
+    /// Those of [`activate`](Self::activate).
+    pub fn sigmoid(&self) -> Result<Var> {
+        self.activate(Activation::Sigmoid)
+    }
+
+    /// `tanh x`
+    ///
+    /// # Errors
+    /// Those of [`activate`](Self::activate).
+    pub fn tanh(&self) -> Result<Var> {
+        self.activate(Activation::Tanh)
+    }
+
+    /// `x sigmoid(x)`
+    ///
+    /// # Errors
+    /// Those of [`activate`](Self::activate).
+    pub fn silu(&self) -> Result<Var> {
+        self.activate(Activation::Silu)
+    }
+
+    /// `ln(1 + e^x)`
+    ///
+    /// # Errors
+    /// Those of [`activate`](Self::activate).
+    pub fn softplus(&self) -> Result<Var> {
+        self.activate(Activation::Softplus)
+    }
+}

@@ -1,0 +1,282 @@
+//! Arithmetic of two tensors, with broadcasting.
+
+use super::broadcast::{Strides, strides};
+use super::unary::{Unary, unary};
+use super::{CELLS, launch_cells, twin};
+use crate::host::Real;
+use crate::kernel::{Cost, CostArgs, Kernel, shader};
+use crate::{DType, Error, Result, Shape, Tensor, Var};
+
+/// `y[i] = a[i] op b[i]`
+pub(super) static BINARY: Kernel =
+    Kernel::new("elementwise", "binary", shader!("elementwise/binary"), crate::twin!(twin::binary))
+        .params::<Params>()
+        .variants(CELLS)
+        .cost(one_operation_each);
+
+/// `y[i] = a[..] op b[..]` for operands that are broadcast.
+pub(super) static BINARY_BROADCAST: Kernel = Kernel::new(
+    "elementwise",
+    "binary_broadcast",
+    shader!("elementwise/binary_broadcast"),
+    crate::twin!(twin::binary_broadcast),
+)
+.params::<BroadcastParams>()
+.cost(one_operation_each);
+
+/// `gx[i] = g[i] d(a op b)/da`, or `/db`
+pub(super) static BINARY_BACKWARD: Kernel = Kernel::new(
+    "elementwise",
+    "binary_backward",
+    shader!("elementwise/binary_backward"),
+    crate::twin!(twin::binary_backward),
+)
+.params::<BroadcastParams>()
+.cost(one_operation_each);
+
+#[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
+#[repr(C)]
+struct Params {
+    cells: u32,
+}
+
+#[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
+#[repr(C)]
+pub(super) struct BroadcastParams {
+    count: u32,
+    pub(super) rank: u32,
+    padding: [u32; 2],
+    pub(super) strides: Strides,
+}
+
+/// One operation an element of the last binding.
+fn one_operation_each(args: &CostArgs<'_>) -> Cost {
+    let count = args.words.last().copied().unwrap_or(0);
+    Cost { bytes: args.all_bytes(), flops: count as f64 }
+}
+
+/// An operator of two numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Binary {
+    /// `a + b`
+    Add,
+    /// `a - b`
+    Sub,
+    /// `a b`
+    Mul,
+    /// `a / b`
+    Div,
+    /// The lesser; where both are equal, each gets half the gradient
+    Minimum,
+    /// The greater; where both are equal, each gets half the gradient
+    Maximum,
+}
+
+impl Binary {
+    /// Its number in `shared/binary.wgsl`.
+    pub(super) fn code(self) -> u32 {
+        match self {
+            Binary::Add => 0,
+            Binary::Sub => 1,
+            Binary::Mul => 2,
+            Binary::Div => 3,
+            Binary::Minimum => 4,
+            Binary::Maximum => 5,
+        }
+    }
+
+    /// The operator of a number.
+    pub(super) fn from_code(code: u32) -> Self {
+        match code {
+            1 => Binary::Sub,
+            2 => Binary::Mul,
+            3 => Binary::Div,
+            4 => Binary::Minimum,
+            5 => Binary::Maximum,
+            _ => Binary::Add,
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Binary::Add => "add",
+            Binary::Sub => "sub",
+            Binary::Mul => "mul",
+            Binary::Div => "div",
+            Binary::Minimum => "minimum",
+            Binary::Maximum => "maximum",
+        }
+    }
+
+    /// Its value.
+    pub(super) fn apply<R: Real>(self, a: R, b: R) -> R {
+        match self {
+            Binary::Add => a + b,
+            Binary::Sub => a - b,
+            Binary::Mul => a * b,
+            Binary::Div => a / b,
+            Binary::Minimum => a.min(b),
+            Binary::Maximum => a.max(b),
+        }
+    }
+
+    /// Its derivatives with respect to both operands.
+    pub(super) fn derivatives<R: Real>(self, a: R, b: R) -> (R, R) {
+        let one = R::one();
+        let greater = if a == b {
+            R::lit(0.5)
+        } else if a > b {
+            one
+        } else {
+            R::zero()
+        };
+        match self {
+            Binary::Add => (one, one),
+            Binary::Sub => (one, -one),
+            Binary::Mul => (b, a),
+            Binary::Div => (b.recip(), -a / (b * b)),
+            Binary::Minimum => (one - greater, greater),
+            Binary::Maximum => (greater, one - greater),
+        }
+    }
+}
+
+/// `a op b`, element by element; shapes broadcast (extents equal or 1, aligned at the last axis).
+///
+/// # Errors
+/// [`Error::Shape`] where the shapes do not broadcast; [`Error::DType`] for other elements than
+/// f32; [`Error::DeviceMismatch`].
+pub fn binary(op: Binary, a: &Tensor, b: &Tensor) -> Result<Tensor> {
+    let shape = check(op, a, b)?;
+    let device = a.device();
+    let y = Tensor::empty(device, shape, DType::F32)?;
+    if a.count() == y.count() && b.count() == y.count() {
+        let (launch, cells) = launch_cells(device, &BINARY, y.count());
+        let launch = launch.constant("OP", op.code()).params(&Params { cells });
+        launch.bind(a).bind(b).bind(&y).record()?;
+        return Ok(y);
+    }
+    let params = broadcast_params(&shape, a, b);
+    let launch = device.launch(&BINARY_BROADCAST).constant("OP", op.code()).params(&params);
+    launch.bind(a).bind(b).bind(&y).items(y.count(), 256).record()?;
+    Ok(y)
+}
+
+fn check(op: Binary, a: &Tensor, b: &Tensor) -> Result<Shape> {
+    a.same_device(op.name(), b)?;
+    a.expect(op.name(), DType::F32)?;
+    b.expect(op.name(), DType::F32)?;
+    a.shape().broadcast(b.shape()).ok_or_else(|| {
+        Error::shape(op.name(), format!("{} and {} do not broadcast", a.shape(), b.shape()))
+    })
+}
+
+fn broadcast_params(out: &Shape, a: &Tensor, b: &Tensor) -> BroadcastParams {
+    let (strides, rank) = strides(out, a.shape(), b.shape());
+    BroadcastParams { count: out.count() as u32, rank, padding: [0; 2], strides }
+}
+
+/// Which operand a gradient is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Side {
+    A,
+    B,
+}
+
+/// The gradient of one operand: `g` times the derivative in one launch at most, then summed over
+/// the axes along which the operand was broadcast.
+fn gradient(op: Binary, side: Side, a: &Tensor, b: &Tensor, g: &Tensor) -> Result<Tensor> {
+    let full = match (op, side) {
+        (Binary::Add, _) | (Binary::Sub, Side::A) => g.clone(),
+        (Binary::Sub, Side::B) => {
+            // The smaller tensor is negated.
+            let sum = crate::reduce::sum_to(g, b.shape())?;
+            return unary(Unary::Affine { scale: -1.0, shift: 0.0 }, &sum);
+        }
+        (Binary::Mul, Side::A) => binary(Binary::Mul, g, b)?,
+        (Binary::Mul, Side::B) => binary(Binary::Mul, g, a)?,
+        (Binary::Div, Side::A) => binary(Binary::Div, g, b)?,
+        _ => binary_backward(op, side, a, b, g)?,
+    };
+    let target = if side == Side::A { a.shape() } else { b.shape() };
+    crate::reduce::sum_to(&full, target)
+}
+
+fn binary_backward(op: Binary, side: Side, a: &Tensor, b: &Tensor, g: &Tensor) -> Result<Tensor> {
+    let gx = Tensor::empty(g.device(), *g.shape(), DType::F32)?;
+    let params = broadcast_params(g.shape(), a, b);
+    let launch = g.device().launch(&BINARY_BACKWARD).constant("OP", op.code());
+    let launch = launch.constant("SIDE", u32::from(side == Side::B)).params(&params);
+    launch.bind(a).bind(b).bind(g).bind(&gx).items(g.count(), 256).record()?;
+    Ok(gx)
+}
+
+impl Var {
+    /// `self op other`, element by element; shapes broadcast (extents equal or 1, aligned at the
+    /// last axis). A gradient is summed over the axes along which its operand was broadcast.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] where the shapes do not broadcast; [`Error::DType`] for other elements than
+    /// f32; [`Error::DeviceMismatch`]; [`Error::TapeMismatch`].
+    pub fn binary(&self, op: Binary, other: &Var) -> Result<Var> {
+        let y = binary(op, self.value(), other.value())?;
+        let (a, b) = (self.value().clone(), other.value().clone());
+        self.tape().record_one(op.name(), &[self, other], y, move |bw| {
+            let Some(g) = bw.upstream(0).cloned() else { return Ok(()) };
+            for (i, side) in [Side::A, Side::B].into_iter().enumerate() {
+                if bw.needs(i) {
+                    bw.give(i, gradient(op, side, &a, &b, &g)?);
+                }
+            }
+            Ok(())
+        })
+    }
+
+    /// `self + other`, with broadcasting.
+    ///
+    /// # Errors
+    /// Those of [`binary`](Self::binary).
+    pub fn add(&self, other: &Var) -> Result<Var> {
+        self.binary(Binary::Add, other)
+    }
+
+    /// `self - other`, with broadcasting.
+    ///
+    /// # Errors
+    /// Those of [`binary`](Self::binary).
+    pub fn sub(&self, other: &Var) -> Result<Var> {
+        self.binary(Binary::Sub, other)
+    }
+
+    /// `self * other`, element by element, with broadcasting.
+    ///
+    /// # Errors
+    /// Those of [`binary`](Self::binary).
+    pub fn mul(&self, other: &Var) -> Result<Var> {
+        self.binary(Binary::Mul, other)
+    }
+
+    /// `self / other`, element by element, with broadcasting.
+    ///
+    /// # Errors
+    /// Those of [`binary`](Self::binary).
+    pub fn div(&self, other: &Var) -> Result<Var> {
+        self.binary(Binary::Div, other)
+    }
+
+    /// The lesser of both, with broadcasting; where they are equal, each gets half the gradient.
+    ///
+    /// # Errors
+    /// Those of [`binary`](Self::binary).
+    pub fn minimum(&self, other: &Var) -> Result<Var> {
+        self.binary(Binary::Minimum, other)
+    }
+
+    /// The greater of both, with broadcasting; where they are equal, each gets half the gradient.
+    ///
+    /// # Errors
+    /// Those of [`binary`](Self::binary).
+    pub fn maximum(&self, other: &Var) -> Result<Var> {
+        self.binary(Binary::Maximum, other)
+    }
+}

@@ -1,0 +1,285 @@
+//! Functions of one number, and arithmetic with a constant.
+
+use super::{CELLS, launch_cells, twin};
+use crate::host::Real;
+use crate::kernel::{Cost, CostArgs, Kernel, shader};
+use crate::{DType, Error, Result, Tensor, Var};
+
+/// `y[i] = f(x[i])`
+pub(super) static UNARY: Kernel =
+    Kernel::new("elementwise", "unary", shader!("elementwise/unary"), crate::twin!(twin::unary))
+        .params::<Params>()
+        .variants(CELLS)
+        .cost(one_operation_each);
+
+/// `gx[i] = g[i] f'(x[i])`
+pub(super) static UNARY_BACKWARD: Kernel = Kernel::new(
+    "elementwise",
+    "unary_backward",
+    shader!("elementwise/unary_backward"),
+    crate::twin!(twin::unary_backward),
+)
+.params::<Params>()
+.variants(CELLS)
+.cost(one_operation_each);
+
+#[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
+#[repr(C)]
+pub(super) struct Params {
+    pub(super) cells: u32,
+    pub(super) first: f32,
+    pub(super) second: f32,
+}
+
+/// One operation an element of the first binding.
+pub(super) fn one_operation_each(args: &CostArgs<'_>) -> Cost {
+    Cost { bytes: args.all_bytes(), flops: args.words[0] as f64 }
+}
+
+/// A function of one number.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Unary {
+    /// `scale x + shift`
+    Affine {
+        /// The factor.
+        scale: f32,
+        /// The summand.
+        shift: f32,
+    },
+    /// `e^x`; below -87 it is 0 and above 88 it is e^88 on GPUs
+    Exp,
+    /// `ln x`, for `x > 0`
+    Ln,
+    /// `sqrt x`, for `x >= 0`; derivative 0 at 0
+    Sqrt,
+    /// `x^2`
+    Square,
+    /// `|x|`, derivative 0 at 0
+    Abs,
+    /// `1 / x`
+    Recip,
+    /// -1, 0 or 1; derivative 0
+    Sign,
+    /// `x` limited to `low ..= high`; derivative 1 within and at the ends
+    Clamp {
+        /// The least value.
+        low: f32,
+        /// The greatest value.
+        high: f32,
+    },
+    /// `x^exponent`, for `x >= 0`
+    Power(f32),
+}
+
+impl Unary {
+    /// Its number in `shared/unary.wgsl`.
+    pub(super) fn code(self) -> u32 {
+        match self {
+            Unary::Affine { .. } => 0,
+            Unary::Exp => 1,
+            Unary::Ln => 2,
+            Unary::Sqrt => 3,
+            Unary::Square => 4,
+            Unary::Abs => 5,
+            Unary::Recip => 6,
+            Unary::Sign => 7,
+            Unary::Clamp { .. } => 8,
+            Unary::Power(_) => 9,
+        }
+    }
+
+    /// The function of a number and its two constants.
+    pub(super) fn from_code(code: u32, first: f32, second: f32) -> Self {
+        match code {
+            1 => Unary::Exp,
+            2 => Unary::Ln,
+            3 => Unary::Sqrt,
+            4 => Unary::Square,
+            5 => Unary::Abs,
+            6 => Unary::Recip,
+            7 => Unary::Sign,
+            8 => Unary::Clamp { low: first, high: second },
+            9 => Unary::Power(first),
+            _ => Unary::Affine { scale: first, shift: second },
+        }
+    }
+
+    fn constants(self) -> (f32, f32) {
+        match self {
+            Unary::Affine { scale, shift } => (scale, shift),
+            Unary::Clamp { low, high } => (low, high),
+            Unary::Power(exponent) => (exponent, 0.0),
+            _ => (0.0, 0.0),
+        }
+    }
+
+    /// Whether the derivative is cheaper from the output than from the input.
+    fn saves_output(self) -> bool {
+        matches!(self, Unary::Exp | Unary::Sqrt | Unary::Recip)
+    }
+
+    /// Its value at `x`.
+    pub(super) fn apply<R: Real>(self, x: R) -> R {
+        let real = |v: f32| R::lit(v.into());
+        match self {
+            Unary::Affine { scale, shift } => real(scale) * x + real(shift),
+            Unary::Exp => x.exp(),
+            Unary::Ln => x.ln(),
+            Unary::Sqrt => x.sqrt(),
+            Unary::Square => x * x,
+            Unary::Abs => x.abs(),
+            Unary::Recip => x.recip(),
+            Unary::Sign => sign(x),
+            Unary::Clamp { low, high } => x.max(real(low)).min(real(high)),
+            Unary::Power(exponent) => power(x, real(exponent)),
+        }
+    }
+
+    /// Its derivative, from the output where [`saves_output`](Self::saves_output), else the input.
+    pub(super) fn derivative<R: Real>(self, saved: R) -> R {
+        let real = |v: f32| R::lit(v.into());
+        let when = |condition: bool, value: R| if condition { value } else { R::zero() };
+        match self {
+            Unary::Affine { scale, .. } => real(scale),
+            Unary::Exp => saved,
+            Unary::Ln => saved.recip(),
+            Unary::Sqrt => when(saved > R::zero(), R::lit(0.5) / saved),
+            Unary::Square => saved + saved,
+            Unary::Abs => sign(saved),
+            Unary::Recip => -saved * saved,
+            Unary::Sign => R::zero(),
+            Unary::Clamp { low, high } => when(saved >= real(low) && saved <= real(high), R::one()),
+            Unary::Power(e) => real(e) * power(saved, real(e) - R::one()),
+        }
+    }
+}
+
+fn sign<R: Real>(x: R) -> R {
+    if x > R::zero() {
+        R::one()
+    } else if x < R::zero() {
+        -R::one()
+    } else {
+        R::zero()
+    }
+}
+
+fn power<R: Real>(x: R, exponent: R) -> R {
+    if x > R::zero() { x.powf(exponent) } else { R::zero() }
+}
+
+/// `f(x)`, element by element.
+///
+/// # Errors
+/// [`Error::DType`] for other elements than f32; [`Error::Argument`] for a constant that is not
+/// finite or limits that are crossed.
+pub fn unary(f: Unary, x: &Tensor) -> Result<Tensor> {
+    x.expect("unary", DType::F32)?;
+    let (first, second) = f.constants();
+    if !first.is_finite() || !second.is_finite() {
+        return Err(Error::argument("unary", format!("{f:?}: the constant is not finite")));
+    }
+    if matches!(f, Unary::Clamp { low, high } if low > high) {
+        return Err(Error::argument("clamp", format!("{first} is above {second}")));
+    }
+    let y = Tensor::empty(x.device(), *x.shape(), DType::F32)?;
+    let (launch, cells) = launch_cells(x.device(), &UNARY, x.count());
+    let launch = launch.constant("OP", f.code()).params(&Params { cells, first, second });
+    launch.bind(x).bind(&y).record()?;
+    Ok(y)
+}
+
+fn unary_backward(f: Unary, saved: &Tensor, g: &Tensor) -> Result<Tensor> {
+    let (first, second) = f.constants();
+    let gx = Tensor::empty(g.device(), *g.shape(), DType::F32)?;
+    let (launch, cells) = launch_cells(g.device(), &UNARY_BACKWARD, g.count());
+    let launch = launch.constant("OP", f.code()).params(&Params { cells, first, second });
+    launch.bind(saved).bind(g).bind(&gx).record()?;
+    Ok(gx)
+}
+
+impl Var {
+    /// `f(x)`, element by element.
+    ///
+    /// # Errors
+    /// [`Error::DType`] for other elements than f32; [`Error::Argument`] for a constant that is not
+    /// finite or limits that are crossed.
+    pub fn unary(&self, f: Unary) -> Result<Var> {
+        let y = unary(f, self.value())?;
+        // A scaling needs no saved tensor: its gradient is the scaled gradient.
+        if let Unary::Affine { scale, .. } = f {
+            return self.tape().record_one("unary", &[self], y, move |bw| {
+                if let Some(g) = bw.upstream(0) {
+                    let gx = match scale {
+                        1.0 => g.clone(),
+                        _ => unary(Unary::Affine { scale, shift: 0.0 }, g)?,
+                    };
+                    bw.give(0, gx);
+                }
+                Ok(())
+            });
+        }
+        let saved = if f.saves_output() { y.clone() } else { self.value().clone() };
+        self.tape().record_one("unary", &[self], y, move |bw| {
+            if let Some(g) = bw.upstream(0) {
+                let gx = unary_backward(f, &saved, g)?;
+                bw.give(0, gx);
+            }
+            Ok(())
+        })
+    }
+}
+
+/// Methods of [`Var`] that are one [`Unary`] each.
+macro_rules! methods {
+    ($($(#[$doc:meta])* $name:ident($($argument:ident),*) = $f:expr;)*) => {
+        impl Var {
+            $(
+                $(#[$doc])*
+                ///
+                /// # Errors
+                /// Those of [`unary`](Var::unary).
+                pub fn $name(&self, $($argument: f32),*) -> Result<Var> {
+                    self.unary($f)
+                }
+            )*
+        }
+    };
+}
+
+methods! {
+    /// `x + c`
+    add_scalar(c) = Unary::Affine { scale: 1.0, shift: c };
+    /// `x - c`
+    sub_scalar(c) = Unary::Affine { scale: 1.0, shift: -c };
+    /// `c x`
+    mul_scalar(c) = Unary::Affine { scale: c, shift: 0.0 };
+    /// `x / c`, as the product with the rounded `1 / c`
+    div_scalar(c) = Unary::Affine { scale: c.recip(), shift: 0.0 };
+    /// `scale x + shift`
+    affine(scale, shift) = Unary::Affine { scale, shift };
+    /// `min(x, c)`; the derivative is 1 where both are equal
+    minimum_scalar(c) = Unary::Clamp { low: f32::MIN, high: c };
+    /// `max(x, c)`; the derivative is 1 where both are equal
+    maximum_scalar(c) = Unary::Clamp { low: c, high: f32::MAX };
+    /// `x` limited to `low ..= high`; the derivative is 1 within and at the ends, else 0
+    clamp(low, high) = Unary::Clamp { low, high };
+    /// `x^exponent`, for `x >= 0`
+    power(exponent) = Unary::Power(exponent);
+    /// `-x`
+    neg() = Unary::Affine { scale: -1.0, shift: 0.0 };
+    /// `e^x`; below -87 it is 0 and above 88 it is e^88 on GPUs
+    exp() = Unary::Exp;
+    /// `ln x`, for `x > 0`
+    ln() = Unary::Ln;
+    /// `sqrt x`, for `x >= 0`; the derivative at 0 is taken as 0
+    sqrt() = Unary::Sqrt;
+    /// `x^2`
+    square() = Unary::Square;
+    /// `|x|`, derivative 0 at 0
+    abs() = Unary::Abs;
+    /// `1 / x`
+    recip() = Unary::Recip;
+    /// -1, 0 or 1; no gradient passes
+    sign() = Unary::Sign;
+}

@@ -1,0 +1,60 @@
+//! Constant current.
+
+use super::{twin, with_steps};
+use crate::elementwise::{CELLS, launch_cells};
+use crate::kernel::{Kernel, shader};
+use crate::{DType, Result, Tensor, Var};
+
+/// `y[t, n] = x[n]`
+pub(super) static REPEAT_STEPS: Kernel = Kernel::new(
+    "encode",
+    "repeat_steps",
+    shader!("encode/repeat_steps"),
+    crate::twin!(twin::repeat_steps),
+)
+.params::<Params>()
+.variants(CELLS);
+
+#[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
+#[repr(C)]
+struct Params {
+    cells: u32,
+    all_cells: u32,
+}
+
+/// The input at every step, as a current: `[...]` becomes `[T, ...]`.
+///
+/// # Errors
+/// [`Error::Argument`](crate::Error::Argument) for no steps;
+/// [`Error::DType`](crate::Error::DType) for other elements than f32; those of [`Tensor::empty`].
+pub fn constant(x: &Tensor, steps: usize) -> Result<Tensor> {
+    x.expect("constant", DType::F32)?;
+    let y = Tensor::empty(x.device(), with_steps("constant", steps, x.shape())?, DType::F32)?;
+    if y.count() == 0 {
+        return Ok(y);
+    }
+    let (launch, cells) = launch_cells(x.device(), &REPEAT_STEPS, x.count());
+    let all = cells as usize * steps;
+    let params = Params { cells, all_cells: all as u32 };
+    launch.params(&params).bind(x).bind(&y).items(all, 256).record()?;
+    Ok(y)
+}
+
+impl Var {
+    /// The input at every step, as a current: `[...]` becomes `[T, ...]`. The gradient is the sum
+    /// over the steps.
+    ///
+    /// # Errors
+    /// Those of [`constant`]; [`Error::TapeMismatch`](crate::Error::TapeMismatch).
+    pub fn repeat_steps(&self, steps: usize) -> Result<Var> {
+        let y = constant(self.value(), steps)?;
+        let shape = *self.shape();
+        self.tape().record_one("repeat_steps", &[self], y, move |bw| {
+            if let Some(g) = bw.upstream(0) {
+                let gx = crate::reduce::sum_to(g, &shape)?;
+                bw.give(0, gx);
+            }
+            Ok(())
+        })
+    }
+}

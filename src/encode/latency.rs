@@ -1,0 +1,107 @@
+//! Latency code.
+
+use super::{twin, with_steps};
+use crate::elementwise::Packed;
+use crate::kernel::{Kernel, shader};
+use crate::{DType, Error, Result, Tensor};
+
+/// `s[t, n] = [t = step of x[n]]`
+pub(super) static LATENCY: Kernel =
+    Kernel::new("encode", "latency", shader!("encode/latency"), crate::twin!(twin::latency))
+        .params::<Params>();
+
+#[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
+#[repr(C)]
+pub(super) struct Params {
+    pub(super) packed: Packed,
+    pub(super) last: u32,
+    pub(super) silent: u32,
+    pub(super) threshold: f32,
+}
+
+/// How [`latency`] turns intensities into spike times.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[must_use]
+pub struct Latency {
+    tau: f32,
+    threshold: f32,
+    linear: bool,
+    silent: bool,
+}
+
+impl Default for Latency {
+    /// `tau` 5 steps, threshold 0.01, logarithmic, a spike for every input.
+    fn default() -> Self {
+        Self { tau: 5.0, threshold: 0.01, linear: false, silent: false }
+    }
+}
+
+impl Latency {
+    /// The time constant of the membrane, in steps; for linear codes, the time that passes between
+    /// the spikes of intensities 1 and 0.
+    pub fn tau(mut self, tau: f32) -> Self {
+        self.tau = tau;
+        self
+    }
+
+    /// The threshold of the membrane: an intensity at or below it never reaches it.
+    pub fn threshold(mut self, threshold: f32) -> Self {
+        self.threshold = threshold;
+        self
+    }
+
+    /// Spike times that fall linearly with the intensity, `t = tau (1 - I)`.
+    pub fn linear(mut self) -> Self {
+        self.linear = true;
+        self
+    }
+
+    /// No spike for intensities at or below the threshold. (By default they spike last.)
+    pub fn silent_below_threshold(mut self) -> Self {
+        self.silent = true;
+        self
+    }
+
+    /// The intensity above which the spike comes at step `k` or before: that of the spike time
+    /// `k + 1/2`, since times are rounded to the nearest step.
+    fn edge(&self, k: usize) -> f32 {
+        let periods = (k as f64 + 0.5) / f64::from(self.tau);
+        if self.linear {
+            return (1.0 - periods) as f32;
+        }
+        (f64::from(self.threshold) / -libm::expm1(-periods)) as f32
+    }
+}
+
+/// One spike for each input, the sooner the stronger: the time at which a membrane under the
+/// constant current I reaches the threshold θ, `t = tau ln(I / (I - θ))` steps, rounded and limited
+/// to `T - 1`; or, linearly, `t = tau (1 - I)`. `[...]` becomes packed spikes `[T, ...]`
+/// (Eshraghian et al. 2023, section 3.1, latency coding).
+///
+/// The formula is inverted on the host: intensities are compared with a table of the `T - 1`
+/// intensities that separate the steps, which gives the same spikes on every device.
+///
+/// # Errors
+/// [`Error::Argument`] for no steps, or unless tau and threshold are positive and finite;
+/// [`Error::DType`] for other elements than f32; those of [`Tensor::empty`].
+pub fn latency(x: &Tensor, steps: usize, options: Latency) -> Result<Tensor> {
+    x.expect("latency", DType::F32)?;
+    let positive = |v: f32| v > 0.0 && v.is_finite();
+    if !positive(options.tau) || !positive(options.threshold) {
+        return Err(Error::argument("latency", format!("{options:?}: not positive and finite")));
+    }
+    let s = Tensor::empty(x.device(), with_steps("latency", steps, x.shape())?, DType::Bits)?;
+    let last = steps - 1;
+    // A binding cannot be empty: a single step has one edge, which is not looked at.
+    let edges: Vec<f32> = (0..last.max(1)).map(|k| options.edge(k)).collect();
+    let edges = Tensor::from_slice(x.device(), &edges, [edges.len()])?;
+    let params = Params {
+        packed: Packed::of(&s),
+        last: last as u32,
+        silent: u32::from(options.silent),
+        threshold: options.threshold,
+    };
+    let launch = x.device().launch(&LATENCY).params(&params);
+    launch.bind(x).bind(&edges).bind(&s).items(x.count(), 256).record()?;
+    Ok(s)
+}

@@ -1,0 +1,110 @@
+//! Concatenation.
+
+use super::slice::slice;
+use super::twin;
+use super::view::{ELEMENTS, View, refuse_time};
+use crate::kernel::{Cost, Kernel, shader};
+use crate::{Error, Result, Shape, Tensor, Var};
+use std::ops::Range;
+
+/// `y[o, start + j] = x[o, j]`
+pub(super) static PLACE: Kernel =
+    Kernel::new("layout", "place", shader!("layout/place"), crate::twin!(twin::place))
+        .params::<Params>()
+        .cost(|args| Cost { bytes: 8.0 * args.words[0] as f64, flops: 0.0 })
+        .variants(ELEMENTS);
+
+#[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
+#[repr(C)]
+pub(super) struct Params {
+    pub(super) outer: u32,
+    pub(super) run: u32,
+    pub(super) stride: u32,
+    pub(super) start: u32,
+}
+
+/// Tensors joined along an axis, in their order.
+///
+/// f32, u32, and packed spikes along other axes than time.
+///
+/// # Errors
+/// [`Error::Argument`] for no tensors or an axis that they do not have; [`Error::Shape`] where other
+/// extents differ; [`Error::DType`], [`Error::DeviceMismatch`] where types or devices do.
+pub fn concat_tensors(parts: &[&Tensor], axis: usize) -> Result<Tensor> {
+    let shape = joined(parts, axis)?;
+    let Some(first) = parts.first() else { return Err(none()) };
+    let view = View::of("concat", first)?;
+    refuse_time("concat", &view, axis != 0)?;
+    let y = view.output(view.shape().with(axis, shape[axis]))?;
+    let (outer, total, inner) = y.shape().around(axis);
+    let mut start = 0;
+    for part in parts {
+        let words = View::of("concat", part)?.words;
+        let run = words.shape()[axis] * inner;
+        let params = Params {
+            outer: outer as u32,
+            run: run as u32,
+            stride: (total * inner) as u32,
+            start: start as u32,
+        };
+        if words.count() > 0 {
+            let launch = y.device().launch(&PLACE).variant(view.variant()).params(&params);
+            launch.bind(&words).bind(&y).items(words.count(), 64).record()?;
+        }
+        start += run;
+    }
+    Ok(view.restore(y))
+}
+
+fn none() -> Error {
+    Error::argument("concat", "no tensors")
+}
+
+/// The shape of the outcome.
+fn joined(parts: &[&Tensor], axis: usize) -> Result<Shape> {
+    let Some((first, rest)) = parts.split_first() else { return Err(none()) };
+    let mut shape = *first.shape();
+    if axis >= shape.rank() {
+        return Err(Error::argument("concat", format!("axis {axis} of shape {shape}")));
+    }
+    for part in rest {
+        part.same_device("concat", first)?;
+        part.expect("concat", first.dtype())?;
+        let extent = part.shape().get(axis).copied().unwrap_or(0);
+        if part.shape().rank() != shape.rank()
+            || part.shape().with(axis, 0) != first.shape().with(axis, 0)
+        {
+            let detail = format!("{} and {} along axis {axis}", first.shape(), part.shape());
+            return Err(Error::shape("concat", detail));
+        }
+        shape = shape.with(axis, shape[axis].saturating_add(extent));
+    }
+    Ok(shape)
+}
+
+/// Variables joined along an axis, in their order; see [`concat_tensors`]. Each gradient is a slice.
+///
+/// # Errors
+/// Those of [`concat_tensors`]; [`Error::TapeMismatch`].
+pub fn concat(parts: &[&Var], axis: usize) -> Result<Var> {
+    let values: Vec<&Tensor> = parts.iter().map(|v| v.value()).collect();
+    let y = concat_tensors(&values, axis)?;
+    let Some(first) = parts.first() else { return Err(none()) };
+    let mut start = 0;
+    let mut places: Vec<Vec<Range<usize>>> = Vec::new();
+    for part in &values {
+        let mut ranges: Vec<_> = part.shape().iter().map(|extent| 0..*extent).collect();
+        ranges[axis] = start..start + part.shape()[axis];
+        start = ranges[axis].end;
+        places.push(ranges);
+    }
+    first.tape().record_one("concat", parts, y, move |bw| {
+        for (i, ranges) in places.iter().enumerate() {
+            if let Some(gradient) = bw.upstream(0).filter(|_| bw.needs(i)) {
+                let g = slice(gradient, ranges)?;
+                bw.give(i, g);
+            }
+        }
+        Ok(())
+    })
+}

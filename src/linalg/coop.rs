@@ -1,0 +1,72 @@
+//! Products by cooperative matrices: an experimental feature, used only where it is asked for.
+
+use super::product::{Left, Params, Product, cost};
+use super::twin;
+use crate::elementwise::Activation;
+use crate::kernel::{Kernel, Needs, Variant, shader};
+use crate::{DType, Error, Result, Shape, Tensor};
+
+/// `C = A B` with f16 operands. The baseline computes the same in plain arithmetic.
+pub(super) static MATMUL_COOP: Kernel =
+    Kernel::new("linalg", "matmul_coop", shader!("linalg/matmul_coop"), crate::twin!(twin::coop))
+        .params::<Params>()
+        .cost(cost)
+        .variants(&[
+            Variant { name: "plain", features: &[], needs: Needs::NOTHING },
+            Variant {
+                name: "cooperative 8 x 8",
+                features: &["COOP", "EIGHT"],
+                needs: Needs::COOP_MATRIX,
+            },
+            Variant { name: "cooperative 16 x 16", features: &["COOP"], needs: Needs::COOP_MATRIX },
+        ]);
+
+/// What every extent must be a multiple of.
+const TILE: usize = 16;
+
+/// Runs `product`, or refuses it.
+pub(super) fn run(product: &Product<'_>, shape: Shape) -> Result<Tensor> {
+    let device = product.a.device();
+    let Some(unit) = device.capabilities().coop_matrix else {
+        return Err(Error::Unsupported {
+            what: "the matrix product by cooperative matrices".into(),
+            feature: "cooperative matrices with f16 operands (DeviceBuilder::coop_matrix)".into(),
+        });
+    };
+    check(product)?;
+    let c = Tensor::empty(device, shape, DType::F32)?;
+    let params = Params {
+        m: product.m as u32,
+        n: product.n as u32,
+        k: product.k as u32,
+        batch: 1,
+        groups: (product.m / 4) as u32,
+        batches: 1,
+        ..Params::default()
+    };
+    let size = unit.size as usize;
+    let tiles = product.m / size * (product.n / size);
+    // A workgroup of one subgroup. Where the driver takes smaller ones, each computes the tile.
+    let subgroup = device.capabilities().subgroup_size.1.clamp(8, 128);
+    let launch = device.launch(&MATMUL_COOP).variant(if size == 8 { 1 } else { 2 });
+    let launch = launch.params(&params).constant("WG", subgroup);
+    launch.bind(product.a).bind(product.b).bind(&c).items(tiles, 1).record()?;
+    Ok(c)
+}
+
+fn check(product: &Product<'_>) -> Result<()> {
+    let plain = product.left == Left::Dense { transposed: false }
+        && !product.b_transposed
+        && product.bias.is_none()
+        && product.activation == Activation::Identity
+        && product.batches == 1;
+    let extents = [product.m, product.n, product.k];
+    if !plain || product.a.dtype() != DType::F16 || extents.iter().any(|e| e % TILE != 0) {
+        let detail = format!(
+            "cooperative matrices take f16 operands [M, K] and [K, N] without bias and activation, \
+             with extents that are multiples of {TILE}; M, N, K are {extents:?}"
+        );
+        return Err(Error::argument("matmul", detail));
+    }
+    Ok(())
+}

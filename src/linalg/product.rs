@@ -1,0 +1,512 @@
+//! How a matrix product is run: which kernel, which tile, in how many launches.
+
+use super::{bits, combine, coop, matmul};
+use crate::elementwise::Activation;
+use crate::gpu::Capabilities;
+use crate::kernel::{Cost, CostArgs, Kernel, Needs, Variant};
+use crate::{DType, Result, Shape, Tensor};
+
+/// The parameters of every product kernel, as in `shared/operands.wgsl`.
+#[derive(Debug, Clone, Copy, Default, bytemuck::Pod, bytemuck::Zeroable)]
+#[repr(C)]
+pub(super) struct Params {
+    pub(super) m: u32,
+    pub(super) n: u32,
+    pub(super) k: u32,
+    pub(super) batch_first: u32,
+    pub(super) batch: u32,
+    pub(super) group_first: u32,
+    pub(super) groups: u32,
+    pub(super) batches: u32,
+    pub(super) stride_a: u32,
+    pub(super) stride_b: u32,
+    pub(super) chunk: u32,
+    pub(super) steps: u32,
+    pub(super) lanes: u32,
+    pub(super) has_bias: u32,
+    pub(super) slope: f32,
+}
+
+/// Floating-point work of one launch: larger products are split over rows and batch entries, so
+/// that a launch stays far below a driver's watchdog on a slow GPU too.
+pub(super) const MAX_LAUNCH_FLOPS: f64 = 2e10;
+
+/// Workgroups that keep a large GPU busy: with fewer, the depth is split.
+const BUSY_WORKGROUPS: usize = 128;
+
+/// Invocations that keep the vector lanes of a software adapter busy.
+const BUSY_INVOCATIONS: usize = 256;
+
+/// The least depth that a chunk of a split product keeps.
+const MIN_CHUNK: usize = 256;
+
+/// The most chunks: they are summed one after another.
+const MAX_CHUNKS: usize = 128;
+
+/// The tile of a workgroup of `matmul_tiled`, in rows and columns.
+const TILED: usize = 64;
+
+const fn variant(name: &'static str, features: &'static [&'static str]) -> Variant {
+    Variant { name, features, needs: Needs::NOTHING }
+}
+
+/// How operands are stored and read. Chosen from the operands, not from the adapter.
+pub(super) const DENSE_VARIANTS: &[Variant] = &[
+    variant("f32", &[]),
+    variant("f32 by four", &["VEC"]),
+    variant("f16", &["HALF"]),
+    variant("f16 by four", &["HALF", "VEC"]),
+    variant("f16 by four to f16", &["HALF", "VEC", "HALF_OUT"]),
+];
+
+/// Likewise for packed spikes.
+pub(super) const BITS_VARIANTS: &[Variant] =
+    &[variant("bits", &["BITS"]), variant("bits by four", &["BITS", "VEC"])];
+
+/// What the left operand is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Left {
+    /// A matrix, transposed or not.
+    Dense { transposed: bool },
+    /// Packed spikes `[steps, lanes, k]`; rows of C are (step, lane).
+    Spikes { steps: usize, lanes: usize },
+    /// Packed spikes `[steps, lanes, m]`; the depth is (step, lane).
+    SpikesTransposed { steps: usize, lanes: usize },
+}
+
+/// A second output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Extra {
+    None,
+    /// `A B + bias` before the activation.
+    PreActivation,
+    /// The sums of B's columns.
+    ColumnSums,
+}
+
+/// Which kernel computes a product.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum MatmulKernel {
+    /// The one that suits device and sizes.
+    #[default]
+    Auto,
+    /// One output an invocation: the baseline of measurements.
+    Naive,
+    /// Register tiles without workgroup memory.
+    Registers,
+    /// Tiles in workgroup memory.
+    Tiled,
+    /// Cooperative matrices: f16 operands, f32 sums, `[M, K]` times `[K, N]` with extents that are
+    /// multiples of 16, no bias, no activation. Only on a device opened with
+    /// [`coop_matrix`](crate::DeviceBuilder::coop_matrix).
+    Coop,
+}
+
+/// A product `act(A B + bias)` with checked sizes.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Product<'a> {
+    pub(super) a: &'a Tensor,
+    pub(super) b: &'a Tensor,
+    pub(super) left: Left,
+    pub(super) b_transposed: bool,
+    pub(super) bias: Option<&'a Tensor>,
+    pub(super) activation: Activation,
+    pub(super) extra: Extra,
+    pub(super) m: usize,
+    pub(super) n: usize,
+    pub(super) k: usize,
+    pub(super) batches: usize,
+    /// Whether every batch entry has an operand of its own.
+    pub(super) batched: [bool; 2],
+    pub(super) kernel: MatmulKernel,
+    /// The type of C.
+    pub(super) output: DType,
+}
+
+/// Kernel, tile and depth split of a product.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Plan {
+    pub(super) kernel: MatmulKernel,
+    /// Blocks of 4 x 4 in the tile of one invocation (of one workgroup for tiled kernels).
+    pub(super) blocks: [usize; 2],
+    /// Invocations of a workgroup.
+    pub(super) workgroup: u32,
+    /// Depth of a chunk, a multiple of 4.
+    pub(super) chunk: usize,
+    /// Chunks that the depth is split into.
+    pub(super) chunks: usize,
+    /// Whether rows are read four elements at a time.
+    pub(super) wide: bool,
+}
+
+/// Chooses kernel, tile and depth split.
+///
+/// - Software adapters pay for loads and barriers, and hardly for registers: the register kernel
+///   with the largest tile (8 x 8) that still fills their vector lanes.
+/// - GPUs: workgroup memory where both extents fill a good part of a tile, else the register kernel with
+///   small tiles, so that thin matrices (one row, a few classes) still make enough invocations.
+/// - Where the tiles of a GPU are too few to fill it and the depth is large (weight gradients: depth
+///   T B), the depth is split into chunks which a second launch sums in order.
+pub(super) fn plan(
+    capabilities: &Capabilities,
+    wanted: MatmulKernel,
+    left: Left,
+    [m, n, k, batches]: [usize; 4],
+) -> Plan {
+    let tiles = |rows: usize, cols: usize| batches * m.div_ceil(rows) * n.div_ceil(cols);
+    let dense = matches!(left, Left::Dense { .. });
+    let thin = m < TILED / 2 || n < TILED / 2;
+    let kernel = match wanted {
+        MatmulKernel::Auto if capabilities.software || thin || !dense => MatmulKernel::Registers,
+        MatmulKernel::Auto => MatmulKernel::Tiled,
+        _ if !dense => MatmulKernel::Registers,
+        chosen => chosen,
+    };
+    let (blocks, workgroup, busy) = match kernel {
+        MatmulKernel::Naive => ([1, 1], 64, 0),
+        MatmulKernel::Tiled => ([TILED / 4; 2], 1, BUSY_WORKGROUPS),
+        _ => {
+            let (workgroup, busy) = if capabilities.software {
+                (8, BUSY_INVOCATIONS)
+            } else {
+                (64, 64 * BUSY_WORKGROUPS)
+            };
+            // The widest of these tiles that lies in C and leaves enough of them.
+            let fits = |[rows, cols]: &[usize; 2]| {
+                (*rows == 1 || m > 4) && (*cols == 1 || n > 4) && tiles(4 * rows, 4 * cols) >= busy
+            };
+            let tile = [[2, 2], [2, 1], [1, 2]].into_iter().find(fits).unwrap_or([1, 1]);
+            (tile, workgroup, busy)
+        }
+    };
+    let chunk = split_depth(k.max(1), tiles(4 * blocks[0], 4 * blocks[1]), busy);
+    let chunks = k.max(1).div_ceil(chunk);
+    Plan { kernel, blocks, workgroup, chunk, chunks, wide: false }
+}
+
+/// The depth of a chunk, so that `tiles` become `busy`, at least [`MIN_CHUNK`].
+fn split_depth(depth: usize, tiles: usize, busy: usize) -> usize {
+    let chunks = (busy / tiles.max(1)).min(depth / MIN_CHUNK).clamp(1, MAX_CHUNKS);
+    depth.div_ceil(chunks).next_multiple_of(4)
+}
+
+impl Product<'_> {
+    /// Runs the product into a C of shape `shape`; the second tensor is [`Extra`]'s.
+    pub(super) fn run(&self, shape: Shape) -> Result<(Tensor, Option<Tensor>)> {
+        if self.kernel == MatmulKernel::Coop {
+            return Ok((coop::run(self, shape)?, None));
+        }
+        let extra_shape = match self.extra {
+            Extra::None => Shape::new(&[4])?,
+            Extra::PreActivation => shape,
+            Extra::ColumnSums => Shape::new(&[self.n])?,
+        };
+        let plan = self.plan();
+        let (c, extra) = if shape.count() == 0 {
+            let c = Tensor::empty(self.a.device(), shape, DType::F32)?;
+            (c, self.extra_of_nothing(extra_shape)?)
+        } else if plan.chunks == 1 {
+            let c = Tensor::empty(self.a.device(), shape, self.direct_output(&plan))?;
+            let extra = Tensor::empty(self.a.device(), extra_shape, DType::F32)?;
+            self.launch(&plan, &c, &extra)?;
+            (c, extra)
+        } else {
+            self.run_split(&plan, shape, extra_shape)?
+        };
+        let c = if c.dtype() == self.output { c } else { super::convert::narrow(&c)? };
+        Ok((c, (self.extra != Extra::None).then_some(extra)))
+    }
+
+    /// The two launches of a product whose depth is split.
+    fn run_split(&self, plan: &Plan, shape: Shape, extra_shape: Shape) -> Result<(Tensor, Tensor)> {
+        let device = self.a.device();
+        let parts = [plan.chunks, self.batches, self.m, self.n];
+        let parts = Tensor::empty(device, parts, DType::F32)?;
+        let sums = if self.extra == Extra::ColumnSums { [plan.chunks, self.n] } else { [1, 4] };
+        let sums = Tensor::empty(device, sums, DType::F32)?;
+        self.launch(plan, &parts, &sums)?;
+        combine::combine(self, plan.chunks, &parts, &sums, shape, extra_shape)
+    }
+
+    fn plan(&self) -> Plan {
+        let device = self.a.device();
+        let depth = match self.left {
+            // Every sample's steps begin a new group of four.
+            Left::SpikesTransposed { steps, lanes } => 4 * steps.div_ceil(4) * lanes,
+            _ => self.k,
+        };
+        let sizes = [self.m, self.n, depth, self.batches];
+        let mut plan = plan(device.capabilities(), self.kernel, self.left, sizes);
+        plan.wide = self.by_four(depth);
+        if device.is_host() || plan.kernel == MatmulKernel::Naive {
+            plan.chunk = depth.max(1).next_multiple_of(4);
+        }
+        plan.chunks = depth.max(1).div_ceil(plan.chunk);
+        plan
+    }
+
+    /// The type that the product kernel itself can write.
+    fn direct_output(&self, plan: &Plan) -> DType {
+        if self.a.dtype() == DType::F16 && plan.wide { self.output } else { DType::F32 }
+    }
+
+    /// The second output where C has no elements: only column sums can have any.
+    fn extra_of_nothing(&self, shape: Shape) -> Result<Tensor> {
+        let device = self.a.device();
+        if self.extra != Extra::ColumnSums || self.n == 0 || self.k == 0 {
+            return Tensor::zeros(device, shape, DType::F32);
+        }
+        let ones = crate::elementwise::full(device, [1, self.k], 1.0)?;
+        let b = self.b.reshape([self.k, self.n])?;
+        matmul::matmul(&ones, &b, matmul::Layout::NN)?.reshape(shape)
+    }
+
+    /// Whether rows can be read and written four elements at a time.
+    fn by_four(&self, depth: usize) -> bool {
+        let inner_a = match self.left {
+            Left::Dense { transposed: true } | Left::SpikesTransposed { .. } => self.m,
+            _ => self.k,
+        };
+        let inner_b = if self.b_transposed { self.k } else { self.n };
+        let extents = [inner_a, inner_b, self.n];
+        depth > 0 && extents.iter().all(|e| e.is_multiple_of(4) && *e > 0)
+    }
+
+    /// The kernel and the number of its variant.
+    fn kernel(&self, plan: &Plan, c: &Tensor) -> (&'static Kernel, usize) {
+        let wide = plan.wide;
+        let half = 2 * usize::from(self.a.dtype() == DType::F16);
+        let to_half = usize::from(c.dtype() == DType::F16);
+        let dense = half + usize::from(wide) + to_half;
+        match (self.left, plan.kernel) {
+            (Left::Spikes { .. }, _) => (&bits::BITS_MATMUL, usize::from(wide)),
+            (Left::SpikesTransposed { .. }, _) => (&bits::BITS_MATMUL_TN, usize::from(wide)),
+            (_, MatmulKernel::Naive) => (&matmul::MATMUL_NAIVE, 0),
+            (_, MatmulKernel::Tiled) => (&matmul::MATMUL_TILED, dense),
+            _ => (&matmul::MATMUL, dense),
+        }
+    }
+
+    /// Groups of four rows of C.
+    fn groups(&self) -> usize {
+        match self.left {
+            Left::Spikes { steps, lanes } => lanes * steps.div_ceil(4),
+            _ => self.m.div_ceil(4),
+        }
+    }
+
+    /// Records the launches that together cover C.
+    fn launch(&self, plan: &Plan, c: &Tensor, extra: &Tensor) -> Result<()> {
+        let host = self.a.device().is_host();
+        self.launch_within(if host { f64::INFINITY } else { MAX_LAUNCH_FLOPS }, plan, c, extra)
+    }
+
+    /// Likewise, each with at most about `limit` operations.
+    fn launch_within(&self, limit: f64, plan: &Plan, c: &Tensor, extra: &Tensor) -> Result<()> {
+        let entry_flops = 2.0 * self.m as f64 * self.n as f64 * self.k as f64;
+        let groups = self.groups();
+        let parts = (entry_flops / limit).ceil().max(1.0) as usize;
+        let group_step = groups.div_ceil(parts).next_multiple_of(plan.blocks[0]).max(1);
+        let entry_step = ((limit / entry_flops.max(1.0)) as usize).clamp(1, self.batches.max(1));
+        for batch_first in (0..self.batches).step_by(entry_step) {
+            for group_first in (0..groups).step_by(group_step) {
+                let params = Params {
+                    batch_first: batch_first as u32,
+                    batch: entry_step.min(self.batches - batch_first) as u32,
+                    group_first: group_first as u32,
+                    groups: group_step.min(groups - group_first) as u32,
+                    ..self.params(plan)
+                };
+                self.launch_part(plan, &params, c, extra)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn params(&self, plan: &Plan) -> Params {
+        let stride = |i: usize, count: usize| if self.batched[i] { count as u32 } else { 0 };
+        let (steps, lanes) = match self.left {
+            Left::Spikes { steps, lanes } | Left::SpikesTransposed { steps, lanes } => {
+                (steps, lanes)
+            }
+            Left::Dense { .. } => (0, 0),
+        };
+        Params {
+            m: self.m as u32,
+            n: self.n as u32,
+            k: self.k as u32,
+            batches: self.batches as u32,
+            stride_a: stride(0, self.m * self.k),
+            stride_b: stride(1, self.k * self.n),
+            chunk: plan.chunk as u32,
+            steps: steps as u32,
+            lanes: lanes as u32,
+            has_bias: u32::from(self.bias.is_some() && plan.chunks == 1),
+            slope: self.activation.slope(),
+            ..Params::default()
+        }
+    }
+
+    /// Records the launch over the rows and batch entries that `params` names.
+    fn launch_part(&self, plan: &Plan, params: &Params, c: &Tensor, extra: &Tensor) -> Result<()> {
+        let device = self.a.device();
+        let (kernel, variant) = self.kernel(plan, c);
+        let fused = plan.chunks == 1;
+        let unused;
+        let bias = match self.bias {
+            Some(bias) if fused => bias,
+            _ if self.b.dtype() == DType::F32 => self.b,
+            _ => {
+                unused = Tensor::empty(device, [4], DType::F32)?;
+                &unused
+            }
+        };
+        let mut launch = device.launch(kernel).variant(variant).params(params);
+        launch = launch.bind(self.a).bind(self.b).bind(bias).bind(c);
+        if let Left::Dense { transposed } = self.left {
+            launch = launch.constant("A_T", u32::from(transposed));
+            launch = launch.constant("B_T", u32::from(self.b_transposed));
+        }
+        let transposed_spikes = matches!(self.left, Left::SpikesTransposed { .. });
+        if !transposed_spikes {
+            launch = launch.constant("ACT", if fused { self.activation.code() } else { 0 });
+        }
+        if plan.kernel == MatmulKernel::Naive {
+            let rows = self.m.min(4 * params.groups as usize);
+            return launch.items(params.batch as usize * rows * self.n, 64).record();
+        }
+        if self.extra == Extra::PreActivation {
+            launch = launch.constant("PRE", u32::from(fused));
+        }
+        if self.extra == Extra::ColumnSums {
+            launch = launch.constant("SUMS", 1u32);
+        }
+        let [rb, cb] = plan.blocks;
+        if plan.kernel == MatmulKernel::Registers {
+            launch = launch.constant("RB", rb as u32).constant("CB", cb as u32);
+            launch = launch.constant("WG", plan.workgroup);
+            if !transposed_spikes {
+                launch = launch.constant("TAIL", u32::from(!self.k.is_multiple_of(4)));
+            }
+        }
+        let tiles = (params.groups as usize).div_ceil(rb) * self.n.div_ceil(4 * cb);
+        let tiles = plan.chunks * params.batch as usize * tiles;
+        launch.bind(extra).items(tiles, plan.workgroup).record()
+    }
+}
+
+/// `2 m n k` operations; every operand moved once.
+pub(super) fn cost(args: &CostArgs<'_>) -> Cost {
+    let p: Params = args.params();
+    let part = f64::from(p.batch) / f64::from(p.batches.max(1))
+        * (4.0 * f64::from(p.groups) / f64::from(p.m.max(1))).min(1.0);
+    let products = f64::from(p.m) * f64::from(p.n) * f64::from(p.k) * f64::from(p.batches);
+    let used = args.words.iter().enumerate().filter(|(i, _)| *i != 2 || p.has_bias != 0);
+    let bytes: u64 = used.map(|(_, words)| words * 4).sum();
+    Cost { bytes: bytes as f64 * part, flops: 2.0 * products * part }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Extra, Left, MatmulKernel, Product, plan};
+    use crate::elementwise::Activation;
+    use crate::gpu::Capabilities;
+    use crate::{DType, Device, Tensor};
+
+    const DENSE: Left = Left::Dense { transposed: false };
+
+    fn on_gpu(left: Left, sizes: [usize; 4]) -> super::Plan {
+        plan(&Capabilities::portable(), MatmulKernel::Auto, left, sizes)
+    }
+
+    #[test]
+    fn gpus_take_workgroup_memory_for_large_products_only() {
+        let large = on_gpu(DENSE, [1024, 1024, 1024, 1]);
+        assert_eq!((large.kernel, large.chunks), (MatmulKernel::Tiled, 1));
+        let thin = on_gpu(DENSE, [1, 4096, 4096, 1]);
+        assert_eq!((thin.kernel, thin.blocks), (MatmulKernel::Registers, [1, 1]));
+    }
+
+    #[test]
+    fn weight_gradients_are_split_on_gpus() {
+        let gradient = on_gpu(Left::Dense { transposed: true }, [256, 256, 64 * 32, 1]);
+        assert_eq!((gradient.kernel, gradient.chunks), (MatmulKernel::Tiled, 8));
+        let spikes = Left::SpikesTransposed { steps: 64, lanes: 32 };
+        assert!(on_gpu(spikes, [256, 256, 64 * 32, 1]).chunks > 1);
+    }
+
+    #[test]
+    fn software_adapters_take_register_tiles() {
+        let software = Capabilities { software: true, ..Capabilities::portable() };
+        let large = plan(&software, MatmulKernel::Auto, DENSE, [256, 256, 2048, 1]);
+        assert_eq!(
+            (large.kernel, large.blocks, large.chunks),
+            (MatmulKernel::Registers, [2, 2], 1)
+        );
+    }
+
+    fn values(count: usize) -> Vec<f32> {
+        (0..count).map(|i| (i * 37 % 101) as f32 * 0.02 - 1.0).collect()
+    }
+
+    /// All launches of a product under a limit of operations, and its column sums.
+    fn under(limit: f64, product: &Product<'_>) -> Vec<f32> {
+        let device = product.a.device();
+        let shape = [product.batches, product.m, product.n];
+        let c = Tensor::zeros(device, shape, DType::F32).unwrap();
+        let extra = Tensor::zeros(device, [product.n.max(4)], DType::F32).unwrap();
+        product.launch_within(limit, &product.plan(), &c, &extra).unwrap();
+        [c.to_vec::<f32>().unwrap(), extra.to_vec::<f32>().unwrap()].concat()
+    }
+
+    #[test]
+    fn split_launches_cover_the_product() {
+        let gpus = Device::list().into_iter().map(|a| Device::select(&a.name).unwrap());
+        for device in [Device::host()].into_iter().chain(gpus) {
+            let spikes: Vec<bool> = (0..2 * 37 * 12).map(|i| i % 3 == 0).collect();
+            let bits = Tensor::from_bools(&device, &spikes, [37, 2, 12]).unwrap();
+            let dense = Tensor::from_slice(&device, &values(3 * 44 * 12), [3, 44, 12]).unwrap();
+            let w = Tensor::from_slice(&device, &values(12 * 8), [12, 8]).unwrap();
+            let g = Tensor::from_slice(&device, &values(74 * 8), [74, 8]).unwrap();
+            let spikes = Left::Spikes { steps: 37, lanes: 2 };
+            let product = |a, b, left, [m, k, batches]: [usize; 3], extra, kernel| Product {
+                a,
+                b,
+                left,
+                b_transposed: false,
+                bias: None,
+                activation: Activation::Identity,
+                extra,
+                m,
+                n: 8,
+                k,
+                batches,
+                batched: [batches > 1, false],
+                kernel,
+                output: DType::F32,
+            };
+            let transposed = Left::SpikesTransposed { steps: 37, lanes: 2 };
+            let sums = Extra::ColumnSums;
+            for product in [
+                product(&dense, &w, DENSE, [44, 12, 3], Extra::None, MatmulKernel::Registers),
+                product(&dense, &w, DENSE, [132, 12, 1], Extra::None, MatmulKernel::Registers),
+                product(&dense, &w, DENSE, [132, 12, 1], Extra::None, MatmulKernel::Tiled),
+                product(&dense, &w, DENSE, [44, 12, 3], Extra::None, MatmulKernel::Naive),
+                product(&bits, &w, spikes, [74, 12, 1], Extra::None, MatmulKernel::Auto),
+                product(&bits, &g, transposed, [12, 74, 1], sums, MatmulKernel::Auto),
+            ] {
+                let whole = under(f64::INFINITY, &product);
+                for limit in [1e3, 9e3, 2e4] {
+                    let parts = under(limit, &product);
+                    let close = whole.iter().zip(&parts).all(|(a, b)| (a - b).abs() < 1e-4);
+                    assert!(
+                        close,
+                        "{:?} {:?} within {limit} on {device}",
+                        product.left, product.kernel
+                    );
+                }
+            }
+        }
+    }
+}

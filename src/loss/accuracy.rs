@@ -1,0 +1,42 @@
+//! How many rows are classified rightly.
+
+use super::cross_entropy::check;
+use super::parts::{Parts, total};
+use super::twin;
+use crate::kernel::{Kernel, shader};
+use crate::{DType, Result, Tensor};
+
+/// Rows whose largest logit stands at their target, in parts.
+pub(super) static HITS: Kernel =
+    Kernel::new("loss", "hits", shader!("loss/hits"), crate::twin!(twin::hits)).params::<Params>();
+
+#[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
+#[repr(C)]
+pub(super) struct Params {
+    pub(super) rows: u32,
+    pub(super) classes: u32,
+    pub(super) span: u32,
+    pub(super) parts: u32,
+}
+
+/// The number of rows of `logits[.., C]` whose largest element, the first of equal ones, stands at
+/// the row's target: an f32 scalar on the device (exact up to 2^24 rows).
+///
+/// # Errors
+/// [`Error::Shape`](crate::Error::Shape) unless the targets have the shape of the logits without the
+/// last axis, and there is at least one row and one class; [`Error::DType`](crate::Error::DType);
+/// [`Error::DeviceMismatch`](crate::Error::DeviceMismatch).
+pub fn accuracy(logits: &Tensor, targets: &Tensor) -> Result<Tensor> {
+    let (rows, classes) = check("accuracy", logits, targets)?;
+    let parts = Parts::of(logits.device(), rows, 1);
+    let part = Tensor::empty(logits.device(), [parts.count], DType::F32)?;
+    let params = Params {
+        rows: rows as u32,
+        classes: classes as u32,
+        span: parts.span as u32,
+        parts: parts.count as u32,
+    };
+    let launch = logits.device().launch(&HITS).params(&params);
+    launch.bind(logits).bind(targets).bind(&part).items(parts.count, 64).record()?;
+    total(&part, 1.0)
+}

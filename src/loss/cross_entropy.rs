@@ -1,0 +1,187 @@
+//! Cross-entropy with integer targets.
+
+use super::parts::{Parts, total};
+use super::twin;
+use crate::kernel::{Kernel, shader};
+use crate::reduce::{ROWS, over_elements, over_rows};
+use crate::{DType, Error, Result, Tensor, Var};
+
+/// Losses of rows, summed in parts.
+pub(super) static CROSS_ENTROPY: Kernel = Kernel::new(
+    "loss",
+    "cross_entropy",
+    shader!("loss/cross_entropy"),
+    crate::twin!(twin::cross_entropy),
+)
+.params::<Params>()
+.variants(ROWS);
+
+/// `gx = g (softmax(x) - target) / divisor`
+pub(super) static CROSS_ENTROPY_BACKWARD: Kernel = Kernel::new(
+    "loss",
+    "cross_entropy_backward",
+    shader!("loss/cross_entropy_backward"),
+    crate::twin!(twin::cross_entropy_backward),
+)
+.params::<BackwardParams>();
+
+#[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
+#[repr(C)]
+pub(super) struct Params {
+    pub(super) rows: u32,
+    pub(super) classes: u32,
+    pub(super) span: u32,
+    pub(super) parts: u32,
+    pub(super) smoothing: f32,
+}
+
+#[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
+#[repr(C)]
+pub(super) struct BackwardParams {
+    pub(super) count: u32,
+    pub(super) classes: u32,
+    pub(super) smoothing: f32,
+    pub(super) divisor: f32,
+}
+
+/// How the losses of rows become one number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Reduction {
+    /// Their sum divided by the number of rows (all of them, valid or not).
+    #[default]
+    Mean,
+    /// Their sum.
+    Sum,
+}
+
+/// Options of [`cross_entropy`].
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct CrossEntropy {
+    /// The part of the target's probability that is spread evenly over all classes, in [0, 1).
+    /// 0 by default.
+    pub smoothing: f32,
+    /// The mean by default.
+    pub reduction: Reduction,
+}
+
+/// The cross-entropy between softmax(logits) over the last axis and targets: a scalar.
+///
+/// For logits `x[.., C]` and targets `t[..]` (u32), with label smoothing `a` (Szegedy et al. 2016,
+/// section 7): `loss = log sum_c exp(x_c) - (1 - a) x_t - a / C sum_c x_c`, in two launches; its
+/// gradient `softmax(x) - (1 - a) onehot(t) - a / C` in one.
+///
+/// Targets stay on the device and are not read back: a row whose target is not below `C` has loss 0
+/// and gradient 0, and counts in the mean. [`check_targets`] finds such targets on the host.
+///
+/// # Errors
+/// [`Error::Shape`] unless the targets have the shape of the logits without the last axis, and there
+/// is at least one row and one class; [`Error::DType`]; [`Error::DeviceMismatch`];
+/// [`Error::Argument`] for a smoothing outside [0, 1).
+pub fn cross_entropy(logits: &Var, targets: &Tensor, options: CrossEntropy) -> Result<Var> {
+    let (rows, classes) = check("cross_entropy", logits.value(), targets)?;
+    if !(0.0..1.0).contains(&options.smoothing) {
+        let detail = format!("a label smoothing of {}, not in [0, 1)", options.smoothing);
+        return Err(Error::argument("cross_entropy", detail));
+    }
+    let divisor = match options.reduction {
+        Reduction::Mean => rows as f32,
+        Reduction::Sum => 1.0,
+    };
+    let x = logits.value().clone();
+    let stats = Tensor::empty(x.device(), [rows, 2], DType::F32)?;
+    let parts = forward(&x, targets, &stats, classes, options.smoothing)?;
+    let y = total(&parts, divisor)?;
+    let targets = targets.clone();
+    let params = BackwardParams {
+        count: x.count() as u32,
+        classes: classes as u32,
+        smoothing: options.smoothing,
+        divisor,
+    };
+    logits.tape().record_one("cross_entropy", &[logits], y, move |bw| {
+        if let Some(gradient) = bw.upstream(0).filter(|_| bw.needs(0)) {
+            let gx = Tensor::empty(x.device(), *x.shape(), DType::F32)?;
+            let launch = x.device().launch(&CROSS_ENTROPY_BACKWARD).params(&params);
+            let launch = launch.bind(&x).bind(&targets).bind(&stats).bind(gradient).bind(&gx);
+            over_elements(x.device(), launch, x.count()).record()?;
+            bw.give(0, gx);
+        }
+        Ok(())
+    })
+}
+
+/// The losses in parts; the largest logit and the logarithm of the sum of each row in `stats`.
+fn forward(
+    x: &Tensor,
+    t: &Tensor,
+    stats: &Tensor,
+    classes: usize,
+    smoothing: f32,
+) -> Result<Tensor> {
+    let rows = t.count();
+    let parts = Parts::of(x.device(), rows, 1);
+    let part = Tensor::empty(x.device(), [parts.count], DType::F32)?;
+    let params = Params {
+        rows: rows as u32,
+        classes: classes as u32,
+        span: parts.span as u32,
+        parts: parts.count as u32,
+        smoothing,
+    };
+    over_rows(x.device(), &CROSS_ENTROPY, parts.count, classes)
+        .params(&params)
+        .bind(x)
+        .bind(t)
+        .bind(stats)
+        .bind(&part)
+        .record()?;
+    Ok(part)
+}
+
+/// The rows and classes of logits that go with targets.
+pub(super) fn check(op: &'static str, logits: &Tensor, targets: &Tensor) -> Result<(usize, usize)> {
+    logits.expect(op, DType::F32)?;
+    targets.expect(op, DType::U32)?;
+    logits.same_device(op, targets)?;
+    let fits = |(_, rows): &(&usize, &[usize])| targets.shape().dims() == *rows;
+    let split = logits.shape().split_last().filter(fits);
+    match split {
+        Some((classes, _)) if logits.count() > 0 => Ok((targets.count(), *classes)),
+        _ => {
+            let detail = format!("logits {} with targets {}", logits.shape(), targets.shape());
+            Err(Error::shape(op, detail))
+        }
+    }
+}
+
+/// Refuses targets that are not below the number of classes: for data on the host, before it is
+/// uploaded.
+///
+/// # Errors
+/// [`Error::Argument`] with the first such target and its place.
+pub fn check_targets(targets: &[u32], classes: usize) -> Result<()> {
+    match targets.iter().enumerate().find(|(_, t)| **t as usize >= classes) {
+        Some((row, target)) => {
+            let detail = format!("target {target} of row {row}, with {classes} classes");
+            Err(Error::argument("check_targets", detail))
+        }
+        None => Ok(()),
+    }
+}
+
+/// Cross-entropy on firing rates: the mean over time of `outputs[T, .., C]` (spikes as f32 or packed,
+/// or any readout) are the logits.
+///
+/// # Errors
+/// Those of [`Var::rate`] and of [`cross_entropy`].
+pub fn rate_cross_entropy(outputs: &Var, targets: &Tensor, options: CrossEntropy) -> Result<Var> {
+    cross_entropy(&outputs.rate()?, targets, options)
+}
+
+/// Cross-entropy on spike counts: the sum over time of `outputs[T, .., C]` are the logits.
+///
+/// # Errors
+/// Those of [`rate_cross_entropy`].
+pub fn count_cross_entropy(outputs: &Var, targets: &Tensor, options: CrossEntropy) -> Result<Var> {
+    cross_entropy(&outputs.spike_count()?, targets, options)
+}

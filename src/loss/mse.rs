@@ -1,0 +1,57 @@
+//! Mean squared error.
+
+use super::twin;
+use crate::kernel::{Kernel, shader};
+use crate::reduce::{Fold, Op, Pass, Term, fold};
+use crate::{DType, Error, Result, Tensor, Var};
+
+/// `gx = 2 g (x - y) / count`
+pub(super) static MSE_BACKWARD: Kernel = Kernel::new(
+    "loss",
+    "mse_backward",
+    shader!("loss/mse_backward"),
+    crate::twin!(twin::mse_backward),
+)
+.params::<Params>();
+
+#[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
+#[repr(C)]
+pub(super) struct Params {
+    pub(super) count: u32,
+}
+
+/// The mean over all elements of `(x - y)^2`: a scalar. Both get gradients.
+///
+/// # Errors
+/// [`Error::Shape`] where shapes differ or there are no elements; [`Error::DType`] unless both are
+/// f32; [`Error::DeviceMismatch`]; [`Error::TapeMismatch`].
+pub fn mse(x: &Var, y: &Var) -> Result<Var> {
+    x.value().expect("mse", DType::F32)?;
+    y.value().expect("mse", DType::F32)?;
+    x.value().same_device("mse", y.value())?;
+    let count = x.value().count();
+    if x.shape() != y.shape() || count == 0 {
+        return Err(Error::shape("mse", format!("{} and {}", x.shape(), y.shape())));
+    }
+    let pass = Pass { outer: 1, length: count, inner: 1 };
+    let term = Term::Difference(y.value());
+    let squares = Fold { term, divisor: count as f32, ..Fold::of(Op::Sum) };
+    let loss = fold(x.value(), pass, squares)?.reshape([])?;
+    let values = [x.value().clone(), y.value().clone()];
+    x.tape().record_one("mse", &[x, y], loss, move |bw| {
+        for (i, (a, b)) in [(0, 1), (1, 0)].into_iter().enumerate() {
+            if let Some(gradient) = bw.upstream(0).filter(|_| bw.needs(i)) {
+                let g = mse_backward(&values[a], &values[b], gradient)?;
+                bw.give(i, g);
+            }
+        }
+        Ok(())
+    })
+}
+
+fn mse_backward(x: &Tensor, y: &Tensor, gradient: &Tensor) -> Result<Tensor> {
+    let gx = Tensor::empty(x.device(), *x.shape(), DType::F32)?;
+    let launch = x.device().launch(&MSE_BACKWARD).params(&Params { count: x.count() as u32 });
+    launch.bind(x).bind(y).bind(gradient).bind(&gx).items(x.count(), 64).record()?;
+    Ok(gx)
+}

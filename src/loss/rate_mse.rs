@@ -1,0 +1,115 @@
+//! The squared error of firing rates.
+
+use super::parts::{Parts, total};
+use super::twin;
+use crate::kernel::{Kernel, Needs, Variant, shader};
+use crate::reduce::{row_variant, steps};
+use crate::{DType, Error, Result, Shape, Tensor, Var};
+
+/// Rates, and their squared errors in parts.
+pub(super) static RATE_MSE: Kernel =
+    Kernel::new("loss", "rate_mse", shader!("loss/rate_mse"), crate::twin!(twin::rate_mse))
+        .params::<Params>()
+        .variants(VARIANTS);
+
+/// `gs[t, n] = 2 g (rate[n] - wanted) / (steps columns)`
+pub(super) static RATE_MSE_BACKWARD: Kernel = Kernel::new(
+    "loss",
+    "rate_mse_backward",
+    shader!("loss/rate_mse_backward"),
+    crate::twin!(twin::rate_mse_backward),
+)
+.params::<BackwardParams>();
+
+const fn variant(name: &'static str, features: &'static [&'static str], needs: Needs) -> Variant {
+    Variant { name, features, needs }
+}
+
+/// Floats, then packed spikes, each in the order of [`row_variant`].
+const VARIANTS: &[Variant] = &[
+    variant("invocation", &[], Needs::NOTHING),
+    variant("workgroup", &["WORKGROUP"], Needs::NOTHING),
+    variant("subgroups", &["WORKGROUP", "SUBGROUPS"], Needs::SUBGROUPS),
+    variant("bits, invocation", &["BITS"], Needs::NOTHING),
+    variant("bits, workgroup", &["BITS", "WORKGROUP"], Needs::NOTHING),
+    variant("bits, subgroups", &["BITS", "WORKGROUP", "SUBGROUPS"], Needs::SUBGROUPS),
+];
+
+/// The steps that one invocation of the backward kernel writes.
+const BACKWARD_STEPS: u32 = 16;
+
+#[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
+#[repr(C)]
+pub(super) struct Params {
+    pub(super) steps: u32,
+    pub(super) columns: u32,
+    pub(super) span: u32,
+    pub(super) parts: u32,
+    pub(super) wanted: f32,
+}
+
+#[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
+#[repr(C)]
+pub(super) struct BackwardParams {
+    pub(super) steps: u32,
+    pub(super) columns: u32,
+    pub(super) wanted: f32,
+}
+
+/// The squared error of firing rates: for `spikes[T, ..]`, f32 or packed,
+/// `mean_n (rate_n - target)^2` with `rate_n = mean_t spikes[t, n]`: a scalar. Two launches, and one
+/// for the gradient `2 (rate_n - target) / (T N)`, the same at every step.
+///
+/// # Errors
+/// [`Error::Shape`] for no steps or no columns; [`Error::DType`] for other elements;
+/// [`Error::Argument`] for a target that is not finite.
+pub fn rate_mse(spikes: &Var, target: f32) -> Result<Var> {
+    let (steps, rest) = steps("rate_mse", spikes.shape())?;
+    let columns = rest.count();
+    if spikes.dtype() != DType::Bits {
+        spikes.value().expect("rate_mse", DType::F32)?;
+    }
+    if columns == 0 {
+        return Err(Error::shape("rate_mse", format!("no columns in {}", spikes.shape())));
+    }
+    if !target.is_finite() {
+        return Err(Error::argument("rate_mse", format!("a target of {target}")));
+    }
+    let (rate, parts) = forward(spikes.value(), steps, columns, target)?;
+    let y = total(&parts, columns as f32)?;
+    let shape: Shape = *spikes.shape();
+    let params = BackwardParams { steps: steps as u32, columns: columns as u32, wanted: target };
+    spikes.tape().record_one("rate_mse", &[spikes], y, move |bw| {
+        if let Some(gradient) = bw.upstream(0).filter(|_| bw.needs(0)) {
+            let gs = Tensor::empty(rate.device(), shape, DType::F32)?;
+            let launch = rate.device().launch(&RATE_MSE_BACKWARD).params(&params);
+            let launch = launch.bind(&rate).bind(gradient).bind(&gs);
+            let items = columns * steps.div_ceil(BACKWARD_STEPS as usize);
+            launch.constant("SPAN", BACKWARD_STEPS).items(items, 64).record()?;
+            bw.give(0, gs);
+        }
+        Ok(())
+    })
+}
+
+/// Rates, and the parts of the sum of their squared errors.
+fn forward(spikes: &Tensor, steps: usize, columns: usize, wanted: f32) -> Result<(Tensor, Tensor)> {
+    let device = spikes.device();
+    // Enough columns for workgroups; the last of them may be partly idle.
+    let way = row_variant(device, columns);
+    let (unit, range) = if way == 0 { (1, 64) } else { (256, 1) };
+    let parts = Parts::of(device, columns, unit);
+    let rate = Tensor::empty(device, [columns], DType::F32)?;
+    let part = Tensor::empty(device, [parts.count], DType::F32)?;
+    let params = Params {
+        steps: steps as u32,
+        columns: columns as u32,
+        span: parts.span as u32,
+        parts: parts.count as u32,
+        wanted,
+    };
+    let bits = if spikes.dtype() == DType::Bits { 3 } else { 0 };
+    let launch = device.launch(&RATE_MSE).variant(way + bits).params(&params);
+    launch.bind(spikes).bind(&rate).bind(&part).items(parts.count, range).record()?;
+    Ok((rate, part))
+}

@@ -1,0 +1,135 @@
+//! The CPU twins.
+
+use super::accuracy::Params as HitsParams;
+use super::cross_entropy::{BackwardParams as EntropyBackward, Params as EntropyParams};
+use super::rate_mse::{BackwardParams as RateBackward, Params as RateParams};
+use crate::host::{HostArgs, Real};
+use crate::reduce::{log_sum_exp, pairwise};
+use rayon::prelude::*;
+
+pub(super) fn cross_entropy<R: Real>(args: &mut HostArgs<'_, R>) {
+    let p: EntropyParams = args.params();
+    let (x, targets) = (args.reals(0), args.words(1));
+    let (stats, part) = (args.reals_mut(2), args.reals_mut(3));
+    let (classes, span) = (p.classes as usize, p.span as usize);
+    let a = R::lit(f64::from(p.smoothing));
+    let row_loss = |r: usize, stats: &mut [R]| {
+        let x = &x[r * classes..][..classes];
+        let (largest, sum) = log_sum_exp(x);
+        stats.copy_from_slice(&[largest, sum.ln()]);
+        let Some(hit) = x.get(targets[r] as usize) else { return R::zero() };
+        let even = pairwise(0, classes, &|c| x[c] - largest) / R::lit(classes as f64);
+        sum.ln() - (R::one() - a) * (*hit - largest) - a * even
+    };
+    let rows = stats.par_chunks_mut(2 * span).zip(part).enumerate();
+    rows.for_each(|(i, (stats, part))| {
+        let losses = stats.chunks_mut(2).enumerate().map(|(k, s)| row_loss(i * span + k, s));
+        let losses: Vec<R> = losses.collect();
+        *part = pairwise(0, losses.len(), &|k| losses[k]);
+    });
+}
+
+pub(super) fn cross_entropy_backward<R: Real>(args: &mut HostArgs<'_, R>) {
+    let p: EntropyBackward = args.params();
+    let (x, targets, stats) = (args.reals(0), args.words(1), args.reals(2));
+    let (g, gx) = (args.reals(3)[0], args.reals_mut(4));
+    let classes = p.classes as usize;
+    let (a, divisor) = (R::lit(f64::from(p.smoothing)), R::lit(f64::from(p.divisor)));
+    gx.par_chunks_mut(classes).enumerate().for_each(|(r, gx)| {
+        let target = targets[r] as usize;
+        if target >= classes {
+            gx.fill(R::zero());
+            return;
+        }
+        let (largest, log_sum) = (stats[2 * r], stats[2 * r + 1]);
+        for (c, gx) in gx.iter_mut().enumerate() {
+            let probability = (x[r * classes + c] - largest - log_sum).exp();
+            let hit = if c == target { R::one() - a } else { R::zero() };
+            *gx = g * (probability - hit - a / R::lit(classes as f64)) / divisor;
+        }
+    });
+}
+
+pub(super) fn mse_backward<R: Real>(args: &mut HostArgs<'_, R>) {
+    let (x, y, g, gx) = (args.reals(0), args.reals(1), args.reals(2), args.reals_mut(3));
+    let scale = R::lit(2.0) * g[0] / R::lit(x.len() as f64);
+    gx.par_iter_mut().zip(x).zip(y).for_each(|((gx, x), y)| *gx = scale * (*x - *y));
+}
+
+pub(super) fn rate_mse<R: Real>(args: &mut HostArgs<'_, R>) {
+    let p: RateParams = args.params();
+    let (steps, columns, span) = (p.steps as usize, p.columns as usize, p.span as usize);
+    let spikes = match args.is_real(0) {
+        true => Spikes::Floats(args.reals(0)),
+        false => Spikes::Packed(args.words(0)),
+    };
+    let (rate, part) = (args.reals_mut(1), args.reals_mut(2));
+    let wanted = R::lit(f64::from(p.wanted));
+    rate.par_chunks_mut(span).zip(part).enumerate().for_each(|(i, (rate, part))| {
+        spikes.count(rate, steps, columns, i * span);
+        rate.iter_mut().for_each(|r| *r /= R::lit(steps as f64));
+        *part = pairwise(0, rate.len(), &|k| (rate[k] - wanted) * (rate[k] - wanted));
+    });
+}
+
+/// A spike train `[steps, columns]`.
+enum Spikes<'a, R> {
+    Floats(&'a [R]),
+    Packed(&'a [u32]),
+}
+
+impl<R: Real> Spikes<'_, R> {
+    /// Counts the spikes of neighbouring columns from `first` on.
+    fn count(&self, counts: &mut [R], steps: usize, columns: usize, first: usize) {
+        counts.fill(R::zero());
+        match self {
+            Spikes::Floats(s) => {
+                let mut block = vec![R::zero(); counts.len()];
+                for start in (0..steps).step_by(32) {
+                    block.fill(R::zero());
+                    for t in start..steps.min(start + 32) {
+                        let row = &s[t * columns + first..];
+                        block.iter_mut().zip(row).for_each(|(sum, s)| *sum += *s);
+                    }
+                    counts.iter_mut().zip(&block).for_each(|(sum, s)| *sum += *s);
+                }
+            }
+            Spikes::Packed(s) => {
+                for w in 0..steps.div_ceil(32) {
+                    let row = &s[w * columns + first..];
+                    let add = |(sum, s): (&mut R, &u32)| *sum += R::lit(f64::from(s.count_ones()));
+                    counts.iter_mut().zip(row).for_each(add);
+                }
+            }
+        }
+    }
+}
+
+pub(super) fn rate_mse_backward<R: Real>(args: &mut HostArgs<'_, R>) {
+    let p: RateBackward = args.params();
+    let (rate, g, gs) = (args.reals(0), args.reals(1)[0], args.reals_mut(2));
+    let scale = R::lit(2.0) * g / R::lit(f64::from(p.steps) * f64::from(p.columns));
+    let wanted = R::lit(f64::from(p.wanted));
+    gs.par_chunks_mut(rate.len()).for_each(|gs| {
+        for (gs, rate) in gs.iter_mut().zip(rate) {
+            *gs = scale * (*rate - wanted);
+        }
+    });
+}
+
+pub(super) fn hits<R: Real>(args: &mut HostArgs<'_, R>) {
+    let p: HitsParams = args.params();
+    let (x, targets, part) = (args.reals(0), args.words(1), args.reals_mut(2));
+    let (classes, span) = (p.classes as usize, p.span as usize);
+    part.par_iter_mut().zip(targets.par_chunks(span)).enumerate().for_each(
+        |(i, (part, targets))| {
+            let hit = |(k, target): &(usize, &u32)| {
+                let row = &x[(i * span + k) * classes..][..classes];
+                let best =
+                    (1..classes).fold(0, |best, c| if row[c] > row[best] { c } else { best });
+                best == **target as usize
+            };
+            *part = R::lit(targets.iter().enumerate().filter(hit).count() as f64);
+        },
+    );
+}
