@@ -10,9 +10,9 @@
 // the spikes of `words`. x: read where h is recomputed or a gradient of the gain is wanted. decay,
 // threshold, gain: as in forward. sums: [columns], dL/dv[T-1] in (UPSTREAM & 2), dL/dv[-1] out;
 // with LEARN [5, columns]: below that row the sums over t for decay, threshold and gain, and gh[0].
-// UPSTREAM: 1 = gs is given, 2 = dL/dv[T-1] is. LEARN: 1 = decay, 2 = threshold, 4 = gain,
-// 8 = the sum for decay leaves v[-1] to the reader (lif_parameters).
-// One invocation a column; loads go eight steps ahead.
+// UPSTREAM: 1 = gs is given, 2 = dL/dv[T-1] is. LEARN: 1 = decay, 2 = threshold, 4 = gain. Without
+// checkpoints the sum for decay leaves gh[0] v[-1] to the reader (lif_parameters).
+// One invocation a column; loads go eight steps ahead. MARCH: as in lif_forward.
 
 import package::shared::index::item_index;
 import package::shared::membrane::{
@@ -20,7 +20,8 @@ import package::shared::membrane::{
 };
 import package::shared::surrogate::surrogate;
 
-override WG: u32 = 64u;
+override MARCH: bool = false;
+override WG: u32 = select(128u, 256u, MARCH);
 override RESET: u32 = 2u;
 override GRADIENT: u32 = 0u;
 override STRICT: bool = false;
@@ -135,66 +136,66 @@ fn upstream_at(i: u32) -> f32 {
     return gs[i];
 }
 
+// Step t of column c.
 @if(!CHECKPOINTS)
-fn walk(one: Neuron, c: u32, start: Carry) -> Carry {
+fn walk_one(one: Neuron, c: u32, t: u32, start: Carry) -> Carry {
+    let i = t * p.columns + c;
+    let raw = saved[i];
+    let s = fires(limited(raw), one.threshold, STRICT);
+    return retreat(one, start, i, raw, s, upstream_at(i));
+}
+
+// Steps t + 7 down to t of column c.
+@if(!CHECKPOINTS)
+fn walk_eight(one: Neuron, c: u32, t: u32, start: Carry) -> Carry {
     let row = p.columns;
+    let i = t * row + c;
     var carry = start;
-    var t = p.steps;
-    for (; t % 8u != 0u; t--) {
-        let i = (t - 1u) * row + c;
-        let raw = saved[i];
-        let s = fires(limited(raw), one.threshold, STRICT);
-        carry = retreat(one, carry, i, raw, s, upstream_at(i));
+    var raws: array<f32, 8>;
+    var ups: array<f32, 8>;
+    for (var k = 0u; k < 8u; k++) {
+        raws[k] = saved[i + k * row];
+        ups[k] = upstream_at(i + k * row);
     }
-    for (; t > 0u; t -= 8u) {
-        let i = (t - 8u) * row + c;
-        var raws: array<f32, 8>;
-        var ups: array<f32, 8>;
-        for (var k = 0u; k < 8u; k++) {
-            raws[k] = saved[i + k * row];
-            ups[k] = upstream_at(i + k * row);
-        }
-        for (var j = 0u; j < 8u; j++) {
-            let k = 7u - j;
-            let s = fires(limited(raws[k]), one.threshold, STRICT);
-            carry = retreat(one, carry, i + k * row, raws[k], s, ups[k]);
-        }
+    for (var j = 0u; j < 8u; j++) {
+        let k = 7u - j;
+        let s = fires(limited(raws[k]), one.threshold, STRICT);
+        carry = retreat(one, carry, i + k * row, raws[k], s, ups[k]);
     }
     return carry;
 }
 
+// The steps of a chunk of column c, computed again. EVERY divides 32: a chunk lies within a word.
 @if(CHECKPOINTS)
-fn walk(one: Neuron, c: u32, start: Carry) -> Carry {
+fn walk_chunk(one: Neuron, c: u32, chunk: u32, start: Carry) -> Carry {
     let row = p.columns;
+    let first = chunk * EVERY;
+    let base = first * row + c;
+    let word = words[first / 32u * row + c] >> (first % 32u);
+    let before = checkpoints[chunk * row + c];
     var carry = start;
-    for (var chunk = (p.steps + EVERY - 1u) / EVERY; chunk > 0u; chunk--) {
-        let first = (chunk - 1u) * EVERY;
-        let base = first * row + c;
-        let word = words[first / 32u * row + c] >> (first % 32u);
-        let before = checkpoints[(chunk - 1u) * row + c];
-        var v = before;
-        var raws: array<f32, 32>;
-        for (var k = 0u; k < EVERY; k++) {
-            if first + k < p.steps {
-                let raw = charge(one, v, x[base + k * row]);
-                let h = limited(raw);
-                let s = ((word >> k) & 1u) != 0u;
-                v = select(h, after_spike(RESET, h, one.threshold, p.v_reset), s);
-                raws[k] = raw;
-            }
+    var v = before;
+    var raws: array<f32, 32>;
+    for (var k = 0u; k < EVERY; k++) {
+        if first + k < p.steps {
+            let raw = charge(one, v, x[base + k * row]);
+            let h = limited(raw);
+            let s = ((word >> k) & 1u) != 0u;
+            v = select(h, after_spike(RESET, h, one.threshold, p.v_reset), s);
+            raws[k] = raw;
         }
-        for (var j = 0u; j < EVERY; j++) {
-            let k = EVERY - 1u - j;
-            if first + k < p.steps {
-                let i = base + k * row;
-                let s = ((word >> k) & 1u) != 0u;
-                carry = retreat(one, carry, i, raws[k], s, upstream_at(i));
-            }
+    }
+    for (var j = 0u; j < EVERY; j++) {
+        let k = EVERY - 1u - j;
+        if first + k < p.steps {
+            let i = base + k * row;
+            let s = ((word >> k) & 1u) != 0u;
+            carry = retreat(one, carry, i, raws[k], s, upstream_at(i));
         }
-        if (LEARN & 1u) != 0u {
-            carry.decay += carry.gh * (before - v_rest());
-            carry.gh = 0.0;
-        }
+    }
+    if (LEARN & 1u) != 0u {
+        carry.decay += carry.gh * (before - v_rest());
+        carry.gh = 0.0;
     }
     return carry;
 }
@@ -206,18 +207,47 @@ fn lif_backward(
     @builtin(local_invocation_index) local: u32,
 ) {
     let c = item_index(group, groups, local, WG);
-    if c >= p.columns {
-        return;
-    }
+    let live = c < p.columns;
     let one = neuron_of(c);
     var carry = Carry(0.0, 0.0, 0.0, 0.0, 0.0);
-    if (UPSTREAM & 2u) != 0u && GRADIENT != SPATIAL {
+    if (UPSTREAM & 2u) != 0u && GRADIENT != SPATIAL && live {
         carry.a = sums[c];
     }
-    carry = walk(one, c, carry);
+    @if(!CHECKPOINTS) {
+        var t = p.steps;
+        for (; t % 8u != 0u; t--) {
+            if live {
+                carry = walk_one(one, c, t - 1u, carry);
+            }
+        }
+        for (; t > 0u; t -= 8u) {
+            if MARCH && t % 32u == 0u {
+                workgroupBarrier();
+            }
+            if live {
+                carry = walk_eight(one, c, t - 8u, carry);
+            }
+        }
+    }
+    @if(CHECKPOINTS) {
+        for (var chunk = (p.steps + EVERY - 1u) / EVERY; chunk > 0u; chunk--) {
+            if MARCH && chunk * EVERY % 32u == 0u {
+                workgroupBarrier();
+            }
+            if live {
+                carry = walk_chunk(one, c, chunk - 1u, carry);
+            }
+        }
+    }
+    if live {
+        store_sums(c, carry);
+    }
+}
+
+fn store_sums(c: u32, carry: Carry) {
+    let row = p.columns;
     sums[c] = carry.a;
     if LEARN != 0u {
-        let row = p.columns;
         sums[row + c] = carry.decay - carry.gh * v_rest();
         sums[2u * row + c] = carry.threshold;
         sums[3u * row + c] = carry.gain;

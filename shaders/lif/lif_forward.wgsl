@@ -9,14 +9,16 @@
 // [ceil(T / EVERY), columns] (SAVE = 2). spikes: [T, columns], 0 or 1. words: [ceil(T / 32), columns],
 // bit t % 32 of word t / 32.
 // One invocation a column; v stays in a register; loads, which do not depend on v, go eight steps
-// ahead; a word is written once.
+// ahead; a word is written once. MARCH: the lanes of a workgroup wait for each other every 32 steps.
+// A software adapter would take a few lanes through all steps before the next, and lose the caches.
 
 import package::shared::index::item_index;
 import package::shared::membrane::{
     LifParams, Neuron, charge, fires, after_spike, RESET_HARD, FIXED, SCALAR, TIED
 };
 
-override WG: u32 = 64u;
+override MARCH: bool = false;
+override WG: u32 = select(128u, 256u, MARCH);
 override RESET: u32 = 2u;
 override STRICT: bool = false;
 override CLAMP: bool = false;
@@ -38,10 +40,10 @@ override GAIN: u32 = 0u;
 @if(DENSE && PACKED) @group(0) @binding(7) var<storage, read_write> words: array<u32>;
 @group(1) @binding(0) var<uniform> p: LifParams;
 
-// The membrane after a step, and the spike of it.
+// The membrane after a step, or some, and the spikes of it.
 struct Step {
     v: f32,
-    spike: u32,
+    spikes: u32,
 }
 
 fn neuron_of(c: u32) -> Neuron {
@@ -65,11 +67,8 @@ fn neuron_of(c: u32) -> Neuron {
     return one;
 }
 
-// Step t, whose elements stand at i.
-fn advance(one: Neuron, c: u32, t: u32, i: u32, v: f32, input: f32) -> Step {
-    if SAVE == 2u && t % EVERY == 0u {
-        save[t / EVERY * p.columns + c] = v;
-    }
+// The step whose elements stand at i.
+fn advance(one: Neuron, i: u32, v: f32, input: f32) -> Step {
     let raw = charge(one, v, input);
     if SAVE == 1u {
         save[i] = raw;
@@ -83,6 +82,48 @@ fn advance(one: Neuron, c: u32, t: u32, i: u32, v: f32, input: f32) -> Step {
     return Step(select(h, reset, s), select(0u, 1u, s));
 }
 
+// Saves the membrane before step t, if it is one of those that are.
+fn checkpoint(c: u32, t: u32, v: f32) {
+    if SAVE == 2u && t % EVERY == 0u {
+        save[t / EVERY * p.columns + c] = v;
+    }
+}
+
+// Steps first .. end of column c; the membrane after them, and their spikes as a word.
+fn walk(one: Neuron, c: u32, first: u32, end: u32, start: f32) -> Step {
+    let row = p.columns;
+    var v = start;
+    var word = 0u;
+    var i = first * row + c;
+    var t = first;
+    for (; t + 8u <= end; t += 8u) {
+        var inputs: array<f32, 8>;
+        var eight = 0u;
+        for (var k = 0u; k < 8u; k++) {
+            inputs[k] = x[i + k * row];
+        }
+        for (var k = 0u; k < 8u; k++) {
+            // t is a multiple of 8: most of these are known to be false.
+            if k % EVERY == 0u {
+                checkpoint(c, t + k, v);
+            }
+            let step = advance(one, i + k * row, v, inputs[k]);
+            v = step.v;
+            eight |= step.spikes << k;
+        }
+        word |= eight << (t % 32u);
+        i += 8u * row;
+    }
+    for (; t < end; t++) {
+        checkpoint(c, t, v);
+        let step = advance(one, i, v, x[i]);
+        v = step.v;
+        word |= step.spikes << (t % 32u);
+        i += row;
+    }
+    return Step(v, word);
+}
+
 @compute @workgroup_size(WG)
 fn lif_forward(
     @builtin(workgroup_id) group: vec3<u32>,
@@ -90,41 +131,25 @@ fn lif_forward(
     @builtin(local_invocation_index) local: u32,
 ) {
     let c = item_index(group, groups, local, WG);
-    if c >= p.columns {
-        return;
-    }
+    let live = c < p.columns;
     let one = neuron_of(c);
-    let row = p.columns;
     var v = 0.0;
-    if STATE {
+    if STATE && live {
         v = state[c];
     }
-    var i = c;
     for (var first = 0u; first < p.steps; first += 32u) {
-        let end = min(first + 32u, p.steps);
-        var word = 0u;
-        var t = first;
-        for (; t + 8u <= end; t += 8u) {
-            var inputs: array<f32, 8>;
-            for (var k = 0u; k < 8u; k++) {
-                inputs[k] = x[i + k * row];
-            }
-            for (var k = 0u; k < 8u; k++) {
-                let step = advance(one, c, t + k, i + k * row, v, inputs[k]);
-                v = step.v;
-                word |= step.spike << ((t + k) % 32u);
-            }
-            i += 8u * row;
+        if MARCH {
+            workgroupBarrier();
         }
-        for (; t < end; t++) {
-            let step = advance(one, c, t, i, v, x[i]);
-            v = step.v;
-            word |= step.spike << (t % 32u);
-            i += row;
-        }
-        @if(PACKED) {
-            words[first / 32u * row + c] = word;
+        if live {
+            let walked = walk(one, c, first, min(first + 32u, p.steps), v);
+            v = walked.v;
+            @if(PACKED) {
+                words[first / 32u * p.columns + c] = walked.spikes;
+            }
         }
     }
-    state[c] = v;
+    if live {
+        state[c] = v;
+    }
 }

@@ -91,8 +91,8 @@ impl Saved {
             u32::from(bw.upstream(0).is_some()) | u32::from(bw.upstream(1).is_some()) << 1;
         let learn = learn.iter().rev().fold(0, |mask, on| mask << 1 | u32::from(*on));
         let checkpoints = matches!(scan.lif.save, Save::Checkpoints(_));
-        let mut launch = any.device().launch(&LIF_BACKWARD).variant(usize::from(checkpoints));
-        launch = scan.constants(launch.params(&scan.params));
+        let mut launch = scan.prepare(any.device(), &LIF_BACKWARD);
+        launch = launch.variant(usize::from(checkpoints));
         launch = launch.constant("GRADIENT", scan.lif.gradient_code());
         launch = launch.constant("SURROGATE", scan.lif.surrogate_code());
         launch = launch.constant("UPSTREAM", upstream).constant("LEARN", learn);
@@ -107,6 +107,6 @@ impl Saved {
             Some(words) => launch.bind(words),
             None => launch.bind(scan.gain.as_ref().unwrap_or(any)),
         };
-        launch.bind(gx).bind(sums).items(scan.columns(), super::scan::WORKGROUP).record()
+        launch.bind(gx).bind(sums).record()
     }
 }

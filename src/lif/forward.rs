@@ -60,9 +60,8 @@ pub(super) fn run(scan: &Scan, x: &Tensor, v0: Option<&Tensor>, keep: bool) -> R
         (save == 2).then(|| spikes.clone())
     };
     let variant = if packed { 0 } else { 1 + usize::from(both) };
-    let mut launch = device.launch(&LIF_FORWARD).variant(variant).params(&scan.params);
-    launch = scan.constants(launch).constant("STATE", u32::from(v0.is_some()));
-    launch = launch.constant("SAVE", save);
+    let mut launch = scan.prepare(device, &LIF_FORWARD).variant(variant);
+    launch = launch.constant("STATE", u32::from(v0.is_some())).constant("SAVE", save);
     if save == 2 {
         launch = launch.constant("EVERY", scan.every());
     }
@@ -73,6 +72,6 @@ pub(super) fn run(scan: &Scan, x: &Tensor, v0: Option<&Tensor>, keep: bool) -> R
     if both && let Some(words) = &words {
         launch = launch.bind(words);
     }
-    launch.items(scan.columns(), super::scan::WORKGROUP).record()?;
+    launch.record()?;
     Ok(Forward { spikes, state, saved: keep.then_some(saved), words })
 }

@@ -257,6 +257,11 @@ impl Lif {
         self
     }
 
+    /// The threshold that was set.
+    pub fn threshold_value(&self) -> f32 {
+        self.threshold
+    }
+
     /// Refuses numbers outside their domains.
     pub(super) fn check(&self) -> Result<()> {
         let wrong = |detail: String| Err(Error::argument(super::OP, detail));

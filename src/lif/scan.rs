@@ -6,8 +6,9 @@ use super::forward;
 use super::neuron::{EACH, FIXED, Gain, Lif, Neurons, SCALAR, Save, TIED};
 use crate::dispatch::Launch;
 use crate::error::{Error, Result};
+use crate::kernel::Kernel;
 use crate::tape::Var;
-use crate::{DType, Shape, Tensor};
+use crate::{DType, Device, Shape, Tensor};
 
 /// What a scan returns.
 #[derive(Debug, Clone)]
@@ -35,8 +36,12 @@ pub(super) struct Params {
     pub(super) alpha: f32,
 }
 
-/// Columns of a workgroup: the `override WG` of both shaders.
-pub(super) const WORKGROUP: u32 = 64;
+/// Columns of a workgroup, and of one that marches: the `override WG` of both shaders.
+const WORKGROUP: u32 = 128;
+const MARCHING_WORKGROUP: u32 = 256;
+
+/// Steps from which on a software adapter does better if a workgroup marches together.
+const LONG: usize = 128;
 
 /// Where each parameter comes from.
 #[derive(Debug, Clone, Copy)]
@@ -108,9 +113,17 @@ impl Scan {
         Shape::new(&self.shape.dims()[1..])
     }
 
-    /// The constants that both directions set.
-    pub(super) fn constants(&self, launch: Launch) -> Launch {
-        let launch = launch
+    /// What both directions set alike: parameters, constants and grid.
+    pub(super) fn prepare(&self, device: &Device, kernel: &'static Kernel) -> Launch {
+        let software = device.capabilities().software && !device.is_host();
+        let marches = software && self.steps() >= LONG;
+        let mut launch = device.launch(kernel).params(&self.params);
+        launch = if marches {
+            launch.constant("MARCH", 1u32).items(self.columns(), MARCHING_WORKGROUP)
+        } else {
+            launch.items(self.columns(), WORKGROUP)
+        };
+        launch = launch
             .constant("RESET", self.lif.reset.code())
             .constant("STRICT", u32::from(self.lif.strict))
             .constant("CLAMP", u32::from(self.lif.clamp.is_some()))
