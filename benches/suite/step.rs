@@ -4,8 +4,9 @@
 use crate::harness::{Suite, median, milliseconds};
 use crate::input::{SEED, xorshift};
 use spikegrad::elementwise::{self, Activation};
-use spikegrad::lif::{Lif, Reset, Surrogate};
+use spikegrad::lif::{Lif, Reset, Spikes, Surrogate};
 use spikegrad::linalg::linear;
+use spikegrad::loss::rate_mse;
 use spikegrad::{Capture, Device, Result, Tape, Tensor};
 use std::process::Command;
 
@@ -39,6 +40,7 @@ impl Step {
         let w: Vec<f32> = (0..n * n).map(|_| (2.0 * uniform() - 1.0) * bound).collect();
         let x = Tensor::from_slice(device, &x, [t, b, n])?;
         let lif = Lif::new().decay(0.9).reset(Reset::Soft).detach_reset(false);
+        let lif = lif.output(if packed { Spikes::Bits } else { Spikes::F32 });
         Ok(Self {
             x: if packed { elementwise::pack(&x)? } else { x },
             w: Tensor::from_slice(device, &w, [n, n])?,
@@ -51,8 +53,7 @@ impl Step {
         let tape = Tape::new();
         let (x, w) = (tape.constant(&self.x), tape.leaf(&self.w));
         let current = linear(&x, &w, None, Activation::Identity)?;
-        let rate = self.lif.scan(&current, None)?.spikes.mean(&[0], false)?;
-        let loss = rate.sub_scalar(0.2)?.square()?.mean_all()?;
+        let loss = rate_mse(&self.lif.scan(&current, None)?.spikes, 0.2)?;
         let gradients = loss.backward()?;
         let gradient = gradients.get(&w).cloned();
         let gradient = gradient

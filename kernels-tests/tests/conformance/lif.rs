@@ -332,11 +332,8 @@ fn the_smooth_neuron_has_the_gradient_of_its_differences() {
                 let lif = base.surrogate(surrogate).reset(reset);
                 let lif = if clamp { lif.clamp(-0.55, 1.15) } else { lif };
                 let check = gradient_check(&inputs, 1e-5, |v| {
-                    let neurons = Neurons {
-                        decay: Some(&v[2]),
-                        threshold: Some(&v[3]),
-                        gain: Some(&v[4]),
-                    };
+                    let neurons =
+                        Neurons { decay: Some(&v[2]), threshold: Some(&v[3]), gain: Some(&v[4]) };
                     let out = lif.scan_with(&v[0], Some(&v[1]), &neurons)?;
                     Ok(vec![out.spikes, out.state])
                 })
@@ -473,11 +470,7 @@ fn memory_for_backward() {
                 elements / 8,
                 elements / 4,
             ),
-            (
-                Lif::new().save(Save::Checkpoints(16)),
-                4 * elements,
-                elements / 4 + elements / 8,
-            ),
+            (Lif::new().save(Save::Checkpoints(16)), 4 * elements, elements / 4 + elements / 8),
         ] {
             let tape = Tape::new();
             let x = spikegrad::elementwise::full(device, [steps, columns], 0.3).unwrap();
@@ -516,11 +509,9 @@ fn launches_and_traffic() {
             let (x, decay) = (tape.leaf(&x), tape.leaf(&decay));
             let neurons = Neurons { decay: learned.then_some(&decay), ..Neurons::default() };
             let lif = Lif::new().output(Spikes::Bits);
-            let (out, forward) =
-                device.profile(|| lif.scan_with(&x, None, &neurons)).unwrap();
+            let (out, forward) = device.profile(|| lif.scan_with(&x, None, &neurons)).unwrap();
             let seed = spikegrad::elementwise::full(device, [steps, columns], 1.0).unwrap();
-            let (_, backward) =
-                device.profile(|| out.spikes.backward_from(&seed)).unwrap();
+            let (_, backward) = device.profile(|| out.spikes.backward_from(&seed)).unwrap();
             assert_eq!(forward.launches(), 1);
             assert_eq!(backward.launches(), 1 + usize::from(learned));
             let per_step = |profile: &spikegrad::Profile| {
