@@ -163,7 +163,7 @@ impl Outcome {
 fn close_sums(what: &str, found: &Tensor, expected: &Tensor, terms: f64) {
     let (found, expected) = (found.to_vec::<f64>().unwrap(), expected.to_vec::<f64>().unwrap());
     for (i, (a, b)) in found.iter().zip(&expected).enumerate() {
-        let allowed = 1e-5 * b.abs() + 1e-6 * terms;
+        let allowed = 1e-5 * b.abs() + 2e-6 * terms / expected.len() as f64;
         assert!((a - b).abs() <= allowed, "{what}: element {i} is {a:e}, should be {b:e}");
     }
 }

@@ -1,6 +1,6 @@
 //! The twin of `lif_backward`.
 
-use super::block::{Pick, Same, Table, cut_mut, each_block, width};
+use super::block::{Pick, Same, Table, cut_mut, each_block, vectorised, width};
 use super::rows::{
     Backward, PATH_HARD, PATH_NONE, PATH_SOFT, PATH_SPATIAL, Slopes, backward_row, forward_row,
     limit, spiked,
@@ -64,34 +64,31 @@ pub(in crate::lif) fn backward<R: Real>(args: &mut HostArgs<'_, R>) {
         gx,
         sums: sums.next().unwrap_or_default(),
     });
-    let arch = pulp::Arch::new();
     each_block(blocks.collect(), |_, block| {
         if layer.varies() || task.learn != 0 {
             let table = Table::new(&layer, block.first, block.sums[0].len());
-            by_surrogate::<R, _, true>(arch, &task, table.pick(), block);
+            by_surrogate::<R, _, true>(&task, table.pick(), block);
         } else {
-            by_surrogate::<R, _, false>(arch, &task, Same(layer.neuron(0)), block);
+            by_surrogate::<R, _, false>(&task, Same(layer.neuron(0)), block);
         }
     });
 }
 
 fn by_surrogate<R: Real, P: Pick<R>, const LEARN: bool>(
-    arch: pulp::Arch,
     task: &Task<'_, R>,
     neurons: P,
     block: Block<'_, R>,
 ) {
     match task.code {
-        SIGMOID => by_path::<R, P, SIGMOID, LEARN>(arch, task, neurons, block),
-        FAST_SIGMOID => by_path::<R, P, FAST_SIGMOID, LEARN>(arch, task, neurons, block),
-        TRIANGLE => by_path::<R, P, TRIANGLE, LEARN>(arch, task, neurons, block),
-        RECTANGLE => by_path::<R, P, RECTANGLE, LEARN>(arch, task, neurons, block),
-        _ => by_path::<R, P, ATAN, LEARN>(arch, task, neurons, block),
+        SIGMOID => by_path::<R, P, SIGMOID, LEARN>(task, neurons, block),
+        FAST_SIGMOID => by_path::<R, P, FAST_SIGMOID, LEARN>(task, neurons, block),
+        TRIANGLE => by_path::<R, P, TRIANGLE, LEARN>(task, neurons, block),
+        RECTANGLE => by_path::<R, P, RECTANGLE, LEARN>(task, neurons, block),
+        _ => by_path::<R, P, ATAN, LEARN>(task, neurons, block),
     }
 }
 
 fn by_path<R: Real, P: Pick<R>, const CODE: u32, const LEARN: bool>(
-    arch: pulp::Arch,
     task: &Task<'_, R>,
     neurons: P,
     block: Block<'_, R>,
@@ -103,24 +100,23 @@ fn by_path<R: Real, P: Pick<R>, const CODE: u32, const LEARN: bool>(
         _ => PATH_NONE,
     };
     match path {
-        PATH_HARD => by_clamp::<R, P, CODE, PATH_HARD, LEARN>(arch, task, neurons, block),
-        PATH_SOFT => by_clamp::<R, P, CODE, PATH_SOFT, LEARN>(arch, task, neurons, block),
-        PATH_SPATIAL => by_clamp::<R, P, CODE, PATH_SPATIAL, LEARN>(arch, task, neurons, block),
-        _ => by_clamp::<R, P, CODE, PATH_NONE, LEARN>(arch, task, neurons, block),
+        PATH_HARD => by_clamp::<R, P, CODE, PATH_HARD, LEARN>(task, neurons, block),
+        PATH_SOFT => by_clamp::<R, P, CODE, PATH_SOFT, LEARN>(task, neurons, block),
+        PATH_SPATIAL => by_clamp::<R, P, CODE, PATH_SPATIAL, LEARN>(task, neurons, block),
+        _ => by_clamp::<R, P, CODE, PATH_NONE, LEARN>(task, neurons, block),
     }
 }
 
 fn by_clamp<R: Real, P: Pick<R>, const CODE: u32, const PATH: u32, const LEARN: bool>(
-    arch: pulp::Arch,
     task: &Task<'_, R>,
     neurons: P,
     block: Block<'_, R>,
 ) {
     // One loop for both where parameters are learned: fewer copies of the code.
     if task.o.clamp || LEARN {
-        run::<R, P, CODE, PATH, true, LEARN>(arch, task, neurons, block);
+        run::<R, P, CODE, PATH, true, LEARN>(task, neurons, block);
     } else {
-        run::<R, P, CODE, PATH, false, LEARN>(arch, task, neurons, block);
+        run::<R, P, CODE, PATH, false, LEARN>(task, neurons, block);
     }
 }
 
@@ -132,7 +128,6 @@ fn run<
     const CLAMP: bool,
     const LEARN: bool,
 >(
-    arch: pulp::Arch,
     task: &Task<'_, R>,
     neurons: P,
     mut block: Block<'_, R>,
@@ -152,7 +147,7 @@ fn run<
         row.fill(R::zero());
     }
     let mut membranes = Membranes::new(task, block.first, n);
-    arch.dispatch(
+    vectorised(
         #[inline(always)]
         || {
             for t in (0..o.steps).rev() {

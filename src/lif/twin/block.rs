@@ -86,7 +86,7 @@ impl<R: Real> Pick<R> for Each<'_, R> {
 }
 
 /// Columns of a block when one thread has all of them, and the fewest it is worth to cut.
-const WIDEST: usize = 4096;
+const WIDEST: usize = 65536;
 const NARROWEST: usize = 256;
 
 /// Work, in elements, below which other threads are not woken.
@@ -98,7 +98,7 @@ pub(super) fn width(columns: usize, steps: usize) -> usize {
     if threads == 1 || columns * steps < SERIAL {
         return WIDEST.min(columns).max(1);
     }
-    let share = columns.div_ceil(4 * threads).next_multiple_of(64);
+    let share = columns.div_ceil(2 * threads).next_multiple_of(64);
     share.clamp(NARROWEST, WIDEST)
 }
 
@@ -122,4 +122,20 @@ pub(super) fn each_block<T: Send>(blocks: Vec<T>, work: impl Fn(usize, T) + Send
     } else {
         blocks.into_par_iter().enumerate().for_each(|(i, block)| work(i, block));
     }
+}
+
+/// Runs `loops`, which must be `#[inline(always)]`, with the widest vector instructions that the
+/// processor has.
+pub(super) fn vectorised(loops: impl FnMut()) {
+    /// Calls the closure's body itself: a closure handed over as `FnOnce` would be called through a
+    /// function that is compiled without these instructions.
+    struct Body<F>(F);
+    impl<F: FnMut()> pulp::NullaryFnOnce for Body<F> {
+        type Output = ();
+        #[inline(always)]
+        fn call(mut self) {
+            (self.0)();
+        }
+    }
+    pulp::Arch::new().dispatch(Body(loops));
 }

@@ -1,6 +1,6 @@
 //! The twin of `lif_forward`.
 
-use super::block::{Pick, Same, Table, cut_mut, each_block, width};
+use super::block::{Pick, Same, Table, cut_mut, each_block, vectorised, width};
 use super::rows::forward_row;
 use super::{Layer, Options, smooth};
 use crate::host::{HostArgs, Real};
@@ -55,36 +55,33 @@ pub(in crate::lif) fn forward<R: Real>(args: &mut HostArgs<'_, R>) {
         spikes: spikes_cut.next().unwrap_or_default(),
         words: words_cut.next().unwrap_or_default(),
     });
-    let arch = pulp::Arch::new();
     each_block(blocks.collect(), |_, block| {
         if layer.varies() {
             let table = Table::new(&layer, block.first, block.state.len());
-            by_reset(arch, &o, table.pick(), saves, block);
+            by_reset(&o, table.pick(), saves, block);
         } else {
-            by_reset(arch, &o, Same(layer.neuron(0)), saves, block);
+            by_reset(&o, Same(layer.neuron(0)), saves, block);
         }
     });
 }
 
 fn by_reset<R: Real, P: Pick<R>>(
-    arch: pulp::Arch,
     o: &Options<R>,
     neurons: P,
     saves: u32,
     block: Block<'_, R>,
 ) {
     match (o.reset, o.clamp) {
-        (HARD, false) => run::<R, P, HARD, false>(arch, o, neurons, saves, block),
-        (HARD, true) => run::<R, P, HARD, true>(arch, o, neurons, saves, block),
-        (SOFT, false) => run::<R, P, SOFT, false>(arch, o, neurons, saves, block),
-        (SOFT, true) => run::<R, P, SOFT, true>(arch, o, neurons, saves, block),
-        (_, false) => run::<R, P, NONE, false>(arch, o, neurons, saves, block),
-        (_, true) => run::<R, P, NONE, true>(arch, o, neurons, saves, block),
+        (HARD, false) => run::<R, P, HARD, false>(o, neurons, saves, block),
+        (HARD, true) => run::<R, P, HARD, true>(o, neurons, saves, block),
+        (SOFT, false) => run::<R, P, SOFT, false>(o, neurons, saves, block),
+        (SOFT, true) => run::<R, P, SOFT, true>(o, neurons, saves, block),
+        (_, false) => run::<R, P, NONE, false>(o, neurons, saves, block),
+        (_, true) => run::<R, P, NONE, true>(o, neurons, saves, block),
     }
 }
 
 fn run<R: Real, P: Pick<R>, const RESET: u32, const CLAMP: bool>(
-    arch: pulp::Arch,
     o: &Options<R>,
     neurons: P,
     saves: u32,
@@ -93,7 +90,7 @@ fn run<R: Real, P: Pick<R>, const RESET: u32, const CLAMP: bool>(
     let n = block.state.len();
     // The charged membrane has a row to itself where it is not saved.
     let mut scratch = if saves == 1 { Vec::new() } else { vec![R::zero(); n] };
-    arch.dispatch(
+    vectorised(
         #[inline(always)]
         || {
             for t in 0..o.steps {
