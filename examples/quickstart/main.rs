@@ -122,9 +122,9 @@ fn train(options: &Options, config: &Config) -> Result<()> {
     println!("device: {}", options.device);
     let data = load(options, config)?;
     let (train, test) = (&data.train, &data.test);
-    let what = if config.validate.is_some() { "validate" } else { "test" };
+    let what = if config.validate.is_some() { "validation" } else { "test" };
     let (count, tests, split) = (train.len(), test.len(), config.split.0);
-    println!("{}: {count} images to train on, {tests} to {what} with, split: {split}", data.name);
+    println!("{}: {count} images to train on, {tests} for the {what}, split: {split}", data.name);
     let epochs = config.epochs.unwrap_or(if options.quick { 30 } else { 120 });
     let batches = Batches::new(train.len(), config.batch, options.seed);
     let strength = config.warp;
@@ -161,15 +161,20 @@ fn train(options: &Options, config: &Config) -> Result<()> {
     let percent = |part: f64| format!("{:.1} %", 100.0 * part);
     let single = training.history.last().map_or(f64::NAN, |epoch| epoch.test);
     let (accuracy, rate) = (outcome.accuracy, outcome.spike_rate()?);
-    report.row("test_accuracy", accuracy, "spiking network, test accuracy", percent(accuracy));
+    report.row(
+        "test_accuracy",
+        accuracy,
+        &format!("spiking network, {what} accuracy"),
+        percent(accuracy),
+    );
     report.row(
         "test_accuracy_one_view",
         single,
         "the same without half-pixel shifts",
         percent(single),
     );
-    let label = "logistic regression, test accuracy";
-    report.row("baseline_accuracy", baseline, label, percent(baseline));
+    let label = format!("logistic regression, {what} accuracy");
+    report.row("baseline_accuracy", baseline, &label, percent(baseline));
     report.row("spike_rate", rate, "hidden neurons that fire at a step", percent(rate));
     if let Some(last) = training.history.last() {
         report.metric("train_accuracy", last.train);
