@@ -16,7 +16,7 @@ mod training;
 
 use common::{Options, Progress, Report};
 use network::{Encoder, Network, Readout, Shape};
-use spikegrad::data::{Batches, Split, Warp, digits};
+use spikegrad::data::{Batches, Images, Split, Warp, digits};
 use spikegrad::plot::{self, Curves, Raster};
 use spikegrad::random::Generator;
 use spikegrad::{Error, Result};
@@ -125,19 +125,7 @@ fn train(options: &Options, config: &Config) -> Result<()> {
     let what = if config.validate.is_some() { "validation" } else { "test" };
     let (count, tests, split) = (train.len(), test.len(), config.split.0);
     println!("{}: {count} images to train on, {tests} for the {what}, split: {split}", data.name);
-    let epochs = config.epochs.unwrap_or(if options.quick { 30 } else { 120 });
-    let batches = Batches::new(train.len(), config.batch, options.seed);
-    let strength = config.warp;
-    let warp = Warp {
-        rotation: 12.0 * strength,
-        stretch: 0.12 * strength,
-        shear: 0.15 * strength,
-        shift: 0.1 * strength * train.size().0 as f64,
-    };
-    let Config { rate, decay, smoothing, edges: (_, edges), .. } = *config;
-    let (seed, same) = (options.seed, Config { resume: false, ..*config });
-    let settings = format!("{epochs} epochs, {same:?}, {batches:?}");
-    let plan = Plan { batches, epochs, rate, decay, smoothing, warp, edges, seed, settings };
+    let plan = plan(options, config, train);
 
     let classes = train.classes().max(test.classes());
     let Config { hidden, steps, dropout, .. } = *config;
@@ -154,33 +142,34 @@ fn train(options: &Options, config: &Config) -> Result<()> {
     }
     run(&mut training, &plan, test, &saved)?;
     let outcome = training.test(test, &VIEWS)?;
-    let baseline = baseline::logistic_regression(&options.device, train, test, classes, seed)?;
+    let baseline = baseline::logistic_regression(&options.device, train, test, classes, plan.seed)?;
     pictures(&options.out, &training, &outcome, baseline)?;
 
     describe(&mut report, config, &plan, &data.name);
-    let percent = |part: f64| format!("{:.1} %", 100.0 * part);
     let single = training.history.last().map_or(f64::NAN, |epoch| epoch.test);
-    let (accuracy, rate) = (outcome.accuracy, outcome.spike_rate()?);
-    report.row(
-        "test_accuracy",
-        accuracy,
-        &format!("spiking network, {what} accuracy"),
-        percent(accuracy),
-    );
-    report.row(
-        "test_accuracy_one_view",
-        single,
-        "the same without half-pixel shifts",
-        percent(single),
-    );
-    let label = format!("logistic regression, {what} accuracy");
-    report.row("baseline_accuracy", baseline, &label, percent(baseline));
-    report.row("spike_rate", rate, "hidden neurons that fire at a step", percent(rate));
+    results(&mut report, what, &outcome, single, baseline)?;
     if let Some(last) = training.history.last() {
         report.metric("train_accuracy", last.train);
         report.metric("train_loss", last.loss);
     }
     report.finish(options)
+}
+
+/// How to train on these images.
+fn plan(options: &Options, config: &Config, train: &Images) -> Plan {
+    let epochs = config.epochs.unwrap_or(if options.quick { 30 } else { 120 });
+    let batches = Batches::new(train.len(), config.batch, options.seed);
+    let strength = config.warp;
+    let warp = Warp {
+        rotation: 12.0 * strength,
+        stretch: 0.12 * strength,
+        shear: 0.15 * strength,
+        shift: 0.1 * strength * train.size().0 as f64,
+    };
+    let Config { rate, decay, smoothing, edges: (_, edges), .. } = *config;
+    let (seed, same) = (options.seed, Config { resume: false, ..*config });
+    let settings = format!("{epochs} epochs, {same:?}, {batches:?}");
+    Plan { batches, epochs, rate, decay, smoothing, warp, edges, seed, settings }
 }
 
 /// The images, fewer of them in a quick run.
@@ -202,12 +191,7 @@ fn load(options: &Options, config: &Config) -> Result<Split> {
 }
 
 /// Trains to the end of the plan, with a checkpoint after every epoch.
-fn run(
-    training: &mut Training<'_>,
-    plan: &Plan,
-    test: &spikegrad::data::Images,
-    saved: &Path,
-) -> Result<()> {
+fn run(training: &mut Training<'_>, plan: &Plan, test: &Images, saved: &Path) -> Result<()> {
     let steps = plan.batches.count() as u64;
     let progress = Progress::new(plan.epochs * steps);
     progress.skip(training.epoch() * steps);
@@ -242,6 +226,27 @@ fn describe(report: &mut Report, config: &Config, plan: &Plan, data: &str) {
     report.config("validate", config.validate);
     report.config("smoothing", config.smoothing);
     report.config("warp", config.warp);
+}
+
+/// What was reached in `what`, the test or a validation: from all views and from a single one.
+fn results(
+    report: &mut Report,
+    what: &str,
+    outcome: &Test,
+    single: f64,
+    baseline: f64,
+) -> Result<()> {
+    let rate = outcome.spike_rate()?;
+    let rows = [
+        ("test_accuracy", outcome.accuracy, format!("spiking network, {what} accuracy")),
+        ("test_accuracy_one_view", single, "the same without half-pixel shifts".into()),
+        ("baseline_accuracy", baseline, format!("logistic regression, {what} accuracy")),
+        ("spike_rate", rate, "hidden neurons that fire at a step".into()),
+    ];
+    for (name, value, label) in rows {
+        report.row(name, value, &label, format!("{:.1} %", 100.0 * value));
+    }
+    Ok(())
 }
 
 /// Learning curve and raster.
