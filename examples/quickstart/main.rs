@@ -1,21 +1,27 @@
 //! Trains a spiking network on handwritten digits, in well under a minute on two cores.
 //!
+//! The test is the last 360 of the 1,797 digits: other people wrote most of them, which makes it the
+//! harder task (logistic regression gets about 89 %). With `--split shuffled` every writer is known
+//! from training (about 97 %). Settings were chosen with `--validate`, on parts of the training
+//! images, not on the test.
+//!
 //! `cargo run --release --example quickstart -- --help`
 
 mod baseline;
 #[path = "../common/mod.rs"]
 mod common;
+mod edges;
 mod network;
 mod training;
 
 use common::{Options, Progress, Report};
 use network::{Encoder, Network, Readout, Shape};
-use spikegrad::data::{Batches, Split, Warp, digits};
+use spikegrad::data::{Batches, Images, Split, Warp, digits};
 use spikegrad::plot::{self, Curves, Raster};
 use spikegrad::random::Generator;
 use spikegrad::{Error, Result};
 use std::path::Path;
-use training::{Plan, Test, Training};
+use training::{Plan, Test, Training, VIEWS};
 
 const ABOUT: &str = "\
 Trains two layers of leaky integrate-and-fire neurons on handwritten digits and compares them with
@@ -23,18 +29,21 @@ logistic regression. Without --data it uses the 8 x 8 digits that ship with the 
 hold those, MNIST or Fashion-MNIST.";
 
 const HELP: &str = "  --encoder WHAT   direct (default), rate or latency: how pixels become spikes
-  --readout WHAT   rate (default) or membrane: what the classes are read from
-  --epochs N       passes over the training images (default 60, quick 20)
+  --edges WHAT     on (default) or off: whether the network sees edges besides pixels
+  --readout WHAT   membrane (default) or rate: what the classes are read from
+  --epochs N       passes over the training images (default 120, quick 30)
   --steps N        time steps of an image (default 8)
-  --hidden N       hidden neurons (default 128)
+  --hidden N       hidden neurons (default 512)
   --batch N        images of a step (default 64)
   --rate X         the learning rate at its peak (default 0.01)
-  --decay X        weight decay (default 0.05)
+  --decay X        weight decay (default 0.2)
   --dropout X      part of the hidden neurons that are silenced in training (default 0)
   --smoothing X    label smoothing (default 0)
-  --warp X         strength of the random distortions of training images (default 0.5, none 0)
-  --split WHAT     shuffled (default) or order: the last images are the test, for the digits by
-                   writers that are not in the training part
+  --warp X         strength of the random distortions of training images (default 1, none 0)
+  --split WHAT     order (default): the last images are the test, for the digits by other writers
+                   than those to train on, the harder task; or shuffled
+  --validate K     leave the test images alone and test with the K-th of five parts of the training
+                   images, 1 to 5, which are not trained on then: for choosing settings
   --resume         go on from the checkpoint in --out, if there is one";
 
 /// The options of this example alone.
@@ -51,15 +60,20 @@ struct Config {
     dropout: f32,
     smoothing: f32,
     split: (&'static str, bool),
+    validate: Option<usize>,
+    edges: (&'static str, bool),
     warp: f64,
     resume: bool,
 }
 
 const ENCODERS: [(&str, Encoder); 3] =
     [("direct", Encoder::Direct), ("rate", Encoder::Rate), ("latency", Encoder::Latency)];
-const READOUTS: [(&str, Readout); 2] = [("rate", Readout::Rate), ("membrane", Readout::Membrane)];
-
-const SPLITS: [(&str, bool); 2] = [("shuffled", true), ("order", false)];
+const READOUTS: [(&str, Readout); 2] = [("membrane", Readout::Membrane), ("rate", Readout::Rate)];
+/// Parts of the training images, one of which is to validate with.
+const PARTS: usize = 5;
+/// Whether to shuffle.
+const SPLITS: [(&str, bool); 2] = [("order", false), ("shuffled", true)];
+const EDGES: [(&str, bool); 2] = [("on", true), ("off", false)];
 
 fn main() {
     let mut config = Config {
@@ -67,14 +81,16 @@ fn main() {
         readout: READOUTS[0],
         epochs: None,
         steps: 8,
-        hidden: 128,
+        hidden: 512,
         batch: 64,
         rate: 0.01,
-        decay: 0.05,
+        decay: 0.2,
         dropout: 0.0,
         smoothing: 0.0,
         split: SPLITS[0],
-        warp: 0.5,
+        validate: None,
+        edges: EDGES[0],
+        warp: 1.0,
         resume: false,
     };
     let options = Options::parse("quickstart", ABOUT, HELP, |name, value| {
@@ -89,6 +105,8 @@ fn main() {
             "decay" => config.decay = value.between(0.0, 10.0)?,
             "dropout" => config.dropout = value.between(0.0, 0.95)?,
             "split" => config.split = value.choice(&SPLITS.map(|s| (s.0, s)))?,
+            "validate" => config.validate = Some(value.between(1, PARTS)?),
+            "edges" => config.edges = value.choice(&EDGES.map(|e| (e.0, e)))?,
             "smoothing" => config.smoothing = value.between(0.0, 0.95)?,
             "warp" => config.warp = value.between(0.0, 10.0)?,
             "resume" => config.resume = true,
@@ -104,25 +122,14 @@ fn train(options: &Options, config: &Config) -> Result<()> {
     println!("device: {}", options.device);
     let data = load(options, config)?;
     let (train, test) = (&data.train, &data.test);
+    let what = if config.validate.is_some() { "validation" } else { "test" };
     let (count, tests, split) = (train.len(), test.len(), config.split.0);
-    println!("{}: {count} images to train on, {tests} to test with, split: {split}", data.name);
-    let epochs = config.epochs.unwrap_or(if options.quick { 20 } else { 60 });
-    let batches = Batches::new(train.len(), config.batch, options.seed);
-    let strength = config.warp;
-    let warp = Warp {
-        rotation: 12.0 * strength,
-        stretch: 0.12 * strength,
-        shear: 0.15 * strength,
-        shift: 0.1 * strength * train.size().0 as f64,
-    };
-    let Config { rate, decay, smoothing, .. } = *config;
-    let (seed, same) = (options.seed, Config { resume: false, ..*config });
-    let settings = format!("{epochs} epochs, {same:?}, {batches:?}");
-    let plan = Plan { batches, epochs, rate, decay, smoothing, warp, seed, settings };
+    println!("{}: {count} images to train on, {tests} for the {what}, split: {split}", data.name);
+    let plan = plan(options, config, train);
 
     let classes = train.classes().max(test.classes());
     let Config { hidden, steps, dropout, .. } = *config;
-    let shape = Shape { features: train.features(), hidden, classes, steps };
+    let shape = Shape { features: plan.features(train), hidden, classes, steps };
     let mut random = Generator::new(&options.device, options.seed)?;
     let network = Network::new(shape, config.encoder.1, config.readout.1, dropout, &mut random)?;
     let mut training = Training::new(&plan, network, train, random)?;
@@ -134,22 +141,35 @@ fn train(options: &Options, config: &Config) -> Result<()> {
         println!("going on from {} after epoch {}", saved.display(), training.epoch());
     }
     run(&mut training, &plan, test, &saved)?;
-    let outcome = training.test(test)?;
-    let baseline = baseline::logistic_regression(&options.device, train, test, classes, seed)?;
+    let outcome = training.test(test, &VIEWS)?;
+    let baseline = baseline::logistic_regression(&options.device, train, test, classes, plan.seed)?;
     pictures(&options.out, &training, &outcome, baseline)?;
 
     describe(&mut report, config, &plan, &data.name);
-    let percent = |part: f64| format!("{:.1} %", 100.0 * part);
-    let (accuracy, rate) = (outcome.accuracy, outcome.spike_rate()?);
-    report.row("test_accuracy", accuracy, "spiking network, test accuracy", percent(accuracy));
-    let label = "logistic regression, test accuracy";
-    report.row("baseline_accuracy", baseline, label, percent(baseline));
-    report.row("spike_rate", rate, "hidden neurons that fire at a step", percent(rate));
+    let single = training.history.last().map_or(f64::NAN, |epoch| epoch.test);
+    results(&mut report, what, &outcome, single, baseline)?;
     if let Some(last) = training.history.last() {
         report.metric("train_accuracy", last.train);
         report.metric("train_loss", last.loss);
     }
     report.finish(options)
+}
+
+/// How to train on these images.
+fn plan(options: &Options, config: &Config, train: &Images) -> Plan {
+    let epochs = config.epochs.unwrap_or(if options.quick { 30 } else { 120 });
+    let batches = Batches::new(train.len(), config.batch, options.seed);
+    let strength = config.warp;
+    let warp = Warp {
+        rotation: 12.0 * strength,
+        stretch: 0.12 * strength,
+        shear: 0.15 * strength,
+        shift: 0.1 * strength * train.size().0 as f64,
+    };
+    let Config { rate, decay, smoothing, edges: (_, edges), .. } = *config;
+    let (seed, same) = (options.seed, Config { resume: false, ..*config });
+    let settings = format!("{epochs} epochs, {same:?}, {batches:?}");
+    Plan { batches, epochs, rate, decay, smoothing, warp, edges, seed, settings }
 }
 
 /// The images, fewer of them in a quick run.
@@ -161,6 +181,9 @@ fn load(options: &Options, config: &Config) -> Result<Split> {
     if config.split.1 {
         data = data.shuffled(0);
     }
+    if let Some(part) = config.validate {
+        data = data.validation(part - 1, PARTS)?;
+    }
     if options.quick {
         (data.train, data.test) = (data.train.first(5000), data.test.first(1000));
     }
@@ -168,12 +191,7 @@ fn load(options: &Options, config: &Config) -> Result<Split> {
 }
 
 /// Trains to the end of the plan, with a checkpoint after every epoch.
-fn run(
-    training: &mut Training<'_>,
-    plan: &Plan,
-    test: &spikegrad::data::Images,
-    saved: &Path,
-) -> Result<()> {
+fn run(training: &mut Training<'_>, plan: &Plan, test: &Images, saved: &Path) -> Result<()> {
     let steps = plan.batches.count() as u64;
     let progress = Progress::new(plan.epochs * steps);
     progress.skip(training.epoch() * steps);
@@ -203,9 +221,32 @@ fn describe(report: &mut Report, config: &Config, plan: &Plan, data: &str) {
     report.config("rate", config.rate);
     report.config("decay", config.decay);
     report.config("dropout", config.dropout);
+    report.config("edges", config.edges.0);
     report.config("split", config.split.0);
+    report.config("validate", config.validate);
     report.config("smoothing", config.smoothing);
     report.config("warp", config.warp);
+}
+
+/// What was reached in `what`, the test or a validation: from all views and from a single one.
+fn results(
+    report: &mut Report,
+    what: &str,
+    outcome: &Test,
+    single: f64,
+    baseline: f64,
+) -> Result<()> {
+    let rate = outcome.spike_rate()?;
+    let rows = [
+        ("test_accuracy", outcome.accuracy, format!("spiking network, {what} accuracy")),
+        ("test_accuracy_one_view", single, "the same without half-pixel shifts".into()),
+        ("baseline_accuracy", baseline, format!("logistic regression, {what} accuracy")),
+        ("spike_rate", rate, "hidden neurons that fire at a step".into()),
+    ];
+    for (name, value, label) in rows {
+        report.row(name, value, &label, format!("{:.1} %", 100.0 * value));
+    }
+    Ok(())
 }
 
 /// Learning curve and raster.
@@ -218,7 +259,7 @@ fn pictures(out: &Path, training: &Training<'_>, outcome: &Test, baseline: f64) 
     let accuracy = Curves::new("Accuracy").x("epoch").y("correct, %");
     let accuracy = accuracy
         .series("training, distorted images", &points(|e| 100.0 * e.train))
-        .series("test", &points(|e| 100.0 * e.test))
+        .series("test, one view", &points(|e| 100.0 * e.test))
         .series("logistic regression, test", &level);
     let loss = Curves::new("Training loss").x("epoch").y("cross-entropy, nats");
     let loss = loss.series("training", &points(|e| e.loss));

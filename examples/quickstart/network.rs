@@ -1,4 +1,4 @@
-//! The network: two LIF layers, 64-128-10 on the digits.
+//! The network: two LIF layers, 576-512-10 on the digits (64 pixels, 512 edges).
 
 use spikegrad::encode::{Latency, latency, poisson};
 use spikegrad::lif::{Lif, Reset, Spikes};

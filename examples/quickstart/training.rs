@@ -1,6 +1,7 @@
 //! The training run: one step recorded once and replayed, checkpoints to go on from.
 
-use crate::network::Network;
+use crate::edges::{FIELDS, with_edges};
+use crate::network::{Network, Outputs};
 use spikegrad::checkpoint::Checkpoint;
 use spikegrad::data::{Batches, Images, Warp};
 use spikegrad::loss::{CrossEntropy, accuracy, cross_entropy};
@@ -18,10 +19,25 @@ pub struct Plan {
     pub decay: f64,
     pub smoothing: f32,
     pub warp: Warp,
+    pub edges: bool,
     pub seed: u64,
     /// All options in words: a checkpoint of others is refused.
     pub settings: String,
 }
+
+/// Where a test image is looked at, in rows and columns: the logits of all views are added up. A
+/// digit is the same half a pixel further on.
+pub const VIEWS: [[f64; 2]; 9] = [
+    [0.0, 0.0],
+    [0.0, 0.5],
+    [0.0, -0.5],
+    [0.5, 0.0],
+    [0.5, 0.5],
+    [0.5, -0.5],
+    [-0.5, 0.0],
+    [-0.5, 0.5],
+    [-0.5, -0.5],
+];
 
 /// One point of the learning curve.
 #[derive(Debug, Clone, Copy)]
@@ -31,12 +47,26 @@ pub struct Epoch {
     pub test: f64,
 }
 
+impl Plan {
+    /// Inputs of the network for one of these images.
+    pub fn features(&self, images: &Images) -> usize {
+        images.features() * if self.edges { FIELDS } else { 1 }
+    }
+
+    /// What the network sees of pixels.
+    fn input(&self, pixels: Vec<f32>, images: &Images) -> Vec<f32> {
+        if self.edges { with_edges(&pixels, images.size()) } else { pixels }
+    }
+}
+
 /// A network in training.
 pub struct Training<'a> {
     pub network: Network,
     pub history: Vec<Epoch>,
     plan: &'a Plan,
     images: &'a Images,
+    /// Inputs of the network for an image.
+    features: usize,
     optimizer: AdamW,
     random: Generator,
     pixels: Tensor,
@@ -53,6 +83,7 @@ impl<'a> Training<'a> {
         images: &'a Images,
         mut random: Generator,
     ) -> Result<Self> {
+        let features = plan.features(images);
         let device = random.device().clone();
         let steps = plan.epochs * plan.batches.count() as u64;
         let schedule = Schedule::cosine(plan.rate, steps).warmup(steps / 20);
@@ -65,9 +96,10 @@ impl<'a> Training<'a> {
             history: Vec::new(),
             plan,
             images,
+            features,
             optimizer,
             random,
-            pixels: Tensor::zeros(&device, [batch, images.features()], DType::F32)?,
+            pixels: Tensor::zeros(&device, [batch, features], DType::F32)?,
             labels: Tensor::zeros(&device, [batch], DType::U32)?,
             step: None,
         })
@@ -93,7 +125,8 @@ impl<'a> Training<'a> {
         let mut late: Option<[spikegrad::ReadBack; 2]> = None;
         for batch in self.plan.batches.epoch(self.epoch()) {
             let Plan { warp, seed, .. } = self.plan;
-            self.pixels.write(&warp.pixels(self.images, &batch, *seed, self.epoch()))?;
+            let pixels = warp.pixels(self.images, &batch, *seed, self.epoch());
+            self.pixels.write(&self.plan.input(pixels, self.images))?;
             self.labels.write(&self.images.labels(&batch))?;
             let [loss, hits] = self.run_step()?;
             let now = [loss.read()?, hits.read()?];
@@ -108,7 +141,8 @@ impl<'a> Training<'a> {
         }
         let steps = self.plan.batches.count().max(1) as f64;
         let train = hits / seen.max(1) as f64;
-        let epoch = Epoch { loss: loss / steps, train, test: self.test(test)?.accuracy };
+        let epoch =
+            Epoch { loss: loss / steps, train, test: self.test(test, &VIEWS[..1])?.accuracy };
         self.history.push(epoch);
         Ok(epoch)
     }
@@ -136,8 +170,8 @@ impl<'a> Training<'a> {
         Ok(outcome)
     }
 
-    /// Runs the network over all images of `test`.
-    pub fn test(&self, test: &Images) -> Result<Test> {
+    /// Runs the network over all images of `test`, each from all `views`.
+    pub fn test(&self, test: &Images, views: &[[f64; 2]]) -> Result<Test> {
         let device = self.device();
         // Draws of its own, the same at every call.
         let mut random = Generator::new(device, self.plan.seed ^ 0x7E57)?;
@@ -145,13 +179,24 @@ impl<'a> Training<'a> {
         let mut hits = 0.0;
         let mut spikes = Vec::new();
         for chunk in all.chunks(500) {
-            let pixels =
-                Tensor::from_slice(device, &test.pixels(chunk), [chunk.len(), test.features()])?;
             let labels = Tensor::from_slice(device, &test.labels(chunk), [chunk.len()])?;
-            let outputs = self.network.forward(&Tape::off(), &pixels, &mut random)?;
-            hits += f64::from(accuracy(outputs.logits.value(), &labels)?.item()?);
-            spikes.push(outputs.hidden.value().clone());
-            random.advance()?;
+            let tape = Tape::off();
+            let mut seen: Option<Outputs> = None;
+            for view in views {
+                let input = self.plan.input(test.moved(chunk, *view), test);
+                let pixels = Tensor::from_slice(device, &input, [chunk.len(), self.features])?;
+                let outputs = self.network.forward(&tape, &pixels, &mut random)?;
+                random.advance()?;
+                seen = Some(match seen {
+                    None => outputs,
+                    Some(Outputs { logits, hidden }) => {
+                        Outputs { logits: logits.add(&outputs.logits)?, hidden }
+                    }
+                });
+            }
+            let Some(Outputs { logits, hidden }) = seen else { continue };
+            hits += f64::from(accuracy(logits.value(), &labels)?.item()?);
+            spikes.push(hidden.value().clone());
         }
         Ok(Test { accuracy: hits / test.len().max(1) as f64, spikes })
     }
@@ -198,7 +243,7 @@ impl<'a> Training<'a> {
 /// The outcome of a test.
 pub struct Test {
     pub accuracy: f64,
-    /// Hidden spikes `[T, B, hidden]` of each chunk.
+    /// Hidden spikes `[T, B, hidden]` of each chunk, in the first view.
     pub spikes: Vec<Tensor>,
 }
 

@@ -141,6 +141,26 @@ impl Split {
         Self { train: pick(first), test: pick(rest), name: self.name }
     }
 
+    /// For choosing settings without a look at the test images: the images to train on are cut into
+    /// `parts` runs of equal length (the last is longer by what is left over), and run `part`, from
+    /// 0 on, takes the place of the test. The others stay to train on.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] if there is no such part, or if it or what it leaves is empty.
+    pub fn validation(self, part: usize, parts: usize) -> Result<Self> {
+        let size = self.train.len() / parts.max(1);
+        if part >= parts || parts < 2 || size == 0 {
+            let count = self.train.len();
+            let detail = format!("part {part} of {parts} of {count} images, counted from 0");
+            return Err(Error::argument("validation", detail));
+        }
+        let (mut train, rest) = self.train.split_at(part * size);
+        let (test, after) = rest.split_at(if part + 1 == parts { usize::MAX } else { size });
+        train.values.extend(after.values);
+        train.labels.extend(after.labels);
+        Ok(Self { train, test, name: self.name })
+    }
+
     /// Reads a folder: either `digits-images-idx3-ubyte` and `digits-labels-idx1-ubyte`, or the four
     /// files of MNIST and Fashion-MNIST, `train*-images-idx3-ubyte`, `train*-labels-idx1-ubyte`,
     /// `t10k*-images-idx3-ubyte`, `t10k*-labels-idx1-ubyte`; each plain or with `.gz`.
@@ -235,6 +255,23 @@ mod tests {
         assert_eq!((shuffled.train.len(), shuffled.test.len()), (1437, 360));
         assert_ne!(plain, shuffled);
         assert_eq!(sorted(&plain), sorted(&shuffled));
+    }
+
+    #[test]
+    fn a_validation_part_is_cut_from_training() {
+        let digits = digits().unwrap();
+        let labels = |part: &super::Images| part.labels(&(0..part.len()).collect::<Vec<_>>());
+        let all = labels(&digits.train);
+        for (part, size) in [(0, 287), (2, 287), (4, 289)] {
+            let split = digits.clone().validation(part, 5).unwrap();
+            let (train, test) = (labels(&split.train), labels(&split.test));
+            assert_eq!(test, all[part * 287..][..size]);
+            assert_eq!(train, [&all[..part * 287], &all[part * 287 + size..]].concat());
+            assert_eq!(split.train.pixels(&[0]).len(), 64);
+        }
+        for (part, parts) in [(5, 5), (0, 1), (0, 0), (0, 1438)] {
+            digits.clone().validation(part, parts).unwrap_err();
+        }
     }
 
     #[test]

@@ -54,6 +54,19 @@ impl Warp {
     }
 }
 
+impl Images {
+    /// The pixels of the chosen images, like [`Images::pixels`], read that many rows further down and
+    /// columns further right, also between the pixels (bilinear; black outside).
+    pub fn moved(&self, chosen: &[usize], [down, right]: [f64; 2]) -> Vec<f32> {
+        let (height, width) = self.size();
+        let flat = self.pixels(chosen);
+        let from = |at: usize| [(at / width) as f64 + down, (at % width) as f64 + right];
+        let pixels = height * width;
+        let moved = |image| (0..pixels).map(move |at| bilinear(image, (height, width), from(at)));
+        flat.chunks_exact(pixels.max(1)).flat_map(moved).collect()
+    }
+}
+
 /// The value between four pixels.
 fn bilinear(image: &[f32], (height, width): (usize, usize), [y, x]: [f64; 2]) -> f32 {
     let (top, left) = (y.floor(), x.floor());
@@ -77,6 +90,17 @@ mod tests {
         let images = digits().unwrap().train;
         let still = Warp { rotation: 0.0, stretch: 0.0, shear: 0.0, shift: 0.0 };
         assert_eq!(still.pixels(&images, &[3, 5], 1, 2), images.pixels(&[3, 5]));
+    }
+
+    #[test]
+    fn moved_images() {
+        let images = digits().unwrap().train;
+        let plain = images.pixels(&[7]);
+        assert_eq!(images.moved(&[7], [0.0, 0.0]), plain);
+        let (down, half) = (images.moved(&[7], [1.0, 0.0]), images.moved(&[7], [0.0, 0.5]));
+        assert_eq!(down[..56], plain[8..]);
+        assert!(down[56..].iter().all(|v| *v == 0.0));
+        assert_eq!(half[3], 0.5 * (plain[3] + plain[4]));
     }
 
     #[test]
