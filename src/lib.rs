@@ -122,3 +122,7 @@ pub fn kernels() -> Vec<&'static Kernel> {
     ]
     .concat()
 }
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct ReadmeExamples;

@@ -65,7 +65,7 @@ mod tests {
         let s = Schedule::cosine(2.0, 110).warmup(10).floor(0.5);
         assert_eq!(s.at(1), 0.2);
         assert_eq!(s.at(10), 2.0);
-        assert!((s.at(60) - 1.25).abs() < 1e-12);
+        approx::assert_abs_diff_eq!(s.at(60), 1.25, epsilon = 1e-12);
         assert_eq!(s.at(110), 0.5);
         assert_eq!(s.at(1000), 0.5);
         assert_eq!(Schedule::constant(0.3).at(1), 0.3);

@@ -107,7 +107,7 @@ mod tests {
             (0.5, 0.674_489_750_196_081_7),
         ];
         for (tail, z) in known {
-            assert!((tail_quantile(tail) - z).abs() < 1e-12, "{tail}");
+            approx::assert_abs_diff_eq!(tail_quantile(tail), z, epsilon = 1e-12);
         }
     }
 

@@ -83,7 +83,7 @@ fn the_oracle_follows_the_definition() {
                 a * if layout == Layout::NT { b[col * k + l] } else { b[l * n + col] }
             };
             let sum: f64 = (0..k).map(at).sum();
-            assert!((c - sum).abs() < 1e-12, "{layout:?} [{row}, {col}]: {c} for {sum}");
+            approx::assert_abs_diff_eq!(*c, sum, epsilon = 1e-12);
         }
     }
 }
