@@ -20,6 +20,7 @@ pub const HANDLERS: &[(&str, Handler)] = &[
     ("peer_lifnode", peers::spikingjelly),
     ("peer_parametriclifnode", peers::spikingjelly),
     ("peer_leaky", peers::snntorch_leaky),
+    ("peer_synaptic", peers::snntorch_synaptic),
     ("peer_lifbox", peers::norse_lifbox),
     ("peer_psu_lif", peers::spyx_psu),
     ("peer_lif", peers::other_lif),

@@ -135,49 +135,156 @@ pub(super) fn spikingjelly(case: &Case, device: &Device) -> Result<(), Failure> 
     close("grad_w", &gw, &[case.number("grad_w")?], GRADIENT)
 }
 
-/// snnTorch's Leaky: fires above the threshold, records the membrane before its reset, and applies
-/// that in the next step, after the decay.
+/// Whether a membrane is above the threshold: a scan that neither leaks nor takes input.
+fn spikes_of(
+    membrane: &Var,
+    input: &Var,
+    threshold: &Var,
+    surrogate: Surrogate,
+) -> Result<Var, Failure> {
+    let lif = Lif::new().decay(1.0).gain(Gain::Fixed(0.0)).reset(Reset::None);
+    let lif = lif.strict(true).surrogate(surrogate);
+    let neurons = Neurons { threshold: Some(threshold), ..Neurons::default() };
+    Ok(lif.scan_with(&input.detach(), Some(membrane), &neurons).map_err(failed)?.spikes)
+}
+
+/// One step of snnTorch's reset: in the step after the spike, after the decay, detached; without a
+/// delay it is then corrected by the spike of this step, which is not detached.
+struct Snntorch<'a> {
+    surrogate: Surrogate,
+    mechanism: &'a str,
+    delayed: bool,
+    beta: Var,
+    threshold: Var,
+}
+
+impl<'a> Snntorch<'a> {
+    fn new(case: &'a Case, device: &Device, tape: &Tape, place: &str) -> Result<Self, Failure> {
+        let leaf = |path: &str| Ok::<_, Failure>(tape.leaf(&case.values(path)?.tensor(device)?));
+        let delay = case.find(&format!("{place}.reset_delay"));
+        let named = case.find("beta").map_or("peer.const.beta", |_| "beta");
+        let threshold = match case.find("peer.threshold") {
+            Some(_) => leaf("peer.threshold")?,
+            None => tape.leaf(&Values { shape: vec![1], data: vec![1.0] }.tensor(device)?),
+        };
+        Ok(Self {
+            surrogate: surrogate(case)?,
+            mechanism: case.text(&format!("{place}.reset_mechanism"))?,
+            delayed: delay.is_none_or(|v| v.as_bool() != Some(false)),
+            beta: leaf(named)?,
+            threshold,
+        })
+    }
+
+    /// Spikes and membrane from the input and the membrane before.
+    fn step(&self, x: &Var, before: Option<&Var>) -> Result<(Var, Var), Failure> {
+        let charge = Lif::new().reset(Reset::None).strict(true).surrogate(self.surrogate);
+        let neurons =
+            Neurons { decay: Some(&self.beta), threshold: Some(&self.threshold), gain: None };
+        let scan = |x: &Var, v: Option<&Var>| charge.scan_with(x, v, &neurons).map_err(failed);
+        let Some(before) = before.filter(|_| self.mechanism != "none") else {
+            let LifOutput { spikes, state } = scan(x, before)?;
+            return Ok((spikes, state));
+        };
+        let fired = spikes_of(before, x, &self.threshold, self.surrogate)?.detach();
+        let out = match self.mechanism {
+            "subtract" => {
+                let size = fired.mul(&self.threshold).map_err(failed)?;
+                scan(&x.sub(&size).map_err(failed)?, Some(before))?
+            }
+            "zero" => {
+                let lost = fired.reshape(before.shape()).and_then(|r| r.mul(before));
+                let kept = lost.and_then(|lost| before.sub(&lost)).map_err(failed)?;
+                scan(x, Some(&kept))?
+            }
+            other => return Err(format!("reset mechanism `{other}`")),
+        };
+        if self.delayed {
+            return Ok((out.spikes, out.state));
+        }
+        let corrected = || {
+            let more = out.spikes.sub(&fired)?.reshape(before.shape())?;
+            let by = if self.mechanism == "zero" { &out.state } else { &self.threshold };
+            out.state.sub(&more.mul(by)?)
+        };
+        let state = corrected().map_err(failed)?;
+        Ok((out.spikes, state))
+    }
+
+    fn compare(&self, case: &Case, gradients: &Gradients) -> Result<(), Failure> {
+        for (key, leaf) in [("grad_beta", &self.beta), ("grad_threshold", &self.threshold)] {
+            compare_leaf(case, gradients, key, leaf)?;
+        }
+        Ok(())
+    }
+}
+
+fn compare_leaf(case: &Case, gradients: &Gradients, key: &str, leaf: &Var) -> Result<(), Failure> {
+    if case.find(key).is_none() {
+        return Ok(());
+    }
+    let found = read(gradients.get(leaf).ok_or_else(|| format!("{key}: none"))?)?;
+    close(key, &found, &case.values(key)?.data, GRADIENT)
+}
+
+/// snnTorch's Leaky.
 pub(super) fn snntorch_leaky(case: &Case, device: &Device) -> Result<(), Failure> {
     let tape = Tape::new();
     let leaves = leaves(case, device, &tape)?;
-    let beta = tape.leaf(&case.values("beta")?.tensor(device)?);
-    let threshold = case.values("peer.threshold")?;
-    let threshold = tape.leaf(&threshold.tensor(device)?);
-    let neurons = Neurons { decay: Some(&beta), threshold: Some(&threshold), ..Neurons::default() };
-    let charge = Lif::new().reset(Reset::None).strict(true).surrogate(surrogate(case)?);
-    let delayed = case.find("peer.reset_delay").is_none_or(|v| v.as_bool() != Some(false));
-    let trace = match (case.text("peer.reset_mechanism")?, delayed) {
-        ("none", _) => simple_trace(&charge, &leaves, &neurons)?,
-        ("zero", true) => {
-            // Charge and fire, record, then reset in a scan that neither leaks nor takes input.
-            let reset = Lif::new().decay(1.0).gain(Gain::Fixed(0.0)).strict(true);
-            let only = Neurons { threshold: Some(&threshold), ..Neurons::default() };
-            let mut state = leaves.v0.clone();
-            let mut trace = Vec::new();
-            for (t, x) in leaves.steps.iter().enumerate() {
-                if t > 0 || state.is_some() {
-                    let before = reset.scan_with(&x.detach(), state.as_ref(), &only);
-                    state = Some(before.map_err(failed)?.state);
-                }
-                let LifOutput { spikes, state: after } =
-                    charge.scan_with(x, state.as_ref(), &neurons).map_err(failed)?;
-                trace.push((spikes, after.clone()));
-                state = Some(after);
-            }
-            trace
-        }
-        (mechanism, _) => {
-            return Err(format!("reset `{mechanism}` after the decay cannot be expressed"));
-        }
-    };
-    let gradients = compare(case, &leaves, &trace)?;
-    for (key, leaf) in [("grad_beta", &beta), ("grad_threshold", &threshold)] {
-        if case.find(key).is_some() {
-            let found = read(gradients.get(leaf).ok_or_else(|| format!("{key}: none"))?)?;
-            close(key, &found, &case.values(key)?.data, GRADIENT)?;
-        }
+    let neuron = Snntorch::new(case, device, &tape, "peer")?;
+    let mut state = leaves.v0.clone();
+    let mut trace = Vec::new();
+    for x in &leaves.steps {
+        let (spikes, membrane) = neuron.step(x, state.as_ref())?;
+        trace.push((spikes, membrane.clone()));
+        state = Some(membrane);
     }
-    Ok(())
+    let gradients = compare(case, &leaves, &trace)?;
+    neuron.compare(case, &gradients)
+}
+
+/// snnTorch's Synaptic: a current that leaks feeds the membrane.
+pub(super) fn snntorch_synaptic(case: &Case, device: &Device) -> Result<(), Failure> {
+    let tape = Tape::new();
+    let leaves = leaves(case, device, &tape)?;
+    let neuron = Snntorch::new(case, device, &tape, "peer.args")?;
+    let alpha = tape.leaf(&case.values("peer.const.alpha")?.tensor(device)?);
+    let synapse = Lif::new().reset(Reset::None);
+    let decay = Neurons { decay: Some(&alpha), ..Neurons::default() };
+    let (mut current, mut state) = (None::<Var>, leaves.v0.clone());
+    let mut trace = Vec::new();
+    for x in &leaves.steps {
+        let flowing = synapse.scan_with(x, current.as_ref(), &decay).map_err(failed)?.state;
+        let input = flowing.reshape(x.shape()).map_err(failed)?;
+        current = Some(flowing);
+        let (spikes, membrane) = neuron.step(&input, state.as_ref())?;
+        trace.push((spikes, membrane.clone()));
+        state = Some(membrane);
+    }
+    let gradients = compare(case, &leaves, &trace)?;
+    compare_leaf(case, &gradients, "grad_alpha", &alpha)?;
+    neuron.compare(case, &gradients)
+}
+
+/// Spyx's LIF: the spike is that of the membrane before the update, which it is subtracted in.
+fn spyx_lif(case: &Case, device: &Device) -> Result<(), Failure> {
+    let tape = Tape::new();
+    let leaves = leaves(case, device, &tape)?;
+    let surrogate = surrogate(case)?;
+    let leaf = |path: &str| Ok::<_, Failure>(tape.leaf(&case.values(path)?.tensor(device)?));
+    let (beta, threshold) = (leaf("peer.beta")?, leaf("peer.threshold")?);
+    let charge = Lif::new().reset(Reset::None);
+    let neurons = Neurons { decay: Some(&beta), ..Neurons::default() };
+    let mut state = leaves.v0.clone().ok_or("no `v0`")?;
+    let mut trace = Vec::new();
+    for x in &leaves.steps {
+        let spikes = spikes_of(&state, x, &threshold, surrogate)?;
+        let input = spikes.mul(&threshold).and_then(|size| x.sub(&size)).map_err(failed)?;
+        state = charge.scan_with(&input, Some(&state), &neurons).map_err(failed)?.state;
+        trace.push((spikes, state.clone()));
+    }
+    let gradients = compare(case, &leaves, &trace)?;
+    compare_leaf(case, &gradients, "grad_beta", &beta)
 }
 
 /// Norse's LIFBox: a forward Euler step.
@@ -215,11 +322,11 @@ pub(super) fn spyx_psu(case: &Case, device: &Device) -> Result<(), Failure> {
 }
 
 /// Neurons called LIF by libraries whose step has another order.
-pub(super) fn other_lif(case: &Case, _: &Device) -> Result<(), Failure> {
+pub(super) fn other_lif(case: &Case, device: &Device) -> Result<(), Failure> {
     let library = case.text("peer.lib")?;
     let why = match library.split(' ').next() {
-        Some("norse") => "a synaptic current",
-        Some("spyx") => "a spike of the membrane before its update",
+        Some("spyx") => return spyx_lif(case, device),
+        Some("norse") => "an Euler step of a synaptic current",
         Some("sinabs") => "an exponential surrogate",
         _ => "an unknown convention",
     };

@@ -100,8 +100,15 @@ impl Case {
     /// Whether a membrane of the oracle comes so near its threshold that rounding may decide.
     fn is_close_call(&self) -> bool {
         let single = Case { lif: self.lif.output(Spikes::F32), ..self.clone() };
-        let (low, high) = (single.nudged(-1e-6), single.nudged(1e-6));
+        let (low, high) = (single.nudged(-3e-7), single.nudged(3e-7));
         low != high
+    }
+
+    /// The case with the first seed from its own on whose spikes rounding cannot change.
+    fn settled(&self) -> Case {
+        let seeds = (self.seed..self.seed + 200).map(|seed| Case { seed, ..self.clone() });
+        let mut clear = seeds.into_iter().filter(|case| !case.is_close_call());
+        clear.next().expect("a seed without a close call")
     }
 
     /// The oracle's spikes with all thresholds moved by `shift` a step.
@@ -131,10 +138,11 @@ impl Case {
 
     /// Compares every device with the oracle: spikes exactly, the rest within `1e-5`.
     fn conform(&self, what: &str) {
-        let expected = self.run(oracle()).unwrap_or_else(|e| panic!("{what}: {e}"));
+        let case = self.settled();
+        let expected = case.run(oracle()).unwrap_or_else(|e| panic!("{what}: {e}"));
         for subject in subjects() {
             let what = format!("{what} on {}", subject.label);
-            let found = self.run(&subject.device).unwrap_or_else(|e| panic!("{what}: {e}"));
+            let found = case.run(&subject.device).unwrap_or_else(|e| panic!("{what}: {e}"));
             assert_eq!(bits(&found.spikes), bits(&expected.spikes), "{what}: spikes");
             assert_close(&format!("{what}: state"), &found.state, &expected.state, 1e-5);
             let terms = expected.terms();
@@ -298,7 +306,6 @@ proptest! {
             (Lif::symboliclight(), [0; 3]),
         ][mode];
         let case = Case { lif, steps, batch, neurons, state, forms, seed };
-        prop_assume!(!case.is_close_call());
         case.conform(&format!("{case:?}"));
     }
 }

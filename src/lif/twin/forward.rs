@@ -65,12 +65,7 @@ pub(in crate::lif) fn forward<R: Real>(args: &mut HostArgs<'_, R>) {
     });
 }
 
-fn by_reset<R: Real, P: Pick<R>>(
-    o: &Options<R>,
-    neurons: P,
-    saves: u32,
-    block: Block<'_, R>,
-) {
+fn by_reset<R: Real, P: Pick<R>>(o: &Options<R>, neurons: P, saves: u32, block: Block<'_, R>) {
     match (o.reset, o.clamp) {
         (HARD, false) => run::<R, P, HARD, false>(o, neurons, saves, block),
         (HARD, true) => run::<R, P, HARD, true>(o, neurons, saves, block),
