@@ -85,20 +85,22 @@ impl<R: Real> Pick<R> for Each<'_, R> {
     }
 }
 
-/// Columns of a block when one thread has all of them, and the fewest it is worth to cut.
-const WIDEST: usize = 65536;
+/// The most columns of a block: its state must stay near. Below that, wide blocks are better than
+/// many: long stretches of a row are what the memory gives fast.
+const WIDEST: usize = 1 << 16;
+/// The fewest columns it is worth to cut.
 const NARROWEST: usize = 256;
 
 /// Work, in elements, below which other threads are not woken.
 const SERIAL: usize = 1 << 15;
 
-/// How `columns` columns of `steps` steps are cut.
+/// How `columns` columns of `steps` steps are cut: a block a thread.
 pub(super) fn width(columns: usize, steps: usize) -> usize {
     let threads = rayon::current_num_threads();
     if threads == 1 || columns * steps < SERIAL {
         return WIDEST.min(columns).max(1);
     }
-    let share = columns.div_ceil(2 * threads).next_multiple_of(64);
+    let share = columns.div_ceil(threads).next_multiple_of(64);
     share.clamp(NARROWEST, WIDEST)
 }
 
