@@ -199,6 +199,31 @@ fn shapes_at_the_edges() {
     }
 }
 
+/// Currents of few bits, halved a few times between two spikes: f32 holds every membrane exactly, so
+/// the spikes of thousands of steps must be the oracle's without exception.
+#[test]
+fn four_thousand_steps() {
+    let lif = Lif::new().decay(0.5).output(Spikes::Bits);
+    for steps in [4095, 4096] {
+        let columns = 67;
+        let mut random = Random::new(steps as u64);
+        let mut grid = || (32 + random.word() % 64) as f32 / 64.0;
+        let x: Vec<f32> = (0..steps * columns).map(|_| grid()).collect();
+        let gs = random.values(steps * columns, -1.0, 1.0);
+        for (name, save) in [("saved", Save::Membrane), ("checkpoints", Save::Checkpoints(16))] {
+            conform(&format!("{steps} steps, {name}"), 1e-5, |device| {
+                let tape = Tape::new();
+                let leaf = tape.leaf(&Tensor::from_slice(device, &x, [steps, columns])?);
+                let out = lif.save(save).scan(&leaf, None)?;
+                let gs = Tensor::from_slice(device, &gs, [steps, columns])?;
+                let gradients = out.spikes.backward_from(&gs)?;
+                let gx = gradients.get(&leaf).expect("a gradient").clone();
+                Ok(vec![out.spikes.value().clone(), out.state.value().clone(), gx])
+            });
+        }
+    }
+}
+
 #[test]
 fn more_workgroups_than_one_axis_holds() {
     let case = Case::new(Lif::new().output(Spikes::Bits), 1, 65_536, 130);
