@@ -2,14 +2,12 @@
 
 use super::{Memory, Storage, Stream};
 use crate::error::{Error, Result};
-use crate::gpu::PipelineKey;
+use crate::gpu::{MAX_BINDINGS, MAX_CONSTANTS, PipelineKey, SLOT};
 use crate::kernel::{CostArgs, Kernel};
 use std::sync::Arc;
 
-/// The most parameter bytes of a launch.
-pub(crate) const MAX_PARAMS: usize = 256;
-const MAX_BINDINGS: usize = 8;
-const MAX_CONSTANTS: usize = 12;
+/// The most parameter bytes of a launch: a slot of the uniform arena.
+const MAX_PARAMS: usize = SLOT as usize;
 
 /// What a launch can be bound to: a [`Tensor`](crate::Tensor).
 pub trait Bind {

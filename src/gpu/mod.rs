@@ -20,8 +20,8 @@ pub(crate) use buffers::GpuBuffer;
 pub use capabilities::{Capabilities, CoopMatrix};
 pub use compose::{compose, shared_sources};
 pub(crate) use context::{Context, OpenOptions};
-pub(crate) use encode::{Arena, Batch, Command};
-pub(crate) use pipelines::{ParamSlot, Pipeline, PipelineKey};
+pub(crate) use encode::{Arena, Batch, Command, SLOT};
+pub(crate) use pipelines::{MAX_BINDINGS, MAX_CONSTANTS, ParamSlot, Pipeline, PipelineKey};
 pub(crate) use readback::Staged;
 pub use reflect::{Access, Binding, Element, Reflection, reflect, specialise};
 

@@ -72,6 +72,13 @@ fn check_binary(op: Binary, a: &[usize], b: &[usize]) {
 }
 
 #[test]
+fn fill_writes_every_element() {
+    for count in [1, 63, 64, 65, 65_535 * 64 + 1] {
+        conform("fill", 0.0, |device| Ok(vec![elementwise::full(device, [count], 2.5)?]));
+    }
+}
+
+#[test]
 fn binary_with_broadcasting() {
     let shapes: [(&[usize], &[usize]); 14] = [
         (&[1], &[1]),
