@@ -4,6 +4,7 @@
 //! GPU (in f32), and stays no more than that.
 
 mod args;
+pub(crate) mod columns;
 mod memory;
 mod real;
 
