@@ -125,19 +125,3 @@ pub(super) fn each_block<T: Send>(blocks: Vec<T>, work: impl Fn(usize, T) + Send
         blocks.into_par_iter().enumerate().for_each(|(i, block)| work(i, block));
     }
 }
-
-/// Runs `loops`, which must be `#[inline(always)]`, with the widest vector instructions that the
-/// processor has.
-pub(super) fn vectorised(loops: impl FnMut()) {
-    /// Calls the closure's body itself: a closure handed over as `FnOnce` would be called through a
-    /// function that is compiled without these instructions.
-    struct Body<F>(F);
-    impl<F: FnMut()> pulp::NullaryFnOnce for Body<F> {
-        type Output = ();
-        #[inline(always)]
-        fn call(mut self) {
-            (self.0)();
-        }
-    }
-    pulp::Arch::new().dispatch(Body(loops));
-}
