@@ -1,4 +1,4 @@
-//! Columns of a time-major matrix, cut into blocks that threads share; vector instructions.
+//! Columns of a time-major matrix, cut into blocks that threads share.
 //!
 //! Twins that scan over time run it outside and the columns of a block inside, so that rows stream
 //! and loops vectorise.
@@ -44,20 +44,4 @@ pub(crate) fn each_block<T: Send>(blocks: Vec<T>, work: impl Fn(usize, T) + Send
     } else {
         blocks.into_par_iter().enumerate().for_each(|(i, block)| work(i, block));
     }
-}
-
-/// Runs `loops`, which must be `#[inline(always)]`, with the widest vector instructions that the
-/// processor has.
-pub(crate) fn vectorised(loops: impl FnMut()) {
-    /// Calls the closure's body itself: a closure handed over as `FnOnce` would be called through a
-    /// function that is compiled without these instructions.
-    struct Body<F>(F);
-    impl<F: FnMut()> pulp::NullaryFnOnce for Body<F> {
-        type Output = ();
-        #[inline(always)]
-        fn call(mut self) {
-            (self.0)();
-        }
-    }
-    pulp::Arch::new().dispatch(Body(loops));
 }

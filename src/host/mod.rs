@@ -7,12 +7,14 @@ mod args;
 pub(crate) mod columns;
 mod memory;
 mod real;
+mod vectorised;
 
 pub use args::HostArgs;
 pub(crate) use args::Slot;
 pub use memory::Array;
 pub(crate) use memory::HostBuffer;
 pub use real::Real;
+pub(crate) use vectorised::vectorised;
 
 use crate::error::{Error, Result};
 

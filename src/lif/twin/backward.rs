@@ -6,8 +6,8 @@ use super::rows::{
     limit, spiked,
 };
 use super::{Layer, Options, smooth};
-use crate::host::columns::{cut_mut, each_block, vectorised, width};
-use crate::host::{HostArgs, Real};
+use crate::host::columns::{cut_mut, each_block, width};
+use crate::host::{HostArgs, Real, vectorised};
 use crate::lif::neuron::{FULL, HARD, NONE, SOFT, SPATIAL, TIED};
 use crate::lif::surrogate::{ATAN, FAST_SIGMOID, RECTANGLE, SIGMOID, Slope, TRIANGLE};
 
