@@ -54,6 +54,7 @@
 //! | [`random`] | the generator, dropout: the same bits on every device |
 //! | [`encode`] | spike encoders |
 //! | [`lif`] | the time-unrolled LIF scan |
+//! | [`attention`] | attention on spikes |
 //! | [`loss`], [`optim`] | losses, optimizers, schedules |
 //! | [`nn`] | layers |
 //! | [`tape`] | differentiation, and checks of gradients |
@@ -74,6 +75,7 @@ mod tensor;
 
 pub mod tape;
 
+pub mod attention;
 pub mod elementwise;
 pub mod encode;
 pub mod layout;
@@ -116,6 +118,7 @@ pub fn kernels() -> Vec<&'static Kernel> {
         layout::KERNELS,
         linalg::KERNELS,
         lif::KERNELS,
+        attention::KERNELS,
         loss::KERNELS,
         optim::KERNELS,
         encode::KERNELS,
