@@ -54,6 +54,7 @@
 //! | [`random`] | the generator, dropout: the same bits on every device |
 //! | [`encode`] | spike encoders |
 //! | [`lif`] | the time-unrolled LIF scan |
+//! | [`norm`] | layer and root-mean-square normalisation |
 //! | [`loss`], [`optim`] | losses, optimizers, schedules |
 //! | [`nn`] | layers |
 //! | [`tape`] | differentiation, and checks of gradients |
@@ -80,6 +81,7 @@ pub mod layout;
 pub mod lif;
 pub mod linalg;
 pub mod loss;
+pub mod norm;
 pub mod optim;
 pub mod random;
 pub mod reduce;
@@ -117,6 +119,7 @@ pub fn kernels() -> Vec<&'static Kernel> {
         linalg::KERNELS,
         lif::KERNELS,
         loss::KERNELS,
+        norm::KERNELS,
         optim::KERNELS,
         encode::KERNELS,
     ]
