@@ -55,6 +55,7 @@
 //! | [`encode`] | spike encoders |
 //! | [`lif`] | the time-unrolled LIF scan |
 //! | [`attention`] | attention on spikes |
+//! | [`norm`] | layer and root-mean-square normalisation |
 //! | [`loss`], [`optim`] | losses, optimizers, schedules |
 //! | [`nn`] | layers |
 //! | [`tape`] | differentiation, and checks of gradients |
@@ -82,6 +83,7 @@ pub mod layout;
 pub mod lif;
 pub mod linalg;
 pub mod loss;
+pub mod norm;
 pub mod optim;
 pub mod random;
 pub mod reduce;
@@ -120,6 +122,7 @@ pub fn kernels() -> Vec<&'static Kernel> {
         lif::KERNELS,
         attention::KERNELS,
         loss::KERNELS,
+        norm::KERNELS,
         optim::KERNELS,
         encode::KERNELS,
     ]

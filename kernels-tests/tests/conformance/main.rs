@@ -7,6 +7,7 @@ mod layout;
 mod lif;
 mod linalg;
 mod loss;
+mod norm;
 mod optim;
 mod random;
 mod reduce;
