@@ -54,6 +54,7 @@
 //! | [`random`] | the generator, dropout: the same bits on every device |
 //! | [`encode`] | spike encoders |
 //! | [`lif`] | the time-unrolled LIF scan |
+//! | [`scan`] | linear recurrences over time: decay scans, traces, WKV |
 //! | [`loss`], [`optim`] | losses, optimizers, schedules |
 //! | [`nn`] | layers |
 //! | [`tape`] | differentiation, and checks of gradients |
@@ -83,6 +84,7 @@ pub mod loss;
 pub mod optim;
 pub mod random;
 pub mod reduce;
+pub mod scan;
 
 pub mod nn;
 
@@ -118,6 +120,7 @@ pub fn kernels() -> Vec<&'static Kernel> {
         lif::KERNELS,
         loss::KERNELS,
         optim::KERNELS,
+        scan::KERNELS,
         encode::KERNELS,
     ]
     .concat()

@@ -9,6 +9,7 @@ const SHARED: &[(&str, &str)] = &[
     ("activation", include_str!("../../shaders/shared/activation.wgsl")),
     ("binary", include_str!("../../shaders/shared/binary.wgsl")),
     ("cells", include_str!("../../shaders/shared/cells.wgsl")),
+    ("decay", include_str!("../../shaders/shared/decay.wgsl")),
     ("half", include_str!("../../shaders/shared/half.wgsl")),
     ("index", include_str!("../../shaders/shared/index.wgsl")),
     ("math", include_str!("../../shaders/shared/math.wgsl")),
@@ -21,6 +22,7 @@ const SHARED: &[(&str, &str)] = &[
     ("surrogate", include_str!("../../shaders/shared/surrogate.wgsl")),
     ("tile", include_str!("../../shaders/shared/tile.wgsl")),
     ("unary", include_str!("../../shaders/shared/unary.wgsl")),
+    ("wkv", include_str!("../../shaders/shared/wkv.wgsl")),
 ];
 
 /// Names and sources of the shared fragments: what a caller's own shader can import.
