@@ -56,6 +56,7 @@
 //! | [`lif`] | the time-unrolled LIF scan |
 //! | [`attention`] | attention on spikes |
 //! | [`norm`] | layer and root-mean-square normalisation |
+//! | [`scan`] | linear recurrences over time: decay scans, traces, WKV |
 //! | [`loss`], [`optim`] | losses, optimizers, schedules |
 //! | [`nn`] | layers |
 //! | [`tape`] | differentiation, and checks of gradients |
@@ -87,6 +88,7 @@ pub mod norm;
 pub mod optim;
 pub mod random;
 pub mod reduce;
+pub mod scan;
 
 pub mod nn;
 
@@ -124,6 +126,7 @@ pub fn kernels() -> Vec<&'static Kernel> {
         loss::KERNELS,
         norm::KERNELS,
         optim::KERNELS,
+        scan::KERNELS,
         encode::KERNELS,
     ]
     .concat()

@@ -12,4 +12,5 @@ mod optim;
 mod random;
 mod reduce;
 mod spike_product;
+mod scan;
 mod table;
