@@ -56,6 +56,7 @@
 //! | [`lif`] | the time-unrolled LIF scan |
 //! | [`norm`] | layer and root-mean-square normalisation |
 //! | [`loss`], [`optim`] | losses, optimizers, schedules |
+//! | [`token`] | embedding, token shift, the mix of two paths |
 //! | [`nn`] | layers |
 //! | [`tape`] | differentiation, and checks of gradients |
 //! | `checkpoint`, `data`, `plot` | files and pictures, each behind the feature of its name |
@@ -85,6 +86,7 @@ pub mod norm;
 pub mod optim;
 pub mod random;
 pub mod reduce;
+pub mod token;
 
 pub mod nn;
 
@@ -122,6 +124,7 @@ pub fn kernels() -> Vec<&'static Kernel> {
         norm::KERNELS,
         optim::KERNELS,
         encode::KERNELS,
+        token::KERNELS,
     ]
     .concat()
 }
