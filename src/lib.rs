@@ -58,6 +58,7 @@
 //! | [`norm`] | layer and root-mean-square normalisation |
 //! | [`scan`] | linear recurrences over time: decay scans, traces, WKV |
 //! | [`loss`], [`optim`] | losses, optimizers, schedules |
+//! | [`token`] | embedding, token shift, the mix of two paths |
 //! | [`nn`] | layers |
 //! | [`tape`] | differentiation, and checks of gradients |
 //! | `checkpoint`, `data`, `plot` | files and pictures, each behind the feature of its name |
@@ -89,6 +90,7 @@ pub mod optim;
 pub mod random;
 pub mod reduce;
 pub mod scan;
+pub mod token;
 
 pub mod nn;
 
@@ -128,6 +130,7 @@ pub fn kernels() -> Vec<&'static Kernel> {
         optim::KERNELS,
         scan::KERNELS,
         encode::KERNELS,
+        token::KERNELS,
     ]
     .concat()
 }

@@ -3,7 +3,7 @@
 use super::forward::{Norm, Normalised};
 use super::twin;
 use crate::kernel::{Kernel, shader};
-use crate::reduce::{Fold, Op, Pass, ROWS, fold, over_rows};
+use crate::reduce::{Pieces, ROWS, over_rows};
 use crate::{DType, Result, Tensor};
 
 /// The gradient of the input.
@@ -71,10 +71,8 @@ pub(super) fn parameters(
         let zeros = || Tensor::zeros(device, [length], DType::F32);
         return Ok((zeros()?, bias.then(zeros).transpose()?));
     }
-    // As many pieces as keep the device busy, none too short to be worth a second stage.
-    let invocations = if device.capabilities().software { 1 << 12 } else { 1 << 16 };
-    let chunk = (rows * length).div_ceil(invocations).clamp(32, rows.max(32));
-    let splits = rows.div_ceil(chunk);
+    let pieces = Pieces::of(device, rows, length);
+    let Pieces { splits, chunk } = pieces;
     let parts = Tensor::empty(device, [splits, length], DType::F32)?;
     let of_bias = Tensor::empty(device, if bias { [splits, length] } else { [1, 1] }, DType::F32)?;
     let params = PartParams {
@@ -95,12 +93,6 @@ pub(super) fn parameters(
         .bind(&of_bias)
         .items(splits * length, 64)
         .record()?;
-    let total = |parts: &Tensor| {
-        if splits == 1 {
-            return parts.reshape([length]);
-        }
-        let pass = Pass { outer: 1, length: splits, inner: length };
-        fold(parts, pass, Fold::of(Op::Sum))?.reshape([length])
-    };
-    Ok((total(&parts)?, bias.then(|| total(&of_bias)).transpose()?))
+    let of_bias = bias.then(|| pieces.total(&of_bias)).transpose()?;
+    Ok((pieces.total(&parts)?, of_bias))
 }

@@ -10,7 +10,7 @@ use spikegrad::{DType, Device, Error, Result, Tape, Tensor};
 
 const LAYOUTS: [Layout; 3] = [Layout::NN, Layout::NT, Layout::TN];
 
-const ACTIVATIONS: [Activation; 9] = [
+const ACTIVATIONS: [Activation; 10] = [
     Activation::Identity,
     Activation::Relu,
     Activation::LeakyRelu(0.1),
@@ -20,6 +20,7 @@ const ACTIVATIONS: [Activation; 9] = [
     Activation::Tanh,
     Activation::Silu,
     Activation::Softplus,
+    Activation::SquaredRelu,
 ];
 
 fn random(device: &Device, seed: u64, shape: &[usize]) -> Result<Tensor> {

@@ -14,3 +14,4 @@ mod reduce;
 mod spike_product;
 mod scan;
 mod table;
+mod token;
