@@ -47,6 +47,7 @@
 //!
 //! | module | holds |
 //! |---|---|
+//! | [`attention`] | spike-gated sparse attention |
 //! | [`elementwise`] | arithmetic with broadcasting, activations, casts |
 //! | [`reduce`] | sums, means, extrema, variances, norms, softmax |
 //! | [`layout`] | permute, transpose, slice, pad, concat |
@@ -74,6 +75,7 @@ mod tensor;
 
 pub mod tape;
 
+pub mod attention;
 pub mod elementwise;
 pub mod encode;
 pub mod layout;
@@ -110,6 +112,7 @@ pub use tensor::{Element, ReadBack, Tensor};
 /// All kernels of the crate. What holds for every kernel is tested over this table.
 pub fn kernels() -> Vec<&'static Kernel> {
     [
+        attention::KERNELS,
         elementwise::KERNELS,
         random::KERNELS,
         reduce::KERNELS,
