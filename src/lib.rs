@@ -47,6 +47,7 @@
 //!
 //! | module | holds |
 //! |---|---|
+//! | [`attention`] | spike-gated sparse attention |
 //! | [`elementwise`] | arithmetic with broadcasting, activations, casts |
 //! | [`reduce`] | sums, means, extrema, variances, norms, softmax |
 //! | [`layout`] | permute, transpose, slice, pad, concat |
@@ -118,6 +119,7 @@ pub use tensor::{Element, ReadBack, Tensor};
 /// All kernels of the crate. What holds for every kernel is tested over this table.
 pub fn kernels() -> Vec<&'static Kernel> {
     [
+        attention::KERNELS,
         elementwise::KERNELS,
         random::KERNELS,
         reduce::KERNELS,
