@@ -2,25 +2,14 @@
 //!
 //! | | what it computes |
 //! |---|---|
+//! | [`SpikeAttention`] | spike-gated sparse attention: work in proportion to the pairs of positions that spike |
 //! | [`SpikeProduct`] | `scale Q K^T V` of packed spikes, without a softmax |
 
+mod gated;
 mod spike_product;
 
-pub use spike_product::{Form, SpikeProduct};
-
-use crate::kernel::Kernel;
-
-/// The kernels of the family.
-pub const KERNELS: &[&Kernel] = &[
-    &spike_product::rows::SPIKE_ROWS,
-    &spike_product::outer::SPIKE_OUTER,
-    &spike_product::overlap::SPIKE_OVERLAP,
-];
-//! Spike-gated sparse attention: work in proportion to the pairs of positions that spike.
-
-mod gated;
-
 pub use gated::{Gate, SpikeAttention};
+pub use spike_product::{Form, SpikeProduct};
 
 use crate::kernel::Kernel;
 
@@ -28,4 +17,8 @@ use crate::kernel::Kernel;
 const OP: &str = "spike_attention";
 
 /// The kernels of the family.
-pub const KERNELS: &[&Kernel] = &[];
+pub const KERNELS: &[&Kernel] = &[
+    &spike_product::outer::SPIKE_OUTER,
+    &spike_product::overlap::SPIKE_OVERLAP,
+    &spike_product::rows::SPIKE_ROWS,
+];

@@ -11,7 +11,7 @@ mod norm;
 mod optim;
 mod random;
 mod reduce;
-mod spike_product;
 mod scan;
+mod spike_product;
 mod table;
 mod token;

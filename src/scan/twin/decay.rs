@@ -2,7 +2,8 @@
 
 use super::parts::{Grid, Part, Rows};
 use super::rate::{Rate, Table, of_channels};
-use crate::host::columns::{each_block, vectorised};
+use crate::host::columns::each_block;
+use crate::host::vectorised;
 use crate::host::{HostArgs, Real};
 use crate::scan::decay::{FIXED, LOGIT, Params};
 

@@ -2,7 +2,8 @@
 
 use super::parts::{Grid, Part, Rows};
 use super::wkv::{Memories, STRIP, grid, memory_rows};
-use crate::host::columns::{each_block, vectorised};
+use crate::host::columns::each_block;
+use crate::host::vectorised;
 use crate::host::{HostArgs, Real};
 use crate::scan::wkv::EVERY;
 
