@@ -135,7 +135,8 @@ pub(in crate::scan) fn wkv<R: Real>(args: &mut HostArgs<'_, R>) {
         }
     }
     let mut y = grid.cut(if emit { y } else { &mut [] }, grid.chunk).into_iter();
-    let mut saved = grid.cut(saved, 3 * grid.chunk.div_ceil(EVERY)).into_iter();
+    let saved = if saves { grid.cut(saved, 3 * grid.chunk.div_ceil(EVERY)) } else { Vec::new() };
+    let mut saved = saved.into_iter();
     let parts = grid.parts().into_iter();
     let work = parts.map(|part| (part, y.next(), saved.next())).collect();
     let last = Mutex::new(last);
