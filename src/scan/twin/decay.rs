@@ -30,8 +30,8 @@ pub(in crate::scan) fn decay_scan<R: Real>(args: &mut HostArgs<'_, R>) {
     let u = args.reals(0);
     let h = args.reals_mut(3);
     let last = args.reals_mut(4);
-    let mut rows = grid.cut(if emit { h } else { &mut [] }, grid.chunk).into_iter();
-    let work = grid.parts().into_iter().map(|part| (part, rows.next().filter(|_| emit))).collect();
+    let rows = grid.cut(emit, h, grid.chunk);
+    let work = grid.parts().into_iter().zip(rows).collect();
     let ends = std::sync::Mutex::new(last);
     each_block(work, |_, (part, rows): (Part, Option<Rows<'_, R>>)| {
         let table = Table::new(&rates, &grid, &part, tied);
@@ -92,14 +92,21 @@ fn forward<R: Real>(
     );
 }
 
+/// What the gradient of a decay is made from.
+#[derive(Clone, Copy)]
+struct History<'a, R> {
+    u: &'a [R],
+    h: &'a [R],
+    initial: Option<&'a [R]>,
+}
+
 /// What a backward launch reads.
 struct Task<'a, R> {
     grid: Grid,
     gh: Option<&'a [R]>,
-    /// Input, output and the state before them, where the decay is learned.
-    history: Option<(&'a [R], &'a [R], Option<&'a [R]>)>,
+    /// Where the decay is learned.
+    history: Option<History<'a, R>>,
     tied: bool,
-    emit: bool,
 }
 
 /// What a part of backward writes.
@@ -119,10 +126,12 @@ pub(in crate::scan) fn decay_backward<R: Real>(args: &mut HostArgs<'_, R>) {
     let task = Task {
         grid,
         gh: set("UPSTREAM", 1).then(|| args.reals(0)),
-        history: learn
-            .then(|| (args.reals(2), args.reals(3), set("STATE", 0).then(|| args.reals(4)))),
+        history: learn.then(|| History {
+            u: args.reals(2),
+            h: args.reals(3),
+            initial: set("STATE", 0).then(|| args.reals(4)),
+        }),
         tied: set("TIED", 0),
-        emit,
     };
     let given = set("CARRY", 0);
     let logit = args.constant("FORM", FIXED) == LOGIT;
@@ -132,11 +141,11 @@ pub(in crate::scan) fn decay_backward<R: Real>(args: &mut HostArgs<'_, R>) {
     }
     let parts = grid.parts();
     let width = parts.first().map_or(1, |part| part.width);
-    let mut gu = grid.cut(if emit { gu } else { &mut [] }, grid.chunk).into_iter();
+    let mut gu = grid.cut(emit, gu, grid.chunk).into_iter();
     let mut sums = if learn { sums } else { &mut [] }.chunks_mut(width);
     let outputs = parts.into_iter().zip(carry.chunks_mut(width)).map(|(part, carry)| Outputs {
         part,
-        gu: gu.next(),
+        gu: gu.next().flatten(),
         carry,
         sums: sums.next(),
     });
@@ -178,13 +187,13 @@ fn backward<R: Real>(
                     a[i] = gh[i] + carry[i];
                     carry[i] = keep[i] * a[i] - drop[i] * a[i];
                 }
-                if let (Some(gu), true) = (&mut to.gu, task.emit) {
+                if let Some(gu) = &mut to.gu {
                     let gu = &mut gu.row(t - part.start)[..n];
                     for i in 0..n {
                         gu[i] = gain[i] * a[i];
                     }
                 }
-                if let (Some(sums), Some((u, h, initial))) = (&mut sums, task.history) {
+                if let (Some(sums), Some(History { u, h, initial })) = (&mut sums, task.history) {
                     let before = match (t, initial) {
                         (0, Some(initial)) => &initial[part.first..part.first + n],
                         (0, None) => &zeros[..n],

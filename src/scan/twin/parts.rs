@@ -43,15 +43,23 @@ impl Grid {
         parts
     }
 
-    /// The rows of a matrix with `rows` rows a chunk, as the parts own them.
-    pub(super) fn cut<'a, T>(&self, matrix: &'a mut [T], rows: usize) -> Vec<Rows<'a, T>> {
-        let block = self.block();
-        if self.chunks > 1 || block >= self.columns {
-            let width = self.columns;
-            let whole = |data| Rows::Whole { data, width };
-            return matrix.chunks_mut((rows * width).max(1)).map(whole).collect();
+    /// The rows of a matrix with `rows` rows a chunk, as the parts own them, in their order; nothing
+    /// if the matrix is not `wanted`.
+    pub(super) fn cut<'a, T>(
+        &self,
+        wanted: bool,
+        matrix: &'a mut [T],
+        rows: usize,
+    ) -> Vec<Option<Rows<'a, T>>> {
+        let (block, width) = (self.block(), self.columns);
+        if !wanted {
+            return (0..self.chunks * width.div_ceil(block)).map(|_| None).collect();
         }
-        cut_mut(matrix, self.columns, block).into_iter().map(Rows::Cut).collect()
+        if self.chunks > 1 || block >= width {
+            let whole = |data| Some(Rows::Whole { data, width });
+            return matrix.chunks_mut(rows * width).map(whole).collect();
+        }
+        cut_mut(matrix, width, block).into_iter().map(|rows| Some(Rows::Cut(rows))).collect()
     }
 }
 

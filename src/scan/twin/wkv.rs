@@ -2,8 +2,7 @@
 
 use super::exp::exp;
 use super::parts::{Grid, Part, Rows};
-use crate::host::columns::each_block;
-use crate::host::vectorised;
+use crate::host::columns::{each_block, vectorised};
 use crate::host::{HostArgs, Real};
 use crate::scan::wkv::{EVERY, NOTHING, Params};
 use std::sync::{Mutex, PoisonError};
@@ -115,7 +114,6 @@ struct Task<'a, R> {
     w: &'a [R],
     u: &'a [R],
     starts: Option<&'a [R]>,
-    emit: bool,
 }
 
 pub(in crate::scan) fn wkv<R: Real>(args: &mut HostArgs<'_, R>) {
@@ -124,7 +122,7 @@ pub(in crate::scan) fn wkv<R: Real>(args: &mut HostArgs<'_, R>) {
     let saves = args.constant("SAVE", 0) != 0;
     let starts = (args.constant("STATE", 0) != 0).then(|| args.reals(4));
     let [k, v, w, u] = [0, 1, 2, 3].map(|i| args.reals(i));
-    let task = Task { grid, k, v, w, u, starts, emit };
+    let task = Task { grid, k, v, w, u, starts };
     let (y, saved, last) = (args.reals_mut(5), args.reals_mut(6), args.reals_mut(7));
     let memories = if saves { 3 * grid.steps.div_ceil(EVERY) * grid.columns } else { 0 };
     let (saved, constants) = saved.split_at_mut(memories);
@@ -134,13 +132,11 @@ pub(in crate::scan) fn wkv<R: Real>(args: &mut HostArgs<'_, R>) {
             constants[grid.columns + c] = u[c % grid.channels];
         }
     }
-    let mut y = grid.cut(if emit { y } else { &mut [] }, grid.chunk).into_iter();
-    let saved = if saves { grid.cut(saved, 3 * grid.chunk.div_ceil(EVERY)) } else { Vec::new() };
-    let mut saved = saved.into_iter();
-    let parts = grid.parts().into_iter();
-    let work = parts.map(|part| (part, y.next(), saved.next())).collect();
+    let rows = grid.cut(emit, y, grid.chunk).into_iter();
+    let rows = rows.zip(grid.cut(saves, saved, 3 * grid.chunk.div_ceil(EVERY)));
+    let work = grid.parts().into_iter().zip(rows).collect();
     let last = Mutex::new(last);
-    each_block(work, |_, (part, mut y, mut saved): (Part, _, _)| {
+    each_block(work, |_, (part, (mut y, mut saved)): (Part, _)| {
         for offset in (0..part.width).step_by(STRIP) {
             let strip = Strip { part, offset, width: STRIP.min(part.width - offset) };
             let m = forward(&task, &strip, &mut y, &mut saved);
@@ -201,7 +197,7 @@ fn forward<R: Real>(
                 }
                 let at = t * columns + first;
                 let (k, v) = (&task.k[at..at + n], &task.v[at..at + n]);
-                if let (Some(y), true) = (y.as_mut(), task.emit) {
+                if let Some(y) = y.as_mut() {
                     let y = &mut y.row(step)[offset..offset + n];
                     for i in 0..n {
                         let (past, now) = m.out(i, k[i]);

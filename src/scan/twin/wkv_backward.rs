@@ -40,7 +40,7 @@ pub(in crate::scan) fn wkv_backward<R: Real>(args: &mut HostArgs<'_, R>) {
     let [gk, gv, carry, sums] = [4, 5, 6, 7].map(|i| args.reals_mut(i));
     let parts = grid.parts();
     let width = parts.first().map_or(1, |part| part.width);
-    let cut = |to| grid.cut(if emit { to } else { &mut [] }, grid.chunk).into_iter();
+    let cut = |to| grid.cut(emit, to, grid.chunk).into_iter();
     let (mut gk, mut gv) = (cut(gk), cut(gv));
     let carry = if given || !emit { carry } else { &mut [] };
     if !given {
@@ -52,8 +52,8 @@ pub(in crate::scan) fn wkv_backward<R: Real>(args: &mut HostArgs<'_, R>) {
     let sums = gw.chunks_mut(width).zip(gu.chunks_mut(width));
     let outputs = parts.into_iter().zip(sums).map(|(part, (gw, gu))| Outputs {
         part,
-        gk: gk.next(),
-        gv: gv.next(),
+        gk: gk.next().flatten(),
+        gv: gv.next().flatten(),
         carry: [gp.next(), gq.next()],
         sums: [gw, gu],
     });
@@ -181,7 +181,7 @@ fn backward<R: Real>(
                 for j in (0..steps).rev() {
                     let at = row(task.k, t + j);
                     let gy = &task.gy[at.clone()];
-                    if let (Some(gk), Some(gv), true) = (&mut to.gk, &mut to.gv, task.emit) {
+                    if let (Some(gk), Some(gv)) = (&mut to.gk, &mut to.gv) {
                         let step = t + j - part.start;
                         let gk = &mut gk.row(step)[offset..offset + n];
                         let gv = &mut gv.row(step)[offset..offset + n];
