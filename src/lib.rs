@@ -54,6 +54,7 @@
 //! | [`random`] | the generator, dropout: the same bits on every device |
 //! | [`encode`] | spike encoders |
 //! | [`lif`] | the time-unrolled LIF scan |
+//! | [`attention`] | attention on spikes |
 //! | [`norm`] | layer and root-mean-square normalisation |
 //! | [`loss`], [`optim`] | losses, optimizers, schedules |
 //! | [`token`] | embedding, token shift, the mix of two paths |
@@ -76,6 +77,7 @@ mod tensor;
 
 pub mod tape;
 
+pub mod attention;
 pub mod elementwise;
 pub mod encode;
 pub mod layout;
@@ -120,6 +122,7 @@ pub fn kernels() -> Vec<&'static Kernel> {
         layout::KERNELS,
         linalg::KERNELS,
         lif::KERNELS,
+        attention::KERNELS,
         loss::KERNELS,
         norm::KERNELS,
         optim::KERNELS,

@@ -7,11 +7,10 @@
 // steps of one sample, so that one word serves the whole block; spikes are never written as floats.
 
 import package::shared::activation::activate;
+import package::shared::blocks::{spikes, depth_mask, masked};
 import package::shared::index::item_index;
 import package::shared::tile::tile_at;
-import package::shared::operands::{
-    p, quads, quad_words, spikes, b_block, depth_mask, masked, bias_row, put, put_extra,
-};
+import package::shared::operands::{p, quads, quad_words, b_block, bias_row, put, put_extra};
 
 override WG: u32 = 64u;
 // Blocks of 4 x 4 in a tile: 1 or 2 each way. (With 4 x 4 blocks drivers give up unrolling.)

@@ -6,9 +6,10 @@
 // One invocation a tile of 4 RB features x 4 CB columns, in registers. The depth runs over samples
 // and, within each, groups of 4 steps: four words serve 4 features x 4 steps.
 
+import package::shared::blocks::{spikes, four};
 import package::shared::index::item_index;
 import package::shared::tile::tile_at;
-import package::shared::operands::{p, quads, quad_words, spikes, b_rows, four, put, put_extra};
+import package::shared::operands::{p, quads, quad_words, b_rows, put, put_extra};
 
 override WG: u32 = 64u;
 // Blocks of 4 x 4 in a tile: 1 or 2 each way. (With 4 x 4 blocks drivers give up unrolling.)

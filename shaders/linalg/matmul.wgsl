@@ -7,9 +7,10 @@
 // One invocation a tile of 4 RB x 4 CB, in registers: no workgroup memory, no barrier.
 
 import package::shared::activation::activate;
+import package::shared::blocks::{depth_mask, masked};
 import package::shared::index::item_index;
 import package::shared::tile::tile_at;
-import package::shared::operands::{p, a_block, b_block, depth_mask, masked, bias_row, c_row, put, put_extra};
+import package::shared::operands::{p, a_block, b_block, bias_row, c_row, put, put_extra};
 
 override WG: u32 = 64u;
 // Blocks of 4 x 4 in a tile: 1 or 2 each way. (With 4 x 4 blocks drivers give up unrolling.)

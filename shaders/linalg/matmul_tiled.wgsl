@@ -8,11 +8,10 @@
 // of A, half of B, to workgroup memory (8 KiB), then each multiplies 8 rows x 4 columns from there.
 
 import package::shared::activation::activate;
+import package::shared::blocks::{depth_mask, masked};
 import package::shared::index::group_index;
 import package::shared::tile::tile_at;
-import package::shared::operands::{
-    p, a_block, b_block, depth_mask, masked, bias_row, c_row, put, put_extra,
-};
+import package::shared::operands::{p, a_block, b_block, bias_row, c_row, put, put_extra};
 
 override A_T: bool = false;
 override B_T: bool = false;

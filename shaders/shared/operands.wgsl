@@ -9,6 +9,7 @@
 // one at a time, with column indices clamped: what lies outside is never stored); HALF, a and b are
 // pairs of f16; HALF_OUT, c is (with VEC only); BITS, a holds packed spikes.
 
+import package::shared::blocks::four;
 import package::shared::product::Params;
 
 @if(VEC && !HALF && !BITS) @group(0) @binding(0) var<storage, read> a: array<vec4<f32>>;
@@ -95,11 +96,6 @@ import package::shared::product::Params;
     );
 }
 
-// Four consecutive indices from `first`, none above `last`.
-fn four(first: u32, last: u32) -> vec4<u32> {
-    return min(vec4<u32>(first, first + 1u, first + 2u, first + 3u), vec4<u32>(last));
-}
-
 // Rows 4 g .. 4 g + 3 of A, depths k0 .. k0 + 3. A is [k, m] where `transposed`, else [m, k].
 @if(!BITS) fn a_block(transposed: bool, start: u32, g: u32, k0: u32) -> mat4x4<f32> {
     if transposed {
@@ -118,16 +114,6 @@ fn four(first: u32, last: u32) -> vec4<u32> {
 // The groups of four steps that T steps make.
 fn quads() -> u32 {
     return (p.steps + 3u) / 4u;
-}
-
-// Steps 4 q .. 4 q + 3 of four words of packed spikes: one column a step.
-@if(BITS) fn spikes(words: vec4<u32>, q: u32) -> mat4x4<f32> {
-    let w = words >> vec4<u32>(4u * q % 32u);
-    let one = vec4<u32>(1u);
-    return mat4x4<f32>(
-        vec4<f32>(w & one), vec4<f32>((w >> one) & one),
-        vec4<f32>((w >> vec4<u32>(2u)) & one), vec4<f32>((w >> vec4<u32>(3u)) & one),
-    );
 }
 
 // Four words of packed spikes [ceil(T / 32), lanes, width]: those of quad q, features col .. col + 3.
@@ -152,15 +138,6 @@ fn b_block(transposed: bool, start: u32, k0: u32, col: u32) -> mat4x4<f32> {
         ));
     }
     return b_rows(start, four(k0, p.k - 1u), col);
-}
-
-// 1 for depths below `end`, else 0: what a block that reaches beyond the depth is multiplied by.
-fn depth_mask(k0: u32, end: u32) -> vec4<f32> {
-    return vec4<f32>(vec4<u32>(k0, k0 + 1u, k0 + 2u, k0 + 3u) < vec4<u32>(end));
-}
-
-fn masked(m: mat4x4<f32>, mask: vec4<f32>) -> mat4x4<f32> {
-    return mat4x4<f32>(m[0] * mask, m[1] * mask, m[2] * mask, m[3] * mask);
 }
 
 @if(VEC) fn bias_row(col: u32) -> vec4<f32> {

@@ -8,9 +8,11 @@ use wesl::{ManglerKind, VirtualResolver, Wesl};
 const SHARED: &[(&str, &str)] = &[
     ("activation", include_str!("../../shaders/shared/activation.wgsl")),
     ("binary", include_str!("../../shaders/shared/binary.wgsl")),
+    ("blocks", include_str!("../../shaders/shared/blocks.wgsl")),
     ("cells", include_str!("../../shaders/shared/cells.wgsl")),
     ("digits", include_str!("../../shaders/shared/digits.wgsl")),
     ("half", include_str!("../../shaders/shared/half.wgsl")),
+    ("heads", include_str!("../../shaders/shared/heads.wgsl")),
     ("index", include_str!("../../shaders/shared/index.wgsl")),
     ("math", include_str!("../../shaders/shared/math.wgsl")),
     ("membrane", include_str!("../../shaders/shared/membrane.wgsl")),

@@ -4,14 +4,17 @@
 //! GPU (in f32), and stays no more than that.
 
 mod args;
+pub(crate) mod columns;
 mod memory;
 mod real;
+mod vectorised;
 
 pub use args::HostArgs;
 pub(crate) use args::Slot;
 pub use memory::Array;
 pub(crate) use memory::HostBuffer;
 pub use real::Real;
+pub(crate) use vectorised::vectorised;
 
 use crate::error::{Error, Result};
 

@@ -19,6 +19,8 @@ mod twin;
 pub use linear::linear;
 pub use matmul::{Layout, Matmul, matmul};
 pub use product::MatmulKernel;
+pub(crate) use product::{MAX_LAUNCH_FLOPS, register_tile, split_depth};
+pub(crate) use twin::{View, multiply};
 
 use crate::kernel::Kernel;
 

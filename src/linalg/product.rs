@@ -29,7 +29,7 @@ pub(super) struct Params {
 
 /// Floating-point work of one launch: larger products are split over rows and batch entries, so
 /// that a launch stays far below a driver's watchdog on a slow GPU too.
-pub(super) const MAX_LAUNCH_FLOPS: f64 = 2e10;
+pub(crate) const MAX_LAUNCH_FLOPS: f64 = 2e10;
 
 /// Workgroups that keep a large GPU busy: with fewer, the depth is split.
 const BUSY_WORKGROUPS: usize = 128;
@@ -169,17 +169,8 @@ pub(super) fn plan(
         MatmulKernel::Naive => ([1, 1], 64, 0),
         MatmulKernel::Tiled => ([TILED / 4; 2], 1, BUSY_WORKGROUPS),
         _ => {
-            let (workgroup, busy) = if capabilities.software {
-                (8, BUSY_INVOCATIONS)
-            } else {
-                (64, 64 * BUSY_WORKGROUPS)
-            };
-            // The widest of these tiles that lies in C and leaves enough of them.
-            let fits = |[rows, cols]: &[usize; 2]| {
-                (*rows == 1 || m > 4) && (*cols == 1 || n > 4) && tiles(4 * rows, 4 * cols) >= busy
-            };
-            let tile = [[2, 2], [2, 1], [1, 2]].into_iter().find(fits).unwrap_or([1, 1]);
-            (tile, workgroup, busy)
+            let tile = register_tile(capabilities, [m, n, batches]);
+            (tile.blocks, tile.workgroup, tile.busy)
         }
     };
     let chunk = split_depth(k.max(1), tiles(4 * blocks[0], 4 * blocks[1]), busy);
@@ -187,8 +178,34 @@ pub(super) fn plan(
     Plan { kernel, blocks, workgroup, chunk, chunks, wide: false }
 }
 
+/// How a kernel that keeps its tile in registers is cut.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct RegisterTile {
+    /// Blocks of 4 x 4 in the tile of an invocation.
+    pub(crate) blocks: [usize; 2],
+    /// Invocations of a workgroup.
+    pub(crate) workgroup: u32,
+    /// Invocations that keep the device busy.
+    pub(crate) busy: usize,
+}
+
+/// The widest tile that lies in an output of m x n and leaves enough of them.
+pub(crate) fn register_tile(
+    capabilities: &Capabilities,
+    [m, n, batches]: [usize; 3],
+) -> RegisterTile {
+    let (workgroup, busy) =
+        if capabilities.software { (8, BUSY_INVOCATIONS) } else { (64, 64 * BUSY_WORKGROUPS) };
+    let tiles = |rows: usize, cols: usize| batches * m.div_ceil(4 * rows) * n.div_ceil(4 * cols);
+    let fits = |[rows, cols]: &[usize; 2]| {
+        (*rows == 1 || m > 4) && (*cols == 1 || n > 4) && tiles(*rows, *cols) >= busy
+    };
+    let blocks = [[2, 2], [2, 1], [1, 2]].into_iter().find(fits).unwrap_or([1, 1]);
+    RegisterTile { blocks, workgroup, busy }
+}
+
 /// The depth of a chunk, so that `tiles` become `busy`, at least [`MIN_CHUNK`].
-fn split_depth(depth: usize, tiles: usize, busy: usize) -> usize {
+pub(crate) fn split_depth(depth: usize, tiles: usize, busy: usize) -> usize {
     let chunks = (busy / tiles.max(1)).min(depth / MIN_CHUNK).clamp(1, MAX_CHUNKS);
     depth.div_ceil(chunks).next_multiple_of(4)
 }

@@ -18,7 +18,7 @@ const PARALLEL_ELEMENTS: usize = 1 << 15;
 
 /// A matrix as the GEMM crate takes it: elements from row to row and from column to column.
 #[derive(Clone, Copy)]
-struct View<'a, R> {
+pub(crate) struct View<'a, R> {
     data: &'a [R],
     rows: usize,
     cols: usize,
@@ -27,7 +27,7 @@ struct View<'a, R> {
 
 impl<'a, R> View<'a, R> {
     /// The matrix `rows` x `cols`, stored row-major, or its transpose so.
-    fn new(data: &'a [R], rows: usize, cols: usize, transposed: bool) -> Self {
+    pub(crate) fn new(data: &'a [R], rows: usize, cols: usize, transposed: bool) -> Self {
         Self { data, rows, cols, transposed }
     }
 
@@ -42,7 +42,7 @@ impl<'a, R> View<'a, R> {
 }
 
 /// `c = a b`, or `c += a b` if `add`; c is row-major.
-fn multiply<R: Real>(a: View<'_, R>, b: View<'_, R>, c: &mut [R], add: bool) {
+pub(crate) fn multiply<R: Real>(a: View<'_, R>, b: View<'_, R>, c: &mut [R], add: bool) {
     let (m, n, k) = (a.rows, b.cols, a.cols);
     assert!(a.fits() && b.fits() && b.rows == k && c.len() == m * n, "sizes of a product");
     if m == 0 || n == 0 {

@@ -11,5 +11,6 @@ mod norm;
 mod optim;
 mod random;
 mod reduce;
+mod spike_product;
 mod table;
 mod token;

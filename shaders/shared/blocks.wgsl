@@ -1,0 +1,25 @@
+// Blocks of 4 x 4 that matrix products are made of.
+
+// Four consecutive indices from `first`, none above `last`.
+fn four(first: u32, last: u32) -> vec4<u32> {
+    return min(vec4<u32>(first, first + 1u, first + 2u, first + 3u), vec4<u32>(last));
+}
+
+// Steps 4 q .. 4 q + 3 of four words of packed spikes: one column a step.
+fn spikes(words: vec4<u32>, q: u32) -> mat4x4<f32> {
+    let w = words >> vec4<u32>(4u * q % 32u);
+    let one = vec4<u32>(1u);
+    return mat4x4<f32>(
+        vec4<f32>(w & one), vec4<f32>((w >> one) & one),
+        vec4<f32>((w >> vec4<u32>(2u)) & one), vec4<f32>((w >> vec4<u32>(3u)) & one),
+    );
+}
+
+// 1 for depths below `end`, else 0: what a block that reaches beyond the depth is multiplied by.
+fn depth_mask(k0: u32, end: u32) -> vec4<f32> {
+    return vec4<f32>(vec4<u32>(k0, k0 + 1u, k0 + 2u, k0 + 3u) < vec4<u32>(end));
+}
+
+fn masked(m: mat4x4<f32>, mask: vec4<f32>) -> mat4x4<f32> {
+    return mat4x4<f32>(m[0] * mask, m[1] * mask, m[2] * mask, m[3] * mask);
+}

@@ -1,0 +1,27 @@
+//! Spikes transposed times a gradient, in each head.
+
+use super::lanes::{Lanes, Params, cost, summed, variant};
+use super::twin;
+use crate::kernel::{Kernel, Variant, shader};
+use crate::{Result, Tensor};
+
+/// `C[l, i, :] = scale sum_t A[t, l, i] G[t, l, :]`
+pub(in crate::attention) static SPIKE_OUTER: Kernel = Kernel::new(
+    "attention",
+    "spike_outer",
+    shader!("attention/spike_outer"),
+    crate::twin!(twin::outer),
+)
+.params::<Params>()
+.variants(VARIANTS)
+.cost(cost);
+
+const VARIANTS: &[Variant] = &[variant("bits", &[]), variant("bits by four", &["VEC"])];
+
+/// `scale A^T G` in `[L, d, d]`, of packed tokens `a` and f32 `g`, both `[S, L, d]`; no extent is zero.
+pub(super) fn outer(a: &Tensor, g: &Tensor, lanes: Lanes, scale: f32) -> Result<Tensor> {
+    summed(lanes, a, scale, |c| {
+        let launch = a.device().launch(&SPIKE_OUTER);
+        launch.variant(usize::from(lanes.width.is_multiple_of(4))).bind(a).bind(g).bind(c)
+    })
+}

@@ -1,0 +1,34 @@
+//! How often two channels of a head spike together.
+
+use super::lanes::{Lanes, Params, summed, variant};
+use super::twin;
+use crate::kernel::{Cost, CostArgs, Kernel, Variant, shader};
+use crate::{Result, Tensor};
+
+/// `C[l, i, j] = sum_t A[t, l, i] B[t, l, j]`
+pub(in crate::attention) static SPIKE_OVERLAP: Kernel = Kernel::new(
+    "attention",
+    "spike_overlap",
+    shader!("attention/spike_overlap"),
+    crate::twin!(twin::overlap),
+)
+.params::<Params>()
+.variants(VARIANTS)
+.cost(cost);
+
+const VARIANTS: &[Variant] =
+    &[variant("bits", &["TOKENS"]), variant("bits by four", &["TOKENS", "VEC"])];
+
+/// Three operations (and, count, add) for 32 tokens of a pair of channels.
+fn cost(args: &CostArgs<'_>) -> Cost {
+    let Cost { bytes, flops } = super::lanes::cost(args);
+    Cost { bytes, flops: flops / 2.0 / 32.0 * 3.0 }
+}
+
+/// `A^T B` in `[L, d, d]` of packed tokens `[S, L, d]`; no extent is zero. Counts are exact below 2^24.
+pub(super) fn overlap(a: &Tensor, b: &Tensor, lanes: Lanes) -> Result<Tensor> {
+    summed(lanes, a, 1.0, |c| {
+        let launch = a.device().launch(&SPIKE_OVERLAP);
+        launch.variant(usize::from(lanes.width.is_multiple_of(4))).bind(a).bind(b).bind(c)
+    })
+}

@@ -1,0 +1,65 @@
+//! Tokens times a matrix of their head.
+
+use super::lanes::{Lanes, Params, cost, launch, variant};
+use super::twin;
+use crate::kernel::{Kernel, Variant, shader};
+use crate::{DType, Result, Tensor};
+
+/// `C[t, l, :] = scale sum_k A[t, l, k] B[l, k, :]`
+pub(in crate::attention) static SPIKE_ROWS: Kernel = Kernel::new(
+    "attention",
+    "spike_rows",
+    shader!("attention/spike_rows"),
+    crate::twin!(twin::rows),
+)
+.params::<Params>()
+.variants(VARIANTS)
+.cost(cost);
+
+/// How operands are stored and read: [`Rows::variant`] computes the place.
+const VARIANTS: &[Variant] = &[
+    variant("bits, f32", &[]),
+    variant("bits, f32, by four", &["VEC"]),
+    variant("f32, f32", &["DENSE"]),
+    variant("f32, f32, by four", &["DENSE", "VEC"]),
+    variant("bits, bits", &["TOKENS"]),
+    variant("bits, bits, by four", &["TOKENS", "VEC"]),
+    variant("f32, bits", &["DENSE", "TOKENS"]),
+    variant("f32, bits, by four", &["DENSE", "TOKENS", "VEC"]),
+];
+
+/// A product `scale A B` within lanes.
+pub(super) struct Rows<'a> {
+    /// `[S, L, k]`, f32 or packed.
+    pub(super) a: &'a Tensor,
+    /// `[L, k, n]` f32, or packed tokens `[k, L, n]`.
+    pub(super) b: &'a Tensor,
+    /// B is `[L, n, k]`, or `[n, L, k]`.
+    pub(super) transposed: bool,
+    pub(super) k: usize,
+    pub(super) n: usize,
+    pub(super) scale: f32,
+}
+
+impl Rows<'_> {
+    fn variant(&self) -> usize {
+        let wide = self.k.is_multiple_of(4) && self.n.is_multiple_of(4);
+        4 * usize::from(self.b.dtype() == DType::Bits)
+            + 2 * usize::from(self.a.dtype() != DType::Bits)
+            + usize::from(wide)
+    }
+
+    /// `[S, L, n]`; no extent is zero.
+    pub(super) fn run(&self, lanes: Lanes) -> Result<Tensor> {
+        let device = self.a.device();
+        let c = Tensor::empty(device, [lanes.steps, lanes.count, self.n], DType::F32)?;
+        let params = lanes.params(self.k, self.n, self.scale);
+        launch(device, params, [lanes.steps, self.n, self.k, 1], || {
+            let launch = device.launch(&SPIKE_ROWS).variant(self.variant());
+            let launch = launch.constant("B_T", u32::from(self.transposed));
+            let launch = launch.constant("TAIL", u32::from(!self.k.is_multiple_of(4)));
+            launch.bind(self.a).bind(self.b).bind(&c)
+        })?;
+        Ok(c)
+    }
+}

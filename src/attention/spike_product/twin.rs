@@ -1,0 +1,321 @@
+//! The CPU twins: spikes select rows, population counts count.
+
+use super::lanes::Params;
+use crate::host::{HostArgs, Real, vectorised};
+use crate::linalg::{View, multiply};
+use rayon::prelude::*;
+use std::borrow::Cow;
+
+/// Extents of a launch.
+#[derive(Clone, Copy)]
+struct Sizes {
+    steps: usize,
+    lanes: usize,
+    k: usize,
+    n: usize,
+    first: usize,
+    count: usize,
+    chunk: usize,
+}
+
+impl Sizes {
+    fn new(p: &Params) -> Self {
+        let [steps, lanes, k, n] = [p.steps, p.lanes, p.k, p.n].map(|v| v as usize);
+        let [first, count, chunk] = [p.lane_first, p.lane_count, p.chunk].map(|v| v as usize);
+        Self { steps, lanes, k, n, first, count, chunk }
+    }
+
+    fn covered(&self) -> std::ops::Range<usize> {
+        self.first..self.first + self.count
+    }
+}
+
+/// `y += sum of rows`, of a matrix with rows as long as `y`.
+#[inline(always)]
+fn add_rows<R: Real>(y: &mut [R], matrix: &[R], rows: impl Iterator<Item = usize>) {
+    let n = y.len();
+    let mut held = [0; 4];
+    let mut count = 0;
+    for row in rows {
+        held[count] = row * n;
+        count += 1;
+        if count == 4 {
+            let [a, b, c, d] = held.map(|at| &matrix[at..][..n]);
+            for i in 0..n {
+                y[i] += (a[i] + b[i]) + (c[i] + d[i]);
+            }
+            count = 0;
+        }
+    }
+    for at in &held[..count] {
+        let row = &matrix[*at..][..n];
+        for i in 0..n {
+            y[i] += row[i];
+        }
+    }
+}
+
+/// The places of the ones of a word.
+#[inline(always)]
+fn ones(mut word: u32) -> impl Iterator<Item = usize> {
+    std::iter::from_fn(move || {
+        (word != 0).then(|| {
+            let place = word.trailing_zeros() as usize;
+            word &= word - 1;
+            place
+        })
+    })
+}
+
+/// Transposes 32 words of 32 bits: bit c of word r becomes bit r of word c.
+#[inline(always)]
+fn transpose(words: &mut [u32; 32]) {
+    let mut mask = 0x0000_FFFF;
+    let mut width = 16;
+    while width != 0 {
+        for i in (0..32).filter(|i| i & width == 0) {
+            let moved = (words[i] >> width ^ words[i + width]) & mask;
+            words[i + width] ^= moved;
+            words[i] ^= moved << width;
+        }
+        width >>= 1;
+        mask ^= mask << width;
+    }
+}
+
+/// Tokens times a matrix of their lane.
+pub(super) fn rows<R: Real>(args: &mut HostArgs<'_, R>) {
+    let p: Params = args.params();
+    let s = Sizes::new(&p);
+    let transposed = args.constant("B_T", 0) != 0;
+    let b = if args.is_real(1) {
+        floats(args.reals(1), s, transposed)
+    } else {
+        Cow::Owned(tokens(args.words(1), s, transposed))
+    };
+    let scale = R::lit(f64::from(p.scale));
+    let dense = args.is_real(0).then(|| args.reals(0));
+    let words = if dense.is_some() { &[][..] } else { args.words(0) };
+    let c = args.reals_mut(2);
+    let taken = match dense {
+        Some(_) => dense_tokens(s),
+        None => packed_tokens(s),
+    };
+    c[..s.steps * s.lanes * s.n].par_chunks_mut(taken * s.lanes * s.n).enumerate().for_each(
+        |(part, c)| match dense {
+            Some(a) => dense_rows(&a[part * taken * s.lanes * s.k..], &b, c, s, scale),
+            None => vectorised(
+                #[inline(always)]
+                || packed_rows(words, part * taken, &b, c, s, scale),
+            ),
+        },
+    );
+}
+
+/// Tokens that a task takes: a word's, or less where they would make too few tasks.
+fn packed_tokens(s: Sizes) -> usize {
+    if s.steps >= 64 * rayon::current_num_threads() { 32 } else { 8 }
+}
+
+/// Likewise of floats: few enough that a product runs on the task's own thread.
+fn dense_tokens(s: Sizes) -> usize {
+    ((1 << 17) / (s.k * s.n).max(1)).clamp(4, 256)
+}
+
+/// The tokens from `first` on that `c` has rows for.
+#[inline(always)]
+fn packed_rows<R: Real>(words: &[u32], first: usize, b: &[R], c: &mut [R], s: Sizes, scale: R) {
+    let Sizes { lanes, k, n, .. } = s;
+    let blocks = k.div_ceil(32);
+    let mut masks = vec![[0u32; 32]; blocks];
+    for lane in s.covered() {
+        let words = &words[(first / 32 * lanes + lane) * k..][..k];
+        for (mask, words) in masks.iter_mut().zip(words.chunks(32)) {
+            mask[..words.len()].copy_from_slice(words);
+            mask[words.len()..].fill(0);
+            transpose(mask);
+        }
+        let matrix = &b[lane * k * n..][..k * n];
+        for (i, row) in c.chunks_exact_mut(lanes * n).enumerate() {
+            let y = &mut row[lane * n..][..n];
+            y.fill(R::zero());
+            let channels = masks.iter().enumerate();
+            let channels =
+                channels.flat_map(|(w, m)| ones(m[first % 32 + i]).map(move |c| 32 * w + c));
+            add_rows(y, matrix, channels);
+            for y in y {
+                *y *= scale;
+            }
+        }
+    }
+}
+
+/// All tokens that `c` has rows for, of `a` from its start.
+fn dense_rows<R: Real>(a: &[R], b: &[R], c: &mut [R], s: Sizes, scale: R) {
+    let Sizes { lanes, k, n, .. } = s;
+    let count = c.len() / (lanes * n);
+    let mut left = vec![R::zero(); count * k];
+    let mut out = vec![R::zero(); count * n];
+    for lane in s.covered() {
+        for (row, left) in left.chunks_exact_mut(k).enumerate() {
+            left.copy_from_slice(&a[(row * lanes + lane) * k..][..k]);
+        }
+        let right = View::new(&b[lane * k * n..][..k * n], k, n, false);
+        multiply(View::new(&left, count, k, false), right, &mut out, false);
+        for (row, out) in c.chunks_exact_mut(lanes * n).zip(out.chunks_exact(n)) {
+            for (c, v) in row[lane * n..][..n].iter_mut().zip(out) {
+                *c = *v * scale;
+            }
+        }
+    }
+}
+
+/// The matrices of all lanes as `[L, k, n]`.
+fn floats<R: Real>(b: &[R], s: Sizes, transposed: bool) -> Cow<'_, [R]> {
+    let Sizes { k, n, .. } = s;
+    if !transposed {
+        return Cow::Borrowed(b);
+    }
+    let mut out = vec![R::zero(); s.lanes * k * n];
+    out.par_chunks_exact_mut(k * n).zip(b.par_chunks_exact(k * n)).for_each(|(out, b)| {
+        for (i, row) in out.chunks_exact_mut(n).enumerate() {
+            row.iter_mut().enumerate().for_each(|(j, v)| *v = b[j * k + i]);
+        }
+    });
+    Cow::Owned(out)
+}
+
+/// Packed tokens as matrices `[L, k, n]`: k tokens of n channels, or n tokens of k channels.
+fn tokens<R: Real>(words: &[u32], s: Sizes, transposed: bool) -> Vec<R> {
+    let Sizes { k, n, lanes, .. } = s;
+    let levels = [R::zero(), R::one()];
+    let channels = if transposed { k } else { n };
+    let mut out = vec![R::zero(); lanes * k * n];
+    out.par_chunks_exact_mut(k * n).enumerate().for_each(|(lane, out)| {
+        for (i, row) in out.chunks_exact_mut(n).enumerate() {
+            for (j, v) in row.iter_mut().enumerate() {
+                let (t, c) = if transposed { (j, i) } else { (i, j) };
+                let word = words[(t / 32 * lanes + lane) * channels + c];
+                *v = levels[(word >> (t % 32) & 1) as usize];
+            }
+        }
+    });
+    out
+}
+
+/// Channels of a lane that a task takes.
+const CHANNELS: usize = 16;
+
+/// Runs `sum(chunk's tokens, lane, first channel, rows of C)` over C `[chunks, L, k, n]` in parallel.
+fn each_block<R: Real>(
+    s: Sizes,
+    c: &mut [R],
+    sum: impl Fn(std::ops::Range<usize>, usize, usize, &mut [R]) + Sync,
+) {
+    let parts = s.steps.div_ceil(s.chunk);
+    let matrices = c[..parts * s.lanes * s.k * s.n].par_chunks_exact_mut(s.k * s.n).enumerate();
+    let covered = matrices.filter(|(i, _)| s.covered().contains(&(i % s.lanes)));
+    covered.for_each(|(i, matrix)| {
+        let (part, lane) = (i / s.lanes, i % s.lanes);
+        let steps = part * s.chunk..s.steps.min((part + 1) * s.chunk);
+        let blocks = matrix.par_chunks_mut(CHANNELS * s.n).enumerate();
+        blocks.for_each(|(block, rows)| sum(steps.clone(), lane, block * CHANNELS, rows));
+    });
+}
+
+/// Spikes transposed times a gradient, within lanes.
+pub(super) fn outer<R: Real>(args: &mut HostArgs<'_, R>) {
+    let p: Params = args.params();
+    let s = Sizes::new(&p);
+    let (words, g) = (args.words(0), args.reals(1));
+    let scale = R::lit(f64::from(p.scale));
+    each_block(s, args.reals_mut(2), |steps, lane, first, rows| {
+        vectorised(
+            #[inline(always)]
+            || outer_block(words, g, s, (steps.clone(), lane, first), rows, scale),
+        );
+    });
+}
+
+#[inline(always)]
+fn outer_block<R: Real>(
+    words: &[u32],
+    g: &[R],
+    s: Sizes,
+    (steps, lane, first): (std::ops::Range<usize>, usize, usize),
+    rows: &mut [R],
+    scale: R,
+) {
+    rows.fill(R::zero());
+    let stride = s.lanes * s.n;
+    for word in steps.start / 32..steps.end.div_ceil(32) {
+        // The lane's gradients of 32 tokens: from row to row there are `lanes` of them.
+        let g = &g[word * 32 * stride + lane * s.n..];
+        let words = &words[(word * s.lanes + lane) * s.k + first..];
+        for (row, word) in rows.chunks_exact_mut(s.n).zip(words) {
+            add_rows(row, g, ones(*word).map(|t| t * s.lanes));
+        }
+    }
+    for v in rows {
+        *v *= scale;
+    }
+}
+
+/// Coincidences of spikes, within lanes.
+pub(super) fn overlap<R: Real>(args: &mut HostArgs<'_, R>) {
+    let p: Params = args.params();
+    let s = Sizes::new(&p);
+    let (a, b) = (args.words(0), args.words(1));
+    let scale = R::lit(f64::from(p.scale));
+    each_block(s, args.reals_mut(2), |steps, lane, first, rows| {
+        let mut counts = vec![0u32; 2 * rows.len()];
+        vectorised(
+            #[inline(always)]
+            || overlap_block(a, b, s, (steps.clone(), lane, first), &mut counts),
+        );
+        for (v, count) in rows.iter_mut().zip(&counts) {
+            *v = R::lit(f64::from(*count)) * scale;
+        }
+    });
+}
+
+/// Words whose counts a byte holds: 8 a word at the most.
+const BYTES: usize = 31;
+
+/// Counts of rows `first ..` to the first half of `counts`; the second half is scratch. Counts gather
+/// in the four bytes of a word, so that vector instructions do all of it.
+#[inline(always)]
+fn overlap_block(
+    a: &[u32],
+    b: &[u32],
+    s: Sizes,
+    (steps, lane, first): (std::ops::Range<usize>, usize, usize),
+    counts: &mut [u32],
+) {
+    let (totals, bytes) = counts.split_at_mut(counts.len() / 2);
+    let (begin, end) = (steps.start / 32, steps.end.div_ceil(32));
+    for chunk in (begin..end).step_by(BYTES) {
+        bytes.fill(0);
+        for word in chunk..end.min(chunk + BYTES) {
+            let at = word * s.lanes + lane;
+            let b = &b[at * s.n..][..s.n];
+            for (bytes, a) in bytes.chunks_exact_mut(s.n).zip(&a[at * s.k + first..]) {
+                for (bytes, b) in bytes.iter_mut().zip(b) {
+                    *bytes += byte_counts(a & b);
+                }
+            }
+        }
+        for (total, bytes) in totals.iter_mut().zip(&*bytes) {
+            let pairs = (bytes & 0x00FF_00FF) + (bytes >> 8 & 0x00FF_00FF);
+            *total += (pairs & 0xFFFF) + (pairs >> 16);
+        }
+    }
+}
+
+/// The ones in each byte of a word.
+#[inline(always)]
+fn byte_counts(word: u32) -> u32 {
+    let pairs = word - (word >> 1 & 0x5555_5555);
+    let fours = (pairs & 0x3333_3333) + (pairs >> 2 & 0x3333_3333);
+    (fours + (fours >> 4)) & 0x0F0F_0F0F
+}
