@@ -5,12 +5,14 @@
 
 mod args;
 pub(crate) mod columns;
+mod exp;
 mod memory;
 mod real;
 mod vectorised;
 
 pub use args::HostArgs;
 pub(crate) use args::Slot;
+pub(crate) use exp::exp;
 pub use memory::Array;
 pub(crate) use memory::HostBuffer;
 pub use real::Real;
