@@ -2,7 +2,8 @@
 
 use super::exp::exp;
 use super::parts::{Grid, Part, Rows};
-use crate::host::columns::{each_block, vectorised};
+use crate::host::columns::each_block;
+use crate::host::vectorised;
 use crate::host::{HostArgs, Real};
 use crate::scan::wkv::{EVERY, NOTHING, Params};
 use std::sync::{Mutex, PoisonError};
