@@ -13,6 +13,7 @@ pub(crate) use args::Slot;
 pub use memory::Array;
 pub(crate) use memory::HostBuffer;
 pub use real::Real;
+pub(crate) use real::exp_negative;
 
 use crate::error::{Error, Result};
 
