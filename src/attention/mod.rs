@@ -1,6 +1,21 @@
 //! Spike-gated sparse attention: work in proportion to the pairs of positions that spike.
+//!
+//! Which positions are open is known on the device only: `spike_gate` finds it, `gate_order` counts and
+//! lists the open positions, and everything after works on compact rows by that list. Nothing is read
+//! back, and what a launch has invocations for beyond the count returns at once.
 
+mod delta;
+mod forward;
+mod gate;
 mod gated;
+mod gather;
+mod geometry;
+mod key_gradient;
+mod order;
+mod query_gradient;
+mod rotary;
+mod scatter;
+mod twin;
 
 pub use gated::{Gate, SpikeAttention};
 
@@ -10,4 +25,13 @@ use crate::kernel::Kernel;
 const OP: &str = "spike_attention";
 
 /// The kernels of the family.
-pub const KERNELS: &[&Kernel] = &[];
+pub const KERNELS: &[&Kernel] = &[
+    &delta::ATTENTION_DELTA,
+    &forward::ATTENTION_FORWARD,
+    &gate::SPIKE_GATE,
+    &gather::ATTENTION_GATHER,
+    &key_gradient::ATTENTION_KEY_GRADIENT,
+    &order::GATE_ORDER,
+    &query_gradient::ATTENTION_QUERY_GRADIENT,
+    &scatter::ATTENTION_SCATTER,
+];

@@ -9,6 +9,7 @@ const SHARED: &[(&str, &str)] = &[
     ("activation", include_str!("../../shaders/shared/activation.wgsl")),
     ("binary", include_str!("../../shaders/shared/binary.wgsl")),
     ("cells", include_str!("../../shaders/shared/cells.wgsl")),
+    ("gated", include_str!("../../shaders/shared/gated.wgsl")),
     ("half", include_str!("../../shaders/shared/half.wgsl")),
     ("index", include_str!("../../shaders/shared/index.wgsl")),
     ("math", include_str!("../../shaders/shared/math.wgsl")),

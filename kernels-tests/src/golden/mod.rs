@@ -1,6 +1,7 @@
 //! Golden cases: recorded inputs, outputs and gradients, computed with the crate's public operators
 //! and compared. One file an operator family; [`HANDLERS`] is the table.
 
+mod attention;
 pub mod case;
 mod lif;
 mod peers;
@@ -16,6 +17,9 @@ pub type Handler = fn(&Case, &Device) -> Result<(), Failure>;
 /// The operators that are known, by the `op` of their cases.
 pub const HANDLERS: &[(&str, Handler)] = &[
     ("lif", lif::check),
+    ("spike_attn", attention::from_spikes),
+    ("spike_attn_norope", attention::two_gates),
+    ("spike_attn_perhead", attention::by_head),
     ("surrogate_table", surrogate::check),
     ("peer_lifnode", peers::spikingjelly),
     ("peer_parametriclifnode", peers::spikingjelly),
