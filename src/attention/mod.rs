@@ -4,9 +4,25 @@
 //! |---|---|
 //! | [`SpikeAttention`] | spike-gated sparse attention: work in proportion to the pairs of positions that spike |
 //! | [`SpikeProduct`] | `scale Q K^T V` of packed spikes, without a softmax |
+//! Spike-gated sparse attention: work in proportion to the pairs of positions that spike.
+//!
+//! Which positions are open is known on the device only: `spike_gate` finds it, `gate_order` counts and
+//! lists the open positions, and everything after works on compact rows by that list. Nothing is read
+//! back, and what a launch has invocations for beyond the count returns at once.
 
+mod delta;
+mod forward;
+mod gate;
 mod gated;
 mod spike_product;
+mod gather;
+mod geometry;
+mod key_gradient;
+mod order;
+mod query_gradient;
+mod rotary;
+mod scatter;
+mod twin;
 
 pub use gated::{Gate, SpikeAttention};
 pub use spike_product::{Form, SpikeProduct};
@@ -21,4 +37,12 @@ pub const KERNELS: &[&Kernel] = &[
     &spike_product::outer::SPIKE_OUTER,
     &spike_product::overlap::SPIKE_OVERLAP,
     &spike_product::rows::SPIKE_ROWS,
+    &delta::ATTENTION_DELTA,
+    &forward::ATTENTION_FORWARD,
+    &gate::SPIKE_GATE,
+    &gather::ATTENTION_GATHER,
+    &key_gradient::ATTENTION_KEY_GRADIENT,
+    &order::GATE_ORDER,
+    &query_gradient::ATTENTION_QUERY_GRADIENT,
+    &scatter::ATTENTION_SCATTER,
 ];
