@@ -2,6 +2,7 @@
 //! and compared. One file an operator family; [`HANDLERS`] is the table.
 
 pub mod case;
+mod head;
 mod lif;
 mod peers;
 mod surrogate;
@@ -15,6 +16,7 @@ pub type Handler = fn(&Case, &Device) -> Result<(), Failure>;
 
 /// The operators that are known, by the `op` of their cases.
 pub const HANDLERS: &[(&str, Handler)] = &[
+    ("head", head::check),
     ("lif", lif::check),
     ("surrogate_table", surrogate::check),
     ("peer_lifnode", peers::spikingjelly),
