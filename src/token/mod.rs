@@ -9,6 +9,7 @@ mod cells;
 mod embedding;
 mod shift;
 mod sort;
+mod top_k;
 mod twin;
 
 pub use embedding::check_tokens;
@@ -29,4 +30,6 @@ pub const KERNELS: &[&Kernel] = &[
     &shift::TOKEN_SHIFT_MIX,
     &blend::BLEND,
     &blend::BLEND_BACKWARD,
+    &top_k::TOP_K_MASK,
+    &top_k::TOP_K_BACKWARD,
 ];

@@ -4,9 +4,11 @@ use super::blend::BackwardParams as BlendBackward;
 use super::embedding::{Params as EmbeddingParams, PartParams};
 use super::shift::{MixParams, Params as ShiftParams};
 use super::sort::{BLOCK, Params as DigitParams, RADIX, ScanParams, StartParams};
+use super::top_k::{BackwardParams as TopKBackward, Params as TopKParams};
 use crate::elementwise::sigmoid;
 use crate::host::{HostArgs, Real};
 use rayon::prelude::*;
+use std::cmp::Ordering;
 
 /// Elements that one task takes, in whole rows.
 const TASK: usize = 1 << 13;
@@ -285,5 +287,38 @@ pub(super) fn blend_backward<R: Real>(args: &mut HostArgs<'_, R>) {
             elements.map(term).sum()
         };
         *part = al * rest * sum;
+    });
+}
+
+pub(super) fn top_k_mask<R: Real>(args: &mut HostArgs<'_, R>) {
+    let p: TopKParams = args.params();
+    let (x, y, threshold) = (args.reals(0), args.reals_mut(1), args.reals_mut(2));
+    let (length, k) = (p.length as usize, p.k as usize);
+    let rows = y.par_chunks_mut(length).zip(x.par_chunks(length)).zip(threshold);
+    rows.for_each_init(Vec::new, |places: &mut Vec<usize>, ((y, x), threshold)| {
+        places.clear();
+        places.extend(0..length);
+        let larger = |a: &usize, b: &usize| {
+            let order = x[*b].partial_cmp(&x[*a]).unwrap_or(Ordering::Equal);
+            order.then(a.cmp(b))
+        };
+        let (above, last, _) = places.select_nth_unstable_by(k - 1, larger);
+        y.fill(R::zero());
+        above.iter().chain([&*last]).for_each(|i| y[*i] = R::one());
+        *threshold = x[*last];
+    });
+}
+
+pub(super) fn top_k_backward<R: Real>(args: &mut HostArgs<'_, R>) {
+    let p: TopKBackward = args.params();
+    let (x, threshold, g) = (args.reals(0), args.reals(1), args.reals(2));
+    let length = p.length as usize;
+    let a = R::lit(f64::from(p.a));
+    each_row(args.reals_mut(3), length, |r, gx| {
+        let inputs = x[r * length..].iter().zip(&g[r * length..]);
+        for (gx, (x, g)) in gx.iter_mut().zip(inputs) {
+            let u = R::FRAC_PI_2() * a * (*x - threshold[r]);
+            *gx = *g * R::lit(0.5) * a / (R::one() + u * u);
+        }
     });
 }

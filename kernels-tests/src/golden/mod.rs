@@ -3,6 +3,7 @@
 
 mod attention;
 pub mod case;
+mod head;
 mod lif;
 mod peers;
 mod scan;
@@ -17,6 +18,7 @@ pub type Handler = fn(&Case, &Device) -> Result<(), Failure>;
 
 /// The operators that are known, by the `op` of their cases.
 pub const HANDLERS: &[(&str, Handler)] = &[
+    ("head", head::check),
     ("lif", lif::check),
     ("decay", scan::decay),
     ("wkv", scan::wkv),

@@ -148,14 +148,14 @@ fn budgets(n: usize, v: usize) -> [usize; 3] {
 
 #[test]
 fn linear_cross_entropies_agree_with_the_oracle() {
-    let sizes = [[1, 1, 1], [3, 2, 5], [67, 11, 8], [70, 300, 4], [200, 65, 33], [130, 1_031, 12]];
+    let sizes = [[1, 1, 1], [67, 11, 8], [200, 65, 33], [130, 1_031, 12]];
     for [n, v, k] in sizes {
         for budget in budgets(n, v) {
-            for (reduction, spoil) in [(Reduction::Mean, false), (Reduction::Sum, true)] {
-                let options = Some(LinearCrossEntropy { reduction, budget });
-                let what = format!("linear_cross_entropy {n} x {v} x {k}, {options:?}");
-                conform(&what, 1e-5, |device| linear_entropy(device, [n, v, k], options, spoil));
-            }
+            let spoil = budget % 2 == 1;
+            let reduction = if spoil { Reduction::Sum } else { Reduction::Mean };
+            let options = Some(LinearCrossEntropy { reduction, budget });
+            let what = format!("linear_cross_entropy {n} x {v} x {k}, {options:?}");
+            conform(&what, 1e-5, |device| linear_entropy(device, [n, v, k], options, spoil));
         }
     }
 }

@@ -200,6 +200,76 @@ fn mixes_agree_with_the_oracle() {
     }
 }
 
+/// Values of which many are equal, both zeros among them.
+fn ranked(device: &Device, shape: &[usize]) -> Result<Tensor> {
+    let mut random = Random::new(shape.len() as u64);
+    let mut value = || match random.word() % 9 {
+        0 => -0.0,
+        level => (level as f32 - 5.0) * (1.0 + (random.word() % 3) as f32),
+    };
+    let values: Vec<f32> = (0..shape.iter().product()).map(|_| value()).collect();
+    Tensor::from_slice(device, &values, shape)
+}
+
+#[test]
+fn masks_of_the_largest_agree_with_the_oracle() {
+    let shapes: [&[usize]; 6] = [&[1], &[3, 7], &[2, 5, 64], &[40, 65], &[3, 1031], &[5003, 3]];
+    for shape in shapes {
+        let length = shape[shape.len() - 1];
+        for k in [1, length.div_ceil(9), length] {
+            conform(&format!("top {k} of {shape:?}"), 1e-6, |device| {
+                let mut out = Vec::new();
+                for x in [data(device, shape, 1)?, ranked(device, shape)?] {
+                    let tape = Tape::new();
+                    let x = tape.leaf(&x);
+                    let y = x.top_k_mask(k)?;
+                    let g = y.backward_from(&data(device, shape, 2)?)?;
+                    out.extend([y.value().clone(), g.get(&x).unwrap().clone()]);
+                    if shape.len() > 1 {
+                        out.push(y.pack()?.value().clone());
+                    }
+                }
+                Ok(out)
+            });
+        }
+    }
+}
+
+#[test]
+fn masks_have_k_ones_and_take_the_first_of_equals() {
+    for subject in subjects() {
+        let tape = Tape::off();
+        let x = [3.0f32, 1.0, 2.0, 3.0, -0.0, 3.0, 0.0, 0.0, -1.0, f32::MAX, -5.0, f32::MIN];
+        let x = tape.leaf(&Tensor::from_slice(&subject.device, &x, [2, 6]).unwrap());
+        for (k, expected) in
+            [(2, [1, 0, 0, 1, 0, 0, 0, 0, 0, 1, 0, 0]), (3, [1, 0, 0, 1, 0, 1, 1, 1, 0, 1, 0, 0])]
+        {
+            let expected = expected.map(|v| v as f32);
+            let mut found = x.top_k_mask(k).unwrap().value().to_vec::<f32>().unwrap();
+            if k == 2 {
+                // Of the two zeros of the second row only the first counts.
+                assert_eq!(found[6..8], [1.0, 0.0], "{}", subject.label);
+                found[6] = 0.0;
+            }
+            assert_eq!(found, expected, "{} {k}", subject.label);
+        }
+    }
+}
+
+#[test]
+fn the_gradient_of_a_mask_is_that_of_its_surrogate() {
+    let tape = Tape::new();
+    let x = tape.leaf(&Tensor::from_slice(oracle(), &[0.5f64, -0.25, 2.0], [3]).unwrap());
+    let y = x.top_k_mask(2).unwrap();
+    let seed = Tensor::from_slice(oracle(), &[1.0f64, 2.0, -3.0], [3]).unwrap();
+    let g = y.backward_from(&seed).unwrap();
+    let slope = |u: f64| 1.0 / (1.0 + (std::f64::consts::PI * u).powi(2));
+    let expected = [slope(0.0), 2.0 * slope(-0.75), -3.0 * slope(1.5)];
+    for (found, expected) in g.get(&x).unwrap().to_vec::<f64>().unwrap().iter().zip(expected) {
+        assert!((found - expected).abs() < 1e-12, "{found} {expected}");
+    }
+}
+
 #[test]
 fn gradients_match_differences() {
     let x = [3, 2, 5].as_slice();
@@ -266,6 +336,10 @@ fn nothing_in_nothing_out() {
             assert!(out.iter().all(zero), "{}", subject.label);
             let out = mixed(device, &shape, 1.0, &[]).unwrap();
             assert!(out.iter().all(zero), "{}", subject.label);
+            if shape[2] > 0 {
+                let x = tape.leaf(&zeros(&shape, DType::F32));
+                assert_eq!(x.top_k_mask(1).unwrap().value().count(), 0);
+            }
         }
     }
 }
@@ -295,6 +369,11 @@ fn mistakes_are_errors() {
         x.token_shift(&far, None),
         zeros(&[4, 2, 3], DType::Bits).token_shift(&mix, None),
         x.token_shift(&mix, Some(&Tape::new().leaf(previous.value()))),
+        x.top_k_mask(0),
+        x.top_k_mask(4),
+        float(&[]).top_k_mask(1),
+        float(&[2, 0]).top_k_mask(1),
+        zeros(&[4, 2, 3], DType::Bits).top_k_mask(1),
         x.mix(&previous, &float(&[])),
         x.mix(&x, &float(&[2])),
         x.mix(&x, &float(&[0])),

@@ -1,0 +1,118 @@
+//! The mask of the largest: sparsity by rank instead of by a threshold.
+
+use super::twin;
+use crate::kernel::{Kernel, shader};
+use crate::reduce::{ROWS, over_rows};
+use crate::{DType, Error, Result, Shape, Tensor, Var};
+
+/// 1 for the k largest of a row, else 0.
+pub(super) static TOP_K_MASK: Kernel =
+    Kernel::new("token", "top_k_mask", shader!("token/top_k_mask"), crate::twin!(twin::top_k_mask))
+        .params::<Params>()
+        .variants(ROWS);
+
+/// Its surrogate gradient.
+pub(super) static TOP_K_BACKWARD: Kernel = Kernel::new(
+    "token",
+    "top_k_backward",
+    shader!("token/top_k_backward"),
+    crate::twin!(twin::top_k_backward),
+)
+.params::<BackwardParams>();
+
+#[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
+#[repr(C)]
+pub(super) struct Params {
+    pub(super) rows: u32,
+    pub(super) length: u32,
+    pub(super) k: u32,
+    pub(super) place_bits: u32,
+}
+
+#[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
+#[repr(C)]
+pub(super) struct BackwardParams {
+    pub(super) count: u32,
+    pub(super) length: u32,
+    pub(super) a: f32,
+}
+
+const OP: &str = "top_k_mask";
+
+/// The surrogate's slope at the threshold is half of it: that of the spikes it stands beside.
+const ATAN: f32 = 2.0;
+
+/// Counts are added as f32, which holds them exactly to here.
+const LONGEST: usize = 1 << 24;
+
+impl Var {
+    /// 1 where an element is among the `k` largest of its row (the last axis), else 0, as f32; of
+    /// equal ones the first count, so that each row has exactly `k` ones.
+    ///
+    /// It stands beside the spikes of a [`Lif`](crate::lif::Lif) layer at equal sparsity, and like
+    /// them has a surrogate gradient: with `u = x - (the k-th largest of the row)`, which counts as a
+    /// constant, `gx = gy s'(u)`, `s'(u) = 1 / (1 + (pi u)^2)`, the derivative of `Atan(2)`
+    /// ([`Surrogate`](crate::lif::Surrogate)). [`pack`](Var::pack) makes packed spikes of it.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] for a scalar; [`Error::Argument`] unless `k` is from 1 to the row's length;
+    /// [`Error::Limit`] for rows of more than 2^24 elements; [`Error::DType`] unless it is f32.
+    pub fn top_k_mask(&self, k: usize) -> Result<Var> {
+        let length = check(self, k)?;
+        let x = self.value().clone();
+        let (y, threshold) = forward(&x, length, k)?;
+        self.tape().record_one(OP, &[self], y, move |bw| {
+            if let Some(g) = bw.upstream(0).filter(|_| bw.needs(0)) {
+                let gx = backward(&x, &threshold, g, length)?;
+                bw.give(0, gx);
+            }
+            Ok(())
+        })
+    }
+}
+
+/// The length of a row.
+fn check(x: &Var, k: usize) -> Result<usize> {
+    x.value().expect(OP, DType::F32)?;
+    let Some(&length) = x.shape().last() else {
+        return Err(Error::shape(OP, "a scalar has no last axis"));
+    };
+    if length > LONGEST {
+        let what = format!("{OP}: elements of a row");
+        return Err(Error::Limit { what, asked: length as u64, allowed: LONGEST as u64 });
+    }
+    if !(1..=length).contains(&k) {
+        let detail = format!("the {k} largest of rows of {length} elements");
+        return Err(Error::argument(OP, detail));
+    }
+    Ok(length)
+}
+
+/// The mask, and the k-th largest of each row.
+fn forward(x: &Tensor, length: usize, k: usize) -> Result<(Tensor, Tensor)> {
+    let device = x.device();
+    let rows = x.count() / length;
+    let y = Tensor::empty(device, *x.shape(), DType::F32)?;
+    let threshold = Tensor::empty(device, Shape::new(&[rows])?, DType::F32)?;
+    if rows > 0 {
+        let params = Params {
+            rows: rows as u32,
+            length: length as u32,
+            k: k as u32,
+            place_bits: length.ilog2() + 1,
+        };
+        let launch = over_rows(device, &TOP_K_MASK, rows, length).params(&params);
+        launch.bind(x).bind(&y).bind(&threshold).record()?;
+    }
+    Ok((y, threshold))
+}
+
+fn backward(x: &Tensor, threshold: &Tensor, g: &Tensor, length: usize) -> Result<Tensor> {
+    let gx = Tensor::empty(x.device(), *x.shape(), DType::F32)?;
+    if gx.count() > 0 {
+        let params = BackwardParams { count: x.count() as u32, length: length as u32, a: ATAN };
+        let launch = x.device().launch(&TOP_K_BACKWARD).params(&params);
+        launch.bind(x).bind(threshold).bind(g).bind(&gx).items(x.count(), 64).record()?;
+    }
+    Ok(gx)
+}
