@@ -1,0 +1,3 @@
+//! The CPU twins.
+
+pub(super) mod cache;
