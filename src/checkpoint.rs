@@ -146,14 +146,21 @@ impl Checkpoint {
         self.load_from(path.as_ref(), false)
     }
 
+    /// The notes of a file, whatever tensors it holds: to learn what to load it into.
+    ///
+    /// # Errors
+    /// [`Error::Io`]; [`Error::Format`] for a damaged file.
+    pub fn notes(path: impl AsRef<Path>) -> Result<Notes> {
+        let path = path.as_ref();
+        let bytes = fs::read(path).map_err(|e| Error::io(path, &e))?;
+        let (_, notes) = parse(path, &bytes)?;
+        Ok(Notes { path: path.into(), notes })
+    }
+
     fn load_from(&self, path: &Path, exact: bool) -> Result<Notes> {
         self.check_names()?;
         let bytes = fs::read(path).map_err(|e| Error::io(path, &e))?;
-        let damaged = |e| Error::format(path, format!("no sound safetensors file: {e}"));
-        let (_, header) = SafeTensors::read_metadata(&bytes).map_err(damaged)?;
-        let file = SafeTensors::deserialize(&bytes).map_err(damaged)?;
-        let entry = header.metadata().as_ref().and_then(|m| m.get("spikegrad"));
-        let notes = entry.map_or_else(|| Ok(BTreeMap::new()), |e| read_notes(path, e, &file))?;
+        let (file, notes) = parse(path, &bytes)?;
         let differences = self.differences(&file, exact);
         if !differences.is_empty() {
             return Err(Error::format(path, differences.join("; ")));
@@ -225,6 +232,16 @@ impl Notes {
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.notes.iter().map(|(key, value)| (key.as_str(), value.as_str()))
     }
+}
+
+/// A file's tensors and notes, checked against its checksum.
+fn parse<'a>(path: &Path, bytes: &'a [u8]) -> Result<(SafeTensors<'a>, BTreeMap<String, String>)> {
+    let damaged = |e| Error::format(path, format!("no sound safetensors file: {e}"));
+    let (_, header) = SafeTensors::read_metadata(bytes).map_err(damaged)?;
+    let file = SafeTensors::deserialize(bytes).map_err(damaged)?;
+    let entry = header.metadata().as_ref().and_then(|m| m.get("spikegrad"));
+    let notes = entry.map_or_else(|| Ok(BTreeMap::new()), |e| read_notes(path, e, &file))?;
+    Ok((file, notes))
 }
 
 /// The type that a tensor has in a file.

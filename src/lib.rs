@@ -47,6 +47,7 @@
 //!
 //! | module | holds |
 //! |---|---|
+//! | [`attention`] | spike-gated sparse attention |
 //! | [`elementwise`] | arithmetic with broadcasting, activations, casts |
 //! | [`reduce`] | sums, means, extrema, variances, norms, softmax |
 //! | [`layout`] | permute, transpose, slice, pad, concat |
@@ -55,7 +56,10 @@
 //! | [`encode`] | spike encoders |
 //! | [`lif`] | the time-unrolled LIF scan |
 //! | [`attention`] | attention on spikes |
+//! | [`norm`] | layer and root-mean-square normalisation |
+//! | [`scan`] | linear recurrences over time: decay scans, traces, WKV |
 //! | [`loss`], [`optim`] | losses, optimizers, schedules |
+//! | [`token`] | embedding, token shift, the mix of two paths |
 //! | [`nn`] | layers |
 //! | [`tape`] | differentiation, and checks of gradients |
 //! | `checkpoint`, `data`, `plot` | files and pictures, each behind the feature of its name |
@@ -82,9 +86,12 @@ pub mod layout;
 pub mod lif;
 pub mod linalg;
 pub mod loss;
+pub mod norm;
 pub mod optim;
 pub mod random;
 pub mod reduce;
+pub mod scan;
+pub mod token;
 
 pub mod nn;
 
@@ -112,6 +119,7 @@ pub use tensor::{Element, ReadBack, Tensor};
 /// All kernels of the crate. What holds for every kernel is tested over this table.
 pub fn kernels() -> Vec<&'static Kernel> {
     [
+        attention::KERNELS,
         elementwise::KERNELS,
         random::KERNELS,
         reduce::KERNELS,
@@ -120,8 +128,11 @@ pub fn kernels() -> Vec<&'static Kernel> {
         lif::KERNELS,
         attention::KERNELS,
         loss::KERNELS,
+        norm::KERNELS,
         optim::KERNELS,
+        scan::KERNELS,
         encode::KERNELS,
+        token::KERNELS,
     ]
     .concat()
 }

@@ -2,7 +2,7 @@
 //
 // a: [m, k] ([k, m] if A_T), b: [k, n] ([n, k] if B_T), f32, or f16 in pairs (HALF); bias: [n];
 // c: [m, n] output, or [chunks, batches, m, n] partial sums over chunks of the depth (then without
-// bias and activation); extra: A B + bias, like c, if PRE; the column sums of B, [chunks, batches, n],
+// bias and activation); what c holds is added to if ADD. extra: A B + bias, like c, if PRE; the column sums of B, [chunks, batches, n],
 // if SUMS. What a launch does not use may be bound to anything.
 // One invocation a tile of 4 RB x 4 CB, in registers: no workgroup memory, no barrier.
 
@@ -10,7 +10,7 @@ import package::shared::activation::activate;
 import package::shared::blocks::{depth_mask, masked};
 import package::shared::index::item_index;
 import package::shared::tile::tile_at;
-import package::shared::operands::{p, a_block, b_block, bias_row, put, put_extra};
+import package::shared::operands::{p, a_block, b_block, bias_row, c_row, put, put_extra};
 
 override WG: u32 = 64u;
 // Blocks of 4 x 4 in a tile: 1 or 2 each way. (With 4 x 4 blocks drivers give up unrolling.)
@@ -23,6 +23,7 @@ override TAIL: bool = true;
 override ACT: u32 = 0u;
 override PRE: bool = false;
 override SUMS: bool = false;
+override ADD: bool = false;
 
 @compute @workgroup_size(WG)
 fn matmul(
@@ -95,6 +96,7 @@ fn matmul(
                             activate(ACT, p.slope, v.z), activate(ACT, p.slope, v.w),
                         );
                     }
+                    if ADD { v += c_row(start, col + 4u * j); }
                     put(start, col + 4u * j, v);
                 }
             }

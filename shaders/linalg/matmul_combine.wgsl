@@ -1,6 +1,6 @@
 // C = act(sum_chunk parts[chunk] + bias)                    the second launch of a split product
 //
-// parts: [chunks, count]; bias: [n]; sums: [chunks, n] (if SUMS); c: [count] output; extra: [count]
+// parts: [chunks, count]; bias: [n]; sums: [chunks, n] (if SUMS); c: [count] output, added to if ADD; extra: [count]
 // before the activation if PRE, the sum of `sums` over chunks, [n], if SUMS.
 // One invocation an element of C (the last n: an element of the column sums). Chunks are added in
 // order: the outcome does not depend on the schedule.
@@ -20,6 +20,7 @@ override WG: u32 = 64u;
 override ACT: u32 = 0u;
 override PRE: bool = false;
 override SUMS: bool = false;
+override ADD: bool = false;
 
 @group(0) @binding(0) var<storage, read> parts: array<f32>;
 @group(0) @binding(1) var<storage, read> bias: array<f32>;
@@ -46,7 +47,11 @@ fn matmul_combine(
         if PRE {
             extra[i] = sum;
         }
-        c[i] = activate(ACT, p.slope, sum);
+        sum = activate(ACT, p.slope, sum);
+        if ADD {
+            sum += c[i];
+        }
+        c[i] = sum;
     }
     if SUMS && i >= p.count && i - p.count < p.n {
         var sum = 0.0;

@@ -1,6 +1,6 @@
 // C = act(A B + bias), one output an invocation: what the other kernels are measured against.
 //
-// a: [m, k] ([k, m] if A_T), b: [k, n] ([n, k] if B_T), bias: [n], c: [m, n].
+// a: [m, k] ([k, m] if A_T), b: [k, n] ([n, k] if B_T), bias: [n], c: [m, n], added to if ADD.
 // One invocation an element of C, which reads a row of A and a column of B.
 
 import package::shared::activation::activate;
@@ -11,6 +11,7 @@ override WG: u32 = 64u;
 override A_T: bool = false;
 override B_T: bool = false;
 override ACT: u32 = 0u;
+override ADD: bool = false;
 
 @group(0) @binding(0) var<storage, read> a: array<f32>;
 @group(0) @binding(1) var<storage, read> b: array<f32>;
@@ -43,5 +44,10 @@ fn matmul_naive(
     if p.has_bias != 0u {
         sum += bias[col];
     }
-    c[(entry * p.m + row) * p.n + col] = activate(ACT, p.slope, sum);
+    let place = (entry * p.m + row) * p.n + col;
+    sum = activate(ACT, p.slope, sum);
+    if ADD {
+        sum += c[place];
+    }
+    c[place] = sum;
 }

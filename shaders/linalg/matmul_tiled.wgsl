@@ -2,7 +2,7 @@
 //
 // a: [m, k] ([k, m] if A_T), b: [k, n] ([n, k] if B_T), f32, or f16 in pairs (HALF); bias: [n];
 // c: [m, n] output, or [chunks, batches, m, n] partial sums over chunks of the depth (then without
-// bias and activation); extra: A B + bias, like c, if PRE; the column sums of B, [chunks, batches, n],
+// bias and activation); what c holds is added to if ADD. extra: A B + bias, like c, if PRE; the column sums of B, [chunks, batches, n],
 // if SUMS. What a launch does not use may be bound to anything.
 // A workgroup of 128 makes a tile of 64 x 64 in steps of 16 in depth: half of it brings blocks of 4 x 4
 // of A, half of B, to workgroup memory (8 KiB), then each multiplies 8 rows x 4 columns from there.
@@ -11,13 +11,14 @@ import package::shared::activation::activate;
 import package::shared::blocks::{depth_mask, masked};
 import package::shared::index::group_index;
 import package::shared::tile::tile_at;
-import package::shared::operands::{p, a_block, b_block, bias_row, put, put_extra};
+import package::shared::operands::{p, a_block, b_block, bias_row, c_row, put, put_extra};
 
 override A_T: bool = false;
 override B_T: bool = false;
 override ACT: u32 = 0u;
 override PRE: bool = false;
 override SUMS: bool = false;
+override ADD: bool = false;
 
 const STEP: u32 = 16u;
 
@@ -100,6 +101,7 @@ fn matmul_tiled(
                     activate(ACT, p.slope, v.z), activate(ACT, p.slope, v.w),
                 );
             }
+            if ADD { v += c_row(start, col + 4u * x); }
             put(start, col + 4u * x, v);
         }
     }

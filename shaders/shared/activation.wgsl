@@ -11,6 +11,7 @@ const SIGMOID: u32 = 5u;
 const TANH: u32 = 6u;
 const SILU: u32 = 7u;
 const SOFTPLUS: u32 = 8u;
+const SQUARED_RELU: u32 = 9u;
 
 // 1 / (1 + exp(-x)), from the exponential of a non-positive number only.
 fn sigmoid(x: f32) -> f32 {
@@ -64,6 +65,7 @@ fn activate(kind: u32, slope: f32, x: f32) -> f32 {
         case TANH: { return tanh_safe(x); }
         case SILU: { return x * sigmoid(x); }
         case SOFTPLUS: { return max(x, 0.0) + ln_1p(exp_of(-abs(x))); }
+        case SQUARED_RELU: { return max(x, 0.0) * max(x, 0.0); }
         default: { return x; }
     }
 }
@@ -83,6 +85,7 @@ fn activate_derivative(kind: u32, slope: f32, x: f32) -> f32 {
         case TANH: { return 4.0 * sigmoid_slope(2.0 * x); }
         case SILU: { return sigmoid(x) + x * sigmoid_slope(x); }
         case SOFTPLUS: { return sigmoid(x); }
+        case SQUARED_RELU: { return 2.0 * max(x, 0.0); }
         default: { return 1.0; }
     }
 }

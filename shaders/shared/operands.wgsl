@@ -163,6 +163,19 @@ fn b_block(transposed: bool, start: u32, k0: u32, col: u32) -> mat4x4<f32> {
     }
 }
 
+// What stands at columns col .. col + 3 of the row of C that starts at element `row`.
+@if(VEC && !HALF_OUT) fn c_row(row: u32, col: u32) -> vec4<f32> {
+    return c[(row + min(col, p.n - 4u)) / 4u];
+}
+@if(VEC && HALF_OUT) fn c_row(row: u32, col: u32) -> vec4<f32> {
+    let w = c[(row + min(col, p.n - 4u)) / 4u];
+    return vec4<f32>(unpack2x16float(w.x), unpack2x16float(w.y));
+}
+@if(!VEC) fn c_row(row: u32, col: u32) -> vec4<f32> {
+    let i = row + four(col, p.n - 1u);
+    return vec4<f32>(c[i.x], c[i.y], c[i.z], c[i.w]);
+}
+
 // Likewise to the second output.
 @if(VEC) fn put_extra(row: u32, col: u32, v: vec4<f32>) {
     if col < p.n { extra[(row + col) / 4u] = v; }

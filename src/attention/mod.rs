@@ -2,6 +2,7 @@
 //!
 //! | | what it computes |
 //! |---|---|
+//! | [`SpikeAttention`] | spike-gated sparse attention: work in proportion to the pairs of positions that spike |
 //! | [`SpikeProduct`] | `scale Q K^T V` of packed spikes, without a softmax |
 //! | [`AttentionCache`] | what one-token decode remembers |
 
@@ -22,9 +23,9 @@ const OP: &str = "spike_attention";
 
 /// The kernels of the family.
 pub const KERNELS: &[&Kernel] = &[
-    &spike_product::rows::SPIKE_ROWS,
     &spike_product::outer::SPIKE_OUTER,
     &spike_product::overlap::SPIKE_OVERLAP,
     &cache::CACHE_EXTEND,
     &decode::DECODE_ATTEND,
+    &spike_product::rows::SPIKE_ROWS,
 ];

@@ -17,9 +17,13 @@
 mod batches;
 mod idx;
 mod images;
+mod text;
+mod tokenizer;
 mod warp;
 
 pub use batches::Batches;
 pub use idx::Idx;
 pub use images::{Images, Split, digits};
+pub use text::{Text, king_james};
+pub use tokenizer::Tokenizer;
 pub use warp::Warp;

@@ -157,4 +157,12 @@ impl Var {
     pub fn softplus(&self) -> Result<Var> {
         self.activate(Activation::Softplus)
     }
+
+    /// `max(x, 0)^2` (So et al. 2021, section 3).
+    ///
+    /// # Errors
+    /// Those of [`activate`](Self::activate).
+    pub fn squared_relu(&self) -> Result<Var> {
+        self.activate(Activation::SquaredRelu)
+    }
 }

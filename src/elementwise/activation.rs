@@ -24,6 +24,8 @@ pub enum Activation {
     Silu,
     /// `ln(1 + e^x)`
     Softplus,
+    /// `max(x, 0)^2` (So et al. 2021, section 3)
+    SquaredRelu,
 }
 
 impl Activation {
@@ -39,6 +41,7 @@ impl Activation {
             Activation::Tanh => 6,
             Activation::Silu => 7,
             Activation::Softplus => 8,
+            Activation::SquaredRelu => 9,
         }
     }
 
@@ -53,6 +56,7 @@ impl Activation {
             6 => Activation::Tanh,
             7 => Activation::Silu,
             8 => Activation::Softplus,
+            9 => Activation::SquaredRelu,
             _ => Activation::Identity,
         }
     }
@@ -80,6 +84,7 @@ impl Activation {
             Activation::Tanh => x.tanh(),
             Activation::Silu => x * sigmoid(x),
             Activation::Softplus => x.max(R::zero()) + (-x.abs()).exp().ln_1p(),
+            Activation::SquaredRelu => x.max(R::zero()) * x.max(R::zero()),
         }
     }
 
@@ -115,6 +120,7 @@ impl Activation {
             Activation::Tanh => R::lit(4.0) * sigmoid_slope(R::lit(2.0) * x),
             Activation::Silu => sigmoid(x) + x * sigmoid_slope(x),
             Activation::Softplus => sigmoid(x),
+            Activation::SquaredRelu => R::lit(2.0) * x.max(R::zero()),
         }
     }
 }

@@ -20,6 +20,7 @@ mod unary;
 pub(crate) use accumulate::accumulate;
 pub use activate::{activate, activate_backward};
 pub use activation::Activation;
+pub(crate) use activation::sigmoid;
 pub use binary::{Binary, binary};
 pub(crate) use bits::Packed;
 pub use bits::{pack, unpack};

@@ -4,12 +4,15 @@
 //! GPU (in f32), and stays no more than that.
 
 mod args;
+pub(crate) mod columns;
+mod exp;
 mod memory;
 mod real;
 mod vectorised;
 
 pub use args::HostArgs;
 pub(crate) use args::Slot;
+pub(crate) use exp::exp;
 pub use memory::Array;
 pub(crate) use memory::HostBuffer;
 pub use real::Real;

@@ -47,13 +47,32 @@ pub fn concat_tensors(parts: &[&Tensor], axis: usize) -> Result<Tensor> {
             stride: (total * inner) as u32,
             start: start as u32,
         };
-        if words.count() > 0 {
-            let launch = y.device().launch(&PLACE).variant(view.variant()).params(&params);
-            launch.bind(&words).bind(&y).items(words.count(), 64).record()?;
-        }
+        place(&words, &y, view.variant(), &params)?;
         start += run;
     }
     Ok(view.restore(y))
+}
+
+/// Writes `words` to their place in `y`.
+fn place(words: &Tensor, y: &Tensor, variant: usize, params: &Params) -> Result<()> {
+    if words.count() > 0 {
+        let launch = y.device().launch(&PLACE).variant(variant).params(params);
+        launch.bind(words).bind(y).items(words.count(), 64).record()?;
+    }
+    Ok(())
+}
+
+/// Writes `part` over rows `first ..` of `y`, two f32 tensors that differ in their leading extent
+/// only.
+pub(crate) fn place_rows(part: &Tensor, y: &Tensor, first: usize) -> Result<()> {
+    let row: usize = y.shape().iter().skip(1).product();
+    let params = Params {
+        outer: 1,
+        run: part.count() as u32,
+        stride: y.count() as u32,
+        start: (first * row) as u32,
+    };
+    place(part, y, 0, &params)
 }
 
 fn none() -> Error {

@@ -8,6 +8,7 @@ mod strided;
 mod twin;
 mod view;
 
+pub(crate) use concat::place_rows;
 pub use concat::{concat, concat_tensors};
 pub use permute::{permute, transpose};
 pub use shape::expand;

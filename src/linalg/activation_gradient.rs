@@ -31,7 +31,9 @@ pub(super) fn from_output(activation: Activation) -> bool {
         | Activation::Sigmoid
         | Activation::Tanh
         | Activation::Softplus => true,
-        Activation::Gelu | Activation::GeluTanh | Activation::Silu => false,
+        Activation::Gelu | Activation::GeluTanh | Activation::Silu | Activation::SquaredRelu => {
+            false
+        }
     }
 }
 

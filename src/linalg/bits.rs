@@ -57,6 +57,7 @@ pub(super) fn forward(
         batched: [false; 2],
         kernel: MatmulKernel::Auto,
         output: DType::F32,
+        target: None,
     };
     product.run(spikes.shape().with(spikes.shape().rank() - 1, n))
 }
@@ -84,6 +85,7 @@ pub(super) fn weight_gradient(
         batched: [false; 2],
         kernel: MatmulKernel::Auto,
         output: DType::F32,
+        target: None,
     };
     product.run(crate::Shape::new(&[m, n])?)
 }

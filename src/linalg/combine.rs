@@ -34,7 +34,7 @@ pub(super) fn combine(
     extra_shape: Shape,
 ) -> Result<(Tensor, Tensor)> {
     let device = parts.device();
-    let c = Tensor::empty(device, shape, DType::F32)?;
+    let c = product.output(shape, DType::F32)?;
     let extra = Tensor::empty(device, extra_shape, DType::F32)?;
     let params = Params {
         count: c.count() as u32,
@@ -54,6 +54,7 @@ pub(super) fn combine(
         .constant("ACT", product.activation.code())
         .constant("PRE", u32::from(product.extra == Extra::PreActivation))
         .constant("SUMS", u32::from(column_sums))
+        .constant("ADD", u32::from(product.target.is_some()))
         .items(items, 64)
         .record()?;
     Ok((c, extra))

@@ -17,8 +17,8 @@ const OP: &str = "linear";
 /// Gradients, with `gz = gy act'(z)`: `gx = gz w^T`, `gw = x^T gz`, `gbias` the column sums of `gz`,
 /// made by the launch that makes `gw`. Two launches, a third for an activation other than the
 /// identity (and one more where a GPU splits the depth of `gw`). What is saved for `act'` is the
-/// output, except for GELU and SiLU, whose derivative is no function of their value: there the
-/// launch also writes `z`.
+/// output, except for GELU, SiLU and the squared rectifier, whose derivative is no function of their
+/// value, or no stable one: there the launch also writes `z`.
 ///
 /// # Errors
 /// [`Error::Shape`] for a `w` that is no matrix, or whose rows are not the last extent of `x`, or a

@@ -120,11 +120,48 @@ impl<'a> Matmul<'a> {
         self.run_with(a, b, Extra::None).map(|(c, _)| c)
     }
 
+    /// Adds the product to what `c` holds: `c += op(A) op(B)`, in f32 and in place, for sums over
+    /// blocks of a product that is too large to stand in memory. Nothing may hold the old value.
+    ///
+    /// # Errors
+    /// Those of [`run`](Self::run); [`Error::Shape`] for a `c` of another shape than the product's;
+    /// [`Error::Argument`] if a bias, an activation, cooperative matrices or another output than f32
+    /// was asked for.
+    pub fn add_to(&self, a: &Tensor, b: &Tensor, c: &Tensor) -> Result<()> {
+        let output = self.output.unwrap_or(DType::F32);
+        let plain = self.bias.is_none() && self.activation == Activation::Identity;
+        if !plain || output != DType::F32 || self.kernel == MatmulKernel::Coop {
+            let detail = "a product that is added has no bias, no activation, and is f32";
+            return Err(Error::argument(OP, detail));
+        }
+        c.expect(OP, DType::F32)?;
+        a.same_device(OP, c)?;
+        let shape = Sizes::new(self.layout, a.shape(), b.shape())?.shape;
+        if *c.shape() != shape {
+            let detail = format!("a product of shape {shape} added to {}", c.shape());
+            return Err(Error::shape(OP, detail));
+        }
+        if c.count() > 0 {
+            self.product(a, b, Extra::None, Some(c)).map(drop)?;
+        }
+        Ok(())
+    }
+
     pub(super) fn run_with(
         &self,
         a: &Tensor,
         b: &Tensor,
         extra: Extra,
+    ) -> Result<(Tensor, Option<Tensor>)> {
+        self.product(a, b, extra, None)
+    }
+
+    fn product(
+        &self,
+        a: &Tensor,
+        b: &Tensor,
+        extra: Extra,
+        target: Option<&Tensor>,
     ) -> Result<(Tensor, Option<Tensor>)> {
         a.same_device(OP, b)?;
         check_types(a, b)?;
@@ -154,6 +191,7 @@ impl<'a> Matmul<'a> {
             batched: sizes.batched,
             kernel: self.kernel,
             output,
+            target,
         };
         product.run(sizes.shape)
     }

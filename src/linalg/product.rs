@@ -122,6 +122,8 @@ pub(super) struct Product<'a> {
     pub(super) kernel: MatmulKernel,
     /// The type of C.
     pub(super) output: DType,
+    /// A C that is added to, instead of a new one.
+    pub(super) target: Option<&'a Tensor>,
 }
 
 /// Kernel, tile and depth split of a product.
@@ -221,10 +223,10 @@ impl Product<'_> {
         };
         let plan = self.plan();
         let (c, extra) = if shape.count() == 0 {
-            let c = Tensor::empty(self.a.device(), shape, DType::F32)?;
+            let c = self.output(shape, DType::F32)?;
             (c, self.extra_of_nothing(extra_shape)?)
         } else if plan.chunks == 1 {
-            let c = Tensor::empty(self.a.device(), shape, self.direct_output(&plan))?;
+            let c = self.output(shape, self.direct_output(&plan))?;
             let extra = Tensor::empty(self.a.device(), extra_shape, DType::F32)?;
             self.launch(&plan, &c, &extra)?;
             (c, extra)
@@ -233,6 +235,14 @@ impl Product<'_> {
         };
         let c = if c.dtype() == self.output { c } else { super::convert::narrow(&c)? };
         Ok((c, (self.extra != Extra::None).then_some(extra)))
+    }
+
+    /// A new C, or the one that is added to.
+    pub(super) fn output(&self, shape: Shape, dtype: DType) -> Result<Tensor> {
+        match self.target {
+            Some(target) => target.reshape(shape),
+            None => Tensor::empty(self.a.device(), shape, dtype),
+        }
     }
 
     /// The two launches of a product whose depth is split.
@@ -385,6 +395,9 @@ impl Product<'_> {
             launch = launch.constant("A_T", u32::from(transposed));
             launch = launch.constant("B_T", u32::from(self.b_transposed));
         }
+        if self.target.is_some() && fused {
+            launch = launch.constant("ADD", 1u32);
+        }
         let transposed_spikes = matches!(self.left, Left::SpikesTransposed { .. });
         if !transposed_spikes {
             launch = launch.constant("ACT", if fused { self.activation.code() } else { 0 });
@@ -502,6 +515,7 @@ mod tests {
                 batched: [batches > 1, false],
                 kernel,
                 output: DType::F32,
+                target: None,
             };
             let transposed = Left::SpikesTransposed { steps: 37, lanes: 2 };
             let sums = Extra::ColumnSums;

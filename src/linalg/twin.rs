@@ -156,6 +156,8 @@ struct Output<'a, R> {
     n: usize,
     bias: Option<&'a [R]>,
     activation: Activation,
+    /// C is added to.
+    add: bool,
     c: Target<'a, R>,
     before: Option<&'a mut [R]>,
     sums: Option<&'a mut [R]>,
@@ -179,13 +181,14 @@ impl<'a, R: Real> Output<'a, R> {
             n: p.n as usize,
             bias: (p.has_bias != 0).then(|| args.reals(2)),
             activation: Activation::from_code(args.constant("ACT", 0), p.slope),
+            add: flag(args, "ADD"),
             c,
             before: flag(args, "PRE").then(|| args.reals_mut(4)),
             sums: flag(args, "SUMS").then(|| args.reals_mut(4)),
         }
     }
 
-    /// Rows of C from row `row` on: `act(a b + bias)`.
+    /// Rows of C from row `row` on: `act(a b + bias)`, or `c + a b`.
     fn product(&mut self, a: View<'_, R>, b: View<'_, R>, row: usize) {
         let n = self.n;
         let range = row * n..(row + a.rows) * n;
@@ -196,7 +199,7 @@ impl<'a, R: Real> Output<'a, R> {
         if let Some(bias) = self.bias.filter(|_| n > 0) {
             over_rows(c, n, |row| row.copy_from_slice(&bias[..n]));
         }
-        multiply(a, b, c, self.bias.is_some());
+        multiply(a, b, c, self.add || self.bias.is_some());
         if let Some(before) = &mut self.before {
             before[range].copy_from_slice(c);
         }
@@ -379,6 +382,7 @@ pub(super) fn combine<R: Real>(args: &mut HostArgs<'_, R>) {
     let (parts, bias, partial_sums) = (args.reals(0), args.reals(1), args.reals(2));
     let activation = Activation::from_code(args.constant("ACT", 0), p.slope);
     let (pre, sums) = (args.constant("PRE", 0) != 0, args.constant("SUMS", 0) != 0);
+    let add = args.constant("ADD", 0) != 0;
     let c = args.reals_mut(3);
     let extra = args.reals_mut(4);
     let total = |of: &[R], stride: usize, i: usize| -> R {
@@ -392,7 +396,8 @@ pub(super) fn combine<R: Real>(args: &mut HostArgs<'_, R>) {
         if pre {
             extra[i] = z;
         }
-        *c = activation.apply(z);
+        let y = activation.apply(z);
+        *c = if add { *c + y } else { y };
     }
     if sums {
         for (i, sum) in extra.iter_mut().enumerate().take(n) {

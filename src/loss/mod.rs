@@ -5,6 +5,7 @@
 
 mod accuracy;
 mod cross_entropy;
+mod linear_cross_entropy;
 mod mse;
 mod parts;
 mod rate_mse;
@@ -13,6 +14,9 @@ mod twin;
 pub use accuracy::accuracy;
 pub use cross_entropy::{
     CrossEntropy, Reduction, check_targets, count_cross_entropy, cross_entropy, rate_cross_entropy,
+};
+pub use linear_cross_entropy::{
+    LinearCrossEntropy, linear_cross_entropy, linear_cross_entropy_with, position_losses,
 };
 pub use mse::mse;
 pub use rate_mse::rate_mse;
@@ -23,6 +27,8 @@ use crate::kernel::Kernel;
 pub const KERNELS: &[&Kernel] = &[
     &cross_entropy::CROSS_ENTROPY,
     &cross_entropy::CROSS_ENTROPY_BACKWARD,
+    &linear_cross_entropy::CROSS_ENTROPY_TILE,
+    &linear_cross_entropy::SCALE_BY,
     &mse::MSE_BACKWARD,
     &rate_mse::RATE_MSE,
     &rate_mse::RATE_MSE_BACKWARD,

@@ -2,8 +2,9 @@
 
 use super::accuracy::Params as HitsParams;
 use super::cross_entropy::{BackwardParams as EntropyBackward, Params as EntropyParams};
+use super::linear_cross_entropy::TileParams;
 use super::rate_mse::{BackwardParams as RateBackward, Params as RateParams};
-use crate::host::{HostArgs, Real};
+use crate::host::{HostArgs, Real, exp, vectorised};
 use crate::reduce::{log_sum_exp, pairwise};
 use rayon::prelude::*;
 
@@ -48,6 +49,116 @@ pub(super) fn cross_entropy_backward<R: Real>(args: &mut HostArgs<'_, R>) {
             *gx = g * (probability - hit - a / R::lit(classes as f64)) / divisor;
         }
     });
+}
+
+/// Partial results side by side: as many as the widest vectors hold.
+const LANES: usize = 16;
+
+#[inline(always)]
+fn largest<R: Real>(x: &[R]) -> R {
+    let greater = |a: R, b: R| if b > a { b } else { a };
+    let mut lanes = [x[0]; LANES];
+    let full = x.chunks_exact(LANES);
+    let rest = full.remainder().iter().fold(x[0], |m, x| greater(m, *x));
+    for x in full {
+        lanes.iter_mut().zip(x).for_each(|(m, x)| *m = greater(*m, *x));
+    }
+    lanes.into_iter().fold(rest, greater)
+}
+
+/// The sum of `e^(x - largest)`; with `KEEP` these take the place of x.
+#[inline(always)]
+fn exponentials<R: Real, const KEEP: bool>(x: &mut [R], largest: R) -> R {
+    let term = |x: &mut R| {
+        let e = exp(*x - largest);
+        if KEEP {
+            *x = e;
+        }
+        e
+    };
+    let mut lanes = [R::zero(); LANES];
+    let mut full = x.chunks_exact_mut(LANES);
+    for x in &mut full {
+        lanes.iter_mut().zip(x).for_each(|(sum, x)| *sum += term(x));
+    }
+    let rest: R = full.into_remainder().iter_mut().map(term).sum();
+    lanes.into_iter().sum::<R>() + rest
+}
+
+pub(super) fn cross_entropy_tile<R: Real>(args: &mut HostArgs<'_, R>) {
+    let p: TileParams = args.params();
+    let flag = |name| args.constant(name, 1) == 1;
+    let tile = Tile { p, statistics: flag("STATISTICS"), gradient: flag("GRADIENT") };
+    let (logits, targets) = (args.reals_mut(0), args.words(1));
+    let (stats, loss) = (args.reals_mut(2), args.reals_mut(3));
+    let (first, rows) = (p.row_first as usize, p.rows as usize);
+    let rows = logits
+        .par_chunks_mut(p.width as usize)
+        .zip(&targets[first..first + rows])
+        .zip(stats[3 * first..3 * (first + rows)].par_chunks_mut(3))
+        .zip(&mut loss[first..first + rows]);
+    rows.for_each(|(((x, target), stats), loss)| tile.row(x, *target, stats, loss));
+}
+
+/// What all rows of a tile share.
+struct Tile {
+    p: TileParams,
+    statistics: bool,
+    gradient: bool,
+}
+
+impl Tile {
+    fn row<R: Real>(&self, x: &mut [R], target: u32, stats: &mut [R], loss: &mut R) {
+        let place = target.checked_sub(self.p.class_first).map(|c| c as usize);
+        let place = place.filter(|c| target < self.p.classes && *c < x.len());
+        if self.statistics {
+            let hit = place.map(|c| x[c]);
+            let mut found = (R::zero(), R::zero());
+            vectorised(|| {
+                let m = largest(x);
+                let sum = match self.gradient {
+                    true => exponentials::<R, true>(x, m),
+                    false => exponentials::<R, false>(x, m),
+                };
+                found = (m, sum);
+            });
+            self.merge(found, hit, stats);
+            let inside = target < self.p.classes;
+            *loss = if inside { stats[1].ln() - (stats[2] - stats[0]) } else { R::zero() };
+        } else {
+            let m = stats[0];
+            vectorised(|| x.iter_mut().for_each(|x| *x = exp(*x - m)));
+        }
+        if self.gradient {
+            let inside = target < self.p.classes;
+            let divisor = R::lit(f64::from(self.p.divisor));
+            let scale = if inside { divisor.recip() } else { R::zero() };
+            let factor = scale / stats[1];
+            vectorised(|| x.iter_mut().for_each(|x| *x *= factor));
+            if let Some(place) = place {
+                x[place] -= scale;
+            }
+        }
+    }
+
+    /// Adds what was found in a tile to the statistics of its row.
+    fn merge<R: Real>(&self, (m, sum): (R, R), hit: Option<R>, stats: &mut [R]) {
+        if self.p.start == 1 {
+            stats.copy_from_slice(&[m, sum, hit.unwrap_or_default()]);
+            return;
+        }
+        let both = if m > stats[0] { m } else { stats[0] };
+        stats[1] = stats[1] * (stats[0] - both).exp() + sum * (m - both).exp();
+        stats[0] = both;
+        stats[2] = hit.unwrap_or(stats[2]);
+    }
+}
+
+pub(super) fn scale_by<R: Real>(args: &mut HostArgs<'_, R>) {
+    let (x, g) = (args.reals_mut(0), args.reals(1)[0]);
+    if g != R::one() {
+        x.par_chunks_mut(1 << 14).for_each(|x| x.iter_mut().for_each(|x| *x *= g));
+    }
 }
 
 pub(super) fn mse_backward<R: Real>(args: &mut HostArgs<'_, R>) {

@@ -23,7 +23,7 @@ const UNARIES: [Unary; 10] = [
     Unary::Power(1.7),
 ];
 
-const ACTIVATIONS: [Activation; 8] = [
+const ACTIVATIONS: [Activation; 9] = [
     Activation::Relu,
     Activation::LeakyRelu(0.1),
     Activation::Gelu,
@@ -32,6 +32,7 @@ const ACTIVATIONS: [Activation; 8] = [
     Activation::Tanh,
     Activation::Silu,
     Activation::Softplus,
+    Activation::SquaredRelu,
 ];
 
 /// Values in ±[0.3, 2.3): away from the poles and kinks at 0, and from overflow.

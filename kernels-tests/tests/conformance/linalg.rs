@@ -10,7 +10,7 @@ use spikegrad::{DType, Device, Error, Result, Tape, Tensor};
 
 const LAYOUTS: [Layout; 3] = [Layout::NN, Layout::NT, Layout::TN];
 
-const ACTIVATIONS: [Activation; 9] = [
+const ACTIVATIONS: [Activation; 10] = [
     Activation::Identity,
     Activation::Relu,
     Activation::LeakyRelu(0.1),
@@ -20,6 +20,7 @@ const ACTIVATIONS: [Activation; 9] = [
     Activation::Tanh,
     Activation::Silu,
     Activation::Softplus,
+    Activation::SquaredRelu,
 ];
 
 fn random(device: &Device, seed: u64, shape: &[usize]) -> Result<Tensor> {
@@ -64,6 +65,42 @@ fn check_product(kernel: MatmulKernel, layout: Layout, m: usize, n: usize, k: us
         let product = Matmul::new().layout(layout).kernel(kernel);
         Ok(vec![product.run(&a, &b)?, product.bias(&bias).run(&a, &b)?])
     });
+}
+
+/// Sums over blocks of a product, in place: small ones, and those whose depth is split.
+#[test]
+fn products_are_added() {
+    for kernel in [MatmulKernel::Auto, MatmulKernel::Tiled, MatmulKernel::Naive] {
+        for layout in LAYOUTS {
+            for (m, n, k) in [(1, 1, 1), (17, 13, 11), (68, 36, 8), (5, 3, 2100), (12, 8, 2052)] {
+                let (a_shape, b_shape) = shapes(layout, m, n, k);
+                conform(&format!("{kernel:?} {layout:?} {m} x {n} x {k} added"), 1e-5, |d| {
+                    let c = random(d, 3, &[m, n])?;
+                    let product = Matmul::new().layout(layout).kernel(kernel);
+                    for seed in [1, 5] {
+                        let (a, b) = (random(d, seed, &a_shape)?, random(d, seed + 1, &b_shape)?);
+                        product.add_to(&a, &b, &c)?;
+                    }
+                    Ok(vec![c])
+                });
+            }
+        }
+    }
+    let d = oracle();
+    let (a, c) = (random(d, 1, &[2, 3]).unwrap(), random(d, 2, &[2, 2]).unwrap());
+    let before = c.to_vec::<f64>().unwrap();
+    let product = Matmul::new().layout(Layout::NT);
+    let plain = product.run(&a, &a).unwrap().to_vec::<f64>().unwrap();
+    product.add_to(&a, &a, &c).unwrap();
+    for ((c, before), plain) in c.to_vec::<f64>().unwrap().iter().zip(before).zip(plain) {
+        approx::assert_abs_diff_eq!(*c, before + plain, epsilon = 1e-12);
+    }
+    let bias = random(d, 3, &[2]).unwrap();
+    assert!(product.add_to(&a, &a, &random(d, 1, &[2, 3]).unwrap()).is_err());
+    assert!(product.bias(&bias).add_to(&a, &a, &c).is_err());
+    assert!(product.activation(Activation::Relu).add_to(&a, &a, &c).is_err());
+    assert!(product.output(DType::F16).add_to(&a, &a, &c).is_err());
+    assert!(product.add_to(&a, &a, &Tensor::zeros(d, [2, 2], DType::U32).unwrap()).is_err());
 }
 
 /// The definition, against which the oracle itself is checked.

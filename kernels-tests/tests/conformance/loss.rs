@@ -1,7 +1,7 @@
 //! Conformance of the `loss` family.
 
-use kernels_tests::{Random, conform, oracle, subjects};
-use spikegrad::loss::{self, CrossEntropy, Reduction};
+use kernels_tests::{Random, assert_close, conform, oracle, subjects};
+use spikegrad::loss::{self, CrossEntropy, LinearCrossEntropy, Reduction};
 use spikegrad::tape::gradient_check;
 use spikegrad::{DType, Device, Error, Result, Tape, Tensor, Var};
 
@@ -120,6 +120,102 @@ fn losses_of_spike_trains_agree_with_the_oracle() {
     });
 }
 
+/// The loss of a linear layer `[N, K] x [V, K]`, and the gradients of both, with an upstream of 3.
+fn linear_entropy(
+    device: &Device,
+    [n, v, k]: [usize; 3],
+    options: Option<LinearCrossEntropy>,
+    spoil: bool,
+) -> Result<Vec<Tensor>> {
+    let tape = Tape::new();
+    let x = tape.leaf(&data(device, &[n, k], -2.0, 2.0)?);
+    let w = tape.leaf(&data(device, &[v, k], -1.0, 1.5)?);
+    let t = targets(device, &[n], v, spoil)?;
+    let loss = match options {
+        Some(options) => loss::linear_cross_entropy_with(&x, &w, &t, options)?,
+        None => loss::cross_entropy(&x.matmul_nt(&w)?, &t, CrossEntropy::default())?,
+    };
+    let g = loss.backward_from(&Tensor::from_slice(device, &[3.0f32], [])?)?;
+    let gradients = [&x, &w].map(|leaf| g.get(leaf).unwrap().clone());
+    let [gx, gw] = gradients;
+    Ok(vec![loss.value().clone(), gx, gw])
+}
+
+/// Budgets that hold everything, a few blocks of rows, and only tiles of the classes.
+fn budgets(n: usize, v: usize) -> [usize; 3] {
+    [n * v, (n * v / 3).max(64 * v), (v * n / 5).min(63 * v).max(1)]
+}
+
+#[test]
+fn linear_cross_entropies_agree_with_the_oracle() {
+    let sizes = [[1, 1, 1], [3, 2, 5], [67, 11, 8], [70, 300, 4], [200, 65, 33], [130, 1_031, 12]];
+    for [n, v, k] in sizes {
+        for budget in budgets(n, v) {
+            for (reduction, spoil) in [(Reduction::Mean, false), (Reduction::Sum, true)] {
+                let options = Some(LinearCrossEntropy { reduction, budget });
+                let what = format!("linear_cross_entropy {n} x {v} x {k}, {options:?}");
+                conform(&what, 1e-5, |device| linear_entropy(device, [n, v, k], options, spoil));
+            }
+        }
+    }
+}
+
+#[test]
+fn the_fused_loss_is_that_of_its_parts() {
+    let [n, v, k] = [150, 77, 9];
+    let parts = linear_entropy(oracle(), [n, v, k], None, true).unwrap();
+    for budget in budgets(n, v).into_iter().chain([1, 1000]) {
+        let options = LinearCrossEntropy { budget, ..Default::default() };
+        let fused = linear_entropy(oracle(), [n, v, k], Some(options), true).unwrap();
+        for (fused, parts) in fused.iter().zip(&parts) {
+            assert_close(&format!("budget {budget}"), fused, parts, 1e-12);
+        }
+    }
+}
+
+#[test]
+fn losses_of_positions_add_up() {
+    for subject in subjects() {
+        let device = &subject.device;
+        let (x, w) = (data(device, &[5, 7, 6], -2.0, 2.0), data(device, &[50, 6], -1.0, 1.0));
+        let (x, w) = (x.unwrap(), w.unwrap());
+        let t = targets(device, &[5, 7], 50, true).unwrap();
+        let each = loss::position_losses(&x, &w, &t).unwrap();
+        assert_eq!(*each.shape(), [5, 7]);
+        let each = each.to_vec::<f64>().unwrap();
+        let tape = Tape::off();
+        let mean = loss::linear_cross_entropy(&tape.leaf(&x), &tape.leaf(&w), &t).unwrap();
+        let mean = f64::from(mean.value().item().unwrap());
+        assert!((each.iter().sum::<f64>() / 35.0 - mean).abs() < 1e-6 * mean, "{}", subject.label);
+        assert_eq!(each[34], 0.0, "a target out of range counts nothing");
+    }
+}
+
+#[test]
+fn only_a_part_of_the_logits_stands_in_memory() {
+    let (n, v, k) = (700, 3_000, 8);
+    for (label, device) in devices_apart() {
+        let x = data(&device, &[n, k], -1.0, 1.0).unwrap();
+        let w = data(&device, &[v, k], -1.0, 1.0).unwrap();
+        let t = targets(&device, &[n], v, false).unwrap();
+        for budget in [1 << 18, 1 << 15] {
+            device.reset_peak();
+            let before = device.memory().held;
+            let tape = Tape::new();
+            let (x, w) = (tape.leaf(&x), tape.leaf(&w));
+            let options = LinearCrossEntropy { budget, ..Default::default() };
+            let loss = loss::linear_cross_entropy_with(&x, &w, &t, options).unwrap();
+            let _gradients = loss.backward().unwrap();
+            let held = (device.memory().peak - before) as usize;
+            // The tile, in a size class that is at most half as large again, and what has the size
+            // of the operands: both gradients, and blocks of them.
+            let most = 6 * budget + 2 * 6 * (n + v) * k + 6 * 4 * n + (1 << 16);
+            assert!(held <= most, "{label}, budget {budget}: {held} bytes, allowed {most}");
+            assert!(held < 4 * n * v / 2, "{label}: {held} bytes is half of all logits");
+        }
+    }
+}
+
 #[test]
 fn mse_agrees_with_the_oracle() {
     for shape in [[1, 1], [3, 7], [70, 1001]] {
@@ -155,7 +251,12 @@ fn gradients_match_differences() {
     let values = |seed, count| -> Vec<f64> {
         Random::new(seed).values(count, -1.0, 1.0).iter().map(|v| f64::from(*v)).collect()
     };
-    let inputs = [(values(1, 24), [4, 2, 3].as_slice()), (values(2, 24), &[4, 2, 3])];
+    let inputs = [
+        (values(1, 24), [4, 2, 3].as_slice()),
+        (values(2, 24), &[4, 2, 3]),
+        (values(3, 15), &[5, 3]),
+    ];
+    let tiles = LinearCrossEntropy { reduction: Reduction::Sum, budget: 6 };
     let outcome = gradient_check(&inputs, 1e-5, |v| {
         let t = targets(v[0].device(), &[4, 2], 3, false)?;
         let of_batch = targets(v[0].device(), &[2], 3, false)?;
@@ -167,6 +268,8 @@ fn gradients_match_differences() {
             loss::count_cross_entropy(&v[0], &of_batch, CrossEntropy::default())?,
             loss::mse(&v[0], &v[1])?,
             loss::rate_mse(&v[1], 0.2)?,
+            loss::linear_cross_entropy(&v[0], &v[2], &t)?,
+            loss::linear_cross_entropy_with(&v[0], &v[2], &t, tiles)?,
         ])
     });
     let outcome = outcome.unwrap();
@@ -184,7 +287,9 @@ fn the_same_loss_has_the_same_bits() {
             let tape = Tape::off();
             let entropy = loss::cross_entropy(&tape.leaf(&x), &t, CrossEntropy::default()).unwrap();
             let rate = loss::rate_mse(&tape.leaf(&s), 0.2).unwrap();
-            [entropy, rate].map(|v| v.value().item().unwrap().to_bits())
+            let w = tape.leaf(&data(device, &[300, 100], -1.0, 1.0).unwrap());
+            let fused = loss::linear_cross_entropy(&tape.leaf(&x), &w, &t).unwrap();
+            [entropy, rate, fused].map(|v| v.value().item().unwrap().to_bits())
         };
         assert_eq!(bits(), bits(), "{}", subject.label);
     }
@@ -252,6 +357,14 @@ fn mistakes_are_errors() {
         loss::rate_mse(&zeros(&[3, 0], DType::Bits), 0.2),
         loss::rate_mse(&zeros(&[3, 2], DType::U32), 0.2),
         loss::rate_mse(&x, f32::NAN),
+        loss::linear_cross_entropy(&x, &x, &no_targets),
+        loss::linear_cross_entropy(&x, &x, &float_targets),
+        loss::linear_cross_entropy(&x, &zeros(&[5, 4], DType::F32), &t),
+        loss::linear_cross_entropy(&x, &zeros(&[3], DType::F32), &t),
+        loss::linear_cross_entropy(&x, &zeros(&[0, 3], DType::F32), &t),
+        loss::linear_cross_entropy(&x, &zeros(&[5, 3], DType::Bits), &t),
+        loss::linear_cross_entropy(&zeros(&[0, 3], DType::F32), &x, &no_targets),
+        loss::linear_cross_entropy(&x, &Tape::new().leaf(x.value()), &t),
     ];
     for (i, outcome) in refused.iter().enumerate() {
         assert!(outcome.is_err(), "mistake {i} was accepted");

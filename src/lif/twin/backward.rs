@@ -1,11 +1,12 @@
 //! The twin of `lif_backward`.
 
-use super::block::{Pick, Same, Table, cut_mut, each_block, width};
+use super::block::{Pick, Same, Table};
 use super::rows::{
     Backward, PATH_HARD, PATH_NONE, PATH_SOFT, PATH_SPATIAL, Slopes, backward_row, forward_row,
     limit, spiked,
 };
 use super::{Layer, Options, smooth};
+use crate::host::columns::{cut_mut, each_block, width};
 use crate::host::{HostArgs, Real, vectorised};
 use crate::lif::neuron::{FULL, HARD, NONE, SOFT, SPATIAL, TIED};
 use crate::lif::surrogate::{ATAN, FAST_SIGMOID, RECTANGLE, SIGMOID, Slope, TRIANGLE};

@@ -1,9 +1,7 @@
-//! Blocks of columns.
-
-use crate::host::Real;
-use rayon::prelude::*;
+//! Where the columns of a layer find their parameters.
 
 use super::{Layer, Neuron};
+use crate::host::Real;
 
 /// Where the columns of a layer find their parameters, in a loop over columns.
 pub(super) trait Pick<R>: Copy {
@@ -82,46 +80,5 @@ impl<R: Real> Pick<R> for Each<'_, R> {
             threshold: self.threshold[i],
             fire_at: self.fire_at[i],
         }
-    }
-}
-
-/// The most columns of a block: its state must stay near. Below that, wide blocks are better than
-/// many: long stretches of a row are what the memory gives fast.
-const WIDEST: usize = 1 << 16;
-/// The fewest columns it is worth to cut.
-const NARROWEST: usize = 256;
-
-/// Work, in elements, below which other threads are not woken.
-const SERIAL: usize = 1 << 15;
-
-/// How `columns` columns of `steps` steps are cut: a block a thread.
-pub(super) fn width(columns: usize, steps: usize) -> usize {
-    let threads = rayon::current_num_threads();
-    if threads == 1 || columns * steps < SERIAL {
-        return WIDEST.min(columns).max(1);
-    }
-    let share = columns.div_ceil(threads).next_multiple_of(64);
-    share.clamp(NARROWEST, WIDEST)
-}
-
-/// The rows of a matrix, cut into blocks of `width` columns: `[block][row]`.
-pub(super) fn cut_mut<T>(matrix: &mut [T], columns: usize, width: usize) -> Vec<Vec<&mut [T]>> {
-    let blocks = columns.div_ceil(width);
-    let rows = matrix.len() / columns;
-    let mut cut: Vec<Vec<&mut [T]>> = (0..blocks).map(|_| Vec::with_capacity(rows)).collect();
-    for row in matrix.chunks_exact_mut(columns) {
-        for (block, part) in cut.iter_mut().zip(row.chunks_mut(width)) {
-            block.push(part);
-        }
-    }
-    cut
-}
-
-/// Runs `work` on every block, on as many threads as there are; the outcome does not depend on it.
-pub(super) fn each_block<T: Send>(blocks: Vec<T>, work: impl Fn(usize, T) + Send + Sync) {
-    if blocks.len() == 1 || rayon::current_num_threads() == 1 {
-        blocks.into_iter().enumerate().for_each(|(i, block)| work(i, block));
-    } else {
-        blocks.into_par_iter().enumerate().for_each(|(i, block)| work(i, block));
     }
 }

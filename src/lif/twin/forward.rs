@@ -1,8 +1,9 @@
 //! The twin of `lif_forward`.
 
-use super::block::{Pick, Same, Table, cut_mut, each_block, width};
+use super::block::{Pick, Same, Table};
 use super::rows::forward_row;
 use super::{Layer, Options, smooth};
+use crate::host::columns::{cut_mut, each_block, width};
 use crate::host::{HostArgs, Real, vectorised};
 use crate::lif::neuron::{HARD, NONE, SOFT};
 

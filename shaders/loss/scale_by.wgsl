@@ -1,0 +1,29 @@
+// x[i] = x[i] g
+//
+// x: [cells] read and written in place; g: [1]. A cell is one element, or four (condition `wide`).
+// One invocation a cell.
+
+import package::shared::index::item_index;
+import package::shared::cells::Cell;
+
+struct Params {
+    cells: u32,
+}
+
+override WG: u32 = 256u;
+
+@group(0) @binding(0) var<storage, read_write> x: array<Cell>;
+@group(0) @binding(1) var<storage, read> g: array<f32>;
+@group(1) @binding(0) var<uniform> p: Params;
+
+@compute @workgroup_size(WG)
+fn scale_by(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) local: u32,
+) {
+    let i = item_index(group, groups, local, WG);
+    if i < p.cells {
+        x[i] *= g[0];
+    }
+}

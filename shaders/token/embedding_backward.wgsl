@@ -1,0 +1,57 @@
+// table[v, c] = sum of g[i, c] over the positions i with token v
+//
+// g: [tokens, row] cells; order, starts: see token_starts; parts: see embedding_parts;
+// table: [vocabulary, row] cells, output. A cell is one element, or four (condition `wide`).
+// One invocation a cell of the table: it adds the few rows of a token within one piece, or the parts
+// of a token in several, in the order of the positions.
+
+import package::shared::index::item_index;
+import package::shared::cells::Cell;
+
+struct Params {
+    row: u32,
+    pieces: u32,
+    piece: u32,
+    vocabulary: u32,
+}
+
+override WG: u32 = 64u;
+
+@group(0) @binding(0) var<storage, read> g: array<Cell>;
+@group(0) @binding(1) var<storage, read> order: array<u32>;
+@group(0) @binding(2) var<storage, read> starts: array<u32>;
+@group(0) @binding(3) var<storage, read> parts: array<Cell>;
+@group(0) @binding(4) var<storage, read_write> table: array<Cell>;
+@group(1) @binding(0) var<uniform> p: Params;
+
+@compute @workgroup_size(WG)
+fn embedding_backward(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) local: u32,
+) {
+    let i = item_index(group, groups, local, WG);
+    let v = i / p.row;
+    let c = i % p.row;
+    if v >= p.vocabulary {
+        return;
+    }
+    let start = starts[v];
+    let end = starts[v + 1u];
+    var sum = Cell();
+    if start < end {
+        let first = start / p.piece;
+        let last = (end - 1u) / p.piece;
+        if first == last {
+            for (var place = start; place < end; place++) {
+                sum += g[order[place] * p.row + c];
+            }
+        } else {
+            sum = parts[(2u * first + 1u) * p.row + c];
+            for (var s = first + 1u; s <= last; s++) {
+                sum += parts[2u * s * p.row + c];
+            }
+        }
+    }
+    table[i] = sum;
+}

@@ -1,0 +1,44 @@
+// y[t, n] = m x[t, n] + (1 - m) x[t - 1, n]        m = mix[n mod channels]
+//   x[-1, n] = previous[n] if PREVIOUS, else 0
+//
+// x, y: [steps, lane] cells; mix: [channels] cells; previous: [lane] cells, not read unless PREVIOUS.
+// A cell is one element, or four (condition `wide`).
+// One invocation a cell.
+
+import package::shared::index::item_index;
+import package::shared::cells::Cell;
+
+struct Params {
+    cells: u32,
+    lane: u32,
+    channels: u32,
+}
+
+override WG: u32 = 64u;
+override PREVIOUS: bool = false;
+
+@group(0) @binding(0) var<storage, read> x: array<Cell>;
+@group(0) @binding(1) var<storage, read> mix_of: array<Cell>;
+@group(0) @binding(2) var<storage, read> previous: array<Cell>;
+@group(0) @binding(3) var<storage, read_write> y: array<Cell>;
+@group(1) @binding(0) var<uniform> p: Params;
+
+@compute @workgroup_size(WG)
+fn token_shift(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) local: u32,
+) {
+    let i = item_index(group, groups, local, WG);
+    if i >= p.cells {
+        return;
+    }
+    var before = Cell();
+    if i >= p.lane {
+        before = x[i - p.lane];
+    } else if PREVIOUS {
+        before = previous[i];
+    }
+    let m = mix_of[i % p.channels];
+    y[i] = m * x[i] + (1.0 - m) * before;
+}

@@ -1,0 +1,47 @@
+// gx[t, n] = m g[t, n] + (1 - m) g[t + 1, n]       m = mix[n mod channels], g[steps] = 0
+// gprevious[n] = (1 - m) g[0, n], if PREVIOUS
+//
+// mix: [channels] cells; g, gx: [steps, lane] cells; gprevious: [lane] cells.
+// A cell is one element, or four (condition `wide`).
+// One invocation a cell.
+
+import package::shared::index::item_index;
+import package::shared::cells::Cell;
+
+struct Params {
+    cells: u32,
+    lane: u32,
+    channels: u32,
+}
+
+override WG: u32 = 64u;
+override PREVIOUS: bool = false;
+
+@group(0) @binding(0) var<storage, read> mix_of: array<Cell>;
+@group(0) @binding(1) var<storage, read> g: array<Cell>;
+@group(0) @binding(2) var<storage, read_write> gx: array<Cell>;
+@group(0) @binding(3) var<storage, read_write> gprevious: array<Cell>;
+@group(1) @binding(0) var<uniform> p: Params;
+
+@compute @workgroup_size(WG)
+fn token_shift_backward(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) local: u32,
+) {
+    let i = item_index(group, groups, local, WG);
+    if i >= p.cells {
+        return;
+    }
+    let m = mix_of[i % p.channels];
+    var sum = m * g[i];
+    if i + p.lane < p.cells {
+        sum += (1.0 - m) * g[i + p.lane];
+    }
+    gx[i] = sum;
+    if PREVIOUS {
+        if i < p.lane {
+            gprevious[i] = (1.0 - m) * g[i];
+        }
+    }
+}

@@ -1,0 +1,391 @@
+//! A linear layer without bias and the cross-entropy of its outputs, fused: the logits of all
+//! positions never stand in memory at once.
+
+use super::cross_entropy::Reduction;
+use super::parts::total;
+use super::twin;
+use crate::elementwise::{CELLS, launch_cells};
+use crate::kernel::{Cost, CostArgs, Kernel, shader};
+use crate::layout::{place_rows, slice};
+use crate::linalg::{Layout, Matmul, matmul};
+use crate::reduce::{ROWS, over_rows};
+use crate::{DType, Error, Result, Tensor, Var};
+
+/// Statistics of a tile of logits, and its gradient in place.
+pub(super) static CROSS_ENTROPY_TILE: Kernel = Kernel::new(
+    "loss",
+    "cross_entropy_tile",
+    shader!("loss/cross_entropy_tile"),
+    crate::twin!(twin::cross_entropy_tile),
+)
+.params::<TileParams>()
+.variants(ROWS)
+.cost(tile_cost);
+
+/// `x[i] = x[i] g`, in place
+pub(super) static SCALE_BY: Kernel =
+    Kernel::new("loss", "scale_by", shader!("loss/scale_by"), crate::twin!(twin::scale_by))
+        .params::<ScaleParams>()
+        .variants(CELLS)
+        .cost(|args| Cost { bytes: 8.0 * args.words[0] as f64, flops: args.words[0] as f64 });
+
+#[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
+#[repr(C)]
+pub(super) struct TileParams {
+    pub(super) rows: u32,
+    pub(super) width: u32,
+    pub(super) row_first: u32,
+    pub(super) class_first: u32,
+    pub(super) classes: u32,
+    /// 1 if no tile came before.
+    pub(super) start: u32,
+    pub(super) divisor: f32,
+}
+
+#[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
+#[repr(C)]
+struct ScaleParams {
+    cells: u32,
+}
+
+/// The tile is read once, and written once for a gradient.
+fn tile_cost(args: &CostArgs<'_>) -> Cost {
+    let gradient = args.constants.iter().any(|(name, v)| *name == "GRADIENT" && *v != 0.0);
+    let count = args.words[0] as f64;
+    Cost { bytes: if gradient { 8.0 } else { 4.0 } * count, flops: 4.0 * count }
+}
+
+const OP: &str = "linear_cross_entropy";
+
+/// Logits that stand in memory at once, unless [`LinearCrossEntropy::budget`] says otherwise.
+const BUDGET: usize = 1 << 22;
+
+/// The fewest rows that a block with all classes is worth: below, the gradient of the weights, which
+/// is read and written once a block, costs more than computing the logits twice.
+const FEWEST_ROWS: usize = 64;
+
+/// The rows of a block whose classes are taken in tiles.
+const TILED_ROWS: usize = 256;
+
+/// Options of [`linear_cross_entropy_with`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LinearCrossEntropy {
+    /// The mean by default.
+    pub reduction: Reduction,
+    /// The most logits that stand in memory at once: 4 Mi (16 MiB) by default. At least one row by
+    /// one class is taken.
+    pub budget: usize,
+}
+
+impl Default for LinearCrossEntropy {
+    fn default() -> Self {
+        Self { reduction: Reduction::default(), budget: BUDGET }
+    }
+}
+
+/// The mean cross-entropy, in nats, between `softmax(x w^T)` and targets: `x[.., K]`, `w[V, K]`,
+/// targets `[..]` (u32); see [`linear_cross_entropy_with`].
+///
+/// # Errors
+/// Those of [`linear_cross_entropy_with`].
+pub fn linear_cross_entropy(x: &Var, w: &Var, targets: &Tensor) -> Result<Var> {
+    linear_cross_entropy_with(x, w, targets, LinearCrossEntropy::default())
+}
+
+/// The cross-entropy between `softmax(x w^T)` over V classes and targets, a scalar: `x[.., K]`,
+/// `w[V, K]`, targets `[..]` (u32). What [`cross_entropy`](super::cross_entropy) of
+/// [`matmul_nt`](Var::matmul_nt) gives, without the N x V logits ever being in memory.
+///
+/// Rows are taken in blocks, each with all classes if `budget` holds that, else in tiles of the
+/// classes with an online log-sum-exp over them. The gradient is made in the same sweep, while the
+/// logits are there: the loss is a scalar, so backward has only to scale it. With all classes in one
+/// tile that is `6 N V K` operations for loss and gradients, as many as the three products of a
+/// plain layer; with several tiles the logits are computed twice, `8 N V K`.
+///
+/// Targets stay on the device: a row whose target is not below V has loss 0 and gradient 0, and
+/// counts in the mean ([`check_targets`](super::check_targets) finds such rows on the host).
+///
+/// A head of several parts is one matrix too: for `W c + 0.1 W2 h`, concatenate `[c, h]` along the
+/// last axis and `[W, 0.1 W2]` likewise.
+///
+/// # Errors
+/// [`Error::Shape`] unless the targets have the shape of x without the last axis and w is `[V, K]`,
+/// all with at least one element; [`Error::DType`]; [`Error::DeviceMismatch`];
+/// [`Error::TapeMismatch`].
+pub fn linear_cross_entropy_with(
+    x: &Var,
+    w: &Var,
+    targets: &Tensor,
+    options: LinearCrossEntropy,
+) -> Result<Var> {
+    let rows = check(x.value(), w.value(), targets)?;
+    let divisor = match options.reduction {
+        Reduction::Mean => rows as f32,
+        Reduction::Sum => 1.0,
+    };
+    let on = x.tape().is_on();
+    let wanted = [on && x.has_gradient(), on && w.has_gradient()];
+    let sweep = Sweep::new(x.value(), w.value(), targets, options.budget, divisor)?;
+    let gradients = sweep.run(wanted)?;
+    let y = total(&sweep.loss, divisor)?;
+    let shapes = [*x.shape(), *w.shape()];
+    x.tape().record_one(OP, &[x, w], y, move |bw| {
+        let Some(g) = bw.upstream(0).cloned() else { return Ok(()) };
+        for (i, gradient) in gradients.into_iter().enumerate() {
+            if let Some(gradient) = gradient.filter(|_| bw.needs(i)) {
+                let (launch, cells) = launch_cells(g.device(), &SCALE_BY, gradient.count());
+                launch.params(&ScaleParams { cells }).bind(&gradient).bind(&g).record()?;
+                bw.give(i, gradient.reshape(shapes[i])?);
+            }
+        }
+        Ok(())
+    })
+}
+
+/// The cross-entropy of each position, in nats, `[..]`: for evaluation, without a gradient; else
+/// like [`linear_cross_entropy`].
+///
+/// # Errors
+/// Those of [`linear_cross_entropy_with`].
+pub fn position_losses(x: &Tensor, w: &Tensor, targets: &Tensor) -> Result<Tensor> {
+    check(x, w, targets)?;
+    let sweep = Sweep::new(x, w, targets, BUDGET, 1.0)?;
+    sweep.run([false; 2])?;
+    sweep.loss.reshape(*targets.shape())
+}
+
+/// Checks everything and returns the number of rows.
+fn check(x: &Tensor, w: &Tensor, targets: &Tensor) -> Result<usize> {
+    x.expect(OP, DType::F32)?;
+    w.expect(OP, DType::F32)?;
+    targets.expect(OP, DType::U32)?;
+    x.same_device(OP, w)?;
+    x.same_device(OP, targets)?;
+    let fits = match (x.shape().split_last(), w.shape().dims()) {
+        (Some((k, rows)), [_, depth]) => k == depth && targets.shape().dims() == rows,
+        _ => false,
+    };
+    if !fits || x.count() == 0 || w.count() == 0 {
+        let detail = format!(
+            "x {} and weights {} with targets {}: not [.., K], [V, K] and [..] with elements",
+            x.shape(),
+            w.shape(),
+            targets.shape()
+        );
+        return Err(Error::shape(OP, detail));
+    }
+    Ok(targets.count())
+}
+
+/// How rows and classes are cut.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Cut {
+    /// Rows of a block.
+    rows: usize,
+    /// Classes of a tile.
+    classes: usize,
+}
+
+impl Cut {
+    fn new(rows: usize, classes: usize, budget: usize) -> Self {
+        let whole = budget / classes;
+        if whole >= rows.min(FEWEST_ROWS) {
+            // Blocks of about one size.
+            let blocks = rows.div_ceil(whole.max(1));
+            return Self { rows: rows.div_ceil(blocks), classes };
+        }
+        let rows = rows.min(TILED_ROWS).min(budget.max(1));
+        let tiles = classes.div_ceil((budget / rows).max(1));
+        Self { rows, classes: classes.div_ceil(tiles) }
+    }
+}
+
+/// One computation of the loss: what its blocks share.
+struct Sweep<'a> {
+    /// `[N, K]`
+    x: Tensor,
+    w: &'a Tensor,
+    targets: &'a Tensor,
+    cut: Cut,
+    /// `[N, 3]`: largest logit, sum of exponentials relative to it, logit of the target.
+    stats: Tensor,
+    /// `[N]`
+    loss: Tensor,
+    divisor: f32,
+}
+
+impl<'a> Sweep<'a> {
+    fn new(
+        x: &Tensor,
+        w: &'a Tensor,
+        targets: &'a Tensor,
+        budget: usize,
+        divisor: f32,
+    ) -> Result<Self> {
+        let rows = targets.count();
+        let (device, depth) = (x.device(), x.count() / rows);
+        Ok(Self {
+            x: x.reshape([rows, depth])?,
+            w,
+            targets,
+            cut: Cut::new(rows, w.shape()[0], budget),
+            stats: Tensor::empty(device, [rows, 3], DType::F32)?,
+            loss: Tensor::empty(device, [rows], DType::F32)?,
+            divisor,
+        })
+    }
+
+    fn rows(&self) -> usize {
+        self.x.shape()[0]
+    }
+
+    fn classes(&self) -> usize {
+        self.w.shape()[0]
+    }
+
+    /// Losses and statistics of all rows, and the gradients that are wanted, of x `[N, K]` and of w.
+    fn run(&self, wanted: [bool; 2]) -> Result<[Option<Tensor>; 2]> {
+        let any = wanted.contains(&true);
+        let in_one = self.cut.classes == self.classes();
+        if !(in_one && any) {
+            for c in (0..self.classes()).step_by(self.cut.classes) {
+                let w = self.classes_from(c)?;
+                for r in (0..self.rows()).step_by(self.cut.rows) {
+                    let _ = self.tile([r, c], &self.rows_from(r)?, &w, true, false)?;
+                }
+            }
+        }
+        if any { self.gradients(wanted, in_one) } else { Ok([None, None]) }
+    }
+
+    /// The gradients, with the statistics in the same sweep where all classes are in one tile.
+    fn gradients(&self, [of_x, of_w]: [bool; 2], in_one: bool) -> Result<[Option<Tensor>; 2]> {
+        let mut gx = Sum::new(of_x, &self.x, self.rows().div_ceil(self.cut.rows));
+        let mut gw = Sum::new(of_w, self.w, self.classes().div_ceil(self.cut.classes));
+        for (j, c) in (0..self.classes()).step_by(self.cut.classes).enumerate() {
+            let w = self.classes_from(c)?;
+            for (i, r) in (0..self.rows()).step_by(self.cut.rows).enumerate() {
+                let x = self.rows_from(r)?;
+                let g = self.tile([r, c], &x, &w, in_one, true)?;
+                gx.add(i, &g, &w, Layout::NN)?;
+                gw.add(j, &g, &x, Layout::TN)?;
+            }
+            gw.close(j, c)?;
+        }
+        for (i, r) in (0..self.rows()).step_by(self.cut.rows).enumerate() {
+            gx.close(i, r)?;
+        }
+        Ok([gx.whole, gw.whole])
+    }
+
+    fn rows_from(&self, first: usize) -> Result<Tensor> {
+        rows_of(&self.x, first, self.cut.rows)
+    }
+
+    fn classes_from(&self, first: usize) -> Result<Tensor> {
+        rows_of(self.w, first, self.cut.classes)
+    }
+
+    /// The logits of a block of rows and a tile of classes, from (row, class) on: their statistics
+    /// are joined with those before, or they become their gradient.
+    fn tile(
+        &self,
+        [row, class]: [usize; 2],
+        x: &Tensor,
+        w: &Tensor,
+        statistics: bool,
+        gradient: bool,
+    ) -> Result<Tensor> {
+        let logits = matmul(x, w, Layout::NT)?;
+        let (rows, width) = (x.shape()[0], w.shape()[0]);
+        let params = TileParams {
+            rows: rows as u32,
+            width: width as u32,
+            row_first: row as u32,
+            class_first: class as u32,
+            classes: self.classes() as u32,
+            start: u32::from(class == 0),
+            divisor: self.divisor,
+        };
+        over_rows(x.device(), &CROSS_ENTROPY_TILE, rows, width)
+            .constant("STATISTICS", u32::from(statistics))
+            .constant("GRADIENT", u32::from(gradient))
+            .params(&params)
+            .bind(&logits)
+            .bind(self.targets)
+            .bind(&self.stats)
+            .bind(&self.loss)
+            .record()?;
+        Ok(logits)
+    }
+}
+
+/// `count` rows of a matrix from `first` on, or those that are left.
+fn rows_of(x: &Tensor, first: usize, count: usize) -> Result<Tensor> {
+    let &[rows, columns] = x.shape().dims() else {
+        return Err(Error::shape(OP, format!("{} is no matrix", x.shape())));
+    };
+    slice(x, &[first..rows.min(first + count), 0..columns])
+}
+
+/// A gradient as a sum of products, block by block of its rows.
+struct Sum<'a> {
+    like: &'a Tensor,
+    blocks: Vec<Option<Tensor>>,
+    wanted: bool,
+    whole: Option<Tensor>,
+}
+
+impl<'a> Sum<'a> {
+    fn new(wanted: bool, like: &'a Tensor, blocks: usize) -> Self {
+        Self { like, blocks: vec![None; blocks], wanted, whole: None }
+    }
+
+    /// Adds a product to block `i`.
+    fn add(&mut self, i: usize, a: &Tensor, b: &Tensor, layout: Layout) -> Result<()> {
+        match self.blocks.get_mut(i).filter(|_| self.wanted) {
+            Some(Some(sum)) => Matmul::new().layout(layout).add_to(a, b, sum),
+            Some(empty) => {
+                *empty = Some(matmul(a, b, layout)?);
+                Ok(())
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Puts block `i`, which is complete, to its place from row `first` on.
+    fn close(&mut self, i: usize, first: usize) -> Result<()> {
+        let block = self.blocks.get_mut(i).and_then(Option::take);
+        let Some(block) = block else { return Ok(()) };
+        if self.blocks.len() == 1 {
+            self.whole = Some(block);
+            return Ok(());
+        }
+        let whole = match self.whole.take() {
+            Some(whole) => whole,
+            None => Tensor::empty(self.like.device(), *self.like.shape(), DType::F32)?,
+        };
+        place_rows(&block, &whole, first)?;
+        self.whole = Some(whole);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{BUDGET, Cut};
+
+    #[test]
+    fn the_budget_is_kept() {
+        let whole = Cut::new(2048, 5_903, BUDGET);
+        assert_eq!(whole, Cut { rows: 683, classes: 5_903 });
+        assert_eq!(Cut::new(2048, 48_000, BUDGET).classes, 48_000);
+        for (rows, classes, budget) in
+            [(2048, 100_000, BUDGET), (7, 11, 20), (7, 11, 1), (1, 1, 0), (1, 10, 10)]
+        {
+            let cut = Cut::new(rows, classes, budget);
+            assert!(cut.rows * cut.classes <= budget.max(1), "{cut:?}");
+            assert!(cut.rows <= rows && cut.classes <= classes && cut.rows * cut.classes > 0);
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! The gradients of a normalisation.
+
+use super::forward::{Norm, Normalised};
+use super::twin;
+use crate::kernel::{Kernel, shader};
+use crate::reduce::{Pieces, ROWS, over_rows};
+use crate::{DType, Result, Tensor};
+
+/// The gradient of the input.
+pub(super) static NORM_BACKWARD: Kernel = Kernel::new(
+    "norm",
+    "norm_backward",
+    shader!("norm/norm_backward"),
+    crate::twin!(twin::norm_backward),
+)
+.params::<Params>()
+.variants(ROWS);
+
+/// The gradients of gain and bias, in parts.
+pub(super) static NORM_PARAMETERS: Kernel = Kernel::new(
+    "norm",
+    "norm_parameters",
+    shader!("norm/norm_parameters"),
+    crate::twin!(twin::norm_parameters),
+)
+.params::<PartParams>();
+
+#[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
+#[repr(C)]
+pub(super) struct Params {
+    pub(super) rows: u32,
+    pub(super) length: u32,
+}
+
+#[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
+#[repr(C)]
+pub(super) struct PartParams {
+    pub(super) rows: u32,
+    pub(super) length: u32,
+    pub(super) splits: u32,
+    pub(super) chunk: u32,
+}
+
+/// The gradient of what was normalised.
+pub(super) fn input(norm: Norm, saved: &Normalised, gain: &Tensor, g: &Tensor) -> Result<Tensor> {
+    let gx = Tensor::empty(g.device(), *g.shape(), DType::F32)?;
+    if gx.count() > 0 {
+        over_rows(g.device(), &NORM_BACKWARD, norm.rows, norm.length)
+            .constant("RMS", u32::from(norm.rms))
+            .params(&Params { rows: norm.rows as u32, length: norm.length as u32 })
+            .bind(&saved.x)
+            .bind(gain)
+            .bind(&saved.stats)
+            .bind(g)
+            .bind(&gx)
+            .record()?;
+    }
+    Ok(gx)
+}
+
+/// The gradients of gain and, if `bias`, of bias.
+pub(super) fn parameters(
+    norm: Norm,
+    saved: &Normalised,
+    g: &Tensor,
+    bias: bool,
+) -> Result<(Tensor, Option<Tensor>)> {
+    let device = g.device();
+    let Norm { rows, length, rms, .. } = norm;
+    if g.count() == 0 {
+        let zeros = || Tensor::zeros(device, [length], DType::F32);
+        return Ok((zeros()?, bias.then(zeros).transpose()?));
+    }
+    let pieces = Pieces::of(device, rows, length);
+    let Pieces { splits, chunk } = pieces;
+    let parts = Tensor::empty(device, [splits, length], DType::F32)?;
+    let of_bias = Tensor::empty(device, if bias { [splits, length] } else { [1, 1] }, DType::F32)?;
+    let params = PartParams {
+        rows: rows as u32,
+        length: length as u32,
+        splits: splits as u32,
+        chunk: chunk as u32,
+    };
+    device
+        .launch(&NORM_PARAMETERS)
+        .constant("RMS", u32::from(rms))
+        .constant("BIAS", u32::from(bias))
+        .params(&params)
+        .bind(&saved.x)
+        .bind(&saved.stats)
+        .bind(g)
+        .bind(&parts)
+        .bind(&of_bias)
+        .items(splits * length, 64)
+        .record()?;
+    let of_bias = bias.then(|| pieces.total(&of_bias)).transpose()?;
+    Ok((pieces.total(&parts)?, of_bias))
+}

@@ -1,0 +1,102 @@
+//! Rows normalised, and their statistics.
+
+use super::twin;
+use crate::kernel::{Cost, CostArgs, Kernel, Needs, Variant, shader};
+use crate::reduce::row_variant;
+use crate::{DType, Result, Tensor};
+
+/// `y = (x - mean) / sqrt(variance + eps) gain + bias`
+pub(super) static NORM_FORWARD: Kernel = Kernel::new(
+    "norm",
+    "norm_forward",
+    shader!("norm/norm_forward"),
+    crate::twin!(twin::norm_forward),
+)
+.params::<Params>()
+.variants(VARIANTS)
+.cost(cost);
+
+const fn variant(name: &'static str, features: &'static [&'static str], needs: Needs) -> Variant {
+    Variant { name, features, needs }
+}
+
+/// Each in the order of [`row_variant`], without and with a residual.
+const VARIANTS: &[Variant] = &[
+    variant("invocation", &[], Needs::NOTHING),
+    variant("workgroup", &["WORKGROUP"], Needs::NOTHING),
+    variant("subgroups", &["WORKGROUP", "SUBGROUPS"], Needs::SUBGROUPS),
+    variant("add, invocation", &["ADD"], Needs::NOTHING),
+    variant("add, workgroup", &["ADD", "WORKGROUP"], Needs::NOTHING),
+    variant("add, subgroups", &["ADD", "WORKGROUP", "SUBGROUPS"], Needs::SUBGROUPS),
+];
+
+#[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
+#[repr(C)]
+pub(super) struct Params {
+    pub(super) rows: u32,
+    pub(super) length: u32,
+    pub(super) eps: f32,
+}
+
+/// Everything moved once; eight operations an element.
+fn cost(args: &CostArgs<'_>) -> Cost {
+    Cost { bytes: args.all_bytes(), flops: 8.0 * args.words[0] as f64 }
+}
+
+/// A normalisation: what does not change from call to call.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Norm {
+    pub(super) rows: usize,
+    pub(super) length: usize,
+    pub(super) eps: f32,
+    /// Without a mean.
+    pub(super) rms: bool,
+}
+
+/// The outcome, and what backward needs.
+pub(super) struct Normalised {
+    pub(super) y: Tensor,
+    /// What was normalised: x, or x + residual.
+    pub(super) x: Tensor,
+    /// For each row the mean, counted from the row's first element, and `1 / sqrt(variance + eps)`.
+    pub(super) stats: Tensor,
+}
+
+/// Normalises the rows of x, or of x + residual.
+pub(super) fn forward(
+    norm: Norm,
+    x: &Tensor,
+    residual: Option<&Tensor>,
+    gain: &Tensor,
+    bias: Option<&Tensor>,
+) -> Result<Normalised> {
+    let device = x.device();
+    let y = Tensor::empty(device, *x.shape(), DType::F32)?;
+    let stats = Tensor::empty(device, [norm.rows, 2], DType::F32)?;
+    let sum = match residual {
+        Some(_) => Tensor::empty(device, *x.shape(), DType::F32)?,
+        None => x.clone(),
+    };
+    if x.count() > 0 {
+        let variant = row_variant(device, norm.length);
+        let range = if variant == 0 { 64 } else { 1 };
+        let params = Params { rows: norm.rows as u32, length: norm.length as u32, eps: norm.eps };
+        let launch = device
+            .launch(&NORM_FORWARD)
+            .variant(variant + if residual.is_some() { 3 } else { 0 })
+            .constant("RMS", u32::from(norm.rms))
+            .constant("BIAS", u32::from(bias.is_some()))
+            .params(&params)
+            .bind(x)
+            .bind(gain)
+            .bind(bias.unwrap_or(gain))
+            .bind(&y)
+            .bind(&stats);
+        let launch = match residual {
+            Some(residual) => launch.bind(residual).bind(&sum),
+            None => launch,
+        };
+        launch.items(norm.rows, range).record()?;
+    }
+    Ok(Normalised { y, x: sum, stats })
+}

@@ -1,0 +1,140 @@
+//! The CPU twins.
+
+use super::backward::{Params as BackwardParams, PartParams};
+use super::forward::Params;
+use crate::host::{HostArgs, Real};
+use rayon::prelude::*;
+
+/// Elements that one task takes: whole rows, at least this many elements.
+const TASK: usize = 1 << 13;
+
+/// Rows of `length` elements that make a task.
+fn task_rows(length: usize) -> usize {
+    TASK.div_ceil(length.max(1))
+}
+
+/// Partial sums side by side: as many as the widest vectors hold.
+const LANES: usize = 16;
+
+/// `sum f(a, b)` over two slices of one length.
+fn sum<R: Real>(a: &[R], b: &[R], f: impl Fn(R, R) -> R) -> R {
+    let mut lanes = [R::zero(); LANES];
+    let (a_full, b_full) = (a.chunks_exact(LANES), b.chunks_exact(LANES));
+    let rest = a_full.remainder().iter().zip(b_full.remainder());
+    let rest: R = rest.map(|(a, b)| f(*a, *b)).sum();
+    for (a, b) in a_full.zip(b_full) {
+        for (lane, (a, b)) in lanes.iter_mut().zip(a.iter().zip(b)) {
+            *lane += f(*a, *b);
+        }
+    }
+    lanes.into_iter().sum::<R>() + rest
+}
+
+/// The element that a row's mean is counted from.
+fn pivot<R: Real>(row: &[R], rms: bool) -> R {
+    if rms { R::zero() } else { row[0] }
+}
+
+pub(super) fn norm_forward<R: Real>(args: &mut HostArgs<'_, R>) {
+    let p: Params = args.params();
+    let (rms, with_bias) = (args.constant("RMS", 0) == 1, args.constant("BIAS", 0) == 1);
+    let (x, gain, bias) = (args.reals(0), args.reals(1), args.reals(2));
+    let (y, stats) = (args.reals_mut(3), args.reals_mut(4));
+    let length = p.length as usize;
+    let bias = with_bias.then_some(&bias[..length]);
+    let row = Row { gain: &gain[..length], bias, eps: R::lit(f64::from(p.eps)), rms };
+    let rows = task_rows(length);
+    let tasks = y.par_chunks_mut(rows * length).zip(stats.par_chunks_mut(2 * rows));
+    if args.slots.len() <= 5 {
+        tasks.zip(x.par_chunks(rows * length)).for_each(|((y, stats), x)| {
+            let rows = y.chunks_exact_mut(length).zip(x.chunks_exact(length));
+            rows.zip(stats.chunks_exact_mut(2)).for_each(|((y, x), s)| row.normalise(x, y, s));
+        });
+        return;
+    }
+    let (residual, total) = (args.reals(5), args.reals_mut(6));
+    let inputs = x.par_chunks(rows * length).zip(residual.par_chunks(rows * length));
+    let inputs = inputs.zip(total.par_chunks_mut(rows * length));
+    tasks.zip(inputs).for_each(|((y, stats), ((x, residual), total))| {
+        total.iter_mut().zip(x.iter().zip(residual)).for_each(|(t, (x, r))| *t = *x + *r);
+        let rows = y.chunks_exact_mut(length).zip(total.chunks_exact(length));
+        rows.zip(stats.chunks_exact_mut(2)).for_each(|((y, x), s)| row.normalise(x, y, s));
+    });
+}
+
+/// What all rows share.
+struct Row<'a, R> {
+    gain: &'a [R],
+    bias: Option<&'a [R]>,
+    eps: R,
+    rms: bool,
+}
+
+impl<R: Real> Row<'_, R> {
+    fn normalise(&self, x: &[R], y: &mut [R], stats: &mut [R]) {
+        let n = R::lit(x.len() as f64);
+        let pivot = pivot(x, self.rms);
+        let shift = if self.rms { R::zero() } else { sum(x, x, |x, _| x - pivot) / n };
+        let squares = sum(x, x, |x, _| {
+            let v = x - pivot - shift;
+            v * v
+        });
+        let q = (squares / n + self.eps).sqrt().recip();
+        stats.copy_from_slice(&[shift, q]);
+        let scaled = y.iter_mut().zip(x.iter().zip(self.gain));
+        scaled.for_each(|(y, (x, gain))| *y = (*x - pivot - shift) * q * *gain);
+        if let Some(bias) = self.bias {
+            y.iter_mut().zip(bias).for_each(|(y, b)| *y += *b);
+        }
+    }
+}
+
+pub(super) fn norm_backward<R: Real>(args: &mut HostArgs<'_, R>) {
+    let p: BackwardParams = args.params();
+    let rms = args.constant("RMS", 0) == 1;
+    let (x, gain, stats, g) = (args.reals(0), args.reals(1), args.reals(2), args.reals(3));
+    let gx = args.reals_mut(4);
+    let length = p.length as usize;
+    let (gain, n) = (&gain[..length], R::lit(length as f64));
+    let rows = task_rows(length);
+    gx.par_chunks_mut(rows * length).enumerate().for_each(|(task, gx)| {
+        for (k, gx) in gx.chunks_exact_mut(length).enumerate() {
+            let r = task * rows + k;
+            let (x, g) = (&x[r * length..][..length], &g[r * length..][..length]);
+            let (pivot, shift, q) = (pivot(x, rms), stats[2 * r], stats[2 * r + 1]);
+            gx.iter_mut().zip(g.iter().zip(gain)).for_each(|(h, (g, gain))| *h = *g * *gain);
+            let plain = if rms { R::zero() } else { sum(gx, gx, |h, _| h) / n };
+            let along = sum(gx, x, |h, x| h * (x - pivot - shift)) / n * q * q;
+            let both = gx.iter_mut().zip(x);
+            both.for_each(|(h, x)| *h = q * (*h - plain - (*x - pivot - shift) * along));
+        }
+    });
+}
+
+pub(super) fn norm_parameters<R: Real>(args: &mut HostArgs<'_, R>) {
+    let p: PartParams = args.params();
+    let (rms, with_bias) = (args.constant("RMS", 0) == 1, args.constant("BIAS", 0) == 1);
+    let (x, stats, g) = (args.reals(0), args.reals(1), args.reals(2));
+    let (of_gain, of_bias) = (args.reals_mut(3), args.reals_mut(4));
+    let (rows, length, chunk) = (p.rows as usize, p.length as usize, p.chunk as usize);
+    let piece = |s: usize| (s * chunk..rows.min((s + 1) * chunk)).map(|r| (r, r * length));
+    of_gain.par_chunks_mut(length).enumerate().for_each(|(s, sums)| {
+        sums.fill(R::zero());
+        for (r, at) in piece(s) {
+            let (x, g) = (&x[at..][..length], &g[at..][..length]);
+            let (pivot, shift, q) = (pivot(x, rms), stats[2 * r], stats[2 * r + 1]);
+            let terms = x.iter().zip(g);
+            sums.iter_mut()
+                .zip(terms)
+                .for_each(|(s, (x, g))| *s += *g * ((*x - pivot - shift) * q));
+        }
+    });
+    if with_bias {
+        of_bias.par_chunks_mut(length).enumerate().for_each(|(s, sums)| {
+            sums.fill(R::zero());
+            for (_, at) in piece(s) {
+                sums.iter_mut().zip(&g[at..][..length]).for_each(|(s, g)| *s += *g);
+            }
+        });
+    }
+}
