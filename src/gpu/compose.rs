@@ -9,6 +9,7 @@ const SHARED: &[(&str, &str)] = &[
     ("activation", include_str!("../../shaders/shared/activation.wgsl")),
     ("binary", include_str!("../../shaders/shared/binary.wgsl")),
     ("blocks", include_str!("../../shaders/shared/blocks.wgsl")),
+    ("cache", include_str!("../../shaders/shared/cache.wgsl")),
     ("cells", include_str!("../../shaders/shared/cells.wgsl")),
     ("decay", include_str!("../../shaders/shared/decay.wgsl")),
     ("digits", include_str!("../../shaders/shared/digits.wgsl")),

@@ -300,8 +300,9 @@ fn overlap_block(
             let at = word * s.lanes + lane;
             let b = &b[at * s.n..][..s.n];
             for (bytes, a) in bytes.chunks_exact_mut(s.n).zip(&a[at * s.k + first..]) {
+                let a = *a;
                 for (bytes, b) in bytes.iter_mut().zip(b) {
-                    *bytes += byte_counts(a & b);
+                    *bytes += byte_counts(a & *b);
                 }
             }
         }

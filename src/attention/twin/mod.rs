@@ -2,6 +2,7 @@
 
 mod backward;
 mod block;
+pub(super) mod cache;
 mod forward;
 mod move_rows;
 mod orders;
