@@ -1,7 +1,7 @@
 //! Small matrix products in registers.
 
 use crate::host::Real;
-use crate::host::columns::vectorised;
+use crate::host::vectorised;
 
 /// Columns of a tile; the sides of rows of scores are padded to it.
 pub(super) const LANES: usize = 16;
