@@ -61,6 +61,7 @@
 //! | [`loss`], [`optim`] | losses, optimizers, schedules |
 //! | [`token`] | embedding, token shift, the mix of two paths |
 //! | [`nn`] | layers |
+//! | [`nn`], [`models`] | layers, whole published models |
 //! | [`tape`] | differentiation, and checks of gradients |
 //! | `checkpoint`, `data`, `plot` | files and pictures, each behind the feature of its name |
 //!
@@ -93,6 +94,7 @@ pub mod reduce;
 pub mod scan;
 pub mod token;
 
+pub mod models;
 pub mod nn;
 
 #[cfg(feature = "checkpoint")]

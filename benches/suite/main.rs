@@ -7,6 +7,7 @@ mod harness;
 mod input;
 mod lif;
 mod linalg;
+mod models;
 mod options;
 mod peers;
 mod plot;
@@ -69,6 +70,7 @@ fn run(mut suite: Suite) -> ExitCode {
     spike_product::measure(&mut suite);
     dispatch::measure(&mut suite);
     step::measure(&mut suite);
+    models::measure(&mut suite);
     peers::measure(&mut suite);
     if suite.options.list {
         return ExitCode::SUCCESS;

@@ -5,6 +5,7 @@ mod attention;
 pub mod case;
 mod head;
 mod lif;
+mod mixer;
 mod peers;
 mod scan;
 mod surrogate;
@@ -25,6 +26,7 @@ pub const HANDLERS: &[(&str, Handler)] = &[
     ("spike_attn", attention::from_spikes),
     ("spike_attn_norope", attention::two_gates),
     ("spike_attn_perhead", attention::by_head),
+    ("sparse_tcam", mixer::check),
     ("surrogate_table", surrogate::check),
     ("peer_lifnode", peers::spikingjelly),
     ("peer_parametriclifnode", peers::spikingjelly),

@@ -8,6 +8,7 @@ mod layout;
 mod lif;
 mod linalg;
 mod loss;
+mod models;
 mod norm;
 mod optim;
 mod random;
