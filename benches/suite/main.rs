@@ -7,6 +7,7 @@ mod harness;
 mod input;
 mod lif;
 mod linalg;
+mod norm;
 mod options;
 mod peers;
 mod plot;
@@ -14,6 +15,7 @@ mod reduce;
 mod report;
 mod roofline;
 mod step;
+mod token;
 
 use harness::Suite;
 use options::{Options, USAGE};
@@ -65,6 +67,8 @@ fn run(mut suite: Suite) -> ExitCode {
     reduce::measure(&mut suite);
     linalg::measure(&mut suite);
     lif::measure(&mut suite);
+    norm::measure(&mut suite);
+    token::measure(&mut suite);
     dispatch::measure(&mut suite);
     step::measure(&mut suite);
     peers::measure(&mut suite);
