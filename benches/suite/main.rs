@@ -8,6 +8,7 @@ mod input;
 mod lif;
 mod linalg;
 mod models;
+mod norm;
 mod options;
 mod peers;
 mod plot;
@@ -16,6 +17,7 @@ mod report;
 mod roofline;
 mod spike_product;
 mod step;
+mod token;
 
 use harness::Suite;
 use options::{Options, USAGE};
@@ -68,6 +70,8 @@ fn run(mut suite: Suite) -> ExitCode {
     linalg::measure(&mut suite);
     lif::measure(&mut suite);
     spike_product::measure(&mut suite);
+    norm::measure(&mut suite);
+    token::measure(&mut suite);
     dispatch::measure(&mut suite);
     step::measure(&mut suite);
     models::measure(&mut suite);
