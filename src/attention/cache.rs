@@ -262,8 +262,7 @@ impl SpikeAttention {
     /// rotary positions; [`Error::Limit`] for a window that is too long to be stored;
     /// [`Error::OutOfMemory`].
     pub fn cache(&self, device: &Device, batch: usize, width: usize) -> Result<AttentionCache> {
-        self.check()?;
-        if !width.is_multiple_of(self.heads) {
+        if self.heads == 0 || !width.is_multiple_of(self.heads) {
             let detail = format!("{width} channels for {} heads", self.heads);
             return Err(Error::shape(OP, detail));
         }

@@ -21,13 +21,13 @@ pub enum Gate {
 #[derive(Debug, Clone)]
 #[must_use]
 pub struct SpikeAttention {
-    heads: usize,
-    window: usize,
-    anchors: usize,
-    gate: Gate,
-    query_gate: bool,
-    rotary: Option<f64>,
-    scale: Option<f32>,
+    pub(super) heads: usize,
+    pub(super) window: usize,
+    pub(super) anchors: usize,
+    pub(super) gate: Gate,
+    pub(super) query_gate: bool,
+    pub(super) rotary: Option<f64>,
+    pub(super) scale: Option<f32>,
 }
 
 impl SpikeAttention {

@@ -189,13 +189,16 @@ const PLAIN: Options = Options {
 
 #[test]
 fn every_gate_and_window() {
-    let x = Sequence::new([30, 2, 8, 6], 9);
+    let x = Sequence::new([24, 2, 8, 6], 9);
     for gate in [Gate::Position, Gate::Head, Gate::AtLeast(2), Gate::AtLeast(0)] {
         for query_gate in [true, false] {
-            for (window, anchors) in [(5, 2), (0, 0), (3, 0), (40, 0), (0, 3), (40, 50), (7, 40)] {
+            for (window, anchors) in [(5, 2), (0, 0)] {
                 check(&x, Options { window, anchors, gate, query_gate, ..PLAIN }, [4, 11]);
             }
         }
+    }
+    for (window, anchors) in [(3, 0), (40, 0), (0, 3), (40, 50), (7, 40)] {
+        check(&x, Options { window, anchors, gate: Gate::Head, ..PLAIN }, [4, 11]);
     }
 }
 
@@ -217,11 +220,11 @@ fn heads_of_all_kinds() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(24))]
+    #![proptest_config(ProptestConfig::with_cases(12))]
 
     #[test]
     fn random_sequences(
-        s in 1usize..90, b in 1usize..4, heads in 1usize..4, wide: bool, rare in 1u32..20,
+        s in 1usize..60, b in 1usize..4, heads in 1usize..4, wide: bool, rare in 1u32..20,
         window in 0usize..100, anchors in 0usize..9, gate in 0usize..3, query_gate: bool,
         cuts in (0.0f64..1.0, 0.0f64..1.0),
     ) {
