@@ -11,6 +11,9 @@ const HEADS: usize = 12;
 const WIDTH: usize = 64;
 const WINDOW: usize = 256;
 
+/// Silent tokens that are appended at a time.
+const CHUNK: usize = 4096;
+
 /// Tokens between two waits of the device.
 const RUN: usize = 16;
 
@@ -74,9 +77,12 @@ fn prefilled(
     let mut cache = attention.cache(device, 1, channels)?;
     let near = position.min(WINDOW);
     let far = position - near;
-    let silent = Tensor::zeros(device, [far, 1, 1], DType::Bits)?;
-    let nothing = Tensor::zeros(device, [far, 1, channels], DType::F32)?;
-    attention.extend(&mut cache, &nothing, &nothing, &silent)?;
+    while cache.position() < far {
+        let some = CHUNK.min(far - cache.position());
+        let nothing = Tensor::zeros(device, [some, 1, channels], DType::F32)?;
+        let silent = Tensor::zeros(device, [some, 1, 1], DType::Bits)?;
+        attention.extend(&mut cache, &nothing, &nothing, &silent)?;
+    }
     let tokens = input::normal(device, [near, 1, channels])?;
     let spikes: Vec<bool> = (0..near).map(|i| i.is_multiple_of((1.0 / open) as usize)).collect();
     let spikes = Tensor::from_bools(device, &spikes, [near, 1, 1])?;

@@ -13,6 +13,7 @@ const SHARED: &[(&str, &str)] = &[
     ("cells", include_str!("../../shaders/shared/cells.wgsl")),
     ("decay", include_str!("../../shaders/shared/decay.wgsl")),
     ("digits", include_str!("../../shaders/shared/digits.wgsl")),
+    ("gated", include_str!("../../shaders/shared/gated.wgsl")),
     ("half", include_str!("../../shaders/shared/half.wgsl")),
     ("heads", include_str!("../../shaders/shared/heads.wgsl")),
     ("index", include_str!("../../shaders/shared/index.wgsl")),

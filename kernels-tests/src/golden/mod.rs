@@ -1,6 +1,7 @@
 //! Golden cases: recorded inputs, outputs and gradients, computed with the crate's public operators
 //! and compared. One file an operator family; [`HANDLERS`] is the table.
 
+mod attention;
 pub mod case;
 mod lif;
 mod peers;
@@ -19,6 +20,9 @@ pub const HANDLERS: &[(&str, Handler)] = &[
     ("lif", lif::check),
     ("decay", scan::decay),
     ("wkv", scan::wkv),
+    ("spike_attn", attention::from_spikes),
+    ("spike_attn_norope", attention::two_gates),
+    ("spike_attn_perhead", attention::by_head),
     ("surrogate_table", surrogate::check),
     ("peer_lifnode", peers::spikingjelly),
     ("peer_parametriclifnode", peers::spikingjelly),

@@ -3,7 +3,7 @@
 use kernels_tests::{Random, conform, oracle, own_subjects, subjects};
 use proptest::prelude::*;
 use spikegrad::attention::{AttentionCache, Gate, SpikeAttention};
-use spikegrad::{DType, Device, Result, Tensor};
+use spikegrad::{DType, Device, Result, Tape, Tensor};
 
 /// A sequence: `[S, B, D]` tokens of q, k, v, and spikes `[S, B, C]`.
 #[derive(Clone)]
@@ -234,6 +234,36 @@ proptest! {
         let second = (cuts.1 * s as f64) as usize;
         let first = (cuts.0 * second as f64) as usize;
         check(&x, Options { heads, window, anchors, gate, query_gate, ..PLAIN }, [first, second]);
+    }
+}
+
+/// Token by token is what the whole sequence at once gives.
+#[test]
+fn decoding_equals_attending() {
+    let x = Sequence::new([70, 2, 16, 6], 6);
+    for (gate, query_gate, window, anchors) in [
+        (Gate::Position, true, 9, 2),
+        (Gate::Head, true, 9, 0),
+        (Gate::Head, false, 200, 3),
+        (Gate::AtLeast(2), false, 5, 1),
+    ] {
+        let attention = Options { gate, query_gate, window, anchors, ..PLAIN }.attention();
+        let all = subjects().iter().map(|s| (&s.device, s.label.as_str(), 1e-5));
+        for (device, label, tolerance) in all.chain([(oracle(), "the oracle", 1e-12)]) {
+            let tape = Tape::off();
+            let [q, k, v] = x.tokens(device, 0, x.s).unwrap().map(|x| tape.constant(&x));
+            let spikes = x.spikes(device, 0, x.s, true).unwrap();
+            let whole = attention.attend(&q, &k, &v, &spikes).unwrap();
+            let whole = whole.value().to_vec::<f64>().unwrap();
+            let single = x.run(&attention, device, [11, 20]).unwrap();
+            let single: Vec<f64> = single.iter().flat_map(|o| o.to_vec::<f64>().unwrap()).collect();
+            let rest = &whole[20 * x.b * x.d..];
+            assert_eq!(single.len(), rest.len());
+            for (i, (found, expected)) in single.iter().zip(rest).enumerate() {
+                let close = (found - expected).abs() <= tolerance;
+                assert!(close, "{label}, {gate:?}, element {i}: {found}, should be {expected}");
+            }
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! The twins of the cache's kernels.
 
 use crate::attention::cache::{MARKS, Params};
-use crate::host::{HostArgs, Real, vectorised};
+use crate::host::{HostArgs, Real, exp, vectorised};
 use rayon::prelude::*;
 
 /// Multiplications below which a decoded token is one thread's work.
@@ -265,12 +265,14 @@ impl<R: Real> Softmax<'_, R> {
             *score = dot(query, key);
             now = now.max(*score);
         }
-        let shrunk = (self.most - now).exp();
+        let shrunk = exp(self.most - now);
         self.most = now;
         self.total *= shrunk;
         for score in scores.iter_mut() {
-            *score = (*score - now).exp();
-            self.total += *score;
+            *score = exp(*score - now);
+        }
+        for weight in scores.iter() {
+            self.total += *weight;
         }
         let o = &mut self.o[..d];
         for o in o.iter_mut() {
