@@ -1,6 +1,7 @@
 //! The benchmark suite: every kernel's time next to what the device could do at best, what a launch
 //! costs, and a whole training step.
 
+mod decode;
 mod dispatch;
 mod elementwise;
 mod harness;
@@ -72,6 +73,7 @@ fn run(mut suite: Suite) -> ExitCode {
     spike_product::measure(&mut suite);
     norm::measure(&mut suite);
     token::measure(&mut suite);
+    decode::measure(&mut suite);
     dispatch::measure(&mut suite);
     step::measure(&mut suite);
     models::measure(&mut suite);

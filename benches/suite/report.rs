@@ -41,6 +41,12 @@ const PLOTS: &[Plot] = &[
         y: logarithmic("ms"),
     },
     Plot {
+        id: "decode",
+        title: "Decoding a token (12 heads of 64, W = 256): time by position",
+        x: logarithmic("position"),
+        y: logarithmic("us"),
+    },
+    Plot {
         id: "step",
         title: "Training step, linear + LIF (B = 32, N = 256): time by T",
         x: logarithmic("T"),

@@ -1,6 +1,7 @@
 //! The cache of one-token decode: keys and values of open positions.
 
 use super::gated::{Gate, SpikeAttention};
+use super::rotary::angles;
 use super::twin::cache as twin;
 use crate::dispatch::Launch;
 use crate::kernel::{Kernel, Needs, Variant, shader};
@@ -123,7 +124,8 @@ impl AttentionCache {
         match &self.table {
             Some((at, table)) if *at == first => Ok((Some(table.clone()), row as u32)),
             _ => {
-                let table = angles(self.rows.device(), base, self.head(), first..first + TABLE)?;
+                let positions = first..first + TABLE;
+                let table = angles(self.rows.device(), base, self.head() / 2, positions)?;
                 self.table = Some((first, table.clone()));
                 Ok((Some(table), row as u32))
             }
@@ -238,26 +240,11 @@ fn layout(attention: &SpikeAttention) -> (usize, usize, usize, Option<f64>) {
     (attention.heads, attention.window, attention.anchors, attention.rotary)
 }
 
-/// (cos, sin) of the angles `position base^(-2 c / d)`, `[positions, d / 2]`, computed in f64.
-fn angles(
-    device: &Device,
-    base: f64,
-    width: usize,
-    positions: impl IntoIterator<Item = usize>,
-) -> Result<Tensor> {
-    let half = width / 2;
-    let speeds: Vec<f64> = (0..half).map(|c| base.powf(-2.0 * c as f64 / width as f64)).collect();
-    let pair = |angle: f64| [angle.cos(), angle.sin()];
-    let row = |position: usize| speeds.iter().flat_map(move |s| pair(position as f64 * s));
-    let values: Vec<f64> = positions.into_iter().flat_map(row).collect();
-    let rows = values.len() / (2 * half).max(1);
-    Tensor::from_slice(device, &values, [rows, half, 2])
-}
-
 impl SpikeAttention {
     /// An empty cache for `batch` samples of `width` channels D.
     ///
     /// # Errors
+    /// [`Error::Argument`] for options outside their domain;
     /// [`Error::Shape`] for channels that are no multiple of the heads, or an odd number a head with
     /// rotary positions; [`Error::Limit`] for a window that is too long to be stored;
     /// [`Error::OutOfMemory`].
@@ -305,8 +292,9 @@ impl SpikeAttention {
         let kept = early + steps - late;
         if kept > 0 && cache.rows.count() > 0 {
             let positions = (0..early).chain(late..steps).map(|t| cache.position + t);
-            let turns =
-                self.rotary.map(|base| angles(cache.rows.device(), base, cache.head(), positions));
+            let turns = self
+                .rotary
+                .map(|base| angles(cache.rows.device(), base, cache.head() / 2, positions));
             let turns = turns.transpose()?;
             let channels = spikes.shape().last().copied().unwrap_or(0);
             let params = cache.params(self, steps, channels);

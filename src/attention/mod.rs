@@ -4,6 +4,8 @@
 //! |---|---|
 //! | [`SpikeAttention`] | spike-gated sparse attention: work in proportion to the pairs of open positions |
 //! | [`AttentionCache`] | what its one-token decode remembers |
+//! | [`SpikeAttention`] | spike-gated sparse attention: work in proportion to the pairs of positions that spike |
+//! | [`AttentionCache`] | what [`SpikeAttention`] remembers to decode one token at a time |
 //! | [`SpikeProduct`] | `scale Q K^T V` of packed spikes, without a softmax |
 //!
 //! Which positions are open is known on the device only: `spike_gate` finds it, `gate_order` counts and
@@ -50,4 +52,17 @@ pub const KERNELS: &[&Kernel] = &[
     &spike_product::outer::SPIKE_OUTER,
     &spike_product::overlap::SPIKE_OVERLAP,
     &spike_product::rows::SPIKE_ROWS,
+    &gate::SPIKE_GATE,
+    &order::GATE_ORDER,
+    &gather::ATTENTION_GATHER,
+    &forward::ATTENTION_FORWARD,
+    &scatter::ATTENTION_SCATTER,
+    &delta::ATTENTION_DELTA,
+    &query_gradient::ATTENTION_QUERY_GRADIENT,
+    &key_gradient::ATTENTION_KEY_GRADIENT,
+    &cache::CACHE_EXTEND,
+    &decode::DECODE_ATTEND,
+    &spike_product::rows::SPIKE_ROWS,
+    &spike_product::outer::SPIKE_OUTER,
+    &spike_product::overlap::SPIKE_OVERLAP,
 ];

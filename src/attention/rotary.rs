@@ -37,13 +37,19 @@ impl Rotary {
         }
         kept.retain(|t| !same(t));
         kept.truncate(KEPT - 1);
-        let angles = Tensor::from_slice(device, &angles(base, half, steps), [steps, half, 2])?;
+        let angles = angles(device, base, half, 0..steps)?;
         kept.insert(0, Table { half, base, steps, angles: angles.clone() });
         Ok(angles)
     }
 }
 
-fn angles(base: f64, half: usize, steps: usize) -> Vec<f64> {
+/// `(cos, sin)` of the angles of some positions, `[positions, half, 2]`, computed in f64.
+pub(super) fn angles(
+    device: &Device,
+    base: f64,
+    half: usize,
+    positions: impl Iterator<Item = usize>,
+) -> Result<Tensor> {
     let frequencies: Vec<f64> = (0..half).map(|c| base.powf(-(c as f64) / half as f64)).collect();
     let turn = |s: usize| {
         frequencies.iter().flat_map(move |f| {
@@ -51,5 +57,7 @@ fn angles(base: f64, half: usize, steps: usize) -> Vec<f64> {
             [cos, sin]
         })
     };
-    (0..steps).flat_map(turn).collect()
+    let values: Vec<f64> = positions.flat_map(turn).collect();
+    let rows = values.len() / (2 * half).max(1);
+    Tensor::from_slice(device, &values, [rows, half, 2])
 }

@@ -3,7 +3,7 @@
 use kernels_tests::{Random, conform, oracle, own_subjects, subjects};
 use proptest::prelude::*;
 use spikegrad::attention::{AttentionCache, Gate, SpikeAttention};
-use spikegrad::{DType, Device, Result, Tensor};
+use spikegrad::{DType, Device, Result, Tape, Tensor};
 
 /// A sequence: `[S, B, D]` tokens of q, k, v, and spikes `[S, B, C]`.
 #[derive(Clone)]
@@ -189,13 +189,16 @@ const PLAIN: Options = Options {
 
 #[test]
 fn every_gate_and_window() {
-    let x = Sequence::new([30, 2, 8, 6], 9);
+    let x = Sequence::new([24, 2, 8, 6], 9);
     for gate in [Gate::Position, Gate::Head, Gate::AtLeast(2), Gate::AtLeast(0)] {
         for query_gate in [true, false] {
-            for (window, anchors) in [(5, 2), (0, 0), (3, 0), (40, 0), (0, 3), (40, 50), (7, 40)] {
+            for (window, anchors) in [(5, 2), (0, 0)] {
                 check(&x, Options { window, anchors, gate, query_gate, ..PLAIN }, [4, 11]);
             }
         }
+    }
+    for (window, anchors) in [(3, 0), (40, 0), (0, 3), (40, 50), (7, 40)] {
+        check(&x, Options { window, anchors, gate: Gate::Head, ..PLAIN }, [4, 11]);
     }
 }
 
@@ -217,11 +220,11 @@ fn heads_of_all_kinds() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(24))]
+    #![proptest_config(ProptestConfig::with_cases(12))]
 
     #[test]
     fn random_sequences(
-        s in 1usize..90, b in 1usize..4, heads in 1usize..4, wide: bool, rare in 1u32..20,
+        s in 1usize..60, b in 1usize..4, heads in 1usize..4, wide: bool, rare in 1u32..20,
         window in 0usize..100, anchors in 0usize..9, gate in 0usize..3, query_gate: bool,
         cuts in (0.0f64..1.0, 0.0f64..1.0),
     ) {
@@ -231,6 +234,36 @@ proptest! {
         let second = (cuts.1 * s as f64) as usize;
         let first = (cuts.0 * second as f64) as usize;
         check(&x, Options { heads, window, anchors, gate, query_gate, ..PLAIN }, [first, second]);
+    }
+}
+
+/// Token by token is what the whole sequence at once gives.
+#[test]
+fn decoding_equals_attending() {
+    let x = Sequence::new([70, 2, 16, 6], 6);
+    for (gate, query_gate, window, anchors) in [
+        (Gate::Position, true, 9, 2),
+        (Gate::Head, true, 9, 0),
+        (Gate::Head, false, 200, 3),
+        (Gate::AtLeast(2), false, 5, 1),
+    ] {
+        let attention = Options { gate, query_gate, window, anchors, ..PLAIN }.attention();
+        let all = subjects().iter().map(|s| (&s.device, s.label.as_str(), 1e-5));
+        for (device, label, tolerance) in all.chain([(oracle(), "the oracle", 1e-12)]) {
+            let tape = Tape::off();
+            let [q, k, v] = x.tokens(device, 0, x.s).unwrap().map(|x| tape.constant(&x));
+            let spikes = x.spikes(device, 0, x.s, true).unwrap();
+            let whole = attention.attend(&q, &k, &v, &spikes).unwrap();
+            let whole = whole.value().to_vec::<f64>().unwrap();
+            let single = x.run(&attention, device, [11, 20]).unwrap();
+            let single: Vec<f64> = single.iter().flat_map(|o| o.to_vec::<f64>().unwrap()).collect();
+            let rest = &whole[20 * x.b * x.d..];
+            assert_eq!(single.len(), rest.len());
+            for (i, (found, expected)) in single.iter().zip(rest).enumerate() {
+                let close = (found - expected).abs() <= tolerance;
+                assert!(close, "{label}, {gate:?}, element {i}: {found}, should be {expected}");
+            }
+        }
     }
 }
 

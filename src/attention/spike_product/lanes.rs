@@ -8,15 +8,15 @@ use crate::{DType, Device, Result, Tensor, reduce};
 /// The parameters of the kernels, as in `shared/heads.wgsl`.
 #[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
 #[repr(C)]
-pub(super) struct Params {
-    pub(super) steps: u32,
-    pub(super) lanes: u32,
-    pub(super) k: u32,
-    pub(super) n: u32,
-    pub(super) lane_first: u32,
-    pub(super) lane_count: u32,
-    pub(super) chunk: u32,
-    pub(super) scale: f32,
+pub(in crate::attention) struct Params {
+    pub(in crate::attention) steps: u32,
+    pub(in crate::attention) lanes: u32,
+    pub(in crate::attention) k: u32,
+    pub(in crate::attention) n: u32,
+    pub(in crate::attention) lane_first: u32,
+    pub(in crate::attention) lane_count: u32,
+    pub(in crate::attention) chunk: u32,
+    pub(in crate::attention) scale: f32,
 }
 
 pub(super) const fn variant(name: &'static str, features: &'static [&'static str]) -> Variant {

@@ -4,10 +4,10 @@ mod lanes;
 pub(super) mod outer;
 pub(super) mod overlap;
 pub(super) mod rows;
-mod twin;
 
 use crate::{DType, Error, Result, Tensor, Var};
 use lanes::Lanes;
+pub(super) use lanes::Params;
 use rows::Rows;
 
 const OP: &str = "spike_product";

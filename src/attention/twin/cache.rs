@@ -1,7 +1,7 @@
 //! The twins of the cache's kernels.
 
 use crate::attention::cache::{MARKS, Params};
-use crate::host::{HostArgs, Real, vectorised};
+use crate::host::{HostArgs, Real, exp, vectorised};
 use rayon::prelude::*;
 
 /// Multiplications below which a decoded token is one thread's work.
@@ -114,6 +114,15 @@ impl Marks<'_> {
         self.words[2] as usize
     }
 
+    /// The slots that hold keys: those of early positions, then the ring from its tail to its end, and
+    /// from its start on.
+    fn slots(&self, anchors: usize) -> [std::ops::Range<usize>; 3] {
+        let (start, count) = (self.tail() % self.ring, self.head() - self.tail());
+        let end = self.ring.min(start + count);
+        let wrapped = count - (end - start);
+        [0..self.early(), anchors + start..anchors + end, anchors..anchors + wrapped]
+    }
+
     /// A slot for an open position.
     fn take(&mut self, position: u32, anchors: u32) -> usize {
         if position < anchors {
@@ -155,27 +164,45 @@ pub(in crate::attention) fn extend<R: Real>(args: &mut HostArgs<'_, R>) {
     });
 }
 
+/// A lane of a decoded token.
+struct Lane<'a, R> {
+    /// Its number.
+    lane: usize,
+    q: &'a [R],
+    rows: &'a mut [R],
+    marks: Marks<'a>,
+    o: &'a mut [R],
+}
+
+/// A lane's rows and marks, query and outcome.
+type Part<'a, R> = ((&'a mut [R], &'a mut [u32]), (&'a [R], &'a mut [R]));
+
 /// Attends from one token, which joins the cache.
 pub(in crate::attention) fn decode<R: Real>(args: &mut HostArgs<'_, R>) {
     let call = Call::new(args);
     let gated = args.constant("QUERY_GATE", 1) != 0;
     let (rows, marks) = (args.reals_mut(4), args.words_mut(5));
     let (q, o) = (args.reals(6), args.reals_mut(7));
-    let (d, size, ring) = (call.d, 2 * call.slots() * call.d, call.ring());
-    let one = |(lane, ((rows, words), o)): (usize, ((&mut [R], &mut [u32]), &mut [R]))| {
-        let marks = Marks { words, ring };
+    let (lanes, d, ring) = (call.p.lanes as usize, call.d, call.ring());
+    let (size, words) = (2 * call.slots() * d, MARKS + ring);
+    let one = |(lane, part): (usize, Part<'_, R>)| {
+        let ((rows, words), (q, o)) = part;
+        let mut lane = Lane { lane, q, rows, marks: Marks { words, ring }, o };
         vectorised(
             #[inline(always)]
-            || attend(&call, lane, gated, &q[lane * d..][..d], rows, &mut *marks.words, o),
+            || lane.attend(&call, gated),
         );
     };
     let seen = call.slots().min(call.p.position as usize + 1);
-    if call.p.lanes as usize * seen * d < PARALLEL {
-        let lanes = rows.chunks_exact_mut(size).zip(marks.chunks_exact_mut(MARKS + ring));
-        lanes.zip(o.chunks_exact_mut(d)).enumerate().for_each(one);
+    if lanes * seen * d < PARALLEL {
+        // To wake other threads takes longer than a few keys.
+        let caches = rows.chunks_exact_mut(size).zip(marks.chunks_exact_mut(words));
+        let rest = q.chunks_exact(d).zip(o.chunks_exact_mut(d));
+        caches.zip(rest).take(lanes).enumerate().for_each(one);
     } else {
-        let lanes = rows.par_chunks_exact_mut(size).zip(marks.par_chunks_exact_mut(MARKS + ring));
-        lanes.zip(o.par_chunks_exact_mut(d)).enumerate().for_each(one);
+        let caches = rows.par_chunks_exact_mut(size).zip(marks.par_chunks_exact_mut(words));
+        let rest = q.par_chunks_exact(d).zip(o.par_chunks_exact_mut(d));
+        caches.zip(rest).take(lanes).enumerate().for_each(one);
     }
 }
 
@@ -185,54 +212,39 @@ const KEYS: usize = 32;
 /// The widest head whose query needs no memory of its own.
 const QUERY: usize = 128;
 
-#[inline(always)]
-fn attend<R: Real>(
-    call: &Call<'_, R>,
-    lane: usize,
-    gated: bool,
-    q: &[R],
-    rows: &mut [R],
-    words: &mut [u32],
-    o: &mut [R],
-) {
-    let (p, d) = (&call.p, call.d);
-    let mut marks = Marks { words, ring: call.ring() };
-    let open = call.is_open(0, lane);
-    marks.advance(p.position, p.window);
-    if open {
-        let slot = marks.take(p.position, p.anchors);
-        call.keep(rows, slot, 0, lane, p.turn as usize);
-    }
-    o.fill(R::zero());
-    if gated && !open {
-        return;
-    }
-    let (mut near, mut far) = ([R::zero(); QUERY], Vec::new());
-    let query = if d <= QUERY {
-        &mut near[..d]
-    } else {
-        far.resize(d, R::zero());
-        &mut far[..]
-    };
-    call.turn(q, p.turn as usize, R::lit(f64::from(p.scale)), query);
-    let (keys, values) = rows.split_at(call.slots() * d);
-    let mut sum = Softmax { most: R::lit(-1e30), total: R::zero(), o };
-    let places = [
-        0..marks.early(),
-        marks.tail() % marks.ring
-            ..marks.ring.min(marks.tail() % marks.ring + marks.head() - marks.tail()),
-    ];
-    let wrapped = marks.head() - marks.tail() - places[1].len();
-    let [early, late] = places;
-    let anchors = p.anchors as usize;
-    for slots in [early, late.start + anchors..late.end + anchors, anchors..anchors + wrapped] {
-        let (keys, values) =
-            (&keys[slots.start * d..slots.end * d], &values[slots.start * d..slots.end * d]);
-        for (keys, values) in keys.chunks(KEYS * d).zip(values.chunks(KEYS * d)) {
-            sum.add(query, keys, values);
+impl<R: Real> Lane<'_, R> {
+    #[inline(always)]
+    fn attend(&mut self, call: &Call<'_, R>, gated: bool) {
+        let (p, d) = (&call.p, call.d);
+        let open = call.is_open(0, self.lane);
+        self.marks.advance(p.position, p.window);
+        if open {
+            let slot = self.marks.take(p.position, p.anchors);
+            call.keep(self.rows, slot, 0, self.lane, p.turn as usize);
         }
+        self.o.fill(R::zero());
+        if gated && !open {
+            return;
+        }
+        let (mut near, mut far) = ([R::zero(); QUERY], Vec::new());
+        let query = if d <= QUERY {
+            &mut near[..d]
+        } else {
+            far.resize(d, R::zero());
+            &mut far[..]
+        };
+        call.turn(self.q, p.turn as usize, R::lit(f64::from(p.scale)), query);
+        let (keys, values) = self.rows.split_at(call.slots() * d);
+        let mut sum = Softmax { most: R::lit(-1e30), total: R::zero(), o: self.o };
+        for slots in self.marks.slots(p.anchors as usize) {
+            let range = slots.start * d..slots.end * d;
+            let (keys, values) = (&keys[range.clone()], &values[range]);
+            for (keys, values) in keys.chunks(KEYS * d).zip(values.chunks(KEYS * d)) {
+                sum.add(query, keys, values);
+            }
+        }
+        sum.finish();
     }
-    sum.finish();
 }
 
 /// A softmax of keys that come a few at a time.
@@ -253,12 +265,14 @@ impl<R: Real> Softmax<'_, R> {
             *score = dot(query, key);
             now = now.max(*score);
         }
-        let shrunk = (self.most - now).exp();
+        let shrunk = exp(self.most - now);
         self.most = now;
         self.total *= shrunk;
         for score in scores.iter_mut() {
-            *score = (*score - now).exp();
-            self.total += *score;
+            *score = exp(*score - now);
+        }
+        for weight in scores.iter() {
+            self.total += *weight;
         }
         let o = &mut self.o[..d];
         for o in o.iter_mut() {
@@ -294,7 +308,7 @@ fn dot<R: Real>(a: &[R], b: &[R]) -> R {
     }
     for width in [8, 4, 2, 1] {
         for i in 0..width {
-            sums[i] = sums[i] + sums[i + width];
+            sums[i] += sums[i + width];
         }
     }
     sums[0] + rest

@@ -7,6 +7,7 @@ mod forward;
 mod move_rows;
 mod orders;
 mod product;
+pub(super) mod spike_product;
 
 pub(super) use backward::{key_gradient, query_gradient};
 pub(super) use forward::forward;
