@@ -4,8 +4,6 @@
 //! |---|---|
 //! | [`SpikeAttention`] | spike-gated sparse attention: work in proportion to the pairs of open positions |
 //! | [`AttentionCache`] | what its one-token decode remembers |
-//! | [`SpikeAttention`] | spike-gated sparse attention: work in proportion to the pairs of positions that spike |
-//! | [`AttentionCache`] | what [`SpikeAttention`] remembers to decode one token at a time |
 //! | [`SpikeProduct`] | `scale Q K^T V` of packed spikes, without a softmax |
 //!
 //! Which positions are open is known on the device only: `spike_gate` finds it, `gate_order` counts and
