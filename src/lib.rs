@@ -47,6 +47,7 @@
 //!
 //! | module | holds |
 //! |---|---|
+//! | [`attention`] | spike-gated sparse attention |
 //! | [`elementwise`] | arithmetic with broadcasting, activations, casts |
 //! | [`reduce`] | sums, means, extrema, variances, norms, softmax |
 //! | [`layout`] | permute, transpose, slice, pad, concat |
@@ -56,9 +57,11 @@
 //! | [`lif`] | the time-unrolled LIF scan |
 //! | [`attention`] | attention on spikes |
 //! | [`norm`] | layer and root-mean-square normalisation |
+//! | [`scan`] | linear recurrences over time: decay scans, traces, WKV |
 //! | [`loss`], [`optim`] | losses, optimizers, schedules |
 //! | [`token`] | embedding, token shift, the mix of two paths |
 //! | [`nn`] | layers |
+//! | [`nn`], [`models`] | layers, whole published models |
 //! | [`tape`] | differentiation, and checks of gradients |
 //! | `checkpoint`, `data`, `plot` | files and pictures, each behind the feature of its name |
 //!
@@ -88,8 +91,10 @@ pub mod norm;
 pub mod optim;
 pub mod random;
 pub mod reduce;
+pub mod scan;
 pub mod token;
 
+pub mod models;
 pub mod nn;
 
 #[cfg(feature = "checkpoint")]
@@ -116,6 +121,7 @@ pub use tensor::{Element, ReadBack, Tensor};
 /// All kernels of the crate. What holds for every kernel is tested over this table.
 pub fn kernels() -> Vec<&'static Kernel> {
     [
+        attention::KERNELS,
         elementwise::KERNELS,
         random::KERNELS,
         reduce::KERNELS,
@@ -126,6 +132,7 @@ pub fn kernels() -> Vec<&'static Kernel> {
         loss::KERNELS,
         norm::KERNELS,
         optim::KERNELS,
+        scan::KERNELS,
         encode::KERNELS,
         token::KERNELS,
     ]

@@ -1,12 +1,14 @@
 //! The benchmark suite: every kernel's time next to what the device could do at best, what a launch
 //! costs, and a whole training step.
 
+mod decode;
 mod dispatch;
 mod elementwise;
 mod harness;
 mod input;
 mod lif;
 mod linalg;
+mod models;
 mod norm;
 mod options;
 mod peers;
@@ -14,6 +16,7 @@ mod plot;
 mod reduce;
 mod report;
 mod roofline;
+mod spike_product;
 mod step;
 mod token;
 
@@ -67,10 +70,13 @@ fn run(mut suite: Suite) -> ExitCode {
     reduce::measure(&mut suite);
     linalg::measure(&mut suite);
     lif::measure(&mut suite);
+    spike_product::measure(&mut suite);
     norm::measure(&mut suite);
     token::measure(&mut suite);
+    decode::measure(&mut suite);
     dispatch::measure(&mut suite);
     step::measure(&mut suite);
+    models::measure(&mut suite);
     peers::measure(&mut suite);
     if suite.options.list {
         return ExitCode::SUCCESS;

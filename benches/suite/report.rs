@@ -35,6 +35,18 @@ const PLOTS: &[Plot] = &[
         y: linear("ms"),
     },
     Plot {
+        id: "spike product",
+        title: "Attention on spikes (8 heads of 64): time by S",
+        x: logarithmic("S"),
+        y: logarithmic("ms"),
+    },
+    Plot {
+        id: "decode",
+        title: "Decoding a token (12 heads of 64, W = 256): time by position",
+        x: logarithmic("position"),
+        y: logarithmic("us"),
+    },
+    Plot {
         id: "step",
         title: "Training step, linear + LIF (B = 32, N = 256): time by T",
         x: logarithmic("T"),

@@ -15,7 +15,7 @@ pub struct Options {
     pub seed: u64,
     /// Less of everything: done within a minute on two cores.
     pub quick: bool,
-    /// A folder with data, instead of what ships with the crate.
+    /// A folder or file with data, instead of what ships with the crate.
     pub data: Option<PathBuf>,
     /// Where to write the outcome as JSON.
     pub json: Option<PathBuf>,
@@ -26,7 +26,7 @@ pub struct Options {
 const COMMON: &str = "  --device NAME    best (default), host, vulkan, metal, dx12, cpu-adapter, or part of a GPU's name
   --seed N         where all random draws come from (default 0)
   --quick          less of everything: done within a minute on two cores
-  --data DIR       read the data from this folder
+  --data PATH      read the data from this folder or file
   --json FILE      write the outcome as JSON
   --out DIR        where pictures and checkpoints go (default out)
   --help           this text";

@@ -13,6 +13,11 @@ fn exp_of(x: f32) -> f32 {
     return select(scaled, 0.0, x < -87.0);
 }
 
+// Likewise of four numbers.
+fn exp_of_four(x: vec4<f32>) -> vec4<f32> {
+    return vec4<f32>(exp_of(x.x), exp_of(x.y), exp_of(x.z), exp_of(x.w));
+}
+
 // 2 artanh(s) for |s| <= 1/3.
 fn twice_artanh(s: f32) -> f32 {
     let q = s * s;

@@ -9,8 +9,11 @@ const SHARED: &[(&str, &str)] = &[
     ("activation", include_str!("../../shaders/shared/activation.wgsl")),
     ("binary", include_str!("../../shaders/shared/binary.wgsl")),
     ("blocks", include_str!("../../shaders/shared/blocks.wgsl")),
+    ("cache", include_str!("../../shaders/shared/cache.wgsl")),
     ("cells", include_str!("../../shaders/shared/cells.wgsl")),
+    ("decay", include_str!("../../shaders/shared/decay.wgsl")),
     ("digits", include_str!("../../shaders/shared/digits.wgsl")),
+    ("gated", include_str!("../../shaders/shared/gated.wgsl")),
     ("half", include_str!("../../shaders/shared/half.wgsl")),
     ("heads", include_str!("../../shaders/shared/heads.wgsl")),
     ("index", include_str!("../../shaders/shared/index.wgsl")),
@@ -24,6 +27,7 @@ const SHARED: &[(&str, &str)] = &[
     ("surrogate", include_str!("../../shaders/shared/surrogate.wgsl")),
     ("tile", include_str!("../../shaders/shared/tile.wgsl")),
     ("unary", include_str!("../../shaders/shared/unary.wgsl")),
+    ("wkv", include_str!("../../shaders/shared/wkv.wgsl")),
 ];
 
 /// Names and sources of the shared fragments: what a caller's own shader can import.

@@ -24,13 +24,19 @@
 //! # }
 //! ```
 
+mod embedding;
+mod layer_norm;
 mod lif_layer;
 mod linear;
 
+pub use embedding::Embedding;
+pub use layer_norm::LayerNorm;
 pub use lif_layer::{LifLayer, LifLayerBuilder};
 pub use linear::{Linear, LinearBuilder};
 
-use crate::Param;
+use crate::error::{Error, Result};
+use crate::random::Generator;
+use crate::{Param, Tensor};
 
 /// Something with parameters.
 pub trait Module {
@@ -41,4 +47,19 @@ pub trait Module {
 /// The parameters of several modules, one after another.
 pub fn params_of(modules: &[&dyn Module]) -> Vec<Param> {
     modules.iter().flat_map(|module| module.params()).collect()
+}
+
+/// A matrix of normal draws with the standard deviation `std`. Scaled on the host: every device
+/// starts from the same bits.
+pub(crate) fn normal_param(
+    name: String,
+    shape: [usize; 2],
+    std: f32,
+    random: &mut Generator,
+) -> Result<Param> {
+    if shape.contains(&0) {
+        return Err(Error::argument("normal_param", format!("`{name}` has the shape {shape:?}")));
+    }
+    let values: Vec<f32> = random.normal(shape)?.to_vec::<f32>()?.iter().map(|v| v * std).collect();
+    Ok(Param::new(name, Tensor::from_slice(random.device(), &values, shape)?))
 }

@@ -1,10 +1,13 @@
 //! Golden cases: recorded inputs, outputs and gradients, computed with the crate's public operators
 //! and compared. One file an operator family; [`HANDLERS`] is the table.
 
+mod attention;
 pub mod case;
 mod head;
 mod lif;
+mod mixer;
 mod peers;
+mod scan;
 mod surrogate;
 
 use case::{Case, Failure};
@@ -18,6 +21,12 @@ pub type Handler = fn(&Case, &Device) -> Result<(), Failure>;
 pub const HANDLERS: &[(&str, Handler)] = &[
     ("head", head::check),
     ("lif", lif::check),
+    ("decay", scan::decay),
+    ("wkv", scan::wkv),
+    ("spike_attn", attention::from_spikes),
+    ("spike_attn_norope", attention::two_gates),
+    ("spike_attn_perhead", attention::by_head),
+    ("sparse_tcam", mixer::check),
     ("surrogate_table", surrogate::check),
     ("peer_lifnode", peers::spikingjelly),
     ("peer_parametriclifnode", peers::spikingjelly),

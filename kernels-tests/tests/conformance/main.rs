@@ -1,16 +1,19 @@
 //! Every kernel against its f64 twin, on the host and on every adapter, with all features and with
 //! the portable baseline. One process: the devices are opened once.
 
+mod decode;
 mod elementwise;
 mod encode;
 mod layout;
 mod lif;
 mod linalg;
 mod loss;
+mod models;
 mod norm;
 mod optim;
 mod random;
 mod reduce;
+mod scan;
 mod spike_product;
 mod table;
 mod token;

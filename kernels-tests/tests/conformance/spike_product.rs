@@ -256,3 +256,15 @@ fn bad_input_is_refused() {
     let far = tape.leaf(&Tensor::zeros(&device, [4, 2, 6], DType::Bits).unwrap());
     refused(SpikeProduct::new(2), &x, &far, &x, "different devices");
 }
+
+/// Every launch of both forms and of backward against its twin, where sums over tokens are split too.
+#[test]
+fn shadowed_products_agree() {
+    for subject in kernels_tests::own_subjects() {
+        subject.device.shadow(true);
+        for shape in [[1000, 1, 8], [70, 2, 15]] {
+            program(&subject.device, shape, 1).unwrap_or_else(|e| panic!("{}: {e}", subject.label));
+        }
+        subject.device.shadow(false);
+    }
+}

@@ -3,20 +3,20 @@
 use crate::dispatch::Launch;
 use crate::kernel::{Cost, CostArgs, Needs, Variant};
 use crate::linalg::{MAX_LAUNCH_FLOPS, register_tile, split_depth};
-use crate::{DType, Result, Tensor, reduce};
+use crate::{DType, Device, Result, Tensor, reduce};
 
 /// The parameters of the kernels, as in `shared/heads.wgsl`.
 #[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
 #[repr(C)]
-pub(super) struct Params {
-    pub(super) steps: u32,
-    pub(super) lanes: u32,
-    pub(super) k: u32,
-    pub(super) n: u32,
-    pub(super) lane_first: u32,
-    pub(super) lane_count: u32,
-    pub(super) chunk: u32,
-    pub(super) scale: f32,
+pub(in crate::attention) struct Params {
+    pub(in crate::attention) steps: u32,
+    pub(in crate::attention) lanes: u32,
+    pub(in crate::attention) k: u32,
+    pub(in crate::attention) n: u32,
+    pub(in crate::attention) lane_first: u32,
+    pub(in crate::attention) lane_count: u32,
+    pub(in crate::attention) chunk: u32,
+    pub(in crate::attention) scale: f32,
 }
 
 pub(super) const fn variant(name: &'static str, features: &'static [&'static str]) -> Variant {
@@ -56,7 +56,19 @@ impl Lanes {
 /// Records a product whose tile is `rows x cols` of each lane, in launches over some lanes each where
 /// one launch would be too long; `prepare` adds constants and bindings to each.
 pub(super) fn launch(
-    device: &crate::Device,
+    device: &Device,
+    params: Params,
+    sizes: [usize; 4],
+    prepare: impl Fn() -> Launch,
+) -> Result<()> {
+    let most = if device.is_host() { f64::INFINITY } else { MAX_LAUNCH_FLOPS };
+    launch_within(most, device, params, sizes, prepare)
+}
+
+/// Likewise, each with at most about `most` operations.
+fn launch_within(
+    most: f64,
+    device: &Device,
     params: Params,
     [rows, cols, depth, parts]: [usize; 4],
     prepare: impl Fn() -> Launch,
@@ -64,7 +76,6 @@ pub(super) fn launch(
     let lanes = params.lanes as usize;
     let tile = register_tile(device.capabilities(), [rows, cols, lanes * parts]);
     let flops = 2.0 * rows as f64 * cols as f64 * depth as f64;
-    let most = if device.is_host() { f64::INFINITY } else { MAX_LAUNCH_FLOPS };
     let step = ((most / flops.max(1.0)) as usize).clamp(1, lanes.max(1));
     let [rb, cb] = tile.blocks;
     let tiles = rows.div_ceil(4).div_ceil(rb) * cols.div_ceil(4 * cb) * parts;
@@ -110,4 +121,46 @@ pub(super) fn cost(args: &CostArgs<'_>) -> Cost {
     let part = f64::from(p.lane_count) / f64::from(p.lanes.max(1));
     let products = f64::from(p.steps) * f64::from(p.k) * f64::from(p.n) * f64::from(p.lane_count);
     Cost { bytes: args.all_bytes() * part, flops: 2.0 * products }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Lanes, launch_within};
+    use crate::attention::spike_product::{outer::SPIKE_OUTER, rows::SPIKE_ROWS};
+    use crate::{DType, Device, Kernel, Tensor};
+
+    const LANES: Lanes = Lanes { steps: 37, count: 5, width: 12 };
+
+    /// All launches of a product under a limit of operations.
+    fn under(most: f64, device: &Device, kernel: &'static Kernel) -> Vec<f32> {
+        let Lanes { steps, count, width } = LANES;
+        let spikes: Vec<bool> = (0..steps * count * width).map(|i| i * i % 7 < 3).collect();
+        let spikes = Tensor::from_bools(device, &spikes, [steps, count, width]).unwrap();
+        let is_rows = std::ptr::eq(kernel, &raw const SPIKE_ROWS);
+        let values: Vec<f32> = (0..count * width * steps.max(width)).map(|i| i as f32).collect();
+        let b = Tensor::from_slice(device, &values, [values.len()]).unwrap();
+        let (rows, depth) = if is_rows { (steps, width) } else { (width, steps) };
+        let c = Tensor::zeros(device, [count * rows * width], DType::F32).unwrap();
+        let params = LANES.params(width, width, 0.5);
+        launch_within(most, device, params, [rows, width, depth, 1], || {
+            device.launch(kernel).variant(1).bind(&spikes).bind(&b).bind(&c)
+        })
+        .unwrap();
+        c.to_vec().unwrap()
+    }
+
+    #[test]
+    fn split_launches_cover_the_product() {
+        let gpus = Device::list().into_iter().map(|a| Device::select(&a.name).unwrap());
+        for device in [Device::host()].into_iter().chain(gpus) {
+            for kernel in [&SPIKE_ROWS, &SPIKE_OUTER] {
+                let whole = under(f64::INFINITY, &device, kernel);
+                assert!(whole.iter().any(|v| *v != 0.0));
+                // One lane a launch, and two.
+                for most in [1.0, 2.5 * 2.0 * 37.0 * 144.0] {
+                    assert_eq!(under(most, &device, kernel), whole, "{} {device}", kernel.name);
+                }
+            }
+        }
+    }
 }

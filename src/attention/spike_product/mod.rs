@@ -4,10 +4,10 @@ mod lanes;
 pub(super) mod outer;
 pub(super) mod overlap;
 pub(super) mod rows;
-mod twin;
 
 use crate::{DType, Error, Result, Tensor, Var};
 use lanes::Lanes;
+pub(super) use lanes::Params;
 use rows::Rows;
 
 const OP: &str = "spike_product";
@@ -16,8 +16,7 @@ const OP: &str = "spike_product";
 /// spikes are integers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Form {
-    /// The one with fewer operations: [`Quadratic`](Self::Quadratic) where `2 S <= d`, else
-    /// [`Linear`](Self::Linear).
+    /// [`Quadratic`](Self::Quadratic) on a GPU where `2 S <= d`, else [`Linear`](Self::Linear).
     #[default]
     Auto,
     /// `Q (K^T V)`: `S d^2` operations a head, 1/32 of them (for `K^T V`) by population counts.
@@ -99,8 +98,9 @@ impl SpikeProduct {
         }
         let (q, k, v) = (packed(q)?, packed(k)?, packed(v)?);
         let operands = [q.value(), k.value(), v.value()].map(Tensor::clone);
+        let short = 2 * lanes.steps <= lanes.width && !q.device().is_host();
         let (o, overlap) = match self.form {
-            Form::Auto if 2 * lanes.steps <= lanes.width => self.quadratic(lanes, &operands)?,
+            Form::Auto if short => self.quadratic(lanes, &operands)?,
             Form::Quadratic => self.quadratic(lanes, &operands)?,
             Form::Auto | Form::Linear => self.linear(lanes, &operands)?,
         };

@@ -1,7 +1,7 @@
 //! Spikes transposed times a gradient, in each head.
 
 use super::lanes::{Lanes, Params, cost, summed, variant};
-use super::twin;
+use crate::attention::twin::spike_product as twin;
 use crate::kernel::{Kernel, Variant, shader};
 use crate::{Result, Tensor};
 

@@ -1,7 +1,7 @@
 //! How often two channels of a head spike together.
 
 use super::lanes::{Lanes, Params, summed, variant};
-use super::twin;
+use crate::attention::twin::spike_product as twin;
 use crate::kernel::{Cost, CostArgs, Kernel, Variant, shader};
 use crate::{Result, Tensor};
 

@@ -1,7 +1,7 @@
 //! Tokens times a matrix of their head.
 
 use super::lanes::{Lanes, Params, cost, launch, variant};
-use super::twin;
+use crate::attention::twin::spike_product as twin;
 use crate::kernel::{Kernel, Variant, shader};
 use crate::{DType, Result, Tensor};
 

@@ -1,6 +1,6 @@
 //! The CPU twins: spikes select rows, population counts count.
 
-use super::lanes::Params;
+use crate::attention::spike_product::Params;
 use crate::host::{HostArgs, Real, vectorised};
 use crate::linalg::{View, multiply};
 use rayon::prelude::*;
@@ -84,7 +84,7 @@ fn transpose(words: &mut [u32; 32]) {
 }
 
 /// Tokens times a matrix of their lane.
-pub(super) fn rows<R: Real>(args: &mut HostArgs<'_, R>) {
+pub(in crate::attention) fn rows<R: Real>(args: &mut HostArgs<'_, R>) {
     let p: Params = args.params();
     let s = Sizes::new(&p);
     let transposed = args.constant("B_T", 0) != 0;
@@ -224,7 +224,7 @@ fn each_block<R: Real>(
 }
 
 /// Spikes transposed times a gradient, within lanes.
-pub(super) fn outer<R: Real>(args: &mut HostArgs<'_, R>) {
+pub(in crate::attention) fn outer<R: Real>(args: &mut HostArgs<'_, R>) {
     let p: Params = args.params();
     let s = Sizes::new(&p);
     let (words, g) = (args.words(0), args.reals(1));
@@ -262,7 +262,7 @@ fn outer_block<R: Real>(
 }
 
 /// Coincidences of spikes, within lanes.
-pub(super) fn overlap<R: Real>(args: &mut HostArgs<'_, R>) {
+pub(in crate::attention) fn overlap<R: Real>(args: &mut HostArgs<'_, R>) {
     let p: Params = args.params();
     let s = Sizes::new(&p);
     let (a, b) = (args.words(0), args.words(1));
@@ -300,8 +300,9 @@ fn overlap_block(
             let at = word * s.lanes + lane;
             let b = &b[at * s.n..][..s.n];
             for (bytes, a) in bytes.chunks_exact_mut(s.n).zip(&a[at * s.k + first..]) {
+                let a = *a;
                 for (bytes, b) in bytes.iter_mut().zip(b) {
-                    *bytes += byte_counts(a & b);
+                    *bytes += byte_counts(a & *b);
                 }
             }
         }

@@ -1,0 +1,182 @@
+//! Training, testing, and the state in between.
+
+use super::corpus::{Corpus, Windows};
+use spikegrad::checkpoint::Checkpoint;
+use spikegrad::models::{Activity, LanguageModel, Pass};
+use spikegrad::optim::{AdamW, Optimizer, Schedule};
+use spikegrad::random::{Generator, GeneratorState};
+use spikegrad::{Capture, DType, Error, Result, Tape, Tensor};
+use std::f64::consts::LN_2;
+use std::path::Path;
+
+/// How a run goes.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    pub steps: u64,
+    pub batch: usize,
+    pub context: usize,
+    pub rate: f64,
+    pub decay: f64,
+    pub dropout: f32,
+    pub seed: u64,
+    /// All that a resumed run must have in common with the run that was saved.
+    pub settings: String,
+}
+
+/// A model in training.
+pub struct Training<'a, M: LanguageModel> {
+    pub model: M,
+    /// Step and loss in nats, as far as they were read.
+    pub history: Vec<(u64, f64)>,
+    plan: &'a Plan,
+    corpus: &'a Corpus,
+    optimizer: AdamW,
+    random: Generator,
+    tokens: Tensor,
+    targets: Tensor,
+    /// The recorded step, and where it leaves its loss.
+    step: Option<(Capture, Tensor)>,
+}
+
+impl<'a, M: LanguageModel> Training<'a, M> {
+    /// A run at its start. `random` has drawn the weights.
+    pub fn new(
+        model: M,
+        plan: &'a Plan,
+        corpus: &'a Corpus,
+        mut random: Generator,
+    ) -> Result<Self> {
+        let schedule = Schedule::cosine(plan.rate, plan.steps).warmup(plan.steps / 20);
+        let optimizer = AdamW::builder().schedule(schedule.floor(plan.rate / 20.0));
+        let optimizer = optimizer.betas(0.9, 0.99).clip_norm(1.0).weight_decay(plan.decay);
+        let optimizer = optimizer.build(&model.params())?;
+        random.advance()?;
+        let device = model.device().clone();
+        let shape = [plan.context, plan.batch];
+        Ok(Self {
+            model,
+            history: Vec::new(),
+            plan,
+            corpus,
+            optimizer,
+            random,
+            tokens: Tensor::zeros(&device, shape, DType::U32)?,
+            targets: Tensor::zeros(&device, shape, DType::U32)?,
+            step: None,
+        })
+    }
+
+    /// Steps done.
+    pub fn steps(&self) -> u64 {
+        self.optimizer.steps()
+    }
+
+    /// One step; its loss, if it is to be read.
+    pub fn run_step(&mut self, read: bool) -> Result<Option<f64>> {
+        let Plan { context, batch, seed, .. } = *self.plan;
+        let windows = self.corpus.draw(context, batch, seed, self.steps() as u32)?;
+        self.tokens.write(&windows.tokens)?;
+        self.targets.write(&windows.targets)?;
+        self.optimizer.tick()?;
+        let loss = self.replay()?;
+        if !read {
+            return Ok(None);
+        }
+        let loss = f64::from(loss.item()?);
+        self.history.push((self.steps(), loss));
+        Ok(Some(loss))
+    }
+
+    /// The step on the batch in place: recorded the first time, replayed from then on.
+    fn replay(&mut self) -> Result<Tensor> {
+        if let Some((capture, loss)) = &self.step {
+            capture.replay()?;
+            return Ok(loss.clone());
+        }
+        let device = self.model.device().clone();
+        let (loss, capture) = device.capture(|| {
+            let tape = Tape::new();
+            let pass = &mut Pass::new(&tape).dropout(self.plan.dropout, &mut self.random);
+            let loss = self.model.training_loss(&self.tokens, &self.targets, pass)?;
+            self.optimizer.step(&loss.total.backward()?)?;
+            self.random.advance()?;
+            Ok(loss.text.value().clone())
+        })?;
+        self.step = Some((capture, loss.clone()));
+        Ok(loss)
+    }
+
+    /// Launches of a step.
+    pub fn launches(&self) -> usize {
+        self.step.as_ref().map_or(0, |(capture, _)| capture.launches())
+    }
+
+    /// Bits per character over at most `most` windows of the test.
+    pub fn test(&self, most: usize) -> Result<f64> {
+        let context = self.plan.context;
+        let half = context / 2;
+        let (mut nats, mut characters) = (0.0, 0);
+        for windows in self.corpus.test_windows(context, 2 * self.plan.batch, most) {
+            let [tokens, targets] = self.upload(&windows)?;
+            let scored = &windows.targets[half * windows.batch..];
+            nats += self.model.loss_after(half, &tokens, &targets)? * scored.len() as f64;
+            characters += self.corpus.characters(scored);
+        }
+        Ok(nats / LN_2 / characters.max(1) as f64)
+    }
+
+    /// What fires on the first windows of the test.
+    pub fn activity(&self) -> Result<Activity> {
+        let windows = self.corpus.test_windows(self.plan.context, self.plan.batch, self.plan.batch);
+        let Some(windows) = windows.first() else { return Ok(Activity::new()) };
+        let [tokens, _] = self.upload(windows)?;
+        let mut activity = Activity::new();
+        let tape = Tape::off();
+        self.model.features(&tokens, None, &mut Pass::new(&tape).activity(&mut activity))?;
+        Ok(activity)
+    }
+
+    fn upload(&self, windows: &Windows) -> Result<[Tensor; 2]> {
+        let shape = [self.plan.context, windows.batch];
+        let tensor = |values: &[u32]| Tensor::from_slice(self.model.device(), values, shape);
+        Ok([tensor(&windows.tokens)?, tensor(&windows.targets)?])
+    }
+
+    /// Everything that the rest of the run depends on.
+    fn checkpoint(&self) -> Checkpoint {
+        let line = |(step, loss): &(u64, f64)| format!("{step} {loss}");
+        let history: Vec<String> = self.history.iter().map(line).collect();
+        self.model
+            .checkpoint()
+            .optimizer("optimizer", &self.optimizer)
+            .note("history", history.join("\n"))
+            .note("settings", &self.plan.settings)
+            .note("tokenizer", &self.corpus.tokenizer)
+    }
+
+    /// Saves the state after a step.
+    pub fn save(&self, path: &Path) -> Result<()> {
+        self.checkpoint().note("random.step", self.random.state()?.step).save(path)
+    }
+
+    /// Goes on from a saved state.
+    pub fn resume(&mut self, path: &Path) -> Result<()> {
+        self.model.restore(path)?;
+        let notes = self.checkpoint().load(path)?;
+        let (saved, own) = (notes.parse::<String>("settings")?, &self.plan.settings);
+        if saved != *own {
+            let detail = format!("saved by a run with the options {saved}; this one has {own}");
+            return Err(Error::format(path, detail));
+        }
+        let state = GeneratorState { seed: self.plan.seed, step: notes.parse("random.step")? };
+        self.random = Generator::restore(self.model.device(), state)?;
+        self.optimizer.set_steps(notes.parse("optimizer.steps")?);
+        let history = notes.parse::<String>("history")?;
+        let pair = |line: &str| {
+            let (step, loss) = line.split_once(' ')?;
+            Some((step.parse().ok()?, loss.parse().ok()?))
+        };
+        self.history = history.lines().filter_map(pair).collect();
+        Ok(())
+    }
+}

@@ -1,0 +1,108 @@
+//! `decay` and `wkv`: whole, in chunks, and step by step.
+
+use super::case::{Case, Failure, Values, close, failed, read, within};
+use crate::seeded;
+use spikegrad::scan::{Decay, Plan, Recurrence, Wkv, WkvState};
+use spikegrad::{Device, Tape, Var};
+
+/// How far a gradient, or a WKV output, may be off, relative to the largest of its tensor.
+const RELATIVE: f64 = 1e-5;
+/// How far a state of the decay scan may be off, relative to `1 + |h|` and times the root of T.
+const STATE: f64 = 1e-6;
+
+const PLANS: [Plan; 2] = [Plan::Sequential, Plan::Chunked(8)];
+
+/// `[B, S, D]` as `[S, B, D]`, and back.
+fn swapped(values: Values) -> Result<Values, Failure> {
+    let [b, s, d] = values.shape[..] else { return Err(format!("shape {:?}", values.shape)) };
+    let at = |t: usize, n: usize| &values.data[(n * s + t) * d..][..d];
+    let data = (0..s).flat_map(|t| (0..b).flat_map(move |n| at(t, n).iter().copied())).collect();
+    Ok(Values { shape: vec![s, b, d], data })
+}
+
+pub(super) fn decay(case: &Case, device: &Device) -> Result<(), Failure> {
+    let time_major = |path: &str| case.values(path).and_then(swapped);
+    let (u, y) = (time_major("u")?, time_major("y")?);
+    let (steps, gu) = (y.shape[0], time_major("gu")?);
+    let tolerance = STATE * (steps as f64).sqrt();
+    for plan in PLANS {
+        let tape = Tape::new();
+        let leaf = |v: &Values| Ok::<_, Failure>(tape.leaf(&v.tensor(device)?));
+        let (u, raw, h0) = (leaf(&u)?, leaf(&case.values("raw")?)?, leaf(&case.values("h0")?)?);
+        let scan = Recurrence::average().plan(plan);
+        let out = scan.scan(&u, Decay::Logit(&raw), Some(&h0)).map_err(failed)?;
+        let found = read(out.h.value())?;
+        within("y", &found, &y.data, |h| tolerance * (1.0 + h.abs()))?;
+        let seeds = [
+            (&out.h, time_major("gy")?.tensor(device)?),
+            (&out.last, case.values("ghT")?.tensor(device)?),
+        ];
+        let gradients = seeded(&seeds).and_then(|v| v.backward()).map_err(failed)?;
+        let leaves = [
+            ("gu", &u, &gu),
+            ("graw", &raw, &case.values("graw")?),
+            ("gh0", &h0, &case.values("gh0")?),
+        ];
+        for (name, leaf, expected) in leaves {
+            let found = gradients.get(leaf).ok_or_else(|| format!("{name}: no gradient"))?;
+            close(name, &read(found)?, &expected.data, RELATIVE)?;
+        }
+    }
+    decay_by_steps(case, device, &u, &y, tolerance)
+}
+
+/// One token a call, as in decoding.
+fn decay_by_steps(
+    case: &Case,
+    device: &Device,
+    u: &Values,
+    y: &Values,
+    tolerance: f64,
+) -> Result<(), Failure> {
+    let tape = Tape::off();
+    let constant = |v: Values| Ok::<_, Failure>(tape.constant(&v.tensor(device)?));
+    let raw = constant(case.values("raw")?)?;
+    let mut state = constant(case.values("h0")?)?;
+    for t in 0..y.shape[0] {
+        let one = [&[1], &u.shape[1..]].concat();
+        let u = constant(u.step(t)?.shaped(&one))?;
+        state = u.decay_scan(&raw, Some(&state)).map_err(failed)?.last;
+        let what = format!("y of step {t}");
+        within(&what, &read(state.value())?, &y.step(t)?.data, |h| tolerance * (1.0 + h.abs()))?;
+    }
+    Ok(())
+}
+
+pub(super) fn wkv(case: &Case, device: &Device) -> Result<(), Failure> {
+    for plan in PLANS {
+        let tape = Tape::new();
+        let leaf = |path: &str| Ok::<_, Failure>(tape.leaf(&case.values(path)?.tensor(device)?));
+        let [k, v, w, u] = [leaf("k")?, leaf("v")?, leaf("w")?, leaf("u")?];
+        let y = Wkv::new().plan(plan).scan(&k, &v, &w, &u, None).map_err(failed)?.y;
+        close("y", &read(y.value())?, &case.values("y")?.data, RELATIVE)?;
+        let gy = case.values("gy")?.tensor(device)?;
+        let gradients = y.backward_from(&gy).map_err(failed)?;
+        for (name, leaf) in [("gk", &k), ("gv", &v), ("gw", &w), ("gu", &u)] {
+            let found = gradients.get(leaf).ok_or_else(|| format!("{name}: no gradient"))?;
+            close(name, &read(found)?, &case.values(name)?.data, RELATIVE)?;
+        }
+    }
+    wkv_by_steps(case, device)
+}
+
+/// One token a call, as in decoding.
+fn wkv_by_steps(case: &Case, device: &Device) -> Result<(), Failure> {
+    let tape = Tape::off();
+    let constant = |v: Values| Ok::<Var, Failure>(tape.constant(&v.tensor(device)?));
+    let (w, u) = (constant(case.values("w")?)?, constant(case.values("u")?)?);
+    let (k, v, y) = (case.values("k")?, case.values("v")?, case.values("y")?);
+    let mut state: Option<WkvState> = None;
+    for t in 0..y.shape[0] {
+        let one = [&[1], &k.shape[1..]].concat();
+        let (k, v) = (constant(k.step(t)?.shaped(&one))?, constant(v.step(t)?.shaped(&one))?);
+        let out = Wkv::new().scan(&k, &v, &w, &u, state.as_ref()).map_err(failed)?;
+        close(&format!("y of step {t}"), &read(out.y.value())?, &y.step(t)?.data, RELATIVE)?;
+        state = Some(out.state);
+    }
+    Ok(())
+}

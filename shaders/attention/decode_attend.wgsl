@@ -1,0 +1,161 @@
+// One token at position i of gated attention, whose key and value join the cache:
+//
+//     o = sum_j exp(s_j) v_j / sum_j exp(s_j),   s_j = scale q . k_j,   j open, i - W <= j or j < A
+//
+// k, v, spikes, turns, rows, marks: see shared/cache.wgsl, with S = 1; q: [lanes, d]; o: [lanes, d]
+// output, 0 where no position is open or the token itself is silent (QUERY_GATE).
+// A workgroup a head of a sample. WG keys at a time: an invocation makes the score of one, then sums
+// values of its channels over all; o holds the sums meanwhile.
+
+import package::shared::cache::{
+    p, rows, marks, Unit, spike, first_channel, partner, turned, capacity, key_row, value_row,
+    marks_of, keep, advanced,
+};
+import package::shared::index::group_index;
+
+override WG: u32 = 64u;
+// Units of a head's row.
+override UNITS: u32 = 16u;
+override QUERY_GATE: bool = true;
+
+@group(0) @binding(6) var<storage, read> q: array<Unit>;
+@group(0) @binding(7) var<storage, read_write> o: array<Unit>;
+
+// What is seen of a lane's marks.
+struct Seen {
+    open: u32,
+    // Keys of the ring in the window: from number `tail` on, so many.
+    tail: u32,
+    ring: u32,
+    early: u32,
+}
+
+var<workgroup> partial: array<u32, WG>;
+var<workgroup> seen: Seen;
+var<workgroup> query: array<Unit, UNITS>;
+var<workgroup> scores: array<f32, WG>;
+var<workgroup> weights: array<f32, WG>;
+
+@if(VEC) fn product(a: Unit, b: Unit) -> f32 { return dot(a, b); }
+@if(!VEC) fn product(a: Unit, b: Unit) -> f32 { return a * b; }
+
+// Counts spikes, and finds room for the token.
+fn look(lane: u32) {
+    let mark = marks_of(lane);
+    var count = 0u;
+    for (var i = 0u; i < WG; i++) {
+        count += partial[i];
+    }
+    let open = count >= p.least;
+    var head = marks[mark];
+    let tail = advanced(lane, head, marks[mark + 1u], p.position);
+    var early = marks[mark + 2u];
+    if open && p.position < p.anchors {
+        early++;
+        marks[mark + 2u] = early;
+    } else if open {
+        marks[mark + 4u + head % capacity()] = p.position;
+        head++;
+        marks[mark] = head;
+    }
+    marks[mark + 1u] = tail;
+    seen = Seen(u32(open), tail, head - tail, early);
+}
+
+// The slot of key number i that is seen.
+fn slot_of(i: u32, s: Seen) -> u32 {
+    if i < s.early {
+        return i;
+    }
+    return p.anchors + (s.tail + i - s.early) % capacity();
+}
+
+// The slot of the token itself, which is the last of its kind.
+fn slot_of_token(s: Seen) -> u32 {
+    if p.position < p.anchors {
+        return s.early - 1u;
+    }
+    return p.anchors + (s.tail + s.ring - 1u) % capacity();
+}
+
+@compute @workgroup_size(WG)
+fn decode_attend(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) local: u32,
+) {
+    let lane = group_index(group, groups);
+    if lane >= p.lanes {
+        return;
+    }
+    let width = p.channels / p.groups;
+    var count = 0u;
+    for (var c = local; c < width; c += WG) {
+        count += spike(0u, lane / p.heads, first_channel(lane) + c);
+    }
+    partial[local] = count;
+    workgroupBarrier();
+    if local == 0u {
+        look(lane);
+    }
+    let s = workgroupUniformLoad(&seen);
+    let row = lane * p.units;
+    for (var u = local; u < p.units; u += WG) {
+        if s.open != 0u {
+            keep(lane, slot_of_token(s), 0u, p.turn, u);
+        }
+        var x = q[row + u];
+        if p.half > 0u {
+            x = turned(x, q[row + partner(u)], p.turn, u);
+        }
+        query[u] = x * p.scale;
+        o[row + u] = Unit();
+    }
+    if QUERY_GATE && s.open == 0u {
+        return;
+    }
+    storageBarrier();
+    workgroupBarrier();
+
+    let keys = s.early + s.ring;
+    var most = -1e30;
+    var total = 0.0;
+    for (var first = 0u; first < keys; first += WG) {
+        let here = min(WG, keys - first);
+        if local < here {
+            let key = key_row(lane, slot_of(first + local, s));
+            var score = 0.0;
+            for (var u = 0u; u < p.units; u++) {
+                score += product(query[u], rows[key + u]);
+            }
+            scores[local] = score;
+        }
+        workgroupBarrier();
+        var now = most;
+        for (var i = 0u; i < here; i++) {
+            now = max(now, scores[i]);
+        }
+        if local < here {
+            weights[local] = exp(scores[local] - now);
+        }
+        let shrunk = exp(most - now);
+        most = now;
+        workgroupBarrier();
+        total *= shrunk;
+        for (var i = 0u; i < here; i++) {
+            total += weights[i];
+        }
+        for (var u = local; u < p.units; u += WG) {
+            var sum = o[row + u] * shrunk;
+            for (var i = 0u; i < here; i++) {
+                sum += weights[i] * rows[value_row(lane, slot_of(first + i, s)) + u];
+            }
+            o[row + u] = sum;
+        }
+    }
+    if keys > 0u {
+        for (var u = local; u < p.units; u += WG) {
+            o[row + u] /= total;
+        }
+    }
+}

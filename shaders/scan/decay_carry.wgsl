@@ -1,0 +1,58 @@
+// From what each chunk of a linear recurrence leaves to what each starts from, in place:
+//
+//     x[0] = initial,   x[i] = lam^length x[i-1] + left[i-1]
+//
+// or, REVERSE, from the last chunk to the first (all chunks but the last are p.chunk steps long).
+//
+// initial: [columns], read if STATE (else 0). rate: as in decay_scan. carry: [chunks, columns], left
+// in, x out.
+// One invocation a column; loads go eight chunks ahead.
+
+import package::shared::index::item_index;
+import package::shared::decay::{p, rate_at, decay_over};
+
+override WG: u32 = 64u;
+override FORM: u32 = 0u;
+override STATE: bool = false;
+override REVERSE: bool = false;
+
+@group(0) @binding(0) var<storage, read> initial: array<f32>;
+@group(0) @binding(2) var<storage, read_write> carry: array<f32>;
+
+// The chunk that is reached after i others.
+fn place(i: u32) -> u32 {
+    return select(i, p.chunks - 1u - i, REVERSE);
+}
+
+@compute @workgroup_size(WG)
+fn decay_carry(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) local: u32,
+) {
+    let c = item_index(group, groups, local, WG);
+    if c >= p.columns {
+        return;
+    }
+    let one = rate_at(FORM, c);
+    let whole = decay_over(one, p.chunk);
+    // Only a reverse scan goes on from the last chunk, the one that may be shorter.
+    let short = decay_over(one, p.steps - (p.chunks - 1u) * p.chunk);
+    var x = 0.0;
+    if STATE {
+        x = initial[c];
+    }
+    for (var i = 0u; i < p.chunks; i += 8u) {
+        let count = min(8u, p.chunks - i);
+        var left: array<f32, 8>;
+        for (var k = 0u; k < 8u; k++) {
+            left[k] = carry[place(i + min(k, count - 1u)) * p.columns + c];
+        }
+        for (var k = 0u; k < 8u; k++) {
+            if k < count {
+                carry[place(i + k) * p.columns + c] = x;
+                x = select(whole, short, REVERSE && i + k == 0u) * x + left[k];
+            }
+        }
+    }
+}

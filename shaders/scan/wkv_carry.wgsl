@@ -1,0 +1,48 @@
+// From the memories that the chunks of a WKV scan leave to those they start from, in place:
+//
+//     m[0] = initial,   m[i] = (m[i-1], decayed by p.chunk steps) + left[i-1]
+//
+// where the sum of two memories is that of what they stand for, e^o p and e^o q.
+//
+// initial: [3, columns], read if STATE (else nothing). w: [channels]. carry: [chunks, 3, columns],
+// left in, m out.
+// One invocation a column.
+
+import package::shared::index::item_index;
+import package::shared::math::exp_of;
+import package::shared::wkv::{WkvParams, NOTHING, weights};
+
+override WG: u32 = 64u;
+override STATE: bool = false;
+
+@group(0) @binding(0) var<storage, read> initial: array<f32>;
+@group(0) @binding(1) var<storage, read> w: array<f32>;
+@group(0) @binding(2) var<storage, read_write> carry: array<f32>;
+@group(1) @binding(0) var<uniform> p: WkvParams;
+
+@compute @workgroup_size(WG)
+fn wkv_carry(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) local: u32,
+) {
+    let c = item_index(group, groups, local, WG);
+    if c >= p.columns {
+        return;
+    }
+    let row = p.columns;
+    let decay = -exp_of(w[c % p.channels]) * f32(p.chunk);
+    var m = vec3(NOTHING.p, NOTHING.q, NOTHING.top);
+    if STATE {
+        m = vec3(initial[c], initial[c + row], initial[c + 2u * row]);
+    }
+    for (var i = 0u; i < p.chunks; i++) {
+        let at = i * 3u * row + c;
+        let left = vec3(carry[at], carry[at + row], carry[at + 2u * row]);
+        carry[at] = m.x;
+        carry[at + row] = m.y;
+        carry[at + 2u * row] = m.z;
+        let sum = weights(m.z + decay - left.z);
+        m = vec3(sum.past * m.xy + sum.now * left.xy, max(m.z + decay, left.z));
+    }
+}

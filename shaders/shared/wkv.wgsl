@@ -1,0 +1,65 @@
+// The memory of a WKV channel, and what a step does to it.
+//
+// Two sums over the past, e^o p of weighted values and e^o q of the weights, share an exponent o,
+// the largest that any of their terms has. Of the two weights of a step the larger is then 1 and the
+// other the exponential of a number that is not positive: one exponential gives both.
+
+// Steps are cut into `chunks` of `chunk`, a multiple of EVERY; column c is channel c % channels.
+struct WkvParams {
+    columns: u32,
+    steps: u32,
+    channels: u32,
+    chunk: u32,
+    chunks: u32,
+}
+
+// Steps between two memories that are saved for backward.
+const EVERY: u32 = 8u;
+
+// o = top + age decay: the key of a step `age` steps ago. Adding the decay up step by step would
+// round in the same direction thousands of times.
+struct Memory {
+    p: f32,
+    q: f32,
+    top: f32,
+    age: f32,
+}
+
+// Of the past, and of the step.
+struct Weights {
+    past: f32,
+    now: f32,
+}
+
+const NOTHING: Memory = Memory(0.0, 0.0, -1e30, 0.0);
+
+fn exponent(m: Memory, decay: f32) -> f32 {
+    return m.top + m.age * decay;
+}
+
+// e^0 for the larger of two exponents that differ by `ahead`, and for the smaller what remains.
+fn weights(ahead: f32) -> Weights {
+    let e = exp(-abs(ahead));
+    return Weights(select(e, 1.0, ahead >= 0.0), select(1.0, e, ahead >= 0.0));
+}
+
+// Those of the output: the step counts for e^(bonus + k).
+fn weights_out(m: Memory, decay: f32, bonus: f32, k: f32) -> Weights {
+    return weights(exponent(m, decay) - (bonus + k));
+}
+
+// Those of the next memory: the past has decayed by one step more.
+fn weights_in(m: Memory, decay: f32, k: f32) -> Weights {
+    return weights(m.top + (m.age + 1.0) * decay - k);
+}
+
+// The memory after a step.
+fn remember(m: Memory, w: Weights, k: f32, v: f32) -> Memory {
+    let kept = w.past == 1.0;
+    return Memory(
+        w.past * m.p + w.now * v,
+        w.past * m.q + w.now,
+        select(k, m.top, kept),
+        select(0.0, m.age + 1.0, kept),
+    );
+}

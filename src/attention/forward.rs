@@ -1,0 +1,35 @@
+//! The weighted sums of values.
+
+use super::geometry::{Geometry, forward_cost};
+use super::twin;
+use crate::kernel::{Kernel, shader};
+use crate::{DType, Result, Tensor};
+
+/// `o[r] = sum over seen keys of softmax(q[r].k) v`, over compact rows
+pub(super) static ATTENTION_FORWARD: Kernel = Kernel::new(
+    "attention",
+    "attention_forward",
+    shader!("attention/attention_forward"),
+    crate::twin!(twin::forward),
+)
+.params::<Geometry>()
+.cost(forward_cost);
+
+/// What the launch writes.
+pub(super) struct Outcome {
+    /// Compact rows of the output.
+    pub(super) o: Tensor,
+    /// `[2, B, H, S]`: the logarithms of the sums, and room for the deltas of backward.
+    pub(super) stats: Tensor,
+}
+
+/// Runs it over compact `[q, k, v]`.
+pub(super) fn run(p: &Geometry, order: &Tensor, [q, k, v]: &[Tensor; 3]) -> Result<Outcome> {
+    let device = order.device();
+    let o = Tensor::empty(device, [p.rows(), p.stride()], DType::F32)?;
+    let stats = Tensor::empty(device, [2, p.rows()], DType::F32)?;
+    let launch = device.launch(&ATTENTION_FORWARD).params(p);
+    let launch = launch.bind(order).bind(q).bind(k).bind(v).bind(&o).bind(&stats);
+    launch.items(p.all_heads() * p.steps.div_ceil(4) as usize, 64).record()?;
+    Ok(Outcome { o, stats })
+}

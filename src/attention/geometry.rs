@@ -1,0 +1,116 @@
+//! The extents of one call, as all kernels of the family take them.
+
+use crate::kernel::{Cost, CostArgs};
+
+/// `shared/gated.wgsl`'s `Geometry`.
+#[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
+#[repr(C)]
+pub(super) struct Geometry {
+    /// S, B, H, d.
+    pub(super) steps: u32,
+    pub(super) batch: u32,
+    pub(super) heads: u32,
+    pub(super) width: u32,
+    /// Vectors of 4 in a compact row.
+    pub(super) quads: u32,
+    /// Half of d where positions turn queries and keys, else 0.
+    pub(super) half: u32,
+    /// At most S each.
+    pub(super) window: u32,
+    pub(super) anchors: u32,
+    /// Gates a batch row: 1, or one a head; of the queries also 0: all are open.
+    pub(super) key_groups: u32,
+    pub(super) query_groups: u32,
+    /// The first group of the queries in the order.
+    pub(super) query_base: u32,
+    /// Into how many sums the gradient of an anchor is split beyond its window; 0: none.
+    pub(super) segments: u32,
+    pub(super) scale: f32,
+}
+
+/// More anchors than this are parallel enough without segments.
+const FEW_ANCHORS: usize = 64;
+/// The fewest queries of a segment.
+const SEGMENT: usize = 256;
+
+impl Geometry {
+    /// B H.
+    pub(super) fn all_heads(&self) -> usize {
+        self.batch as usize * self.heads as usize
+    }
+
+    /// Compact rows of one tensor.
+    pub(super) fn rows(&self) -> usize {
+        self.all_heads() * self.steps as usize
+    }
+
+    /// Elements of a compact row.
+    pub(super) fn stride(&self) -> usize {
+        4 * self.quads as usize
+    }
+
+    /// Rows of the sums of anchors, after the compact rows.
+    pub(super) fn parts(&self) -> usize {
+        self.segments as usize * self.all_heads() * self.anchors as usize
+    }
+
+    /// Sets the number of segments: an anchor is seen by all that follows, a long sum for one
+    /// invocation where the window is short.
+    pub(super) fn split(mut self) -> Self {
+        let [steps, window, anchors] = [self.steps, self.window, self.anchors].map(|n| n as usize);
+        let beyond = steps.saturating_sub(window + 1);
+        let is_long = beyond > SEGMENT && beyond > window;
+        if (1..=FEW_ANCHORS).contains(&anchors) && is_long {
+            let segments = beyond.div_ceil(SEGMENT.max(window + 1)).min(FEW_ANCHORS / anchors);
+            self.segments = segments as u32;
+        }
+        self
+    }
+
+    /// Pairs of a query and a key, if every position is open.
+    fn pairs(&self) -> f64 {
+        let seen = (self.window + self.anchors + 1).min(self.steps);
+        self.rows() as f64 * f64::from(seen)
+    }
+}
+
+/// The most that a launch may do: all positions open. The gates are known on the device only.
+fn cost(args: &CostArgs<'_>, flops_a_pair: f64) -> Cost {
+    let p: Geometry = args.params();
+    Cost { bytes: args.all_bytes(), flops: p.pairs() * flops_a_pair * f64::from(p.width) }
+}
+
+/// A score and a weighted sum: 4 d operations a pair.
+pub(super) fn forward_cost(args: &CostArgs<'_>) -> Cost {
+    cost(args, 4.0)
+}
+
+/// Two products and one sum.
+pub(super) fn query_cost(args: &CostArgs<'_>) -> Cost {
+    cost(args, 6.0)
+}
+
+/// Two products and two sums.
+pub(super) fn key_cost(args: &CostArgs<'_>) -> Cost {
+    cost(args, 8.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Geometry;
+
+    fn segments(steps: u32, window: u32, anchors: u32) -> u32 {
+        let none: Geometry = bytemuck::Zeroable::zeroed();
+        Geometry { steps, window, anchors, ..none }.split().segments
+    }
+
+    #[test]
+    fn long_columns_are_split() {
+        assert_eq!(segments(256, 32, 4), 0);
+        assert_eq!(segments(4096, 256, 0), 0);
+        assert_eq!(segments(4096, 256, 4), 15);
+        assert_eq!(segments(8192, 8, 16), 4);
+        assert_eq!(segments(8192, 8, 65), 0);
+        assert_eq!(segments(8192, 8192, 4), 0);
+    }
+}

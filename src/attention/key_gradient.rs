@@ -1,0 +1,35 @@
+//! The gradients of keys and values.
+
+use super::geometry::{Geometry, key_cost};
+use super::twin;
+use crate::kernel::{Kernel, shader};
+use crate::{DType, Result, Tensor};
+
+/// `gk[j] = sum over queries that see j of dS q`, `gv[j] = … of P go`
+pub(super) static ATTENTION_KEY_GRADIENT: Kernel = Kernel::new(
+    "attention",
+    "attention_key_gradient",
+    shader!("attention/attention_key_gradient"),
+    crate::twin!(twin::key_gradient),
+)
+.params::<Geometry>()
+.cost(key_cost);
+
+/// Compact rows of the gradients of the turned keys and of the values, each followed by the parts of
+/// the anchors' sums.
+pub(super) fn run(
+    p: &Geometry,
+    order: &Tensor,
+    [q, k, v]: &[Tensor; 3],
+    go: &Tensor,
+    stats: &Tensor,
+) -> Result<[Tensor; 2]> {
+    let device = order.device();
+    let rows = || Tensor::empty(device, [p.rows() + p.parts(), p.stride()], DType::F32);
+    let [gk, gv] = [rows()?, rows()?];
+    let launch = device.launch(&ATTENTION_KEY_GRADIENT).params(p).bind(order);
+    let launch = launch.bind(q).bind(k).bind(v).bind(go).bind(stats).bind(&gk).bind(&gv);
+    let anchors = p.segments * p.anchors.div_ceil(4);
+    launch.items(p.all_heads() * (p.steps.div_ceil(4) + anchors) as usize, 64).record()?;
+    Ok([gk, gv])
+}

@@ -1,0 +1,57 @@
+//! The open positions, counted and listed.
+
+use super::geometry::Geometry;
+use super::twin;
+use crate::kernel::{Kernel, Needs, Variant, shader};
+use crate::{DType, Result, Tensor};
+
+/// `rank[g, s]`, `index[g, ..]`
+pub(super) static GATE_ORDER: Kernel = Kernel::new(
+    "attention",
+    "gate_order",
+    shader!("attention/gate_order"),
+    crate::twin!(twin::gate_order),
+)
+.params::<Params>()
+.variants(VARIANTS);
+
+const VARIANTS: &[Variant] = &[
+    Variant { name: "u32", features: &[], needs: Needs::NOTHING },
+    Variant { name: "f32", features: &["REAL"], needs: Needs::NOTHING },
+];
+
+/// Invocations a group; fewer where barriers are dear.
+const LANES: u32 = 256;
+const FEW_LANES: u32 = 16;
+
+#[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
+#[repr(C)]
+pub(super) struct Params {
+    pub(super) steps: u32,
+    pub(super) groups: u32,
+    pub(super) base: u32,
+}
+
+/// The order of the keys, followed by that of the queries if it is another: `[groups, 2 S + 1]`.
+pub(super) fn of(p: &Geometry, key_gate: &Tensor, query_gate: Option<&Tensor>) -> Result<Tensor> {
+    let keys = p.batch * p.key_groups;
+    let queries = if p.query_base == 0 { 0 } else { p.batch * p.query_groups };
+    let row = 2 * p.steps as usize + 1;
+    let shape = [(keys + queries) as usize, row];
+    let order = Tensor::empty(key_gate.device(), shape, DType::U32)?;
+    write(key_gate, &order, Params { steps: p.steps, groups: keys, base: 0 })?;
+    if let Some(gate) = query_gate
+        && queries > 0
+    {
+        write(gate, &order, Params { steps: p.steps, groups: queries, base: keys })?;
+    }
+    Ok(order)
+}
+
+fn write(gate: &Tensor, order: &Tensor, params: Params) -> Result<()> {
+    let device = gate.device();
+    let lanes = if device.capabilities().software { FEW_LANES } else { LANES };
+    let launch = device.launch(&GATE_ORDER).variant(usize::from(gate.dtype() == DType::F32));
+    let launch = launch.constant("WG", lanes).params(&params).bind(gate).bind(order);
+    launch.items(params.groups as usize, 1).record()
+}

@@ -1,0 +1,32 @@
+//! The gradient of the queries.
+
+use super::geometry::{Geometry, query_cost};
+use super::twin;
+use crate::kernel::{Kernel, shader};
+use crate::{DType, Result, Tensor};
+
+/// `gq[r] = sum over seen keys of dS k`
+pub(super) static ATTENTION_QUERY_GRADIENT: Kernel = Kernel::new(
+    "attention",
+    "attention_query_gradient",
+    shader!("attention/attention_query_gradient"),
+    crate::twin!(twin::query_gradient),
+)
+.params::<Geometry>()
+.cost(query_cost);
+
+/// Compact rows of the gradient of the scaled, turned queries.
+pub(super) fn run(
+    p: &Geometry,
+    order: &Tensor,
+    [q, k, v]: &[Tensor; 3],
+    go: &Tensor,
+    stats: &Tensor,
+) -> Result<Tensor> {
+    let device = order.device();
+    let gq = Tensor::empty(device, [p.rows(), p.stride()], DType::F32)?;
+    let launch = device.launch(&ATTENTION_QUERY_GRADIENT).params(p).bind(order);
+    let launch = launch.bind(q).bind(k).bind(v).bind(go).bind(stats).bind(&gq);
+    launch.items(p.all_heads() * p.steps.div_ceil(4) as usize, 64).record()?;
+    Ok(gq)
+}

@@ -1,0 +1,228 @@
+//! The twins of `attention_query_gradient` and `attention_key_gradient`.
+
+use super::block::{BLOCK, Seen, TASK, Turned, clear_between, readers};
+use super::orders::Orders;
+use super::product::{Matrix, Vectorised, add_product, padded, vectorise};
+use crate::host::{HostArgs, Real, exp_negative};
+use rayon::prelude::*;
+
+pub(in crate::attention) fn query_gradient<R: Real>(args: &mut HostArgs<'_, R>) {
+    let orders = Orders::new(args);
+    let [q, k, v, go, stats] = std::array::from_fn(|i| args.reals(i + 1));
+    let gq = args.reals_mut(6);
+    let open_keys = |bh| orders.keys(bh).count();
+    let [turned_k, turned_v] = [k, v].map(|x| Turned::new(&orders, x, open_keys));
+    let (steps, stride) = (orders.p.steps as usize, orders.p.stride());
+    gq.par_chunks_mut(steps * stride).enumerate().for_each(|(bh, gq)| {
+        let count = orders.queries(bh).count();
+        let gq = gq[..count * stride].par_chunks_mut(TASK * stride);
+        gq.enumerate().for_each(|(task, gq)| {
+            let head = bh * steps * stride..(bh + 1) * steps * stride;
+            let [q, k, go] = [q, k, go].map(|x| &x[head.clone()]);
+            let [lse, delta] = of_head(stats, bh, steps);
+            let (orders, first) = (&orders, task * TASK);
+            let [turned_k, turned_v] = [&turned_k, &turned_v];
+            let mut task =
+                QueryTask { orders, bh, first, q, k, go, lse, delta, turned_k, turned_v, gq };
+            vectorise(&mut task);
+        });
+    });
+}
+
+/// Logarithms of sums and deltas of the queries of a head.
+fn of_head<R>(stats: &[R], bh: usize, steps: usize) -> [&[R]; 2] {
+    let (lse, delta) = stats.split_at(stats.len() / 2);
+    [lse, delta].map(|x| &x[bh * steps..(bh + 1) * steps])
+}
+
+/// Some queries of a head.
+struct QueryTask<'a, R> {
+    orders: &'a Orders<'a>,
+    bh: usize,
+    first: usize,
+    /// Rows of the head.
+    q: &'a [R],
+    k: &'a [R],
+    go: &'a [R],
+    lse: &'a [R],
+    delta: &'a [R],
+    turned_k: &'a Turned<R>,
+    turned_v: &'a Turned<R>,
+    /// Rows of the task.
+    gq: &'a mut [R],
+}
+
+impl<R: Real> Vectorised for QueryTask<'_, R> {
+    #[inline(always)]
+    fn run<const FUSED: bool>(&mut self) {
+        let d = self.orders.p.stride();
+        let (mut scores, mut above) = (Vec::new(), Vec::new());
+        for (block, gq) in self.gq.chunks_mut(BLOCK * d).enumerate() {
+            let first = self.first + block * BLOCK;
+            let rows = gq.len() / d;
+            let seen = Seen::new(self.orders, self.bh, first..first + rows);
+            let size = rows * seen.stride;
+            for buffer in [&mut scores, &mut above] {
+                buffer.clear();
+                buffer.resize(size, R::zero());
+            }
+            let pairs =
+                [(self.q, self.turned_k, &mut scores), (self.go, self.turned_v, &mut above)];
+            for (x, turned, out) in pairs {
+                let x = Matrix { data: &x[first * d..], stride: d };
+                for ((key, count), start) in seen.parts.into_iter().zip(seen.starts()) {
+                    let turned = Matrix { data: turned.from(self.bh, key), stride: turned.stride };
+                    let extents = [rows, d, padded(count)];
+                    add_product::<R, FUSED>(
+                        extents,
+                        x,
+                        turned,
+                        &mut out[start.min(size)..],
+                        seen.stride,
+                    );
+                }
+            }
+            for i in 0..rows {
+                let row = i * seen.stride..(i + 1) * seen.stride;
+                let (scores, above) = (&mut scores[row.clone()], &above[row]);
+                let (lse, delta) = (self.lse[first + i], self.delta[first + i]);
+                let columns = seen.columns(i);
+                for range in columns.clone() {
+                    for (s, above) in scores[range.clone()].iter_mut().zip(&above[range]) {
+                        *s = exp_negative(lse - *s) * (*above - delta);
+                    }
+                }
+                clear_between(scores, &columns);
+            }
+            gq.fill(R::zero());
+            for ((key, count), start) in seen.parts.into_iter().zip(seen.starts()) {
+                let ds = Matrix { data: &scores[start.min(size)..], stride: seen.stride };
+                let k = Matrix { data: &self.k[key * d..], stride: d };
+                add_product::<R, FUSED>([rows, count, d], ds, k, gq, d);
+            }
+        }
+    }
+}
+
+pub(in crate::attention) fn key_gradient<R: Real>(args: &mut HostArgs<'_, R>) {
+    let orders = Orders::new(args);
+    let p = orders.p;
+    let [q, k, v, go, stats] = std::array::from_fn(|i| args.reals(i + 1));
+    let (gk, gv) = (args.reals_mut(6), args.reals_mut(7));
+    let open_queries = |bh| orders.queries(bh).count();
+    let [turned_q, turned_go] = [q, go].map(|x| Turned::new(&orders, x, open_queries));
+    let (steps, stride) = (p.steps as usize, p.stride());
+    let run = |bh: usize, segment: Option<usize>, count: usize, gk: &mut [R], gv: &mut [R]| {
+        let gk = gk[..count * stride].par_chunks_mut(TASK * stride);
+        let gv = gv[..count * stride].par_chunks_mut(TASK * stride);
+        gk.zip(gv).enumerate().for_each(|(task, (gk, gv))| {
+            let head = bh * steps * stride..(bh + 1) * steps * stride;
+            let [q, k, v, go] = [q, k, v, go].map(|x| &x[head.clone()]);
+            let [lse, delta] = of_head(stats, bh, steps);
+            let (orders, first) = (&orders, task * TASK);
+            let [turned_q, turned_go] = [&turned_q, &turned_go];
+            let mut task = KeyTask {
+                orders,
+                bh,
+                segment,
+                first,
+                q,
+                k,
+                v,
+                go,
+                lse,
+                delta,
+                turned_q,
+                turned_go,
+                gk,
+                gv,
+            };
+            vectorise(&mut task);
+        });
+    };
+    let (gk, gk_parts) = gk.split_at_mut(p.rows() * stride);
+    let (gv, gv_parts) = gv.split_at_mut(p.rows() * stride);
+    let heads = gk.par_chunks_mut(steps * stride).zip(gv.par_chunks_mut(steps * stride));
+    heads.enumerate().for_each(|(bh, (gk, gv))| {
+        run(bh, None, orders.keys(bh).count(), gk, gv);
+    });
+    let part = (p.anchors as usize * stride).max(1);
+    let parts = gk_parts.par_chunks_mut(part).zip(gv_parts.par_chunks_mut(part));
+    parts.enumerate().for_each(|(i, (gk, gv))| {
+        let (segment, bh) = (i / p.all_heads(), i % p.all_heads());
+        run(bh, Some(segment), orders.anchors(bh), gk, gv);
+    });
+}
+
+/// Some keys of a head.
+struct KeyTask<'a, R> {
+    orders: &'a Orders<'a>,
+    bh: usize,
+    /// Of the queries that see anchors beyond their window.
+    segment: Option<usize>,
+    first: usize,
+    /// Rows of the head.
+    q: &'a [R],
+    k: &'a [R],
+    v: &'a [R],
+    go: &'a [R],
+    lse: &'a [R],
+    delta: &'a [R],
+    turned_q: &'a Turned<R>,
+    turned_go: &'a Turned<R>,
+    /// Rows of the task.
+    gk: &'a mut [R],
+    gv: &'a mut [R],
+}
+
+impl<R: Real> Vectorised for KeyTask<'_, R> {
+    #[inline(always)]
+    fn run<const FUSED: bool>(&mut self) {
+        let d = self.orders.p.stride();
+        let (keys, queries) = (self.orders.keys(self.bh), self.orders.queries(self.bh));
+        let (mut weights, mut above) = (Vec::new(), Vec::new());
+        let blocks = self.gk.chunks_mut(BLOCK * d).zip(self.gv.chunks_mut(BLOCK * d));
+        for (block, (gk, gv)) in blocks.enumerate() {
+            let first = self.first + block * BLOCK;
+            let rows = gk.len() / d;
+            let seen: [_; BLOCK] = std::array::from_fn(|i| {
+                let row = first + i.min(rows - 1);
+                readers(self.orders, keys, queries, row, self.segment)
+            });
+            let start = seen.iter().map(|r| r.start).min().unwrap_or(0);
+            let end = seen.iter().map(|r| r.end).max().unwrap_or(0).max(start);
+            let (count, stride) = (end - start, padded(end - start));
+            for buffer in [&mut weights, &mut above] {
+                buffer.clear();
+                buffer.resize(rows * stride, R::zero());
+            }
+            let pairs =
+                [(self.k, self.turned_q, &mut weights), (self.v, self.turned_go, &mut above)];
+            for (x, turned, out) in pairs {
+                let x = Matrix { data: &x[first * d..], stride: d };
+                let turned = Matrix { data: turned.from(self.bh, start), stride: turned.stride };
+                add_product::<R, FUSED>([rows, d, stride], x, turned, out, stride);
+            }
+            for (i, seen) in seen.iter().take(rows).enumerate() {
+                let row = i * stride..(i + 1) * stride;
+                let (weights, above) = (&mut weights[row.clone()], &mut above[row]);
+                let range = seen.start - start..seen.end.max(seen.start) - start;
+                let stats = self.lse[seen.clone()].iter().zip(&self.delta[seen.clone()]);
+                let both = weights[range.clone()].iter_mut().zip(&mut above[range.clone()]);
+                for ((weight, above), (lse, delta)) in both.zip(stats) {
+                    *weight = exp_negative(*lse - *weight);
+                    *above = *weight * (*above - *delta);
+                }
+                clear_between(weights, &[range.clone()]);
+                clear_between(above, &[range]);
+            }
+            let sums = [(gk, &above, self.q), (gv, &weights, self.go)];
+            for (sum, weights, rows_of) in sums {
+                sum.fill(R::zero());
+                let weights = Matrix { data: weights, stride };
+                let x = Matrix { data: &rows_of[start * d..], stride: d };
+                add_product::<R, FUSED>([rows, count, d], weights, x, sum, d);
+            }
+        }
+    }
+}

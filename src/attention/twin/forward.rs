@@ -1,0 +1,132 @@
+//! The twin of `attention_forward`.
+
+use super::block::{BLOCK, Seen, TASK, Turned, clear_between};
+use super::orders::Orders;
+use super::product::{LANES, Matrix, Vectorised, add_product, vectorise};
+use crate::host::{HostArgs, Real, exp_negative};
+use rayon::prelude::*;
+
+/// Stands for the logarithm of an empty sum.
+const NEVER: f64 = -1e30;
+
+pub(in crate::attention) fn forward<R: Real>(args: &mut HostArgs<'_, R>) {
+    let orders = Orders::new(args);
+    let (q, k, v) = (args.reals(1), args.reals(2), args.reals(3));
+    let (o, stats) = (args.reals_mut(4), args.reals_mut(5));
+    let k = Turned::new(&orders, k, |bh| orders.keys(bh).count());
+    let (steps, stride) = (orders.p.steps as usize, orders.p.stride());
+    let heads = o.par_chunks_mut(steps * stride).zip(stats.par_chunks_mut(steps)).enumerate();
+    heads.for_each(|(bh, (o, lse))| {
+        let count = orders.queries(bh).count();
+        let o = o[..count * stride].par_chunks_mut(TASK * stride);
+        o.zip(lse[..count].par_chunks_mut(TASK)).enumerate().for_each(|(task, (o, lse))| {
+            let first = task * TASK;
+            let head = bh * steps * stride..(bh + 1) * steps * stride;
+            let (q, v) = (&q[head.clone()], &v[head]);
+            vectorise(&mut Task { orders: &orders, bh, first, q, k: &k, v, o, lse });
+        });
+    });
+}
+
+/// Some queries of a head.
+struct Task<'a, R> {
+    orders: &'a Orders<'a>,
+    bh: usize,
+    first: usize,
+    /// Rows of the head.
+    q: &'a [R],
+    k: &'a Turned<R>,
+    v: &'a [R],
+    /// Rows of the task.
+    o: &'a mut [R],
+    lse: &'a mut [R],
+}
+
+impl<R: Real> Vectorised for Task<'_, R> {
+    #[inline(always)]
+    fn run<const FUSED: bool>(&mut self) {
+        let d = self.orders.p.stride();
+        let mut scores = Vec::new();
+        let blocks = self.o.chunks_mut(BLOCK * d).zip(self.lse.chunks_mut(BLOCK));
+        for (block, (o, lse)) in blocks.enumerate() {
+            let first = self.first + block * BLOCK;
+            let rows = lse.len();
+            let seen = Seen::new(self.orders, self.bh, first..first + rows);
+            scores.clear();
+            scores.resize(rows * seen.stride, R::zero());
+            let q = Matrix { data: &self.q[first * d..], stride: d };
+            for ((key, count), start) in seen.parts.into_iter().zip(seen.starts()) {
+                let k = Matrix { data: self.k.from(self.bh, key), stride: self.k.stride };
+                let size = [rows, d, count.next_multiple_of(LANES)];
+                add_product::<R, FUSED>(
+                    size,
+                    q,
+                    k,
+                    &mut scores[start.min(rows * seen.stride)..],
+                    seen.stride,
+                );
+            }
+            o.fill(R::zero());
+            let mut sums = [R::one(); BLOCK];
+            for (i, lse) in lse.iter_mut().enumerate() {
+                let row = &mut scores[i * seen.stride..][..seen.stride];
+                (*lse, sums[i]) = softmax(row, &seen, i);
+            }
+            for ((key, count), start) in seen.parts.into_iter().zip(seen.starts()) {
+                let p =
+                    Matrix { data: &scores[start.min(rows * seen.stride)..], stride: seen.stride };
+                let v = Matrix { data: &self.v[key * d..], stride: d };
+                add_product::<R, FUSED>([rows, count, d], p, v, o, d);
+            }
+            for (o, sum) in o.chunks_exact_mut(d).zip(sums) {
+                let factor = R::one() / sum;
+                o.iter_mut().for_each(|o| *o *= factor);
+            }
+        }
+    }
+}
+
+/// Turns scores into exponentials of what they are below the highest, zero where a key is not seen.
+/// Gives the logarithm of their sum, and the sum (1 if there is none).
+#[inline(always)]
+fn softmax<R: Real>(row: &mut [R], seen: &Seen, i: usize) -> (R, R) {
+    let columns = seen.columns(i);
+    clear_between(row, &columns);
+    let highest = columns.iter().map(|range| highest_of(&row[range.clone()]));
+    let highest = highest.fold(R::lit(NEVER), |a, b| if b > a { b } else { a });
+    let mut sum = R::zero();
+    for range in columns {
+        let row = &mut row[range];
+        for x in row.iter_mut() {
+            *x = exp_negative(highest - *x);
+        }
+        sum += sum_of(row);
+    }
+    if sum > R::zero() { (highest + sum.ln(), sum) } else { (R::lit(NEVER), R::one()) }
+}
+
+#[inline(always)]
+fn highest_of<R: Real>(x: &[R]) -> R {
+    let higher = |a: R, b: R| if b > a { b } else { a };
+    let mut lanes = [R::lit(NEVER); LANES];
+    let (chunks, rest) = x.as_chunks::<LANES>();
+    for chunk in chunks {
+        for (lane, x) in lanes.iter_mut().zip(chunk) {
+            *lane = higher(*lane, *x);
+        }
+    }
+    let highest = rest.iter().copied().fold(R::lit(NEVER), higher);
+    lanes.into_iter().fold(highest, higher)
+}
+
+#[inline(always)]
+fn sum_of<R: Real>(x: &[R]) -> R {
+    let mut lanes = [R::zero(); LANES];
+    let (chunks, rest) = x.as_chunks::<LANES>();
+    for chunk in chunks {
+        for (lane, x) in lanes.iter_mut().zip(chunk) {
+            *lane += *x;
+        }
+    }
+    lanes.into_iter().sum::<R>() + rest.iter().copied().sum::<R>()
+}

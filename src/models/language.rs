@@ -1,0 +1,272 @@
+//! What language models have in common.
+
+use super::{Activity, Sampler};
+use crate::error::{Error, Result};
+use crate::linalg::{Layout, matmul};
+use crate::loss::linear_cross_entropy;
+use crate::nn::Module;
+use crate::random::Generator;
+use crate::{DType, Device, Tape, Tensor, Var};
+
+const OP: &str = "language_model";
+
+/// How a model is run.
+#[derive(Debug)]
+pub struct Pass<'a> {
+    pub(super) tape: Tape,
+    pub(super) dropout: Option<(f32, &'a mut Generator)>,
+    pub(super) activity: Option<&'a mut Activity>,
+    /// Rates of spikes, for a penalty.
+    pub(super) rates: Option<Vec<Var>>,
+}
+
+impl<'a> Pass<'a> {
+    /// A pass on a tape; [`Tape::off`] if no gradients are wanted.
+    pub fn new(tape: &Tape) -> Self {
+        Self { tape: tape.clone(), dropout: None, activity: None, rates: None }
+    }
+
+    /// Silences each value of the embedding and of what a block adds with probability `p`.
+    #[must_use]
+    pub fn dropout(mut self, p: f32, random: &'a mut Generator) -> Self {
+        self.dropout = (p > 0.0).then_some((p, random));
+        self
+    }
+
+    /// Notes what fires.
+    #[must_use]
+    pub fn activity(mut self, activity: &'a mut Activity) -> Self {
+        self.activity = Some(activity);
+        self
+    }
+
+    pub(super) fn drop(&mut self, x: Var) -> Result<Var> {
+        match &mut self.dropout {
+            Some((p, random)) => x.dropout(*p, random),
+            None => Ok(x),
+        }
+    }
+
+    pub(super) fn see_spikes(
+        &mut self,
+        place: impl FnOnce() -> String,
+        spikes: &Var,
+    ) -> Result<()> {
+        if let Some(activity) = &mut self.activity {
+            activity.see_spikes(&place(), spikes.value());
+        }
+        if let Some(rates) = &mut self.rates {
+            rates.push(spikes.rate()?.mean_all()?);
+        }
+        Ok(())
+    }
+}
+
+/// What the logits are the product of.
+#[derive(Debug)]
+pub struct Features {
+    /// `[S, B, K]`
+    pub x: Var,
+    /// `[V, K]`
+    pub w: Var,
+}
+
+/// What training minimises, and what it is judged by.
+#[derive(Debug)]
+pub struct TrainingLoss {
+    /// What training minimises: the cross-entropy and any penalties.
+    pub total: Var,
+    /// The mean cross-entropy in nats.
+    pub text: Var,
+}
+
+impl TrainingLoss {
+    /// The cross-entropy alone.
+    pub fn of(text: Var) -> Self {
+        Self { total: text.clone(), text }
+    }
+}
+
+/// A causal model of token sequences. Sequences are time-major: `[S, B]`, S tokens of B texts.
+pub trait LanguageModel: Module {
+    /// What one-token decode carries from token to token, of a size that does not grow with the
+    /// text.
+    type State;
+
+    /// What the model is called in its files.
+    const NAME: &'static str;
+
+    /// Its extents, as they stand in its files.
+    fn fields(&self) -> Vec<(&'static str, String)>;
+
+    /// Where it computes.
+    fn device(&self) -> &Device;
+
+    /// How many tokens it knows.
+    fn vocabulary(&self) -> usize;
+
+    /// The state before the first token of `batch` texts.
+    ///
+    /// # Errors
+    /// Those of [`Tensor::empty`].
+    fn state(&self, batch: usize) -> Result<Self::State>;
+
+    /// Runs over `tokens[S, B]`. With a state, it goes on from there and leaves the state after the
+    /// last token; gradients do not flow into the state.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] unless there are two axes, [`Error::DType`] unless the tokens are unsigned
+    /// integers; [`Error::DeviceMismatch`]; device loss.
+    fn features(
+        &self,
+        tokens: &Tensor,
+        state: Option<&mut Self::State>,
+        pass: &mut Pass<'_>,
+    ) -> Result<Features>;
+
+    /// The mean cross-entropy of `targets[S, B]` in nats, from a state of nothing. The logits of all
+    /// positions are never in memory at once.
+    ///
+    /// Tokens and targets outside the vocabulary count as nothing; check them with
+    /// [`check_tokens`](crate::token::check_tokens) where they come in.
+    ///
+    /// # Errors
+    /// Those of [`features`](Self::features) and of [`linear_cross_entropy`].
+    fn loss(&self, tokens: &Tensor, targets: &Tensor, pass: &mut Pass<'_>) -> Result<Var> {
+        let Features { x, w } = self.features(tokens, None, pass)?;
+        linear_cross_entropy(&x, &w, targets)
+    }
+
+    /// The loss to train with: [`loss`](Self::loss), and the penalties of the model's configuration.
+    ///
+    /// # Errors
+    /// Those of [`loss`](Self::loss).
+    fn training_loss(
+        &self,
+        tokens: &Tensor,
+        targets: &Tensor,
+        pass: &mut Pass<'_>,
+    ) -> Result<TrainingLoss> {
+        Ok(TrainingLoss::of(self.loss(tokens, targets, pass)?))
+    }
+
+    /// The mean cross-entropy of `targets` in nats over the positions from `from` on only: the first
+    /// ones are context.
+    ///
+    /// # Errors
+    /// Those of [`loss`](Self::loss); [`Error::Argument`] if no position is left.
+    fn loss_after(&self, from: usize, tokens: &Tensor, targets: &Tensor) -> Result<f64> {
+        let steps = tokens.shape().dims().first().copied().unwrap_or(0);
+        if from >= steps {
+            let detail = format!("no position is left after {from} of {steps}");
+            return Err(Error::argument(OP, detail));
+        }
+        let Features { x, w } = self.features(tokens, None, &mut Pass::new(&Tape::off()))?;
+        let x = x.narrow(0, from..steps)?;
+        let targets = &rows(targets, from, steps)?;
+        Ok(f64::from(linear_cross_entropy(&x, &w, targets)?.value().item()?))
+    }
+
+    /// The logits `[S, B, V]` of all positions: for short texts and for tests.
+    ///
+    /// # Errors
+    /// Those of [`features`](Self::features).
+    fn logits(&self, tokens: &Tensor) -> Result<Tensor> {
+        let Features { x, w } = self.features(tokens, None, &mut Pass::new(&Tape::off()))?;
+        matmul(x.value(), w.value(), Layout::NT)
+    }
+
+    /// Reads `tokens[S, B]`, S of 1 or more, and returns the logits `[B, V]` of the token after the
+    /// last.
+    ///
+    /// # Errors
+    /// Those of [`features`](Self::features); [`Error::Shape`] without tokens or for another batch
+    /// than the state's.
+    fn advance(&self, tokens: &Tensor, state: &mut Self::State) -> Result<Tensor> {
+        let steps = tokens.shape().dims().first().copied().unwrap_or(0);
+        if steps == 0 {
+            return Err(Error::shape(OP, "no tokens to read"));
+        }
+        let pass = &mut Pass::new(&Tape::off());
+        let Features { x, w } = self.features(tokens, Some(state), pass)?;
+        let last = x.narrow(0, steps - 1..steps)?;
+        let batch = tokens.count() / steps;
+        matmul(last.value(), w.value(), Layout::NT)?.reshape([batch, self.vocabulary()])
+    }
+
+    /// Goes on from `prompt` for `count` tokens, and returns those.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] for an empty prompt and for a token outside the vocabulary; those of
+    /// [`Sampler::draw`]; device loss.
+    fn generate(&self, prompt: &[u32], count: usize, sampler: &mut Sampler) -> Result<Vec<u32>> {
+        if prompt.is_empty() {
+            return Err(Error::argument(OP, "an empty prompt: give one token at least"));
+        }
+        crate::token::check_tokens(prompt, self.vocabulary())?;
+        let mut state = self.state(1)?;
+        let mut tokens = Tensor::from_slice(self.device(), prompt, [prompt.len(), 1])?;
+        let mut drawn = Vec::with_capacity(count);
+        while drawn.len() < count {
+            let logits = self.advance(&tokens, &mut state)?.to_vec::<f32>()?;
+            let token = sampler.draw(&logits)?;
+            drawn.push(token);
+            tokens = Tensor::from_slice(self.device(), &[token], [1, 1])?;
+        }
+        Ok(drawn)
+    }
+
+    /// What a file of the model holds: extents and parameters. Add an optimizer or notes as needed.
+    #[cfg(feature = "checkpoint")]
+    fn checkpoint(&self) -> crate::checkpoint::Checkpoint {
+        let named = crate::checkpoint::Checkpoint::new().note("model", Self::NAME);
+        let fields = self.fields().into_iter();
+        let noted =
+            fields.fold(named, |file, (name, value)| file.note(format!("model.{name}"), value));
+        noted.params(&self.params())
+    }
+
+    /// Loads the parameters from a file of a model of the same extents.
+    ///
+    /// # Errors
+    /// [`Error::Io`]; [`Error::Format`] for a damaged file, and for a file of another model or
+    /// configuration, with all that differs; device loss.
+    #[cfg(feature = "checkpoint")]
+    fn restore(&self, path: &std::path::Path) -> Result<crate::checkpoint::Notes> {
+        let notes = crate::checkpoint::Checkpoint::notes(path)?;
+        let own = [("", Self::NAME.to_string())].into_iter().chain(self.fields());
+        let mut differences = Vec::new();
+        for (name, value) in own {
+            let key = if name.is_empty() { "model".into() } else { format!("model.{name}") };
+            match notes.get(&key) {
+                Some(saved) if saved == value => {}
+                Some(saved) => differences.push(format!("`{key}` is {saved}, expected {value}")),
+                None => differences.push(format!("the note `{key}` is missing")),
+            }
+        }
+        if !differences.is_empty() {
+            return Err(Error::format(path, differences.join("; ")));
+        }
+        crate::checkpoint::Checkpoint::new().params(&self.params()).load_part(path)
+    }
+}
+
+/// Rows `from..to` of tokens.
+fn rows(tokens: &Tensor, from: usize, to: usize) -> Result<Tensor> {
+    let row = tokens.count() / to.max(1);
+    let kept = tokens.to_vec::<u32>()?.get(from * row..to * row).unwrap_or(&[]).to_vec();
+    Tensor::from_slice(tokens.device(), &kept, [to - from, row])
+}
+
+/// Checks `tokens[S, B]` and returns S and B.
+pub(super) fn extents(op: &'static str, device: &Device, tokens: &Tensor) -> Result<[usize; 2]> {
+    tokens.expect(op, DType::U32)?;
+    if tokens.device() != device {
+        let (left, right) = (device.name().into(), tokens.device().name().into());
+        return Err(Error::DeviceMismatch { op, left, right });
+    }
+    match tokens.shape().dims() {
+        [steps, batch] => Ok([*steps, *batch]),
+        _ => Err(Error::shape(op, format!("tokens of {}, expected [S, B]", tokens.shape()))),
+    }
+}

@@ -1,0 +1,417 @@
+//! SpikeGPT: RWKV blocks whose outputs are spikes along the tokens.
+
+use super::config::{Fields, all_positive, field};
+use super::language::{Features, LanguageModel, Pass, extents};
+#[cfg(feature = "checkpoint")]
+use crate::checkpoint::{Checkpoint, Notes};
+use crate::elementwise::Activation;
+use crate::error::{Error, Result};
+use crate::lif::{Lif, Spikes};
+use crate::nn::{Embedding, LayerNorm, Linear, Module, normal_param};
+use crate::random::Generator;
+use crate::scan::{WkvState, wkv};
+use crate::{DType, Device, Param, Tensor, Var};
+
+const OP: &str = "spike_gpt";
+
+/// Extents of a [`SpikeGpt`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[must_use]
+pub struct SpikeGptConfig {
+    vocabulary: usize,
+    width: usize,
+    layers: usize,
+    ffn: usize,
+}
+
+impl SpikeGptConfig {
+    /// A small model: width 128, 3 layers, channel mix of 512. Published: width 512, 12 layers,
+    /// 2,048 (46 million parameters), and width 768, 18 layers (216 million).
+    pub fn new(vocabulary: usize) -> Self {
+        Self { vocabulary, width: 128, layers: 3, ffn: 512 }
+    }
+
+    /// Channels of a token.
+    pub fn width(mut self, width: usize) -> Self {
+        self.width = width;
+        self
+    }
+
+    /// Blocks.
+    pub fn layers(mut self, layers: usize) -> Self {
+        self.layers = layers;
+        self
+    }
+
+    /// Channels inside the channel mix.
+    pub fn ffn(mut self, ffn: usize) -> Self {
+        self.ffn = ffn;
+        self
+    }
+}
+
+/// The language model SpikeGPT (Zhu et al. 2023), after its public code.
+///
+/// ```text
+/// x = LN(embed(tokens))
+/// each block:  x += LIF(TimeMix(LN x)),  x += LIF(ChannelMix(LN x))
+/// TimeMix:     k, v, r = linear maps of shifted tokens;  Wo (sigma(r) wkv(k, v))
+/// ChannelMix:  sigma(Wr xr) Wv relu(Wk xk)^2
+/// logits = W LN(x)
+/// ```
+///
+/// The LIF neurons run along the tokens (tau 2, input divided by tau, hard reset, ATan surrogate,
+/// reset not detached), so what a block adds is binary.
+#[derive(Debug)]
+pub struct SpikeGpt {
+    config: SpikeGptConfig,
+    device: Device,
+    embedding: Embedding,
+    norm: LayerNorm,
+    blocks: Vec<Block>,
+    last_norm: LayerNorm,
+    head: Param,
+}
+
+/// What one-token decode of a [`SpikeGpt`] carries: per block two shifted tokens, two membranes, and
+/// the sums of WKV.
+#[derive(Debug)]
+pub struct SpikeGptState {
+    batch: usize,
+    blocks: Vec<BlockState>,
+}
+
+#[derive(Debug)]
+struct BlockState {
+    time: MixState,
+    channel: MixState,
+    wkv: WkvState,
+}
+
+/// The token before, and the membrane of the neurons after the mix; `[B, D]` each.
+#[derive(Debug)]
+struct MixState {
+    token: Tensor,
+    membrane: Tensor,
+}
+
+impl SpikeGpt {
+    /// A model with weights from `random`.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] for an extent of zero; those of [`Tensor::empty`].
+    pub fn new(config: &SpikeGptConfig, random: &mut Generator) -> Result<Self> {
+        let SpikeGptConfig { vocabulary, width, layers, ffn } = *config;
+        let extents =
+            [("vocabulary", vocabulary), ("width", width), ("layers", layers), ("ffn", ffn)];
+        all_positive(OP, &extents)?;
+        let device = random.device().clone();
+        let embedding = Embedding::new("embedding", vocabulary, width, 0.02, random)?;
+        let norm = LayerNorm::new("embedding.norm", width, &device)?;
+        let block = |index| Block::new(index, config, random);
+        let blocks = (0..layers).map(block).collect::<Result<Vec<_>>>()?;
+        let last_norm = LayerNorm::new("norm", width, &device)?;
+        let head = normal_param("head.weight".into(), [vocabulary, width], 0.02, random)?;
+        Ok(Self { config: config.clone(), device, embedding, norm, blocks, last_norm, head })
+    }
+
+    /// The model of a file, and the file's notes.
+    ///
+    /// # Errors
+    /// [`Error::Io`]; [`Error::Format`] for a damaged file, or a file of another kind; those of
+    /// [`new`](Self::new).
+    #[cfg(feature = "checkpoint")]
+    pub fn open(path: &std::path::Path, device: &Device) -> Result<(Self, Notes)> {
+        let noted = Checkpoint::notes(path)?;
+        let extent = |name: &str| noted.parse::<usize>(&format!("model.{name}"));
+        let config = SpikeGptConfig::new(extent("vocabulary")?)
+            .width(extent("width")?)
+            .layers(extent("layers")?)
+            .ffn(extent("ffn")?);
+        let model = Self::new(&config, &mut Generator::new(device, 0)?)?;
+        let notes = model.restore(path)?;
+        Ok((model, notes))
+    }
+
+    /// Its extents.
+    pub fn config(&self) -> &SpikeGptConfig {
+        &self.config
+    }
+}
+
+impl Module for SpikeGpt {
+    fn params(&self) -> Vec<Param> {
+        let outer: [&dyn Module; 3] = [&self.embedding, &self.norm, &self.last_norm];
+        let outer = outer.into_iter().flat_map(Module::params);
+        let blocks = self.blocks.iter().flat_map(Module::params);
+        outer.chain(blocks).chain([self.head.clone()]).collect()
+    }
+}
+
+impl LanguageModel for SpikeGpt {
+    type State = SpikeGptState;
+
+    const NAME: &'static str = "spike-gpt";
+
+    fn fields(&self) -> Fields {
+        let SpikeGptConfig { vocabulary, width, layers, ffn } = self.config;
+        vec![
+            field("vocabulary", vocabulary),
+            field("width", width),
+            field("layers", layers),
+            field("ffn", ffn),
+        ]
+    }
+
+    fn device(&self) -> &Device {
+        &self.device
+    }
+
+    fn vocabulary(&self) -> usize {
+        self.config.vocabulary
+    }
+
+    fn state(&self, batch: usize) -> Result<SpikeGptState> {
+        let (device, width) = (&self.device, self.config.width);
+        let zeros = || Tensor::zeros(device, [batch, width], DType::F32);
+        let mix = || Ok::<_, Error>(MixState { token: zeros()?, membrane: zeros()? });
+        let block = |_| {
+            let wkv = WkvState::empty(device, &[batch, width])?;
+            Ok(BlockState { time: mix()?, channel: mix()?, wkv })
+        };
+        let blocks = (0..self.config.layers).map(block).collect::<Result<Vec<_>>>()?;
+        Ok(SpikeGptState { batch, blocks })
+    }
+
+    fn features(
+        &self,
+        tokens: &Tensor,
+        mut state: Option<&mut SpikeGptState>,
+        pass: &mut Pass<'_>,
+    ) -> Result<Features> {
+        let [_, batch] = extents(OP, &self.device, tokens)?;
+        if let Some(state) = &state
+            && state.batch != batch
+        {
+            let detail =
+                format!("tokens of {} for a state of {} texts", tokens.shape(), state.batch);
+            return Err(Error::shape(OP, detail));
+        }
+        let embedded = self.embedding.forward(&pass.tape, tokens)?;
+        let mut x = pass.drop(self.norm.forward(&embedded)?)?;
+        for (index, block) in self.blocks.iter().enumerate() {
+            let state = state.as_mut().and_then(|state| state.blocks.get_mut(index));
+            x = block.forward(index, x, state, pass)?;
+        }
+        let w = x.tape().param(&self.head);
+        Ok(Features { x: self.last_norm.forward(&x)?, w })
+    }
+}
+
+#[derive(Debug)]
+struct Block {
+    time_norm: LayerNorm,
+    time: TimeMix,
+    channel_norm: LayerNorm,
+    channel: ChannelMix,
+}
+
+impl Block {
+    fn new(index: usize, config: &SpikeGptConfig, random: &mut Generator) -> Result<Self> {
+        let device = &random.device().clone();
+        let name = |part: &str| format!("blocks.{index}.{part}");
+        let at = Depth { index, layers: config.layers };
+        Ok(Self {
+            time_norm: LayerNorm::new(&name("time.norm"), config.width, device)?,
+            time: TimeMix::new(&name("time"), at, config.width, random)?,
+            channel_norm: LayerNorm::new(&name("channel.norm"), config.width, device)?,
+            channel: ChannelMix::new(&name("channel"), at, config, random)?,
+        })
+    }
+
+    fn forward(
+        &self,
+        index: usize,
+        x: Var,
+        state: Option<&mut BlockState>,
+        pass: &mut Pass<'_>,
+    ) -> Result<Var> {
+        let (time, channel, sums) = match state {
+            Some(BlockState { time, channel, wkv }) => (Some(time), Some(channel), Some(wkv)),
+            None => (None, None, None),
+        };
+        let normed = self.time_norm.forward(&x)?;
+        let mixed = self.time.forward(&normed, time.as_ref().map(|s| &s.token), sums)?;
+        let spikes = fire(&mixed, &normed, time)?;
+        pass.see_spikes(|| format!("block {index} time mix"), &spikes)?;
+        let x = x.add(&pass.drop(spikes)?)?;
+        let normed = self.channel_norm.forward(&x)?;
+        let mixed = self.channel.forward(&normed, channel.as_ref().map(|s| &s.token))?;
+        let spikes = fire(&mixed, &normed, channel)?;
+        pass.see_spikes(|| format!("block {index} channel mix"), &spikes)?;
+        x.add(&pass.drop(spikes)?)
+    }
+}
+
+impl Module for Block {
+    fn params(&self) -> Vec<Param> {
+        let parts: [&dyn Module; 4] =
+            [&self.time_norm, &self.time, &self.channel_norm, &self.channel];
+        parts.into_iter().flat_map(Module::params).collect()
+    }
+}
+
+/// LIF along the tokens, and the state that follows.
+fn fire(mixed: &Var, shifted: &Var, state: Option<&mut MixState>) -> Result<Var> {
+    let lif = Lif::spikingjelly().output(Spikes::F32);
+    let before = state.as_ref().map(|state| mixed.tape().constant(&state.membrane));
+    let out = lif.scan(mixed, before.as_ref())?;
+    if let Some(state) = state {
+        state.membrane = out.state.value().clone();
+        state.token = super::last_row(shifted)?;
+    }
+    Ok(out.spikes)
+}
+
+/// The place of a block: RWKV's initial values depend on it.
+#[derive(Debug, Clone, Copy)]
+struct Depth {
+    index: usize,
+    layers: usize,
+}
+
+impl Depth {
+    /// From 0 in the first block to 1 in the last.
+    fn from_first(self) -> f32 {
+        self.index as f32 / (self.layers.max(2) - 1) as f32
+    }
+
+    /// From 1 in the first block to almost 0 in the last.
+    fn to_last(self) -> f32 {
+        1.0 - self.index as f32 / self.layers as f32
+    }
+}
+
+/// A parameter with the value of `f` for each of `width` channels, whose place runs from 0 to 1.
+fn channels(
+    device: &Device,
+    name: String,
+    width: usize,
+    f: impl Fn(usize, f32) -> f32,
+) -> Result<Param> {
+    let place = |channel| channel as f32 / width as f32;
+    let values: Vec<f32> = (0..width).map(|channel| f(channel, place(channel))).collect();
+    Ok(Param::new(name, Tensor::from_slice(device, &values, [width])?))
+}
+
+#[derive(Debug)]
+struct TimeMix {
+    /// How much of the token itself, not of the one before, goes into key, value and receptance.
+    shifts: [Param; 3],
+    maps: [Linear; 3],
+    decay: Param,
+    bonus: Param,
+    output: Linear,
+}
+
+impl TimeMix {
+    fn new(name: &str, at: Depth, width: usize, random: &mut Generator) -> Result<Self> {
+        let device = &random.device().clone();
+        let (first, last) = (at.from_first(), at.to_last());
+        let vector = |part: &str, f: &dyn Fn(usize, f32) -> f32| {
+            channels(device, format!("{name}.{part}"), width, f)
+        };
+        let mut linear = |part: &str| {
+            Linear::builder(format!("{name}.{part}"), width, width).bias(false).build(random)
+        };
+        Ok(Self {
+            shifts: [
+                vector("shift.key", &|_, place| place.powf(last))?,
+                vector("shift.value", &|_, place| place.powf(last) + 0.3 * first)?,
+                vector("shift.receptance", &|_, place| place.powf(0.5 * last))?,
+            ],
+            maps: [linear("key")?, linear("value")?, linear("receptance")?],
+            decay: vector("decay", &|_, place| 8.0 * place.powf(0.7 + 1.3 * first) - 5.0)?,
+            bonus: vector("bonus", &|channel, _| {
+                0.5 * ((channel + 1) % 3) as f32 - 0.5 + 0.3f32.ln()
+            })?,
+            output: linear("output")?,
+        })
+    }
+
+    fn forward(
+        &self,
+        x: &Var,
+        before: Option<&Tensor>,
+        sums: Option<&mut WkvState>,
+    ) -> Result<Var> {
+        let tape = x.tape();
+        let before = before.map(|token| tape.constant(token));
+        let shifted = |part: usize| {
+            let mixed = x.token_shift(&tape.param(&self.shifts[part]), before.as_ref())?;
+            self.maps[part].forward(&mixed)
+        };
+        let [k, v, r] = [shifted(0)?, shifted(1)?, shifted(2)?];
+        let (decay, bonus) = (tape.param(&self.decay), tape.param(&self.bonus));
+        let out = wkv(&k, &v, &decay, &bonus, sums.as_deref())?;
+        if let Some(sums) = sums {
+            *sums = out.state;
+        }
+        self.output.forward(&r.sigmoid()?.mul(&out.y)?)
+    }
+}
+
+impl Module for TimeMix {
+    fn params(&self) -> Vec<Param> {
+        let mut params = self.shifts.to_vec();
+        params.extend(self.maps.iter().flat_map(Module::params));
+        params.extend([self.decay.clone(), self.bonus.clone()]);
+        params.extend(self.output.params());
+        params
+    }
+}
+
+#[derive(Debug)]
+struct ChannelMix {
+    /// How much of the token itself goes into key and receptance.
+    shifts: [Param; 2],
+    key: Linear,
+    value: Linear,
+    receptance: Linear,
+}
+
+impl ChannelMix {
+    fn new(name: &str, at: Depth, config: &SpikeGptConfig, random: &mut Generator) -> Result<Self> {
+        let device = &random.device().clone();
+        let SpikeGptConfig { width, ffn, .. } = *config;
+        let vector = |part: &str| {
+            channels(device, format!("{name}.{part}"), width, |_, place| place.powf(at.to_last()))
+        };
+        let shifts = [vector("shift.key")?, vector("shift.receptance")?];
+        let mut linear = |part: &str, inputs, outputs| {
+            Linear::builder(format!("{name}.{part}"), inputs, outputs).bias(false).build(random)
+        };
+        Ok(Self {
+            shifts,
+            key: linear("key", width, ffn)?,
+            value: linear("value", ffn, width)?,
+            receptance: linear("receptance", width, width)?,
+        })
+    }
+
+    fn forward(&self, x: &Var, before: Option<&Tensor>) -> Result<Var> {
+        let tape = x.tape();
+        let before = before.map(|token| tape.constant(token));
+        let shifted = |part: usize| x.token_shift(&tape.param(&self.shifts[part]), before.as_ref());
+        let key = self.key.forward(&shifted(0)?)?.activate(Activation::SquaredRelu)?;
+        let gate = self.receptance.forward(&shifted(1)?)?.sigmoid()?;
+        gate.mul(&self.value.forward(&key)?)
+    }
+}
+
+impl Module for ChannelMix {
+    fn params(&self) -> Vec<Param> {
+        let maps = [&self.key, &self.value, &self.receptance];
+        self.shifts.iter().cloned().chain(maps.into_iter().flat_map(|map| map.params())).collect()
+    }
+}

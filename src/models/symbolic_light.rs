@@ -1,0 +1,574 @@
+//! SymbolicLight V1: a language model whose blocks mix tokens on two paths, spike-gated attention
+//! and a leaky memory of spikes.
+
+use super::config::{Fields, all_positive, field, whole_heads};
+use super::language::{Features, LanguageModel, Pass, TrainingLoss, extents};
+use crate::attention::{AttentionCache, Gate, SpikeAttention};
+#[cfg(feature = "checkpoint")]
+use crate::checkpoint::{Checkpoint, Notes};
+use crate::error::{Error, Result};
+use crate::layout::{concat, concat_tensors};
+use crate::lif::{Lif, Spikes, Surrogate};
+use crate::nn::{Embedding, LayerNorm, Linear, Module, normal_param};
+use crate::random::Generator;
+use crate::{DType, Device, Param, Tensor, Var};
+
+const OP: &str = "symbolic_light";
+/// What the second head is multiplied by.
+const SECOND_HEAD: f32 = 0.1;
+/// The memory's decay before training is the sigmoid of this: 0.953, a half-life of 14 tokens.
+const DECAY: f32 = 3.0;
+
+/// What turns the embedding into spikes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Encoder {
+    /// LIF neurons along the tokens, as published.
+    Lif,
+    /// The `k` largest channels of every token, without memory: for comparison.
+    TopK(usize),
+}
+
+/// Extents and options of a [`SymbolicLight`].
+#[derive(Debug, Clone, PartialEq)]
+#[must_use]
+pub struct SymbolicLightConfig {
+    vocabulary: usize,
+    width: usize,
+    layers: usize,
+    heads: usize,
+    ffn: usize,
+    window: usize,
+    anchors: usize,
+    gate: Gate,
+    attention: bool,
+    encoder: Encoder,
+    density: Option<(f32, f32)>,
+}
+
+impl SymbolicLightConfig {
+    /// A small model: width 128, 2 layers, 4 heads, feed-forward width 512, window 32, 4 anchors.
+    /// Published: width 768, 12 layers, 12 heads, 4,096, window 256, 4 anchors (194 million
+    /// parameters with 48,000 tokens).
+    pub fn new(vocabulary: usize) -> Self {
+        Self {
+            vocabulary,
+            width: 128,
+            layers: 2,
+            heads: 4,
+            ffn: 512,
+            window: 32,
+            anchors: 4,
+            gate: Gate::Position,
+            attention: true,
+            encoder: Encoder::Lif,
+            density: None,
+        }
+    }
+
+    /// Channels of a token.
+    pub fn width(mut self, width: usize) -> Self {
+        self.width = width;
+        self
+    }
+
+    /// Blocks.
+    pub fn layers(mut self, layers: usize) -> Self {
+        self.layers = layers;
+        self
+    }
+
+    /// Heads, of attention and of the memory.
+    pub fn heads(mut self, heads: usize) -> Self {
+        self.heads = heads;
+        self
+    }
+
+    /// Channels between the two linear maps of a feed-forward block.
+    pub fn ffn(mut self, ffn: usize) -> Self {
+        self.ffn = ffn;
+        self
+    }
+
+    /// How many tokens attention looks back.
+    pub fn window(mut self, window: usize) -> Self {
+        self.window = window;
+        self
+    }
+
+    /// How many first tokens attention always sees.
+    pub fn anchors(mut self, anchors: usize) -> Self {
+        self.anchors = anchors;
+        self
+    }
+
+    /// Which positions attention takes part in.
+    pub fn gate(mut self, gate: Gate) -> Self {
+        self.gate = gate;
+        self
+    }
+
+    /// Whether blocks have the attention path; the memory path alone otherwise.
+    pub fn attention(mut self, on: bool) -> Self {
+        self.attention = on;
+        self
+    }
+
+    /// What turns the embedding into spikes.
+    pub fn encoder(mut self, encoder: Encoder) -> Self {
+        self.encoder = encoder;
+        self
+    }
+
+    /// Adds `weight * max(0, rate - density)` to the training loss for every place that spikes, so
+    /// that about this part of the elements fires at most. Ours: the auxiliary losses of the
+    /// published model are not public.
+    pub fn density(mut self, density: f32, weight: f32) -> Self {
+        self.density = Some((density, weight));
+        self
+    }
+
+    /// Extents and options out of a file.
+    #[cfg(feature = "checkpoint")]
+    fn noted(notes: &Notes) -> Result<Self> {
+        let extent = |name: &str| notes.parse::<usize>(&format!("model.{name}"));
+        let text = |name: &str| notes.parse::<String>(&format!("model.{name}"));
+        let config = Self::new(extent("vocabulary")?)
+            .width(extent("width")?)
+            .layers(extent("layers")?)
+            .heads(extent("heads")?)
+            .ffn(extent("ffn")?)
+            .window(extent("window")?)
+            .anchors(extent("anchors")?)
+            .attention(notes.parse("model.attention")?);
+        let gate = match text("gate")?.as_str() {
+            "position" => Gate::Position,
+            "head" => Gate::Head,
+            _ => Gate::AtLeast(notes.parse("model.gate")?),
+        };
+        let encoder = match text("encoder")?.as_str() {
+            "lif" => Encoder::Lif,
+            _ => Encoder::TopK(extent("encoder")?),
+        };
+        Ok(config.gate(gate).encoder(encoder))
+    }
+
+    fn check(&self) -> Result<()> {
+        let Self { vocabulary, width, layers, heads, ffn, .. } = *self;
+        let extents = [
+            ("vocabulary", vocabulary),
+            ("width", width),
+            ("layers", layers),
+            ("heads", heads),
+            ("ffn", ffn),
+        ];
+        all_positive(OP, &extents)?;
+        whole_heads(OP, width, heads)?;
+        if self.attention && !(width / heads).is_multiple_of(2) {
+            let detail = format!("{} channels a head: rotary attention pairs them", width / heads);
+            return Err(Error::argument(OP, detail));
+        }
+        match self.encoder {
+            Encoder::TopK(k) if k == 0 || k > width => {
+                Err(Error::argument(OP, format!("the {k} largest of {width} channels")))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn gate_name(gate: Gate) -> String {
+    match gate {
+        Gate::Position => "position".into(),
+        Gate::Head => "head".into(),
+        Gate::AtLeast(spikes) => spikes.to_string(),
+    }
+}
+
+fn encoder_name(encoder: Encoder) -> String {
+    match encoder {
+        Encoder::Lif => "lif".into(),
+        Encoder::TopK(channels) => channels.to_string(),
+    }
+}
+
+/// The language model of SymbolicLight V1 (public inference code; the training surrogate is that of
+/// its proof of concept).
+///
+/// ```text
+/// c = LN(embed(tokens)),  s = LIF(c)                along the tokens, decay 0.95, clamp ±3
+/// each block:
+///   o = spike-gated attention of (Wq c, Wk c, Wv c), gated by s
+///   h = decay scan of Wt s, one decay a head
+///   c = LN(c + Wo (sigma(a) o + (1 - sigma(a)) h)),  s = H(c - 1)
+///   c = LN(c + Wdown H(Wup c - 1)),                  s = H(c - 1)
+/// logits = W c + 0.1 W2 gelu(W1 c)
+/// ```
+///
+/// The stream `c` is real-valued; the memory path and the second feed-forward map see spikes only.
+#[derive(Debug)]
+pub struct SymbolicLight {
+    config: SymbolicLightConfig,
+    device: Device,
+    embedding: Embedding,
+    norm: LayerNorm,
+    blocks: Vec<Block>,
+    head: Head,
+}
+
+/// What one-token decode of a [`SymbolicLight`] carries.
+#[derive(Debug)]
+pub struct SymbolicLightState {
+    batch: usize,
+    /// The encoder's membrane `[B, D]`.
+    membrane: Tensor,
+    blocks: Vec<BlockState>,
+}
+
+#[derive(Debug)]
+struct BlockState {
+    /// The memory `[B, D]`.
+    memory: Tensor,
+    cache: Option<AttentionCache>,
+}
+
+impl SymbolicLight {
+    /// A model with weights from `random`.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] for an extent of zero, a width that heads do not divide, an odd number of
+    /// channels a head, more largest channels than there are; those of [`Tensor::empty`].
+    pub fn new(config: &SymbolicLightConfig, random: &mut Generator) -> Result<Self> {
+        config.check()?;
+        let device = random.device().clone();
+        let SymbolicLightConfig { vocabulary, width, layers, .. } = *config;
+        let embedding = Embedding::new("embedding", vocabulary, width, 0.02, random)?;
+        let norm = LayerNorm::new("embedding.norm", width, &device)?;
+        let block = |index| Block::new(&format!("blocks.{index}"), config, random);
+        let blocks = (0..layers).map(block).collect::<Result<Vec<_>>>()?;
+        let head = Head::new(vocabulary, width, random)?;
+        Ok(Self { config: config.clone(), device, embedding, norm, blocks, head })
+    }
+
+    /// The model of a file, and the file's notes.
+    ///
+    /// # Errors
+    /// [`Error::Io`]; [`Error::Format`] for a damaged file, or a file of another kind; those of
+    /// [`new`](Self::new).
+    #[cfg(feature = "checkpoint")]
+    pub fn open(path: &std::path::Path, device: &Device) -> Result<(Self, Notes)> {
+        let config = SymbolicLightConfig::noted(&Checkpoint::notes(path)?)?;
+        let model = Self::new(&config, &mut Generator::new(device, 0)?)?;
+        let notes = model.restore(path)?;
+        Ok((model, notes))
+    }
+
+    /// Its extents and options.
+    pub fn config(&self) -> &SymbolicLightConfig {
+        &self.config
+    }
+
+    fn encode(&self, c: &Var, state: Option<&mut Tensor>) -> Result<Var> {
+        match self.config.encoder {
+            Encoder::TopK(k) => c.top_k_mask(k)?.pack(),
+            Encoder::Lif => {
+                let lif = Lif::symboliclight().output(Spikes::Bits);
+                let before = state.as_ref().map(|state| c.tape().constant(state));
+                let out = lif.scan(c, before.as_ref())?;
+                if let Some(state) = state {
+                    *state = out.state.value().clone();
+                }
+                Ok(out.spikes)
+            }
+        }
+    }
+}
+
+impl Module for SymbolicLight {
+    fn params(&self) -> Vec<Param> {
+        let outer: [&dyn Module; 2] = [&self.embedding, &self.norm];
+        let outer = outer.into_iter().flat_map(Module::params);
+        outer.chain(self.blocks.iter().flat_map(Module::params)).chain(self.head.params()).collect()
+    }
+}
+
+impl LanguageModel for SymbolicLight {
+    type State = SymbolicLightState;
+
+    const NAME: &'static str = "symbolic-light";
+
+    fn fields(&self) -> Fields {
+        let SymbolicLightConfig { encoder, gate, .. } = self.config;
+        let config = &self.config;
+        vec![
+            field("vocabulary", config.vocabulary),
+            field("width", config.width),
+            field("layers", config.layers),
+            field("heads", config.heads),
+            field("ffn", config.ffn),
+            field("window", config.window),
+            field("anchors", config.anchors),
+            field("gate", gate_name(gate)),
+            field("attention", config.attention),
+            field("encoder", encoder_name(encoder)),
+        ]
+    }
+
+    fn device(&self) -> &Device {
+        &self.device
+    }
+
+    fn vocabulary(&self) -> usize {
+        self.config.vocabulary
+    }
+
+    fn state(&self, batch: usize) -> Result<SymbolicLightState> {
+        let zeros = || Tensor::zeros(&self.device, [batch, self.config.width], DType::F32);
+        let block = |block: &Block| {
+            let cache = block.attention.as_ref();
+            let cache = cache.map(|a| a.gated.cache(&self.device, batch, self.config.width));
+            Ok(BlockState { memory: zeros()?, cache: cache.transpose()? })
+        };
+        let blocks = self.blocks.iter().map(block).collect::<Result<Vec<_>>>()?;
+        Ok(SymbolicLightState { batch, membrane: zeros()?, blocks })
+    }
+
+    fn training_loss(
+        &self,
+        tokens: &Tensor,
+        targets: &Tensor,
+        pass: &mut Pass<'_>,
+    ) -> Result<TrainingLoss> {
+        let Some((density, weight)) = self.config.density else {
+            return Ok(TrainingLoss::of(self.loss(tokens, targets, pass)?));
+        };
+        pass.rates = Some(Vec::new());
+        let text = self.loss(tokens, targets, pass)?;
+        let mut total = text.clone();
+        for rate in pass.rates.take().into_iter().flatten() {
+            total = total.add(&rate.sub_scalar(density)?.relu()?.mul_scalar(weight)?)?;
+        }
+        Ok(TrainingLoss { total, text })
+    }
+
+    fn features(
+        &self,
+        tokens: &Tensor,
+        mut state: Option<&mut SymbolicLightState>,
+        pass: &mut Pass<'_>,
+    ) -> Result<Features> {
+        let [_, batch] = extents(OP, &self.device, tokens)?;
+        if let Some(state) = &state
+            && state.batch != batch
+        {
+            let detail =
+                format!("tokens of {} for a state of {} texts", tokens.shape(), state.batch);
+            return Err(Error::shape(OP, detail));
+        }
+        let embedded = self.embedding.forward(&pass.tape, tokens)?;
+        let embedded = self.norm.forward(&embedded)?;
+        let c = pass.drop(embedded)?;
+        let spikes = self.encode(&c, state.as_mut().map(|state| &mut state.membrane))?;
+        pass.see_spikes(|| "encoder".into(), &spikes)?;
+        let mut stream = Stream { c, spikes };
+        for (index, block) in self.blocks.iter().enumerate() {
+            let state = state.as_mut().and_then(|state| state.blocks.get_mut(index));
+            stream = block.forward(index, stream, state, pass)?;
+        }
+        self.head.features(&stream.c)
+    }
+}
+
+/// What flows from block to block: real values, and the spikes that they fire.
+struct Stream {
+    c: Var,
+    spikes: Var,
+}
+
+/// Fires where the value is 1 or more, without memory.
+fn fire(x: &Var) -> Result<Var> {
+    let lif = Lif::new().decay(0.0).surrogate(Surrogate::Atan(2.0)).output(Spikes::Bits);
+    Ok(lif.scan(x, None)?.spikes)
+}
+
+#[derive(Debug)]
+struct Block {
+    attention: Option<AttentionPath>,
+    memory: Linear,
+    decay: Param,
+    mixed: Linear,
+    mixed_norm: LayerNorm,
+    up: Linear,
+    down: Linear,
+    ffn_norm: LayerNorm,
+}
+
+#[derive(Debug)]
+struct AttentionPath {
+    gated: SpikeAttention,
+    query: Linear,
+    key: Linear,
+    value: Linear,
+    share: Param,
+}
+
+fn filled(device: &Device, name: String, count: usize, value: f32) -> Result<Param> {
+    Ok(Param::new(name, Tensor::from_slice(device, &vec![value; count], [count])?))
+}
+
+impl Block {
+    fn new(name: &str, config: &SymbolicLightConfig, random: &mut Generator) -> Result<Self> {
+        let SymbolicLightConfig { width, heads, ffn, .. } = *config;
+        let device = &random.device().clone();
+        let attention =
+            if config.attention { Some(AttentionPath::new(name, config, random)?) } else { None };
+        let mut linear = |part: &str, inputs, outputs| {
+            Linear::builder(format!("{name}.{part}"), inputs, outputs).bias(false).build(random)
+        };
+        Ok(Self {
+            attention,
+            memory: linear("memory", width, width)?,
+            decay: filled(device, format!("{name}.memory.decay"), heads, DECAY)?,
+            mixed: linear("mixed", width, width)?,
+            mixed_norm: LayerNorm::new(&format!("{name}.mixed.norm"), width, device)?,
+            up: linear("up", width, ffn)?,
+            down: linear("down", ffn, width)?,
+            ffn_norm: LayerNorm::new(&format!("{name}.ffn.norm"), width, device)?,
+        })
+    }
+
+    fn forward(
+        &self,
+        index: usize,
+        Stream { c, spikes }: Stream,
+        state: Option<&mut BlockState>,
+        pass: &mut Pass<'_>,
+    ) -> Result<Stream> {
+        let mixed = self.mix(index, &c, &spikes, state, pass)?;
+        let mixed = pass.drop(self.mixed.forward(&mixed)?)?;
+        let c = self.mixed_norm.forward(&c.add(&mixed)?)?;
+        let fired = fire(&self.up.forward(&c)?)?;
+        pass.see_spikes(|| format!("block {index} ffn"), &fired)?;
+        let down = pass.drop(self.down.forward(&fired)?)?;
+        let c = self.ffn_norm.forward(&c.add(&down)?)?;
+        let spikes = fire(&c)?;
+        pass.see_spikes(|| format!("block {index}"), &spikes)?;
+        Ok(Stream { c, spikes })
+    }
+
+    /// The two paths and their mixture.
+    fn mix(
+        &self,
+        index: usize,
+        c: &Var,
+        spikes: &Var,
+        state: Option<&mut BlockState>,
+        pass: &mut Pass<'_>,
+    ) -> Result<Var> {
+        let decay = c.tape().param(&self.decay);
+        let (before, cache) = match state {
+            Some(BlockState { memory, cache }) => (Some(memory), cache.as_mut()),
+            None => (None, None),
+        };
+        let initial = before.as_ref().map(|memory| c.tape().constant(memory));
+        let memory = self.memory.forward(spikes)?.decay_scan(&decay, initial.as_ref())?;
+        if let Some(before) = before {
+            *before = memory.last.value().clone();
+        }
+        let memory = memory.h;
+        let Some(path) = &self.attention else { return Ok(memory) };
+        if let Some(activity) = &mut pass.activity {
+            activity.see_gates(&format!("block {index}"), &path.gated.gates(spikes.value())?);
+        }
+        let attended = path.attend(c, spikes, cache)?;
+        attended.mix(&memory, &c.tape().param(&path.share))
+    }
+}
+
+impl AttentionPath {
+    fn new(name: &str, config: &SymbolicLightConfig, random: &mut Generator) -> Result<Self> {
+        let SymbolicLightConfig { width, heads, window, anchors, gate, .. } = *config;
+        let device = &random.device().clone();
+        let gated = SpikeAttention::new(heads).window(window).anchors(anchors).gate(gate);
+        let mut linear = |part: &str| {
+            Linear::builder(format!("{name}.{part}"), width, width).bias(false).build(random)
+        };
+        Ok(Self {
+            gated,
+            query: linear("query")?,
+            key: linear("key")?,
+            value: linear("value")?,
+            share: filled(device, format!("{name}.share"), 1, 0.0)?,
+        })
+    }
+
+    fn attend(&self, c: &Var, spikes: &Var, cache: Option<&mut AttentionCache>) -> Result<Var> {
+        let [q, k, v] = [&self.query, &self.key, &self.value].map(|map| map.forward(c));
+        let (q, k, v) = (q?, k?, v?);
+        let Some(cache) = cache else { return self.gated.attend(&q, &k, &v, spikes.value()) };
+        if cache.position() == 0 {
+            self.gated.extend(cache, k.value(), v.value(), spikes.value())?;
+            return self.gated.attend(&q, &k, &v, spikes.value());
+        }
+        let steps = c.shape().dims().first().copied().unwrap_or(0);
+        let spikes = spikes.unpack()?;
+        let rows = (0..steps).map(|step| {
+            let row = |x: &Var| x.narrow(0, step..step + 1);
+            let [q, k, v, s] = [row(&q)?, row(&k)?, row(&v)?, row(&spikes)?];
+            self.gated.decode(cache, q.value(), k.value(), v.value(), s.value())
+        });
+        let rows = rows.collect::<Result<Vec<_>>>()?;
+        let values = concat_tensors(&rows.iter().collect::<Vec<_>>(), 0)?;
+        Ok(c.tape().constant(&values))
+    }
+}
+
+impl Module for Block {
+    fn params(&self) -> Vec<Param> {
+        let mut params = Vec::new();
+        if let Some(path) = &self.attention {
+            let maps = [&path.query, &path.key, &path.value];
+            params.extend(maps.into_iter().flat_map(|map| map.params()));
+            params.push(path.share.clone());
+        }
+        params.extend(self.memory.params());
+        params.push(self.decay.clone());
+        let rest: [&dyn Module; 5] =
+            [&self.mixed, &self.mixed_norm, &self.up, &self.down, &self.ffn_norm];
+        params.extend(rest.into_iter().flat_map(Module::params));
+        params
+    }
+}
+
+/// The context-conditioned head: `logits = W c + 0.1 W2 gelu(W1 c)`, as one product over `[c, 0.1
+/// gelu(W1 c)]` and `[W, W2]`.
+#[derive(Debug)]
+struct Head {
+    first: Param,
+    narrow: Linear,
+    second: Param,
+}
+
+impl Head {
+    fn new(vocabulary: usize, width: usize, random: &mut Generator) -> Result<Self> {
+        let narrow = (width / 4).max(1);
+        let first = normal_param("head.first".into(), [vocabulary, width], 0.02, random)?;
+        let second = normal_param("head.second".into(), [vocabulary, narrow], 0.02, random)?;
+        let narrow = Linear::builder("head.narrow", width, narrow).bias(false).build(random)?;
+        Ok(Self { first, narrow, second })
+    }
+
+    fn features(&self, c: &Var) -> Result<Features> {
+        let context = self.narrow.forward(c)?.gelu()?.mul_scalar(SECOND_HEAD)?;
+        let axis = c.shape().rank() - 1;
+        let weights = [&self.first, &self.second].map(|param| c.tape().param(param));
+        Ok(Features { x: concat(&[c, &context], axis)?, w: concat(&weights.each_ref(), 1)? })
+    }
+}
+
+impl Module for Head {
+    fn params(&self) -> Vec<Param> {
+        let mut params = vec![self.first.clone(), self.second.clone()];
+        params.extend(self.narrow.params());
+        params
+    }
+}

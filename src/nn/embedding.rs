@@ -1,0 +1,44 @@
+//! The table of token vectors.
+
+use super::{Module, normal_param};
+use crate::random::Generator;
+use crate::{Param, Result, Tape, Tensor, Var};
+
+/// Rows of a table `[vocabulary, width]`, looked up by token; see [`Var::embedding`].
+#[derive(Debug, Clone)]
+pub struct Embedding {
+    table: Param,
+}
+
+impl Embedding {
+    /// The layer, its table drawn from `random`: normal, with the standard deviation `std`. `name`
+    /// is the prefix of the parameter's name.
+    ///
+    /// # Errors
+    /// [`Error::Argument`](crate::Error::Argument) without tokens or width; those of
+    /// [`Tensor::empty`].
+    pub fn new(
+        name: &str,
+        vocabulary: usize,
+        width: usize,
+        std: f32,
+        random: &mut Generator,
+    ) -> Result<Self> {
+        let table = normal_param(format!("{name}.table"), [vocabulary, width], std, random)?;
+        Ok(Self { table })
+    }
+
+    /// The vectors `[.., width]` of `tokens[..]`, unsigned integers.
+    ///
+    /// # Errors
+    /// Those of [`Var::embedding`].
+    pub fn forward(&self, tape: &Tape, tokens: &Tensor) -> Result<Var> {
+        tape.param(&self.table).embedding(tokens)
+    }
+}
+
+impl Module for Embedding {
+    fn params(&self) -> Vec<Param> {
+        vec![self.table.clone()]
+    }
+}

@@ -1,0 +1,91 @@
+//! How a launch is cut for threads.
+
+use crate::host::columns::{cut_mut, width};
+
+/// Columns, steps and chunks of a launch.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Grid {
+    pub(super) columns: usize,
+    pub(super) steps: usize,
+    pub(super) channels: usize,
+    pub(super) chunk: usize,
+    pub(super) chunks: usize,
+}
+
+/// Columns `first ..` of `width`, steps `start .. end` of a chunk.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Part {
+    pub(super) chunk: usize,
+    pub(super) first: usize,
+    pub(super) width: usize,
+    pub(super) start: usize,
+    pub(super) end: usize,
+}
+
+impl Grid {
+    /// Columns of a block.
+    fn block(&self) -> usize {
+        if self.chunks > 1 { self.columns } else { width(self.columns, self.steps) }
+    }
+
+    /// The parts, chunk by chunk.
+    pub(super) fn parts(&self) -> Vec<Part> {
+        let block = self.block();
+        let mut parts = Vec::with_capacity(self.chunks * self.columns.div_ceil(block));
+        for chunk in 0..self.chunks {
+            let start = chunk * self.chunk;
+            let end = (start + self.chunk).min(self.steps);
+            for first in (0..self.columns).step_by(block) {
+                let width = block.min(self.columns - first);
+                parts.push(Part { chunk, first, width, start, end });
+            }
+        }
+        parts
+    }
+
+    /// The rows of a matrix with `rows` rows a chunk, as the parts own them, in their order; nothing
+    /// if the matrix is not `wanted`.
+    pub(super) fn cut<'a, T>(
+        &self,
+        wanted: bool,
+        matrix: &'a mut [T],
+        rows: usize,
+    ) -> Vec<Option<Rows<'a, T>>> {
+        let (block, width) = (self.block(), self.columns);
+        if !wanted {
+            return (0..self.chunks * width.div_ceil(block)).map(|_| None).collect();
+        }
+        if self.chunks > 1 || block >= width {
+            let whole = |data| Some(Rows::Whole { data, width });
+            return matrix.chunks_mut(rows * width).map(whole).collect();
+        }
+        cut_mut(matrix, width, block).into_iter().map(|rows| Some(Rows::Cut(rows))).collect()
+    }
+}
+
+/// Rows of a part.
+pub(super) enum Rows<'a, T> {
+    /// Whole rows, one after the other.
+    Whole { data: &'a mut [T], width: usize },
+    /// Parts of rows.
+    Cut(Vec<&'a mut [T]>),
+}
+
+impl<T> Rows<'_, T> {
+    /// Row `i`.
+    #[inline(always)]
+    pub(super) fn row(&mut self, i: usize) -> &mut [T] {
+        match self {
+            Rows::Whole { data, width } => &mut data[i * *width..(i + 1) * *width],
+            Rows::Cut(rows) => rows[i],
+        }
+    }
+
+    /// All rows, if they are whole.
+    pub(super) fn whole(&mut self) -> Option<&mut [T]> {
+        match self {
+            Rows::Whole { data, .. } => Some(data),
+            Rows::Cut(_) => None,
+        }
+    }
+}
