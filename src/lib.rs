@@ -47,7 +47,6 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | [`attention`] | spike-gated sparse attention |
 //! | [`elementwise`] | arithmetic with broadcasting, activations, casts |
 //! | [`reduce`] | sums, means, extrema, variances, norms, softmax |
 //! | [`layout`] | permute, transpose, slice, pad, concat |
@@ -55,7 +54,7 @@
 //! | [`random`] | the generator, dropout: the same bits on every device |
 //! | [`encode`] | spike encoders |
 //! | [`lif`] | the time-unrolled LIF scan |
-//! | [`attention`] | attention on spikes |
+//! | [`attention`] | spike-gated sparse attention, one-token decode, attention without a softmax |
 //! | [`norm`] | layer and root-mean-square normalisation |
 //! | [`scan`] | linear recurrences over time: decay scans, traces, WKV |
 //! | [`loss`], [`optim`] | losses, optimizers, schedules |
@@ -121,7 +120,6 @@ pub use tensor::{Element, ReadBack, Tensor};
 /// All kernels of the crate. What holds for every kernel is tested over this table.
 pub fn kernels() -> Vec<&'static Kernel> {
     [
-        attention::KERNELS,
         elementwise::KERNELS,
         random::KERNELS,
         reduce::KERNELS,
