@@ -35,6 +35,12 @@ const PLOTS: &[Plot] = &[
         y: linear("ms"),
     },
     Plot {
+        id: "scan",
+        title: "Scans, forward: share of the copy bandwidth by T at fixed T B N",
+        x: logarithmic("T"),
+        y: linear("%"),
+    },
+    Plot {
         id: "step",
         title: "Training step, linear + LIF (B = 32, N = 256): time by T",
         x: logarithmic("T"),
