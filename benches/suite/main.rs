@@ -17,6 +17,7 @@ mod reduce;
 mod report;
 mod roofline;
 mod spike_product;
+mod scan;
 mod step;
 mod token;
 
@@ -74,6 +75,7 @@ fn run(mut suite: Suite) -> ExitCode {
     norm::measure(&mut suite);
     token::measure(&mut suite);
     decode::measure(&mut suite);
+    scan::measure(&mut suite);
     dispatch::measure(&mut suite);
     step::measure(&mut suite);
     models::measure(&mut suite);

@@ -45,6 +45,10 @@ const PLOTS: &[Plot] = &[
         title: "Decoding a token (12 heads of 64, W = 256): time by position",
         x: logarithmic("position"),
         y: logarithmic("us"),
+        id: "scan",
+        title: "Scans, forward: share of the copy bandwidth by T at fixed T B N",
+        x: logarithmic("T"),
+        y: linear("%"),
     },
     Plot {
         id: "step",
