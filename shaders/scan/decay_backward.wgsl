@@ -9,20 +9,22 @@
 // whose every eighth row is read if LEARN: the rows between are computed again. initial: [columns],
 // h[-1], read if LEARN and STATE. carry: [chunks, columns], c before each chunk's last step in
 // (if CARRY; else 0), and after its first out; chunk 0 leaves dL/dh[-1]. sums: [chunks, columns],
-// grate, if LEARN. UPSTREAM: gh is given (else 0). EMIT: gu and sums are written.
-// One invocation a column and chunk; loads go eight steps ahead. MARCH: as in lif_forward.
+// grate, if LEARN; added to what they hold if MORE. UPSTREAM: gh is given (else 0). EMIT: gu and sums
+// are written.
+// Walks (shared/walk.wgsl): c stays in a register; loads go eight steps ahead.
 
-import package::shared::index::item_index;
-import package::shared::decay::{p, Rate, rate_at, decayed, LOGIT};
+import package::shared::index::group_index;
+import package::shared::decay::{p, Rate, rate_at, advance, decayed, LOGIT};
+import package::shared::walk::{SPAN, STRIDE, Walk, walk_at};
 
-override MARCH: bool = false;
-override WG: u32 = select(64u, 256u, MARCH);
+override WG: u32 = 64u;
 override FORM: u32 = 0u;
 override TIED: bool = false;
 override STATE: bool = false;
 override CARRY: bool = false;
 override UPSTREAM: bool = true;
 override LEARN: bool = false;
+override MORE: bool = false;
 override EMIT: bool = true;
 
 @group(0) @binding(0) var<storage, read> gh: array<f32>;
@@ -39,13 +41,21 @@ struct Carry {
     rate: f32,
 }
 
-// h before step t of column c.
-fn state_before(t: u32, c: u32) -> f32 {
-    if t > 0u {
-        return h[(t - 1u) * p.columns + c];
+// What the launches before left of sum i.
+fn before(i: u32) -> f32 {
+    if MORE {
+        return sums[i];
+    }
+    return 0.0;
+}
+
+// h before the step whose element stands at i.
+fn state_before(i: u32) -> f32 {
+    if i >= p.share.columns {
+        return h[i - p.share.columns];
     }
     if STATE {
-        return initial[c];
+        return initial[i];
     }
     return 0.0;
 }
@@ -57,7 +67,7 @@ fn upstream_at(i: u32) -> f32 {
     return 0.0;
 }
 
-// The step whose elements stand at i. `difference` is what lam was multiplied by.
+// The step whose elements stand at i. `difference` is what a change of lam is multiplied by.
 fn retreat(one: Rate, last: Carry, i: u32, upstream: f32, difference: f32) -> Carry {
     var to = last;
     let a = upstream + last.c;
@@ -71,19 +81,17 @@ fn retreat(one: Rate, last: Carry, i: u32, upstream: f32, difference: f32) -> Ca
     return to;
 }
 
-fn walk_one(one: Rate, t: u32, c: u32, start: Carry) -> Carry {
-    let i = t * p.columns + c;
+fn one_step(one: Rate, i: u32, start: Carry) -> Carry {
     var difference = 0.0;
     if LEARN && EMIT {
-        difference = state_before(t, c) - select(0.0, u[i], TIED);
+        difference = state_before(i) - select(0.0, u[i], TIED);
     }
     return retreat(one, start, i, upstream_at(i), difference);
 }
 
-// Steps t + 7 down to t.
-fn walk_eight(one: Rate, t: u32, c: u32, start: Carry) -> Carry {
-    let row = p.columns;
-    let i = t * row + c;
+// The eight steps whose first element stands at i.
+fn eight_steps(one: Rate, i: u32, start: Carry) -> Carry {
+    let row = p.share.columns;
     var upstream: array<f32, 8>;
     var difference: array<f32, 8>;
     for (var k = 0u; k < 8u; k++) {
@@ -93,12 +101,11 @@ fn walk_eight(one: Rate, t: u32, c: u32, start: Carry) -> Carry {
         for (var k = 0u; k < 8u; k++) {
             difference[k] = u[i + k * row];
         }
-        var now = state_before(t, c);
+        var now = state_before(i);
         for (var k = 0u; k < 8u; k++) {
             let input = difference[k];
             difference[k] = now - select(0.0, input, TIED);
-            let share = select(1.0, one.leak, TIED) * input;
-            now = one.keep * now + (share - one.drop * now);
+            now = advance(one, TIED, now, input);
         }
     }
     var to = start;
@@ -109,15 +116,15 @@ fn walk_eight(one: Rate, t: u32, c: u32, start: Carry) -> Carry {
     return to;
 }
 
-// Steps end - 1 down to first.
-fn walk(one: Rate, first: u32, end: u32, c: u32, start: Carry) -> Carry {
+// The last of `count` steps down to the first, whose element stands at `first`.
+fn steps(one: Rate, first: u32, count: u32, start: Carry) -> Carry {
     var to = start;
-    var t = end;
-    for (; (t - first) % 8u != 0u; t--) {
-        to = walk_one(one, t - 1u, c, to);
+    var left = count;
+    for (; left % 8u != 0u; left--) {
+        to = one_step(one, first + (left - 1u) * p.share.columns, to);
     }
-    for (; t > first; t -= 8u) {
-        to = walk_eight(one, t - 8u, c, to);
+    for (; left > 0u; left -= 8u) {
+        to = eight_steps(one, first + (left - 8u) * p.share.columns, to);
     }
     return to;
 }
@@ -128,29 +135,39 @@ fn decay_backward(
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) local: u32,
 ) {
-    let item = item_index(group, groups, local, WG);
-    let live = item < p.columns * p.chunks;
-    let c = item % p.columns;
-    let one = rate_at(FORM, c);
-    let first = item / p.columns * p.chunk;
-    let end = min(first + p.chunk, p.steps);
-    var to = Carry(0.0, 0.0);
-    if CARRY && live {
-        to.c = carry[item];
-    }
-    for (var left = (p.chunk + 31u) / 32u; left > 0u; left--) {
-        if MARCH {
-            workgroupBarrier();
-        }
-        let t = first + (left - 1u) * 32u;
-        if live && t < end {
-            to = walk(one, t, min(t + 32u, end), c, to);
+    let item = group_index(group, groups) * WG * p.share.span + local;
+    var walks: array<Walk, SPAN>;
+    var rates: array<Rate, SPAN>;
+    var carries: array<Carry, SPAN>;
+    for (var m = 0u; m < p.share.span; m++) {
+        let i = item + m * WG;
+        walks[m] = walk_at(i, p.share);
+        rates[m] = rate_at(FORM, walks[m].column);
+        carries[m] = Carry(0.0, 0.0);
+        if CARRY && walks[m].end > 0u {
+            carries[m].c = carry[i];
         }
     }
-    if live {
-        carry[item] = to.c;
-        if LEARN && EMIT {
-            sums[item] = select(1.0, one.lam * one.leak, FORM == LOGIT) * to.rate;
+    for (var left = (p.share.chunk + STRIDE - 1u) / STRIDE; left > 0u; left--) {
+        for (var m = 0u; m < p.share.span; m++) {
+            let at = walks[m];
+            let t = at.first + (left - 1u) * STRIDE;
+            if t < at.end {
+                let count = min(STRIDE, at.end - t);
+                carries[m] = steps(rates[m], t * p.share.columns + at.column, count, carries[m]);
+            }
+        }
+    }
+    for (var m = 0u; m < p.share.span; m++) {
+        if walks[m].end > 0u {
+            let i = item + m * WG;
+            carry[i] = carries[m].c;
+            if LEARN && EMIT {
+                let one = rates[m];
+                let lam = one.keep - one.drop;
+                let sum = select(1.0, lam * one.leak, FORM == LOGIT) * carries[m].rate;
+                sums[i] = sum + before(i);
+            }
         }
     }
 }

@@ -2,14 +2,14 @@
 //
 //     x[0] = initial,   x[i] = lam^length x[i-1] + left[i-1]
 //
-// or, REVERSE, from the last chunk to the first (all chunks but the last are p.chunk steps long).
+// or, REVERSE, from the last chunk to the first. All chunks but the last are equally long.
 //
 // initial: [columns], read if STATE (else 0). rate: as in decay_scan. carry: [chunks, columns], left
 // in, x out.
 // One invocation a column; loads go eight chunks ahead.
 
 import package::shared::index::item_index;
-import package::shared::decay::{p, rate_at, decay_over};
+import package::shared::decay::{p, value_at, decay_over};
 
 override WG: u32 = 64u;
 override FORM: u32 = 0u;
@@ -21,7 +21,7 @@ override REVERSE: bool = false;
 
 // The chunk that is reached after i others.
 fn place(i: u32) -> u32 {
-    return select(i, p.chunks - 1u - i, REVERSE);
+    return select(i, p.share.chunks - 1u - i, REVERSE);
 }
 
 @compute @workgroup_size(WG)
@@ -31,26 +31,26 @@ fn decay_carry(
     @builtin(local_invocation_index) local: u32,
 ) {
     let c = item_index(group, groups, local, WG);
-    if c >= p.columns {
+    if c >= p.share.columns {
         return;
     }
-    let one = rate_at(FORM, c);
-    let whole = decay_over(one, p.chunk);
+    let value = value_at(FORM, c);
+    let whole = decay_over(FORM, value, p.share.chunk);
     // Only a reverse scan goes on from the last chunk, the one that may be shorter.
-    let short = decay_over(one, p.steps - (p.chunks - 1u) * p.chunk);
+    let short = decay_over(FORM, value, p.share.steps - (p.share.chunks - 1u) * p.share.chunk);
     var x = 0.0;
     if STATE {
         x = initial[c];
     }
-    for (var i = 0u; i < p.chunks; i += 8u) {
-        let count = min(8u, p.chunks - i);
+    for (var i = 0u; i < p.share.chunks; i += 8u) {
+        let count = min(8u, p.share.chunks - i);
         var left: array<f32, 8>;
         for (var k = 0u; k < 8u; k++) {
-            left[k] = carry[place(i + min(k, count - 1u)) * p.columns + c];
+            left[k] = carry[place(i + min(k, count - 1u)) * p.share.columns + c];
         }
         for (var k = 0u; k < 8u; k++) {
             if k < count {
-                carry[place(i + k) * p.columns + c] = x;
+                carry[place(i + k) * p.share.columns + c] = x;
                 x = select(whole, short, REVERSE && i + k == 0u) * x + left[k];
             }
         }

@@ -3,16 +3,15 @@
 //     h[t] = lam h[t-1] + gain u[t],   gain = 1 or (TIED) 1 - lam              (shared/decay.wgsl)
 //
 // u, h: [T, columns]. rate: lam or its logit, [heads], read unless FORM is FIXED. starts:
-// [chunks, columns], h before each chunk, read if STATE (else 0). last: if EMIT, h is written and
-// last [columns] is h[T-1]; else h is not written and last [chunks, columns] is h at each chunk's end.
-// One invocation a column and chunk; h stays in a register; loads go eight steps ahead. MARCH: the
-// lanes of a workgroup wait for each other every 32 steps, as in lif_forward.
+// [chunks, columns], h before each chunk, read if STATE (else 0). last: without EMIT, h is not written
+// and last [chunks, columns] is h at each chunk's end; with EMIT, last [columns] is h of the last step.
+// Walks (shared/walk.wgsl): h stays in a register; loads go eight steps ahead.
 
-import package::shared::index::item_index;
-import package::shared::decay::{p, Rate, rate_at};
+import package::shared::index::group_index;
+import package::shared::decay::{p, Rate, rate_at, advance};
+import package::shared::walk::{SPAN, STRIDE, Walk, walk_at};
 
-override MARCH: bool = false;
-override WG: u32 = select(64u, 256u, MARCH);
+override WG: u32 = 64u;
 override FORM: u32 = 0u;
 override TIED: bool = false;
 override STATE: bool = false;
@@ -23,14 +22,9 @@ override EMIT: bool = true;
 @group(0) @binding(3) var<storage, read_write> h: array<f32>;
 @group(0) @binding(4) var<storage, read_write> last: array<f32>;
 
-fn advance(one: Rate, before: f32, input: f32) -> f32 {
-    let share = select(1.0, one.leak, TIED) * input;
-    return one.keep * before + (share - one.drop * before);
-}
-
 // `count` steps whose first element stands at `first`; h after them.
-fn walk(one: Rate, first: u32, count: u32, start: f32) -> f32 {
-    let row = p.columns;
+fn steps(one: Rate, first: u32, count: u32, start: f32) -> f32 {
+    let row = p.share.columns;
     var now = start;
     var i = first;
     var left = count;
@@ -40,7 +34,7 @@ fn walk(one: Rate, first: u32, count: u32, start: f32) -> f32 {
             inputs[k] = u[i + k * row];
         }
         for (var k = 0u; k < 8u; k++) {
-            now = advance(one, now, inputs[k]);
+            now = advance(one, TIED, now, inputs[k]);
             if EMIT {
                 h[i + k * row] = now;
             }
@@ -48,7 +42,7 @@ fn walk(one: Rate, first: u32, count: u32, start: f32) -> f32 {
         i += 8u * row;
     }
     for (; left > 0u; left--) {
-        now = advance(one, now, u[i]);
+        now = advance(one, TIED, now, u[i]);
         if EMIT {
             h[i] = now;
         }
@@ -63,27 +57,35 @@ fn decay_scan(
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) local: u32,
 ) {
-    let item = item_index(group, groups, local, WG);
-    let live = item < p.columns * p.chunks;
-    let c = item % p.columns;
-    let chunk = item / p.columns;
-    let one = rate_at(FORM, c);
-    let first = chunk * p.chunk;
-    let end = min(first + p.chunk, p.steps);
-    var now = 0.0;
-    if STATE && live {
-        now = starts[item];
-    }
-    for (var done = 0u; done < p.chunk; done += 32u) {
-        if MARCH {
-            workgroupBarrier();
-        }
-        let t = first + done;
-        if live && t < end {
-            now = walk(one, t * p.columns + c, min(32u, end - t), now);
+    let item = group_index(group, groups) * WG * p.share.span + local;
+    var walks: array<Walk, SPAN>;
+    var rates: array<Rate, SPAN>;
+    var now: array<f32, SPAN>;
+    for (var m = 0u; m < p.share.span; m++) {
+        let i = item + m * WG;
+        walks[m] = walk_at(i, p.share);
+        rates[m] = rate_at(FORM, walks[m].column);
+        now[m] = 0.0;
+        if STATE && walks[m].end > 0u {
+            now[m] = starts[i];
         }
     }
-    if live && (!EMIT || end == p.steps) {
-        last[select(item, c, EMIT)] = now;
+    for (var done = 0u; done < p.share.chunk; done += STRIDE) {
+        for (var m = 0u; m < p.share.span; m++) {
+            let at = walks[m];
+            let t = at.first + done;
+            if t < at.end {
+                let count = min(STRIDE, at.end - t);
+                now[m] = steps(rates[m], t * p.share.columns + at.column, count, now[m]);
+            }
+        }
+    }
+    for (var m = 0u; m < p.share.span; m++) {
+        let at = walks[m];
+        if at.end > 0u && !EMIT {
+            last[item + m * WG] = now[m];
+        } else if at.end == p.share.steps || (at.end > 0u && p.share.chunks == 1u) {
+            last[at.column] = now[m];
+        }
     }
 }

@@ -5,19 +5,18 @@
 // k, v, y: [T, columns]. w, u: [channels]. A memory is p, q, o: rows of [3, columns], see
 // shared/wkv.wgsl. starts: [chunks, 3, columns], memories before each chunk, read if STATE (else
 // nothing). saved: if SAVE, memories before every EVERY-th step, [ceil(T / EVERY), 3, columns], then
-// w' and u, [2, columns]. last: if EMIT, y is written and last [3, columns] is the memory after step
-// T-1; else y is not written and last [chunks, 3, columns] are those at each chunk's end.
-// One invocation a column and chunk; the memory stays in registers; loads go eight steps ahead.
-// MARCH: the lanes of a workgroup wait for each other every 32 steps, as in lif_forward.
+// w' and u, [2, columns]. last: without EMIT, y is not written and last [chunks, 3, columns] are the
+// memories at each chunk's end; with EMIT, last [3, columns] is that after the last step.
+// Walks (shared/walk.wgsl): the memory stays in registers; loads go eight steps ahead.
 
-import package::shared::index::item_index;
+import package::shared::index::group_index;
 import package::shared::math::exp_of;
+import package::shared::walk::{SPAN, STRIDE, Share, Walk, walk_at};
 import package::shared::wkv::{
-    WkvParams, Memory, EVERY, NOTHING, exponent, weights_out, weights_in, remember
+    Memory, EVERY, NOTHING, exponent, weights_out, weights_in, remember
 };
 
-override MARCH: bool = false;
-override WG: u32 = select(64u, 256u, MARCH);
+override WG: u32 = 64u;
 override STATE: bool = false;
 override EMIT: bool = true;
 override SAVE: bool = false;
@@ -30,7 +29,7 @@ override SAVE: bool = false;
 @group(0) @binding(5) var<storage, read_write> y: array<f32>;
 @group(0) @binding(6) var<storage, read_write> saved: array<f32>;
 @group(0) @binding(7) var<storage, read_write> last: array<f32>;
-@group(1) @binding(0) var<uniform> p: WkvParams;
+@group(1) @binding(0) var<uniform> p: Share;
 
 // w' and u.
 struct Channel {
@@ -57,7 +56,7 @@ fn checkpoint(m: Memory, one: Channel, t: u32, c: u32) {
 }
 
 // `count` steps from step t, a multiple of EVERY, on.
-fn walk(one: Channel, t: u32, c: u32, count: u32, start: Memory) -> Memory {
+fn steps(one: Channel, t: u32, c: u32, count: u32, start: Memory) -> Memory {
     let row = p.columns;
     var m = start;
     var i = t * row + c;
@@ -90,40 +89,51 @@ fn wkv(
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) local: u32,
 ) {
-    let item = item_index(group, groups, local, WG);
-    let live = item < p.columns * p.chunks;
-    let c = item % p.columns;
-    let chunk = item / p.columns;
-    let one = Channel(-exp_of(w[c % p.channels]), u[c % p.channels]);
-    let first = chunk * p.chunk;
-    let end = min(first + p.chunk, p.steps);
+    let item = group_index(group, groups) * WG * p.span + local;
     let row = p.columns;
-    var m = NOTHING;
-    if STATE && live {
-        let at = chunk * 3u * row + c;
-        m = Memory(starts[at], starts[at + row], starts[at + 2u * row], 0.0);
-    }
-    for (var done = 0u; done < p.chunk; done += 32u) {
-        if MARCH {
-            workgroupBarrier();
+    var walks: array<Walk, SPAN>;
+    var channels: array<Channel, SPAN>;
+    var memories: array<Memory, SPAN>;
+    for (var m = 0u; m < p.span; m++) {
+        let at = walk_at(item + m * WG, p);
+        walks[m] = at;
+        channels[m] = Channel(-exp_of(w[at.column % p.channels]), u[at.column % p.channels]);
+        memories[m] = NOTHING;
+        if STATE && at.end > 0u {
+            let chunk = (at.first - p.start) / p.chunk;
+            let i = chunk * 3u * row + at.column;
+            memories[m] = Memory(starts[i], starts[i + row], starts[i + 2u * row], 0.0);
         }
-        let t = first + done;
-        if live && t < end {
-            m = walk(one, t, c, min(32u, end - t), m);
+    }
+    for (var done = 0u; done < p.chunk; done += STRIDE) {
+        for (var m = 0u; m < p.span; m++) {
+            let at = walks[m];
+            let t = at.first + done;
+            if t < at.end {
+                let count = min(STRIDE, at.end - t);
+                memories[m] = steps(channels[m], t, at.column, count, memories[m]);
+            }
         }
     }
-    if !live {
-        return;
+    for (var m = 0u; m < p.span; m++) {
+        if walks[m].end > 0u {
+            finish(walks[m], channels[m], memories[m]);
+        }
     }
-    if SAVE && chunk == 0u {
-        let at = (p.steps + EVERY - 1u) / EVERY * 3u * row + c;
-        saved[at] = one.decay;
-        saved[at + row] = one.bonus;
+}
+
+// Writes what is left in the end.
+fn finish(at: Walk, one: Channel, m: Memory) {
+    let row = p.columns;
+    if SAVE && at.first == 0u {
+        let i = (p.steps + EVERY - 1u) / EVERY * 3u * row + at.column;
+        saved[i] = one.decay;
+        saved[i + row] = one.bonus;
     }
-    if !EMIT || end == p.steps {
-        let at = select(chunk * 3u * row, 0u, EMIT) + c;
-        last[at] = m.p;
-        last[at + row] = m.q;
-        last[at + 2u * row] = exponent(m, one.decay);
+    if !EMIT || at.end == p.steps || p.chunks == 1u {
+        let i = select(at.first / p.chunk * 3u * row, 0u, EMIT) + at.column;
+        last[i] = m.p;
+        last[i + row] = m.q;
+        last[i + 2u * row] = exponent(m, one.decay);
     }
 }

@@ -8,18 +8,20 @@
 //     gp <- in.past gp + out.past gy,   gq <- in.past gq - out.past gy y
 //
 // k, v, gy, gk, gv: [T, columns]. saved: as in wkv; memories between two that are saved are computed
-// again. carry: [2, chunks, columns], gp and gq at each chunk's end in (if CARRY; else 0), and, unless
-// EMIT, at its start out. sums: [2, chunks, columns], gw and gu. EMIT: gk, gv and sums are written.
-// One invocation a column and chunk; loads go eight steps ahead. MARCH: as in lif_forward.
+// again. carry: [2, chunks, columns], gp and gq at each chunk's end in (if CARRY; else 0), at its start
+// out. sums: [2, chunks, columns], gw and gu, added to what they hold if MORE. EMIT: gk, gv and sums
+// are written.
+// Walks (shared/walk.wgsl); loads go eight steps ahead.
 
-import package::shared::index::item_index;
+import package::shared::index::group_index;
+import package::shared::walk::{SPAN, STRIDE, Share, Walk, walk_at};
 import package::shared::wkv::{
-    WkvParams, Memory, Weights, EVERY, weights_out, weights_in, remember
+    Memory, Weights, EVERY, weights_out, weights_in, remember
 };
 
-override MARCH: bool = false;
-override WG: u32 = select(64u, 256u, MARCH);
+override WG: u32 = 64u;
 override CARRY: bool = false;
+override MORE: bool = false;
 override EMIT: bool = true;
 
 @group(0) @binding(0) var<storage, read> k: array<f32>;
@@ -30,7 +32,7 @@ override EMIT: bool = true;
 @group(0) @binding(5) var<storage, read_write> gv: array<f32>;
 @group(0) @binding(6) var<storage, read_write> carry: array<f32>;
 @group(0) @binding(7) var<storage, read_write> sums: array<f32>;
-@group(1) @binding(0) var<uniform> p: WkvParams;
+@group(1) @binding(0) var<uniform> p: Share;
 
 // w' and u.
 struct Channel {
@@ -80,6 +82,14 @@ fn retreat(s: Step, last: Carry, i: u32, value: f32, upstream: f32) -> Carry {
     return to;
 }
 
+// What the launches before left of sum i.
+fn before(i: u32) -> f32 {
+    if MORE {
+        return sums[i];
+    }
+    return 0.0;
+}
+
 // The memory before step t, which is a multiple of EVERY.
 fn memory_at(t: u32, c: u32) -> Memory {
     let at = t / EVERY * 3u * p.columns + c;
@@ -87,11 +97,11 @@ fn memory_at(t: u32, c: u32) -> Memory {
 }
 
 // Step t: the memory is computed from the last one saved.
-fn walk_one(one: Channel, t: u32, c: u32, start: Carry) -> Carry {
+fn one_step(one: Channel, t: u32, c: u32, start: Carry) -> Carry {
     let row = p.columns;
     var m = memory_at(t, c);
     var i = t / EVERY * EVERY * row + c;
-    for (var before = t % EVERY; before > 0u; before--) {
+    for (var left = t % EVERY; left > 0u; left--) {
         m = remember(m, weights_in(m, one.decay, k[i]), k[i], v[i]);
         i += row;
     }
@@ -99,7 +109,7 @@ fn walk_one(one: Channel, t: u32, c: u32, start: Carry) -> Carry {
 }
 
 // Steps t + 7 down to t, a multiple of EVERY.
-fn walk_eight(one: Channel, t: u32, c: u32, start: Carry) -> Carry {
+fn eight_steps(one: Channel, t: u32, c: u32, start: Carry) -> Carry {
     let row = p.columns;
     let i = t * row + c;
     var keys: array<f32, 8>;
@@ -110,29 +120,29 @@ fn walk_eight(one: Channel, t: u32, c: u32, start: Carry) -> Carry {
         values[j] = v[i + j * row];
         upstream[j] = gy[i + j * row];
     }
-    var steps: array<Step, 8>;
+    var again: array<Step, 8>;
     var m = memory_at(t, c);
     for (var j = 0u; j < 8u; j++) {
-        steps[j] = step_after(one, m, keys[j], values[j]);
-        m = remember(m, steps[j].into, keys[j], values[j]);
+        again[j] = step_after(one, m, keys[j], values[j]);
+        m = remember(m, again[j].into, keys[j], values[j]);
     }
     var to = start;
     for (var j = 0u; j < 8u; j++) {
         let at = 7u - j;
-        to = retreat(steps[at], to, i + at * row, values[at], upstream[at]);
+        to = retreat(again[at], to, i + at * row, values[at], upstream[at]);
     }
     return to;
 }
 
 // Steps end - 1 down to first.
-fn walk(one: Channel, first: u32, end: u32, c: u32, start: Carry) -> Carry {
+fn steps(one: Channel, first: u32, end: u32, c: u32, start: Carry) -> Carry {
     var to = start;
     var t = end;
     for (; t % EVERY != 0u; t--) {
-        to = walk_one(one, t - 1u, c, to);
+        to = one_step(one, t - 1u, c, to);
     }
     for (; t > first; t -= EVERY) {
-        to = walk_eight(one, t - EVERY, c, to);
+        to = eight_steps(one, t - EVERY, c, to);
     }
     return to;
 }
@@ -143,36 +153,42 @@ fn wkv_backward(
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) local: u32,
 ) {
-    let item = item_index(group, groups, local, WG);
+    let item = group_index(group, groups) * WG * p.span + local;
     let items = p.columns * p.chunks;
-    let live = item < items;
-    let c = item % p.columns;
-    let constants = (p.steps + EVERY - 1u) / EVERY * 3u * p.columns + c;
-    let one = Channel(saved[constants], saved[constants + p.columns]);
-    let first = item / p.columns * p.chunk;
-    let end = min(first + p.chunk, p.steps);
-    var to = Carry(0.0, 0.0, 0.0, 0.0);
-    if CARRY && live {
-        to.gp = carry[item];
-        to.gq = carry[items + item];
-    }
-    for (var left = (p.chunk + 31u) / 32u; left > 0u; left--) {
-        if MARCH {
-            workgroupBarrier();
-        }
-        let t = first + (left - 1u) * 32u;
-        if live && t < end {
-            to = walk(one, t, min(t + 32u, end), c, to);
+    var walks: array<Walk, SPAN>;
+    var channels: array<Channel, SPAN>;
+    var carries: array<Carry, SPAN>;
+    for (var m = 0u; m < p.span; m++) {
+        let i = item + m * WG;
+        let at = walk_at(i, p);
+        let constants = (p.steps + EVERY - 1u) / EVERY * 3u * p.columns + at.column;
+        walks[m] = at;
+        channels[m] = Channel(saved[constants], saved[constants + p.columns]);
+        carries[m] = Carry(0.0, 0.0, 0.0, 0.0);
+        if CARRY && at.end > 0u {
+            carries[m].gp = carry[i];
+            carries[m].gq = carry[items + i];
         }
     }
-    if !live {
-        return;
+    for (var left = (p.chunk + STRIDE - 1u) / STRIDE; left > 0u; left--) {
+        for (var m = 0u; m < p.span; m++) {
+            let at = walks[m];
+            let t = at.first + (left - 1u) * STRIDE;
+            if t < at.end {
+                let end = min(t + STRIDE, at.end);
+                carries[m] = steps(channels[m], t, end, at.column, carries[m]);
+            }
+        }
     }
-    if EMIT {
-        sums[item] = one.decay * to.decay;
-        sums[items + item] = to.bonus;
-    } else {
-        carry[item] = to.gp;
-        carry[items + item] = to.gq;
+    for (var m = 0u; m < p.span; m++) {
+        let i = item + m * WG;
+        if walks[m].end > 0u {
+            carry[i] = carries[m].gp;
+            carry[items + i] = carries[m].gq;
+            if EMIT {
+                sums[i] = channels[m].decay * carries[m].decay + before(i);
+                sums[items + i] = carries[m].bonus + before(items + i);
+            }
+        }
     }
 }

@@ -1,6 +1,6 @@
 // From the memories that the chunks of a WKV scan leave to those they start from, in place:
 //
-//     m[0] = initial,   m[i] = (m[i-1], decayed by p.chunk steps) + left[i-1]
+//     m[0] = initial,   m[i] = (m[i-1], decayed by a chunk) + left[i-1]
 //
 // where the sum of two memories is that of what they stand for, e^o p and e^o q.
 //
@@ -10,7 +10,8 @@
 
 import package::shared::index::item_index;
 import package::shared::math::exp_of;
-import package::shared::wkv::{WkvParams, NOTHING, weights};
+import package::shared::walk::Share;
+import package::shared::wkv::{NOTHING, weights};
 
 override WG: u32 = 64u;
 override STATE: bool = false;
@@ -18,7 +19,7 @@ override STATE: bool = false;
 @group(0) @binding(0) var<storage, read> initial: array<f32>;
 @group(0) @binding(1) var<storage, read> w: array<f32>;
 @group(0) @binding(2) var<storage, read_write> carry: array<f32>;
-@group(1) @binding(0) var<uniform> p: WkvParams;
+@group(1) @binding(0) var<uniform> p: Share;
 
 @compute @workgroup_size(WG)
 fn wkv_carry(

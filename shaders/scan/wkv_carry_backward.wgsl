@@ -1,7 +1,7 @@
 // From the gradients of the memory that the chunks of a WKV scan leave at their starts to those they
 // begin with at their ends, in place, from the last chunk to the first:
 //
-//     g[chunks-1] = 0,   g[i-1] = e^(p.chunk w' + o[i] - o[i+1]) g[i] + left[i]
+//     g[chunks-1] = 0,   g[i-1] = e^(chunk w' + o[i] - o[i+1]) g[i] + left[i]
 //
 // o[i] being the exponent of the memory before chunk i: gp and gq are those of e^-o gp and e^-o gq.
 //
@@ -9,13 +9,14 @@
 // One invocation a column.
 
 import package::shared::index::item_index;
-import package::shared::wkv::{WkvParams, EVERY};
+import package::shared::walk::Share;
+import package::shared::wkv::EVERY;
 
 override WG: u32 = 64u;
 
 @group(0) @binding(0) var<storage, read> saved: array<f32>;
 @group(0) @binding(1) var<storage, read_write> carry: array<f32>;
-@group(1) @binding(0) var<uniform> p: WkvParams;
+@group(1) @binding(0) var<uniform> p: Share;
 
 // The exponent before chunk i.
 fn exponent_at(i: u32, c: u32) -> f32 {

@@ -2,16 +2,10 @@
 // its kernels.
 
 import package::shared::math::{exp_of, ln_of, ln_1p};
+import package::shared::walk::Share;
 
-// Steps are cut into `chunks` of `chunk`; channel n = c % channels of column c belongs to head
-// n / group.
 struct DecayParams {
-    columns: u32,
-    steps: u32,
-    channels: u32,
-    group: u32,
-    chunk: u32,
-    chunks: u32,
+    share: Share,
     decay: f32,
 }
 
@@ -27,42 +21,52 @@ const LOGIT: u32 = 2u;
 // lam = keep - drop and leak = 1 - lam. A lam near 1 is not a number to multiply by: rounding it
 // once would change 1 - lam by a part in a thousand.
 struct Rate {
-    lam: f32,
-    leak: f32,
     keep: f32,
     drop: f32,
-    // ln lam
-    log: f32,
+    leak: f32,
 }
 
 fn rate_of(form: u32, value: f32) -> Rate {
     if form != LOGIT {
-        return Rate(value, 1.0 - value, value, 0.0, ln_of(max(value, 1e-37)));
+        return Rate(value, 0.0, 1.0 - value);
     }
     let e = exp_of(-abs(value));
     let large = 1.0 / (1.0 + e);
-    let small = e * large;
-    let log = min(value, 0.0) - ln_1p(e);
     if value < 0.0 {
-        return Rate(small, large, small, 0.0, log);
+        return Rate(e * large, 0.0, large);
     }
-    return Rate(large, small, 1.0, small, log);
+    return Rate(1.0, e * large, e * large);
+}
+
+// The number that stands for the decay of column c.
+fn value_at(form: u32, c: u32) -> f32 {
+    if form == FIXED {
+        return p.decay;
+    }
+    return rate[c % p.share.channels / p.share.group];
 }
 
 // The rate of column c.
 fn rate_at(form: u32, c: u32) -> Rate {
-    if form == FIXED {
-        return rate_of(form, p.decay);
-    }
-    return rate_of(form, rate[c % p.channels / p.group]);
+    return rate_of(form, value_at(form, c));
+}
+
+// The state after a step, with a gain of 1 or (tied) 1 - lam.
+fn advance(one: Rate, tied: bool, before: f32, input: f32) -> f32 {
+    let share = select(1.0, one.leak, tied) * input;
+    return one.keep * before + (share - one.drop * before);
 }
 
 // lam x
-fn decayed(rate: Rate, x: f32) -> f32 {
-    return rate.keep * x - rate.drop * x;
+fn decayed(one: Rate, x: f32) -> f32 {
+    return one.keep * x - one.drop * x;
 }
 
-// lam^steps
-fn decay_over(rate: Rate, steps: u32) -> f32 {
-    return exp_of(rate.log * f32(steps));
+// lam^steps, for the number that stands for lam.
+fn decay_over(form: u32, value: f32, steps: u32) -> f32 {
+    var log = ln_of(max(value, 1e-37));
+    if form == LOGIT {
+        log = min(value, 0.0) - ln_1p(exp_of(-abs(value)));
+    }
+    return exp_of(log * f32(steps));
 }

@@ -4,16 +4,7 @@
 // the largest that any of their terms has. Of the two weights of a step the larger is then 1 and the
 // other the exponential of a number that is not positive: one exponential gives both.
 
-// Steps are cut into `chunks` of `chunk`, a multiple of EVERY; column c is channel c % channels.
-struct WkvParams {
-    columns: u32,
-    steps: u32,
-    channels: u32,
-    chunk: u32,
-    chunks: u32,
-}
-
-// Steps between two memories that are saved for backward.
+// Steps between two memories that are saved for backward. It divides a chunk.
 const EVERY: u32 = 8u;
 
 // o = top + age decay: the key of a step `age` steps ago. Adding the decay up step by step would

@@ -27,6 +27,7 @@ const SHARED: &[(&str, &str)] = &[
     ("surrogate", include_str!("../../shaders/shared/surrogate.wgsl")),
     ("tile", include_str!("../../shaders/shared/tile.wgsl")),
     ("unary", include_str!("../../shaders/shared/unary.wgsl")),
+    ("walk", include_str!("../../shaders/shared/walk.wgsl")),
     ("wkv", include_str!("../../shaders/shared/wkv.wgsl")),
 ];
 

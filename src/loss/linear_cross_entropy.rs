@@ -57,30 +57,27 @@ fn tile_cost(args: &CostArgs<'_>) -> Cost {
 
 const OP: &str = "linear_cross_entropy";
 
-/// Logits that stand in memory at once, unless [`LinearCrossEntropy::budget`] says otherwise.
-const BUDGET: usize = 1 << 22;
+/// Logits that stand in memory at once on a GPU: enough of them to fill it.
+const GPU_BUDGET: usize = 1 << 23;
 
-/// The fewest rows that a block with all classes is worth: below, the gradient of the weights, which
-/// is read and written once a block, costs more than computing the logits twice.
-const FEWEST_ROWS: usize = 64;
+/// Likewise on a processor, whose caches should hold them.
+const CPU_BUDGET: usize = 3 << 19;
+
+/// The fewest rows that a block with all classes is worth: below, the weights and their gradient,
+/// which are read and written once a block, cost more than computing the logits twice.
+const FEWEST_ROWS: usize = 128;
 
 /// The rows of a block whose classes are taken in tiles.
 const TILED_ROWS: usize = 256;
 
 /// Options of [`linear_cross_entropy_with`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct LinearCrossEntropy {
     /// The mean by default.
     pub reduction: Reduction,
-    /// The most logits that stand in memory at once: 4 Mi (16 MiB) by default. At least one row by
-    /// one class is taken.
-    pub budget: usize,
-}
-
-impl Default for LinearCrossEntropy {
-    fn default() -> Self {
-        Self { reduction: Reduction::default(), budget: BUDGET }
-    }
+    /// The most logits that stand in memory at once: by default 8 Mi (32 MiB) on a GPU, 1.5 Mi
+    /// (6 MiB) on a processor. At least one row by one class is taken.
+    pub budget: Option<usize>,
 }
 
 /// The mean cross-entropy, in nats, between `softmax(x w^T)` and targets: `x[.., K]`, `w[V, K]`,
@@ -149,7 +146,7 @@ pub fn linear_cross_entropy_with(
 /// Those of [`linear_cross_entropy_with`].
 pub fn position_losses(x: &Tensor, w: &Tensor, targets: &Tensor) -> Result<Tensor> {
     check(x, w, targets)?;
-    let sweep = Sweep::new(x, w, targets, BUDGET, 1.0)?;
+    let sweep = Sweep::new(x, w, targets, None, 1.0)?;
     sweep.run([false; 2])?;
     sweep.loss.reshape(*targets.shape())
 }
@@ -219,11 +216,13 @@ impl<'a> Sweep<'a> {
         x: &Tensor,
         w: &'a Tensor,
         targets: &'a Tensor,
-        budget: usize,
+        budget: Option<usize>,
         divisor: f32,
     ) -> Result<Self> {
         let rows = targets.count();
         let (device, depth) = (x.device(), x.count() / rows);
+        let usual = if device.capabilities().software { CPU_BUDGET } else { GPU_BUDGET };
+        let budget = budget.unwrap_or(usual);
         Ok(Self {
             x: x.reshape([rows, depth])?,
             w,
@@ -373,15 +372,16 @@ impl<'a> Sum<'a> {
 
 #[cfg(test)]
 mod tests {
-    use super::{BUDGET, Cut};
+    use super::{CPU_BUDGET, Cut, GPU_BUDGET};
 
     #[test]
     fn the_budget_is_kept() {
-        let whole = Cut::new(2048, 5_903, BUDGET);
-        assert_eq!(whole, Cut { rows: 683, classes: 5_903 });
-        assert_eq!(Cut::new(2048, 48_000, BUDGET).classes, 48_000);
+        let whole = Cut::new(2048, 5_903, CPU_BUDGET);
+        assert_eq!(whole, Cut { rows: 256, classes: 5_903 });
+        assert_eq!(Cut::new(2048, 48_000, GPU_BUDGET).classes, 48_000);
+        assert_eq!(Cut::new(2048, 48_000, CPU_BUDGET).rows, 256);
         for (rows, classes, budget) in
-            [(2048, 100_000, BUDGET), (7, 11, 20), (7, 11, 1), (1, 1, 0), (1, 10, 10)]
+            [(2048, 100_000, GPU_BUDGET), (7, 11, 20), (7, 11, 1), (1, 1, 0), (1, 10, 10)]
         {
             let cut = Cut::new(rows, classes, budget);
             assert!(cut.rows * cut.classes <= budget.max(1), "{cut:?}");

@@ -114,27 +114,36 @@ impl Tile {
         if self.statistics {
             let hit = place.map(|c| x[c]);
             let mut found = (R::zero(), R::zero());
-            vectorised(|| {
-                let m = largest(x);
-                let sum = match self.gradient {
-                    true => exponentials::<R, true>(x, m),
-                    false => exponentials::<R, false>(x, m),
-                };
-                found = (m, sum);
-            });
+            vectorised(
+                #[inline(always)]
+                || {
+                    let m = largest(x);
+                    let sum = match self.gradient {
+                        true => exponentials::<R, true>(x, m),
+                        false => exponentials::<R, false>(x, m),
+                    };
+                    found = (m, sum);
+                },
+            );
             self.merge(found, hit, stats);
             let inside = target < self.p.classes;
             *loss = if inside { stats[1].ln() - (stats[2] - stats[0]) } else { R::zero() };
         } else {
             let m = stats[0];
-            vectorised(|| x.iter_mut().for_each(|x| *x = exp(*x - m)));
+            vectorised(
+                #[inline(always)]
+                || x.iter_mut().for_each(|x| *x = exp(*x - m)),
+            );
         }
         if self.gradient {
             let inside = target < self.p.classes;
             let divisor = R::lit(f64::from(self.p.divisor));
             let scale = if inside { divisor.recip() } else { R::zero() };
             let factor = scale / stats[1];
-            vectorised(|| x.iter_mut().for_each(|x| *x *= factor));
+            vectorised(
+                #[inline(always)]
+                || x.iter_mut().for_each(|x| *x *= factor),
+            );
             if let Some(place) = place {
                 x[place] -= scale;
             }

@@ -2,7 +2,8 @@
 
 use super::backward::{Params as BackwardParams, PartParams};
 use super::forward::Params;
-use crate::host::{HostArgs, Real};
+use crate::host::{HostArgs, Real, vectorised};
+use crate::reduce::lane_sum;
 use rayon::prelude::*;
 
 /// Elements that one task takes: whole rows, at least this many elements.
@@ -13,24 +14,8 @@ fn task_rows(length: usize) -> usize {
     TASK.div_ceil(length.max(1))
 }
 
-/// Partial sums side by side: as many as the widest vectors hold.
-const LANES: usize = 16;
-
-/// `sum f(a, b)` over two slices of one length.
-fn sum<R: Real>(a: &[R], b: &[R], f: impl Fn(R, R) -> R) -> R {
-    let mut lanes = [R::zero(); LANES];
-    let (a_full, b_full) = (a.chunks_exact(LANES), b.chunks_exact(LANES));
-    let rest = a_full.remainder().iter().zip(b_full.remainder());
-    let rest: R = rest.map(|(a, b)| f(*a, *b)).sum();
-    for (a, b) in a_full.zip(b_full) {
-        for (lane, (a, b)) in lanes.iter_mut().zip(a.iter().zip(b)) {
-            *lane += f(*a, *b);
-        }
-    }
-    lanes.into_iter().sum::<R>() + rest
-}
-
 /// The element that a row's mean is counted from.
+#[inline(always)]
 fn pivot<R: Real>(row: &[R], rms: bool) -> R {
     if rms { R::zero() } else { row[0] }
 }
@@ -72,10 +57,18 @@ struct Row<'a, R> {
 
 impl<R: Real> Row<'_, R> {
     fn normalise(&self, x: &[R], y: &mut [R], stats: &mut [R]) {
+        vectorised(
+            #[inline(always)]
+            || self.loops(x, y, stats),
+        );
+    }
+
+    #[inline(always)]
+    fn loops(&self, x: &[R], y: &mut [R], stats: &mut [R]) {
         let n = R::lit(x.len() as f64);
         let pivot = pivot(x, self.rms);
-        let shift = if self.rms { R::zero() } else { sum(x, x, |x, _| x - pivot) / n };
-        let squares = sum(x, x, |x, _| {
+        let shift = if self.rms { R::zero() } else { lane_sum([x], |[x]| x - pivot) / n };
+        let squares = lane_sum([x], |[x]| {
             let v = x - pivot - shift;
             v * v
         });
@@ -95,20 +88,35 @@ pub(super) fn norm_backward<R: Real>(args: &mut HostArgs<'_, R>) {
     let (x, gain, stats, g) = (args.reals(0), args.reals(1), args.reals(2), args.reals(3));
     let gx = args.reals_mut(4);
     let length = p.length as usize;
-    let (gain, n) = (&gain[..length], R::lit(length as f64));
+    let gain = &gain[..length];
     let rows = task_rows(length);
     gx.par_chunks_mut(rows * length).enumerate().for_each(|(task, gx)| {
         for (k, gx) in gx.chunks_exact_mut(length).enumerate() {
             let r = task * rows + k;
             let (x, g) = (&x[r * length..][..length], &g[r * length..][..length]);
-            let (pivot, shift, q) = (pivot(x, rms), stats[2 * r], stats[2 * r + 1]);
-            gx.iter_mut().zip(g.iter().zip(gain)).for_each(|(h, (g, gain))| *h = *g * *gain);
-            let plain = if rms { R::zero() } else { sum(gx, gx, |h, _| h) / n };
-            let along = sum(gx, x, |h, x| h * (x - pivot - shift)) / n * q * q;
-            let both = gx.iter_mut().zip(x);
-            both.for_each(|(h, x)| *h = q * (*h - plain - (*x - pivot - shift) * along));
+            vectorised(
+                #[inline(always)]
+                || backward_row(x, gain, g, gx, [stats[2 * r], stats[2 * r + 1]], rms),
+            );
         }
     });
+}
+
+#[inline(always)]
+fn backward_row<R: Real>(
+    x: &[R],
+    gain: &[R],
+    g: &[R],
+    gx: &mut [R],
+    [shift, q]: [R; 2],
+    rms: bool,
+) {
+    let (pivot, n) = (pivot(x, rms), R::lit(x.len() as f64));
+    gx.iter_mut().zip(g.iter().zip(gain)).for_each(|(h, (g, gain))| *h = *g * *gain);
+    let plain = if rms { R::zero() } else { lane_sum([gx], |[h]| h) / n };
+    let along = lane_sum([gx, x], |[h, x]| h * (x - pivot - shift)) / n * q * q;
+    let both = gx.iter_mut().zip(x);
+    both.for_each(|(h, x)| *h = q * (*h - plain - (*x - pivot - shift) * along));
 }
 
 pub(super) fn norm_parameters<R: Real>(args: &mut HostArgs<'_, R>) {

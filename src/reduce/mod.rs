@@ -25,7 +25,7 @@ pub(crate) use rate::steps;
 pub use rate::{rate, spike_count};
 pub(crate) use rows::{ROWS, over_elements, over_rows, row_variant};
 pub use sum::{mean, sum, sum_to};
-pub(crate) use twin::{log_sum_exp, pairwise};
+pub(crate) use twin::{lane_sum, log_sum_exp, pairwise};
 
 use crate::kernel::Kernel;
 use crate::{Result, Tensor, layout};

@@ -122,6 +122,23 @@ pub(crate) fn pairwise<R: Real>(first: usize, end: usize, value: &impl Fn(usize)
     pairwise(first, middle, value) + pairwise(middle, end, value)
 }
 
+/// The sum of `term` over slices of one length, in 16 chains side by side: as wide as vectors are.
+#[inline(always)]
+pub(crate) fn lane_sum<R: Real, const N: usize>(x: [&[R]; N], term: impl Fn([R; N]) -> R) -> R {
+    const LANES: usize = 16;
+    let length = x[0].len();
+    let full = length - length % LANES;
+    let mut lanes = [R::zero(); LANES];
+    for at in (0..full).step_by(LANES) {
+        let block = x.map(|x| &x[at..at + LANES]);
+        for (lane, sum) in lanes.iter_mut().enumerate() {
+            *sum += term(block.map(|b| b[lane]));
+        }
+    }
+    let rest: R = (full..length).map(|i| term(x.map(|x| x[i]))).sum();
+    lanes.into_iter().sum::<R>() + rest
+}
+
 pub(super) fn reduce_rows<R: Real>(args: &mut HostArgs<'_, R>) {
     let p: RowParams = args.params();
     let how = How::of(args, p.divisor);

@@ -2,7 +2,7 @@
 
 use super::decay_backward::Saved;
 use super::decay_forward;
-use super::plan::{Cut, Plan};
+use super::plan::{Cut, Plan, Share};
 use crate::error::{Error, Result};
 use crate::tape::Var;
 use crate::{DType, Device, Launch, Tensor};
@@ -70,12 +70,7 @@ pub struct Recurrence {
 #[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
 #[repr(C)]
 pub(super) struct Params {
-    pub(super) columns: u32,
-    pub(super) steps: u32,
-    pub(super) channels: u32,
-    pub(super) group: u32,
-    pub(super) chunk: u32,
-    pub(super) chunks: u32,
+    pub(super) share: Share,
     pub(super) decay: f32,
 }
 
@@ -88,16 +83,20 @@ pub(super) const LOGIT: u32 = 2;
 #[derive(Debug, Clone)]
 pub(super) struct Scan {
     pub(super) cut: Cut,
-    pub(super) params: Params,
     pub(super) form: u32,
     pub(super) tied: bool,
     pub(super) rate: Option<Tensor>,
+    /// `lam`, if it is a number.
+    fixed: f32,
 }
 
 impl Scan {
     /// Parameters and constants of a launch.
-    pub(super) fn prepare(&self, launch: Launch) -> Launch {
-        launch.params(&self.params).constant("FORM", self.form)
+    pub(super) fn prepare(&self, launch: Launch, share: Share) -> Launch {
+        let heads = self.rate.as_ref().map_or(1, Tensor::count);
+        let group = (self.cut.channels / heads.max(1)).max(1) as u32;
+        let params = Params { share: Share { group, ..share }, decay: self.fixed };
+        launch.params(&params).constant("FORM", self.form)
     }
 
     /// The tensor of decays, or anything.
@@ -180,17 +179,7 @@ impl Recurrence {
             Decay::Value(v) => (VALUE, Some(v.value().clone()), 0.0),
             Decay::Logit(v) => (LOGIT, Some(v.value().clone()), 0.0),
         };
-        let heads = rate.as_ref().map_or(1, Tensor::count);
-        let params = Params {
-            columns: cut.columns as u32,
-            steps: cut.steps as u32,
-            channels: cut.channels as u32,
-            group: (cut.channels / heads.max(1)).max(1) as u32,
-            chunk: cut.chunk as u32,
-            chunks: cut.chunks as u32,
-            decay: fixed,
-        };
-        Ok(Scan { cut, params, form, tied: self.tied, rate })
+        Ok(Scan { cut, form, tied: self.tied, rate, fixed })
     }
 
     fn check(&self, u: &Var, decay: Decay<'_>, initial: Option<&Var>) -> Result<()> {

@@ -2,6 +2,7 @@
 
 use super::decay::{INITIAL, Params, RATE, Scan, U};
 use super::decay_forward::emits;
+use super::plan::{Share, WALKS};
 use super::{decay_carry, twin};
 use crate::kernel::{Cost, CostArgs, Kernel, shader};
 use crate::tape::Backward;
@@ -15,6 +16,7 @@ pub(super) static DECAY_BACKWARD: Kernel = Kernel::new(
     crate::twin!(twin::decay_backward),
 )
 .params::<Params>()
+.variants(WALKS)
 .cost(cost);
 
 /// The upstream gradient and that of the input; where the decay is learned, the input and every
@@ -23,17 +25,20 @@ fn cost(args: &CostArgs<'_>) -> Cost {
     if !emits(args) {
         return Cost::default();
     }
+    let share = args.params::<Params>().share.fraction();
     let set = |name: &str| args.constants.iter().any(|c| c.0 == name && c.1 != 0.0);
-    let mut moved = (args.words[5] + args.words[6]) as f64;
+    let mut moved = args.words[5] as f64;
     let mut flops = 4.0;
     if args.constants.iter().all(|c| c.0 != "UPSTREAM" || c.1 != 0.0) {
         moved += args.words[0] as f64;
     }
     if set("LEARN") {
-        moved += args.words[2] as f64 + args.words[3] as f64 / 8.0 + args.words[7] as f64;
+        moved += args.words[2] as f64 + args.words[3] as f64 / 8.0;
         flops = 11.0;
     }
-    Cost { bytes: moved * 4.0, flops: args.words[5] as f64 * flops }
+    let states = (args.words[6] + args.words[7]) as f64;
+    let elements = args.words[5] as f64 * share;
+    Cost { bytes: (moved * share + states) * 4.0, flops: elements * flops }
 }
 
 /// What backward needs.
@@ -52,6 +57,8 @@ struct Bindings<'a> {
     sums: &'a Tensor,
     /// Whether `carry` holds anything.
     given: bool,
+    /// Whether `sums` does.
+    more: bool,
     emit: bool,
 }
 
@@ -71,7 +78,11 @@ impl Saved {
         let sums = Tensor::empty(&device, sums, DType::F32)?;
         let carry = self.carry(bw, &device, &gu, &sums)?;
         let given = cut.is_chunked() || bw.upstream(1).is_some();
-        self.walk(bw, Bindings { gu: &gu, carry: &carry, sums: &sums, given, emit: true })?;
+        for (i, share) in cut.shares().into_iter().rev().enumerate() {
+            let (given, more) = (given || i > 0, i > 0);
+            let to = Bindings { gu: &gu, carry: &carry, sums: &sums, given, more, emit: true };
+            self.walk(bw, share, to)?;
+        }
         bw.give(U, gu);
         if bw.needs(INITIAL) {
             bw.give(INITIAL, self.first_row(&carry, &shape)?);
@@ -103,7 +114,8 @@ impl Saved {
         }
         let carry = Tensor::empty(device, [cut.chunks, cut.columns], DType::F32)?;
         if bw.upstream(0).is_some() {
-            self.walk(bw, Bindings { gu, carry: &carry, sums, given: false, emit: false })?;
+            let to = Bindings { gu, carry: &carry, sums, given: false, more: false, emit: false };
+            self.walk(bw, cut.whole(), to)?;
         } else {
             carry.clear()?;
         }
@@ -119,17 +131,18 @@ impl Saved {
         row.reshape(Shape::new(&shape.dims()[1..])?)
     }
 
-    fn walk(&self, bw: &Backward<'_>, to: Bindings<'_>) -> Result<()> {
+    fn walk(&self, bw: &Backward<'_>, share: Share, to: Bindings<'_>) -> Result<()> {
         let scan = &self.scan;
         let gh = bw.upstream(0);
         let learn = to.emit && bw.needs(RATE) && self.history.is_some();
-        let launch = scan.prepare(scan.cut.walk(to.gu.device(), &DECAY_BACKWARD));
+        let launch = scan.prepare(scan.cut.walk(to.gu.device(), &DECAY_BACKWARD), share);
         let launch = launch
             .constant("TIED", u32::from(scan.tied))
             .constant("STATE", u32::from(self.initial.is_some()))
             .constant("CARRY", u32::from(to.given))
             .constant("UPSTREAM", u32::from(gh.is_some()))
             .constant("LEARN", u32::from(learn))
+            .constant("MORE", u32::from(to.more))
             .constant("EMIT", u32::from(to.emit));
         // One of them is there: where there is no gradient of h, there is one of the last state.
         let Some(any) = gh.or(bw.upstream(1)) else { return Ok(()) };

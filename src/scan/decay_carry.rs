@@ -28,7 +28,7 @@ pub(super) fn join(
     carry: &Tensor,
     reverse: bool,
 ) -> Result<()> {
-    let launch = scan.prepare(scan.cut.join(carry.device(), &DECAY_CARRY));
+    let launch = scan.prepare(scan.cut.join(carry.device(), &DECAY_CARRY), scan.cut.whole());
     let launch = launch.constant("STATE", u32::from(initial.is_some()));
     let launch = launch.constant("REVERSE", u32::from(reverse));
     // A binding that is not read must still not be the one that is written.

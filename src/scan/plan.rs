@@ -2,7 +2,7 @@
 
 use crate::dispatch::Launch;
 use crate::error::{Error, Result};
-use crate::kernel::Kernel;
+use crate::kernel::{Kernel, Needs, Variant};
 use crate::{Device, Shape};
 
 /// How a scan goes through time.
@@ -19,22 +19,33 @@ pub enum Plan {
 }
 
 /// Columns from which on one walk through time is faster than chunks, by device. On hardware: an
-/// estimate from eight loads in flight an invocation. On a software adapter and the host: measured
-/// on two cores (`benches/suite/scan.rs`).
+/// estimate from eight loads in flight an invocation. On a software adapter, a thread, and on the
+/// host: measured on two cores (`benches/suite/scan.rs`).
 const ENOUGH_ON_HARDWARE: usize = 1 << 15;
-const ENOUGH_ON_SOFTWARE: usize = 128;
+const ENOUGH_ON_SOFTWARE: usize = 8;
 const ENOUGH_ON_HOST: usize = 16;
 
 /// The shortest and the longest chunk that is chosen.
 const SHORTEST: usize = 64;
 const LONGEST: usize = 256;
 
-/// Steps from which on a software adapter does better if a workgroup marches together.
-const LONG: usize = 128;
-
-/// Columns of a workgroup, and of one that marches: the `override WG` of the shaders.
+/// Invocations of a workgroup, the `override WG` of the shaders; on a software adapter the lanes of a
+/// vector register.
 const WORKGROUP: u32 = 64;
-const MARCHING_WORKGROUP: u32 = 256;
+const LANES: u32 = 8;
+
+/// The most walks of an invocation on a software adapter: `SPAN` of `shared/walk.wgsl`.
+const SPAN: usize = 32;
+
+/// The most steps that an invocation takes in one launch on a software adapter, over all its walks:
+/// llvmpipe leaves a shader, without a word, after 65,535 iterations of its loops.
+const MOST_STEPS: usize = 1 << 14;
+
+/// The ways to compile a walk.
+pub(super) const WALKS: &[Variant] = &[
+    Variant { name: "baseline", features: &[], needs: Needs::NOTHING },
+    Variant { name: "tiled", features: &["tiled"], needs: Needs::NOTHING },
+];
 
 /// A number of columns and steps, and the chunks that the steps are cut into.
 #[derive(Debug, Clone, Copy)]
@@ -44,6 +55,31 @@ pub(super) struct Cut {
     pub(super) channels: usize,
     pub(super) chunk: usize,
     pub(super) chunks: usize,
+    /// Walks of an invocation.
+    span: usize,
+    tiled: bool,
+}
+
+/// `Share` of `shared/walk.wgsl`: the steps that a launch covers.
+#[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
+#[repr(C)]
+pub(super) struct Share {
+    pub(super) columns: u32,
+    pub(super) steps: u32,
+    pub(super) start: u32,
+    pub(super) chunk: u32,
+    pub(super) chunks: u32,
+    pub(super) span: u32,
+    pub(super) channels: u32,
+    pub(super) group: u32,
+}
+
+impl Share {
+    /// The part of all steps that the launch covers.
+    pub(super) fn fraction(&self) -> f64 {
+        let end = self.steps.min(self.start.saturating_add(self.chunk.saturating_mul(self.chunks)));
+        f64::from(end - self.start) / f64::from(self.steps.max(1))
+    }
 }
 
 impl Cut {
@@ -69,8 +105,45 @@ impl Cut {
             Plan::Chunked(chunk) => (chunk as usize).min(steps),
             Plan::Auto => choose(device, columns, steps),
         };
-        let chunk = chunk.max(1);
-        Ok(Self { columns, steps, channels, chunk, chunks: steps.div_ceil(chunk).max(1) })
+        let tiled = device.capabilities().software && !device.is_host();
+        let chunked = chunk < steps;
+        let chunk = if tiled && chunked { chunk.min(MOST_STEPS) } else { chunk.max(1) };
+        let chunks = steps.div_ceil(chunk).max(1);
+        let mut span = 1;
+        if tiled {
+            let lanes = LANES as usize * rayon::current_num_threads();
+            span = (columns * chunks / lanes).clamp(1, SPAN);
+            if chunked {
+                span = span.min((MOST_STEPS / chunk).max(1));
+            }
+        }
+        Ok(Self { columns, steps, channels, chunk, chunks, span, tiled })
+    }
+
+    /// The steps of each launch, in their order: all of them in one, except that a software adapter
+    /// must not be kept too long in one launch.
+    pub(super) fn shares(&self) -> Vec<Share> {
+        let whole = Share {
+            columns: self.columns as u32,
+            steps: self.steps as u32,
+            start: 0,
+            chunk: self.chunk as u32,
+            chunks: self.chunks as u32,
+            span: self.span as u32,
+            channels: self.channels as u32,
+            group: 1,
+        };
+        let most = MOST_STEPS / self.span;
+        if self.is_chunked() || !self.tiled || self.steps <= most {
+            return vec![whole];
+        }
+        let part = |start| Share { start: start as u32, chunk: most as u32, ..whole };
+        (0..self.steps).step_by(most).map(part).collect()
+    }
+
+    /// All steps in one launch: for chunks, and what joins them.
+    pub(super) fn whole(&self) -> Share {
+        self.shares()[0]
     }
 
     /// Whether there is more than one chunk.
@@ -78,15 +151,14 @@ impl Cut {
         self.chunks > 1
     }
 
-    /// A launch of one invocation a column and chunk.
+    /// A launch of one walk a column and chunk.
     pub(super) fn walk(&self, device: &Device, kernel: &'static Kernel) -> Launch {
-        let items = self.columns * self.chunks;
-        let software = device.capabilities().software && !device.is_host();
-        let launch = device.launch(kernel);
-        if software && self.chunk >= LONG {
-            launch.constant("MARCH", 1u32).items(items, MARCHING_WORKGROUP)
+        let walks = self.columns * self.chunks;
+        if self.tiled {
+            let launch = device.launch(kernel).variant(1).constant("WG", LANES);
+            launch.items(walks, LANES * self.span as u32)
         } else {
-            launch.items(items, WORKGROUP)
+            device.launch(kernel).variant(0).items(walks, WORKGROUP)
         }
     }
 
@@ -101,7 +173,7 @@ fn choose(device: &Device, columns: usize, steps: usize) -> usize {
     let enough = if device.is_host() {
         ENOUGH_ON_HOST
     } else if device.capabilities().software {
-        ENOUGH_ON_SOFTWARE
+        ENOUGH_ON_SOFTWARE * rayon::current_num_threads()
     } else {
         ENOUGH_ON_HARDWARE
     };

@@ -65,29 +65,6 @@ pub struct WkvOutput {
     pub state: WkvState,
 }
 
-/// `WkvParams` of `shared/wkv.wgsl`.
-#[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
-#[repr(C)]
-pub(super) struct Params {
-    pub(super) columns: u32,
-    pub(super) steps: u32,
-    pub(super) channels: u32,
-    pub(super) chunk: u32,
-    pub(super) chunks: u32,
-}
-
-impl Params {
-    pub(super) fn of(cut: &Cut) -> Self {
-        Self {
-            columns: cut.columns as u32,
-            steps: cut.steps as u32,
-            channels: cut.channels as u32,
-            chunk: cut.chunk as u32,
-            chunks: cut.chunks as u32,
-        }
-    }
-}
-
 /// Steps between two memories that are saved: `EVERY` of `shared/wkv.wgsl`.
 pub(super) const EVERY: usize = 8;
 

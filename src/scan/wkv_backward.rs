@@ -1,8 +1,8 @@
 //! The backward launch of WKV.
 
 use super::decay_forward::emits;
-use super::plan::Cut;
-use super::wkv::{K, Params, U, V, W};
+use super::plan::{Cut, Share, WALKS};
+use super::wkv::{K, U, V, W};
 use super::{twin, wkv_carry};
 use crate::kernel::{Cost, CostArgs, Kernel, shader};
 use crate::tape::Backward;
@@ -15,7 +15,8 @@ pub(super) static WKV_BACKWARD: Kernel = Kernel::new(
     shader!("scan/wkv_backward"),
     crate::twin!(twin::wkv_backward),
 )
-.params::<Params>()
+.params::<Share>()
+.variants(WALKS)
 .cost(cost);
 
 /// k, v, gy, gk, gv and what forward saved.
@@ -23,8 +24,21 @@ fn cost(args: &CostArgs<'_>) -> Cost {
     if !emits(args) {
         return Cost::default();
     }
-    let moved: u64 = args.words.iter().sum::<u64>() - args.words[6];
-    Cost { bytes: moved as f64 * 4.0, flops: args.words[0] as f64 * 56.0 }
+    let share = args.params::<Share>().fraction();
+    let moved: u64 = args.words[..6].iter().sum();
+    let bytes = (moved as f64 * share + args.words[7] as f64) * 4.0;
+    Cost { bytes, flops: args.words[0] as f64 * share * 56.0 }
+}
+
+/// What a launch finds, and what it does.
+#[derive(Clone, Copy)]
+struct Stage {
+    /// Whether the carried gradients are given.
+    given: bool,
+    /// Whether the sums hold those of later steps.
+    more: bool,
+    /// Whether it writes its outputs.
+    emit: bool,
 }
 
 /// What backward needs.
@@ -47,13 +61,17 @@ impl Saved {
         let sums = Tensor::empty(device, states, DType::F32)?;
         let carry = if cut.is_chunked() {
             let carry = Tensor::empty(device, states, DType::F32)?;
-            self.walk(&gy, [&gk, &gv, &carry, &sums], false)?;
+            let to = [&gk, &gv, &carry, &sums];
+            self.walk(&gy, cut.whole(), to, Stage { given: false, more: false, emit: false })?;
             wkv_carry::join_backward(cut, &self.memories, &carry)?;
             carry
         } else {
-            Tensor::empty(device, [1], DType::F32)?
+            Tensor::empty(device, states, DType::F32)?
         };
-        self.walk(&gy, [&gk, &gv, &carry, &sums], true)?;
+        for (i, share) in cut.shares().into_iter().rev().enumerate() {
+            let stage = Stage { given: cut.is_chunked() || i > 0, more: i > 0, emit: true };
+            self.walk(&gy, share, [&gk, &gv, &carry, &sums], stage)?;
+        }
         bw.give(K, gk);
         bw.give(V, gv);
         if bw.needs(W) || bw.needs(U) {
@@ -69,12 +87,13 @@ impl Saved {
         Ok(())
     }
 
-    fn walk(&self, gy: &Tensor, to: [&Tensor; 4], emit: bool) -> Result<()> {
+    fn walk(&self, gy: &Tensor, share: Share, to: [&Tensor; 4], stage: Stage) -> Result<()> {
         let cut = &self.cut;
-        let launch = cut.walk(gy.device(), &WKV_BACKWARD).params(&Params::of(cut));
+        let launch = cut.walk(gy.device(), &WKV_BACKWARD).params(&share);
         let launch = launch
-            .constant("CARRY", u32::from(emit && cut.is_chunked()))
-            .constant("EMIT", u32::from(emit));
+            .constant("CARRY", u32::from(stage.given))
+            .constant("MORE", u32::from(stage.more))
+            .constant("EMIT", u32::from(stage.emit));
         let mut launch = launch.bind(&self.k).bind(&self.v).bind(gy).bind(&self.memories);
         for tensor in to {
             launch = launch.bind(tensor);

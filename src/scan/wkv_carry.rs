@@ -1,15 +1,14 @@
 //! The launches that join the chunks of a WKV scan.
 
-use super::plan::Cut;
+use super::plan::{Cut, Share};
 use super::twin;
-use super::wkv::Params;
 use crate::kernel::{Cost, CostArgs, Kernel, shader};
 use crate::{Result, Tensor};
 
 /// Memories at the ends of chunks become those at their starts
 pub(super) static WKV_CARRY: Kernel =
     Kernel::new("scan", "wkv_carry", shader!("scan/wkv_carry"), crate::twin!(twin::wkv_carry))
-        .params::<Params>()
+        .params::<Share>()
         .cost(cost);
 
 /// Gradients at the starts of chunks become those at their ends
@@ -19,7 +18,7 @@ pub(super) static WKV_CARRY_BACKWARD: Kernel = Kernel::new(
     shader!("scan/wkv_carry_backward"),
     crate::twin!(twin::wkv_carry_backward),
 )
-.params::<Params>()
+.params::<Share>()
 .cost(cost_backward);
 
 fn cost(args: &CostArgs<'_>) -> Cost {
@@ -32,13 +31,13 @@ fn cost_backward(args: &CostArgs<'_>) -> Cost {
 
 /// Turns the memories that chunks leave into those they start from, beginning with `state`.
 pub(super) fn join(cut: &Cut, w: &Tensor, state: Option<&Tensor>, carry: &Tensor) -> Result<()> {
-    let launch = cut.join(carry.device(), &WKV_CARRY).params(&Params::of(cut));
+    let launch = cut.join(carry.device(), &WKV_CARRY).params(&cut.whole());
     let launch = launch.constant("STATE", u32::from(state.is_some()));
     launch.bind(state.unwrap_or(w)).bind(w).bind(carry).record()
 }
 
 /// Turns the gradients that chunks leave at their starts into those they begin with at their ends.
 pub(super) fn join_backward(cut: &Cut, saved: &Tensor, carry: &Tensor) -> Result<()> {
-    let launch = cut.join(carry.device(), &WKV_CARRY_BACKWARD).params(&Params::of(cut));
+    let launch = cut.join(carry.device(), &WKV_CARRY_BACKWARD).params(&cut.whole());
     launch.bind(saved).bind(carry).record()
 }

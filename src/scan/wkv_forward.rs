@@ -1,8 +1,8 @@
 //! The forward launch of WKV.
 
 use super::decay_forward::emits;
-use super::plan::Cut;
-use super::wkv::{EVERY, Params, state_shape};
+use super::plan::{Cut, Share, WALKS};
+use super::wkv::{EVERY, state_shape};
 use super::{twin, wkv_carry};
 use crate::kernel::{Cost, CostArgs, Kernel, shader};
 use crate::{DType, Result, Tensor};
@@ -10,7 +10,8 @@ use crate::{DType, Result, Tensor};
 /// `y[t]`, the weighted average of the values so far
 pub(super) static WKV: Kernel =
     Kernel::new("scan", "wkv", shader!("scan/wkv"), crate::twin!(twin::wkv))
-        .params::<Params>()
+        .params::<Share>()
+        .variants(WALKS)
         .cost(cost);
 
 /// Keys, values and averages once, and what is saved. What finds the memories between chunks is no
@@ -20,10 +21,12 @@ fn cost(args: &CostArgs<'_>) -> Cost {
         return Cost::default();
     }
     let saved = args.constants.iter().any(|c| c.0 == "SAVE" && c.1 != 0.0);
-    let mut moved = args.words[0] + args.words[1] + args.words[5] + args.words[7];
+    let share = args.params::<Share>().fraction();
+    let mut moved = args.words[0] + args.words[1] + args.words[5];
     moved += if saved { args.words[6] } else { 0 };
+    let bytes = (moved as f64 * share + args.words[7] as f64) * 4.0;
     // An exponential counts as eight operations.
-    Cost { bytes: moved as f64 * 4.0, flops: args.words[0] as f64 * 32.0 }
+    Cost { bytes, flops: args.words[0] as f64 * share * 32.0 }
 }
 
 /// What the forward launches wrote.
@@ -52,32 +55,38 @@ pub(super) fn run(
     let [k, _, w, _] = inputs;
     let device = k.device();
     let step = &k.shape().dims()[1..];
-    let starts = if cut.is_chunked() {
+    let mut starts = if cut.is_chunked() {
         let carry = Tensor::empty(device, [cut.chunks, 3, cut.columns], DType::F32)?;
         let y = &Tensor::empty(device, [1], DType::F32)?;
         let to = Bindings { starts: None, y, saved: None, last: &carry, emit: false };
-        walk(cut, inputs, &to)?;
+        walk(cut, cut.whole(), inputs, &to)?;
         wkv_carry::join(cut, w, state, &carry)?;
         Some(carry)
     } else {
         state.cloned()
     };
     let y = Tensor::empty(device, *k.shape(), DType::F32)?;
-    let last = Tensor::empty(device, state_shape(step)?, DType::F32)?;
+    let shape = state_shape(step)?;
+    let mut last = Tensor::empty(device, shape, DType::F32)?;
     let saved = if keep {
         let rows = 3 * cut.steps.div_ceil(EVERY) + 2;
         Some(Tensor::empty(device, [rows, cut.columns], DType::F32)?)
     } else {
         None
     };
-    let to =
-        Bindings { starts: starts.as_ref(), y: &y, saved: saved.as_ref(), last: &last, emit: true };
-    walk(cut, inputs, &to)?;
+    for (i, share) in cut.shares().into_iter().enumerate() {
+        if i > 0 {
+            starts = Some(std::mem::replace(&mut last, Tensor::empty(device, shape, DType::F32)?));
+        }
+        let (starts, saved) = (starts.as_ref(), saved.as_ref());
+        let to = Bindings { starts, y: &y, saved, last: &last, emit: true };
+        walk(cut, share, inputs, &to)?;
+    }
     Ok(Forward { y, last, saved })
 }
 
-fn walk(cut: &Cut, [k, v, w, u]: [&Tensor; 4], to: &Bindings<'_>) -> Result<()> {
-    let launch = cut.walk(k.device(), &WKV).params(&Params::of(cut));
+fn walk(cut: &Cut, share: Share, [k, v, w, u]: [&Tensor; 4], to: &Bindings<'_>) -> Result<()> {
+    let launch = cut.walk(k.device(), &WKV).params(&share);
     let launch = launch
         .constant("STATE", u32::from(to.starts.is_some()))
         .constant("EMIT", u32::from(to.emit))

@@ -6,7 +6,8 @@ use super::shift::{MixParams, Params as ShiftParams};
 use super::sort::{BLOCK, Params as DigitParams, RADIX, ScanParams, StartParams};
 use super::top_k::{BackwardParams as TopKBackward, Params as TopKParams};
 use crate::elementwise::sigmoid;
-use crate::host::{HostArgs, Real};
+use crate::host::{HostArgs, Real, vectorised};
+use crate::reduce::lane_sum;
 use rayon::prelude::*;
 use std::cmp::Ordering;
 
@@ -277,15 +278,20 @@ pub(super) fn blend_backward<R: Real>(args: &mut HostArgs<'_, R>) {
     }
     let width = g.len() / p.cells as usize;
     let (span, parts) = (p.span as usize, p.parts as usize);
-    let term = |i: usize| g[i] * (a[i] - b[i]);
     args.reals_mut(6).par_iter_mut().enumerate().for_each(|(s, part)| {
-        let sum: R = if p.interleaved == 1 {
+        let mut sum = R::zero();
+        if p.interleaved == 1 {
             let cells = (s..p.cells as usize).step_by(parts);
-            cells.flat_map(|c| c * width..(c + 1) * width).map(term).sum()
+            let elements = cells.flat_map(|c| c * width..(c + 1) * width);
+            sum = elements.map(|i| g[i] * (a[i] - b[i])).sum();
         } else {
             let elements = s * span * width..g.len().min((s + 1) * span * width);
-            elements.map(term).sum()
-        };
+            let piece = [a, b, g].map(|x| &x[elements.clone()]);
+            vectorised(
+                #[inline(always)]
+                || sum = lane_sum(piece, |[a, b, g]| g * (a - b)),
+            );
+        }
         *part = al * rest * sum;
     });
 }
@@ -295,17 +301,19 @@ pub(super) fn top_k_mask<R: Real>(args: &mut HostArgs<'_, R>) {
     let (x, y, threshold) = (args.reals(0), args.reals_mut(1), args.reals_mut(2));
     let (length, k) = (p.length as usize, p.k as usize);
     let rows = y.par_chunks_mut(length).zip(x.par_chunks(length)).zip(threshold);
-    rows.for_each_init(Vec::new, |places: &mut Vec<usize>, ((y, x), threshold)| {
-        places.clear();
-        places.extend(0..length);
-        let larger = |a: &usize, b: &usize| {
-            let order = x[*b].partial_cmp(&x[*a]).unwrap_or(Ordering::Equal);
-            order.then(a.cmp(b))
-        };
-        let (above, last, _) = places.select_nth_unstable_by(k - 1, larger);
-        y.fill(R::zero());
-        above.iter().chain([&*last]).for_each(|i| y[*i] = R::one());
-        *threshold = x[*last];
+    rows.for_each_init(Vec::new, |values: &mut Vec<R>, ((y, x), threshold)| {
+        values.clear();
+        values.extend_from_slice(x);
+        let larger = |a: &R, b: &R| b.partial_cmp(a).unwrap_or(Ordering::Equal);
+        let (_, least, _) = values.select_nth_unstable_by(k - 1, larger);
+        *threshold = *least;
+        let above = x.iter().filter(|x| **x > *threshold).count();
+        let mut equal = k.saturating_sub(above);
+        for (y, x) in y.iter_mut().zip(x) {
+            let tie = *x == *threshold && equal > 0;
+            equal -= usize::from(tie);
+            *y = if tie || *x > *threshold { R::one() } else { R::zero() };
+        }
     });
 }
 

@@ -29,7 +29,7 @@ fn numbers(count: usize, vocabulary: usize, draw: Draw) -> Vec<u32> {
     let mut token = |i: usize| {
         let even = random.word() % vocabulary as u32;
         match draw {
-            Draw::Skewed if random.word() % 4 > 0 => vocabulary as u32 / 2,
+            Draw::Skewed if !random.word().is_multiple_of(4) => vocabulary as u32 / 2,
             Draw::Spoilt if i.is_multiple_of(5) => vocabulary as u32 + random.word() % 3,
             Draw::Spoilt if i.is_multiple_of(7) => u32::MAX,
             _ => even,

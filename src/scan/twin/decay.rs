@@ -8,14 +8,7 @@ use crate::host::{HostArgs, Real};
 use crate::scan::decay::{FIXED, LOGIT, Params};
 
 pub(super) fn grid<R: Real>(args: &HostArgs<'_, R>) -> Grid {
-    let p: Params = args.params();
-    Grid {
-        columns: p.columns as usize,
-        steps: p.steps as usize,
-        channels: p.channels as usize,
-        chunk: p.chunk as usize,
-        chunks: p.chunks as usize,
-    }
+    Grid::new(args.params::<Params>().share)
 }
 
 /// Columns below which each is walked through for itself.
@@ -30,7 +23,7 @@ pub(in crate::scan) fn decay_scan<R: Real>(args: &mut HostArgs<'_, R>) {
     let u = args.reals(0);
     let h = args.reals_mut(3);
     let last = args.reals_mut(4);
-    let rows = grid.cut(emit, h, grid.chunk);
+    let rows = grid.cut(emit, h, grid.start, grid.chunk);
     let work = grid.parts().into_iter().zip(rows).collect();
     let ends = std::sync::Mutex::new(last);
     each_block(work, |_, (part, rows): (Part, Option<Rows<'_, R>>)| {
@@ -42,7 +35,7 @@ pub(in crate::scan) fn decay_scan<R: Real>(args: &mut HostArgs<'_, R>) {
         };
         forward(&grid, &part, &table, u, &mut state, rows);
         let to = if emit { part.first } else { at };
-        if !emit || part.end == grid.steps {
+        if !emit || part.end == grid.steps || grid.chunks == 1 {
             let mut ends = ends.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
             ends[to..to + part.width].copy_from_slice(&state);
         }
@@ -107,6 +100,8 @@ struct Task<'a, R> {
     /// Where the decay is learned.
     history: Option<History<'a, R>>,
     tied: bool,
+    /// Whether the sums hold those of later steps.
+    more: bool,
 }
 
 /// What a part of backward writes.
@@ -132,6 +127,7 @@ pub(in crate::scan) fn decay_backward<R: Real>(args: &mut HostArgs<'_, R>) {
             initial: set("STATE", 0).then(|| args.reals(4)),
         }),
         tied: set("TIED", 0),
+        more: set("MORE", 0),
     };
     let given = set("CARRY", 0);
     let logit = args.constant("FORM", FIXED) == LOGIT;
@@ -141,7 +137,7 @@ pub(in crate::scan) fn decay_backward<R: Real>(args: &mut HostArgs<'_, R>) {
     }
     let parts = grid.parts();
     let width = parts.first().map_or(1, |part| part.width);
-    let mut gu = grid.cut(emit, gu, grid.chunk).into_iter();
+    let mut gu = grid.cut(emit, gu, grid.start, grid.chunk).into_iter();
     let mut sums = if learn { sums } else { &mut [] }.chunks_mut(width);
     let outputs = parts.into_iter().zip(carry.chunks_mut(width)).map(|(part, carry)| Outputs {
         part,
@@ -151,11 +147,9 @@ pub(in crate::scan) fn decay_backward<R: Real>(args: &mut HostArgs<'_, R>) {
     });
     each_block(outputs.collect(), |_, outputs| {
         let table = Table::new(&rates, &grid, &outputs.part, task.tied);
-        backward(&task, &table, outputs, |c, sum| {
+        backward(&task, &table, outputs, |c| {
             let rate: &Rate<R> = &rates[c % grid.channels];
-            if logit {
-                *sum *= rate.lam * rate.leak
-            }
+            if logit { rate.lam * rate.leak } else { R::one() }
         });
     });
 }
@@ -164,22 +158,18 @@ fn backward<R: Real>(
     task: &Task<'_, R>,
     table: &Table<R>,
     mut to: Outputs<'_, R>,
-    finish: impl Fn(usize, &mut R),
+    slope: impl Fn(usize) -> R,
 ) {
     let (part, columns) = (to.part, task.grid.columns);
     let n = part.width;
     let (keep, drop, gain) = (&table.keep[..n], &table.drop[..n], &table.gain[..n]);
     let carry = &mut to.carry[..n];
     let zeros = vec![R::zero(); n];
-    let mut sums = to.sums.map(|sums| &mut sums[..n]);
-    if let Some(sums) = &mut sums {
-        sums.fill(R::zero());
-    }
-    let mut a = vec![R::zero(); n];
+    let (mut a, mut sums) = (vec![R::zero(); n], vec![R::zero(); n]);
     vectorised(
         #[inline(always)]
         || {
-            let a = &mut a[..n];
+            let (a, sums) = (&mut a[..n], &mut sums[..n]);
             for t in (part.start..part.end).rev() {
                 let at = t * columns + part.first;
                 let gh = task.gh.map_or(&zeros[..n], |gh| &gh[at..at + n]);
@@ -193,7 +183,7 @@ fn backward<R: Real>(
                         gu[i] = gain[i] * a[i];
                     }
                 }
-                if let (Some(sums), Some(History { u, h, initial })) = (&mut sums, task.history) {
+                if let Some(History { u, h, initial }) = task.history {
                     let before = match (t, initial) {
                         (0, Some(initial)) => &initial[part.first..part.first + n],
                         (0, None) => &zeros[..n],
@@ -212,9 +202,8 @@ fn backward<R: Real>(
             }
         },
     );
-    if let Some(sums) = sums {
-        for (i, sum) in sums.iter_mut().enumerate() {
-            finish(part.first + i, sum);
-        }
+    for (i, to) in to.sums.into_iter().flatten().enumerate() {
+        let before = if task.more { *to } else { R::zero() };
+        *to = before + sums[i] * slope(part.first + i);
     }
 }

@@ -1,12 +1,14 @@
 //! How a launch is cut for threads.
 
 use crate::host::columns::{cut_mut, width};
+use crate::scan::plan::Share;
 
-/// Columns, steps and chunks of a launch.
+/// Columns, steps and chunks of a launch; it covers the steps from `start` on.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Grid {
     pub(super) columns: usize,
     pub(super) steps: usize,
+    pub(super) start: usize,
     pub(super) channels: usize,
     pub(super) chunk: usize,
     pub(super) chunks: usize,
@@ -23,6 +25,17 @@ pub(super) struct Part {
 }
 
 impl Grid {
+    pub(super) fn new(share: Share) -> Self {
+        Self {
+            columns: share.columns as usize,
+            steps: share.steps as usize,
+            start: share.start as usize,
+            channels: share.channels as usize,
+            chunk: share.chunk as usize,
+            chunks: share.chunks as usize,
+        }
+    }
+
     /// Columns of a block.
     fn block(&self) -> usize {
         if self.chunks > 1 { self.columns } else { width(self.columns, self.steps) }
@@ -33,7 +46,7 @@ impl Grid {
         let block = self.block();
         let mut parts = Vec::with_capacity(self.chunks * self.columns.div_ceil(block));
         for chunk in 0..self.chunks {
-            let start = chunk * self.chunk;
+            let start = self.start + chunk * self.chunk;
             let end = (start + self.chunk).min(self.steps);
             for first in (0..self.columns).step_by(block) {
                 let width = block.min(self.columns - first);
@@ -43,18 +56,22 @@ impl Grid {
         parts
     }
 
-    /// The rows of a matrix with `rows` rows a chunk, as the parts own them, in their order; nothing
-    /// if the matrix is not `wanted`.
+    /// The rows of a matrix, `rows` a chunk from row `first` on, as the parts own them, in their
+    /// order; nothing if the matrix is not `wanted`.
     pub(super) fn cut<'a, T>(
         &self,
         wanted: bool,
         matrix: &'a mut [T],
+        first: usize,
         rows: usize,
     ) -> Vec<Option<Rows<'a, T>>> {
         let (block, width) = (self.block(), self.columns);
         if !wanted {
             return (0..self.chunks * width.div_ceil(block)).map(|_| None).collect();
         }
+        let matrix = &mut matrix[first * width..];
+        let all = (rows * self.chunks * width).min(matrix.len());
+        let matrix = &mut matrix[..all];
         if self.chunks > 1 || block >= width {
             let whole = |data| Some(Rows::Whole { data, width });
             return matrix.chunks_mut(rows * width).map(whole).collect();

@@ -45,11 +45,11 @@ pub(super) fn of_channels<R: Real>(args: &HostArgs<'_, R>) -> Vec<Rate<R>> {
     let form = args.constant("FORM", FIXED);
     if form == FIXED {
         let rate = Rate::of_value(R::lit(p.decay.into()));
-        return vec![rate; p.channels as usize];
+        return vec![rate; p.share.channels as usize];
     }
     let of = |v: &R| if form == LOGIT { Rate::of_logit(*v) } else { Rate::of_value(*v) };
     let heads: Vec<Rate<R>> = args.reals(1).iter().map(of).collect();
-    (0..p.channels as usize).map(|n| heads[n / p.group as usize]).collect()
+    (0..p.share.channels as usize).map(|n| heads[n / p.share.group as usize]).collect()
 }
 
 /// The rates of a part's columns, each number for itself.

@@ -5,18 +5,11 @@ use super::parts::{Grid, Part, Rows};
 use crate::host::columns::each_block;
 use crate::host::vectorised;
 use crate::host::{HostArgs, Real};
-use crate::scan::wkv::{EVERY, NOTHING, Params};
+use crate::scan::wkv::{EVERY, NOTHING};
 use std::sync::{Mutex, PoisonError};
 
 pub(super) fn grid<R: Real>(args: &HostArgs<'_, R>) -> Grid {
-    let p: Params = args.params();
-    Grid {
-        columns: p.columns as usize,
-        steps: p.steps as usize,
-        channels: p.channels as usize,
-        chunk: p.chunk as usize,
-        chunks: p.chunks as usize,
-    }
+    Grid::new(args.params())
 }
 
 /// Columns that are walked through together: what they remember stays in the nearest cache.
@@ -133,15 +126,16 @@ pub(in crate::scan) fn wkv<R: Real>(args: &mut HostArgs<'_, R>) {
             constants[grid.columns + c] = u[c % grid.channels];
         }
     }
-    let rows = grid.cut(emit, y, grid.chunk).into_iter();
-    let rows = rows.zip(grid.cut(saves, saved, 3 * grid.chunk.div_ceil(EVERY)));
+    let rows = grid.cut(emit, y, grid.start, grid.chunk).into_iter();
+    let rows =
+        rows.zip(grid.cut(saves, saved, 3 * (grid.start / EVERY), 3 * grid.chunk.div_ceil(EVERY)));
     let work = grid.parts().into_iter().zip(rows).collect();
     let last = Mutex::new(last);
     each_block(work, |_, (part, (mut y, mut saved)): (Part, _)| {
         for offset in (0..part.width).step_by(STRIP) {
             let strip = Strip { part, offset, width: STRIP.min(part.width - offset) };
             let m = forward(&task, &strip, &mut y, &mut saved);
-            if !emit || part.end == grid.steps {
+            if !emit || part.end == grid.steps || grid.chunks == 1 {
                 let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
                 let row = if emit { 0 } else { 3 * part.chunk };
                 keep(&m, &mut last[row * grid.columns..], grid.columns, &strip);

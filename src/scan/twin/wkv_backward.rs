@@ -18,6 +18,8 @@ struct Task<'a, R> {
     /// w' and u of every column.
     constants: &'a [R],
     emit: bool,
+    /// Whether the sums hold those of later steps.
+    more: bool,
 }
 
 /// What a part writes: of the gradients that go from chunk to chunk, and the sums over time, one row
@@ -36,13 +38,13 @@ pub(in crate::scan) fn wkv_backward<R: Real>(args: &mut HostArgs<'_, R>) {
     let (saved, constants) = saved.split_at(3 * grid.steps.div_ceil(EVERY) * grid.columns);
     let emit = args.constant("EMIT", 1) != 0;
     let given = args.constant("CARRY", 0) != 0;
-    let task = Task { grid, k, v, gy, saved, constants, emit };
+    let more = args.constant("MORE", 0) != 0;
+    let task = Task { grid, k, v, gy, saved, constants, emit, more };
     let [gk, gv, carry, sums] = [4, 5, 6, 7].map(|i| args.reals_mut(i));
     let parts = grid.parts();
     let width = parts.first().map_or(1, |part| part.width);
-    let cut = |to| grid.cut(emit, to, grid.chunk).into_iter();
+    let cut = |to| grid.cut(emit, to, grid.start, grid.chunk).into_iter();
     let (mut gk, mut gv) = (cut(gk), cut(gv));
-    let carry = if given || !emit { carry } else { &mut [] };
     if !given {
         carry.fill(R::zero());
     }
@@ -193,11 +195,15 @@ fn backward<R: Real>(
         },
     );
     if task.emit {
+        let [decay, bonus] = &mut to.sums;
         for i in 0..n {
-            to.sums[0][offset + i] = m.decay[i] * carry.decay[i];
-            to.sums[1][offset + i] = carry.bonus[i];
+            let [decay, bonus] = [&mut decay[offset + i], &mut bonus[offset + i]];
+            let before = if task.more { [*decay, *bonus] } else { [R::zero(); 2] };
+            *decay = before[0] + m.decay[i] * carry.decay[i];
+            *bonus = before[1] + carry.bonus[i];
         }
-    } else if let [Some(gp), Some(gq)] = &mut to.carry {
+    }
+    if let [Some(gp), Some(gq)] = &mut to.carry {
         gp[offset..offset + n].copy_from_slice(&carry.gp[..n]);
         gq[offset..offset + n].copy_from_slice(&carry.gq[..n]);
     }
