@@ -3,7 +3,9 @@
 use kernels_tests::{Random, conform, oracle, own_subjects, subjects};
 use proptest::prelude::*;
 use spikegrad::attention::{AttentionCache, Gate, SpikeAttention};
-use spikegrad::{DType, Device, Result, Tape, Tensor};
+use spikegrad::lif::{Lif, Reset};
+use spikegrad::scan::{WkvState, wkv};
+use spikegrad::{DType, Device, Result, Tape, Tensor, Var};
 
 /// A sequence: `[S, B, D]` tokens of q, k, v, and spikes `[S, B, C]`.
 #[derive(Clone)]
@@ -420,4 +422,83 @@ fn bad_input_is_refused() {
     let mut cache = heads.cache(&device, 2, 8).unwrap();
     let odd = zeros(&[1, 2, 6], DType::F32);
     assert!(heads.decode(&mut cache, &x, &x, &x, &odd).is_err());
+}
+
+/// A recurrence over `x[T, B, N]` from a state: outputs `[T, B, N]`, and the state after them.
+type Recurrence = fn(&Tensor, Option<Tensor>) -> Result<(Tensor, Tensor)>;
+
+/// A parameter of the tape of `x`, one value a channel.
+fn parameter(x: &Var, seed: u64, low: f32, high: f32) -> Result<Var> {
+    let count = x.shape().last().copied().unwrap_or(1);
+    let values = Random::new(seed).values(count, low, high);
+    Ok(x.tape().constant(&Tensor::from_slice(x.device(), &values, [count])?))
+}
+
+fn spiking(x: &Tensor, state: Option<Tensor>) -> Result<(Tensor, Tensor)> {
+    let tape = Tape::off();
+    let state = state.map(|s| tape.constant(&s));
+    let lif = Lif::new().decay(0.9).reset(Reset::Soft);
+    let out = lif.scan(&tape.constant(x), state.as_ref())?;
+    Ok((out.spikes.value().clone(), out.state.value().clone()))
+}
+
+fn decaying(x: &Tensor, state: Option<Tensor>) -> Result<(Tensor, Tensor)> {
+    let tape = Tape::off();
+    let x = tape.constant(x);
+    let state = state.map(|s| tape.constant(&s));
+    let out = x.decay_scan(&parameter(&x, 5, 0.0, 4.0)?, state.as_ref())?;
+    Ok((out.h.value().clone(), out.last.value().clone()))
+}
+
+/// Keys and values are the same tensor.
+fn averaging(x: &Tensor, state: Option<Tensor>) -> Result<(Tensor, Tensor)> {
+    let x = Tape::off().constant(x);
+    let (w, u) = (parameter(&x, 6, -3.0, 0.0)?, parameter(&x, 7, -1.0, 1.0)?);
+    let state = state.map(WkvState::from_tensor).transpose()?;
+    let out = wkv(&x, &x, &w, &u, state.as_ref())?;
+    Ok((out.y.value().clone(), out.state.tensor().clone()))
+}
+
+/// The state is the last token.
+fn shifting(x: &Tensor, state: Option<Tensor>) -> Result<(Tensor, Tensor)> {
+    let x = Tape::off().constant(x);
+    let state = state.map(|s| x.tape().constant(&s));
+    let y = x.token_shift(&parameter(&x, 8, 0.0, 1.0)?, state.as_ref())?;
+    let last = x.shape()[0] - 1;
+    let last = x.narrow(0, last..last + 1)?.reshape(&x.shape().dims()[1..])?;
+    Ok((y.value().clone(), last.value().clone()))
+}
+
+/// Other recurrences of a language model: all tokens at once, and the first ones, then one at a time.
+#[test]
+fn recurrences_go_on_from_their_state() {
+    let all: [(&str, Recurrence); 4] =
+        [("lif", spiking), ("decay", decaying), ("wkv", averaging), ("shift", shifting)];
+    let [steps, batch, channels] = [50, 3, 6];
+    let row = batch * channels;
+    let values = Random::new(3).values(steps * row, -2.0, 3.0);
+    for (name, run) in all {
+        let devices = subjects().iter().map(|s| (&s.device, s.label.as_str(), 1e-5));
+        for (device, label, tolerance) in devices.chain([(oracle(), "the oracle", 1e-12)]) {
+            let part = |from: usize, to: usize| {
+                let part = &values[from * row..to * row];
+                Tensor::from_slice(device, part, [to - from, batch, channels]).unwrap()
+            };
+            let (whole, _) = run(&part(0, steps), None).unwrap();
+            for prefill in [1, 33] {
+                let (first, mut state) = run(&part(0, prefill), None).unwrap();
+                let mut found = first.to_vec::<f64>().unwrap();
+                for t in prefill..steps {
+                    let (y, next) = run(&part(t, t + 1), Some(state)).unwrap();
+                    found.extend(y.to_vec::<f64>().unwrap());
+                    state = next;
+                }
+                for (i, (found, e)) in found.iter().zip(whole.to_vec::<f64>().unwrap()).enumerate()
+                {
+                    let close = (found - e).abs() <= tolerance * (1.0 + e.abs());
+                    assert!(close, "{name} on {label}, element {i}: {found}, should be {e}");
+                }
+            }
+        }
+    }
 }
