@@ -16,8 +16,8 @@ mod plot;
 mod reduce;
 mod report;
 mod roofline;
-mod spike_product;
 mod scan;
+mod spike_product;
 mod step;
 mod token;
 

@@ -45,10 +45,18 @@ const PLOTS: &[Plot] = &[
         title: "Decoding a token (12 heads of 64, W = 256): time by position",
         x: logarithmic("position"),
         y: logarithmic("us"),
+    },
+    Plot {
         id: "scan",
         title: "Scans, forward: share of the copy bandwidth by T at fixed T B N",
         x: logarithmic("T"),
         y: linear("%"),
+    },
+    Plot {
+        id: "models",
+        title: "Language models, one token decoded: time by position",
+        x: logarithmic("position"),
+        y: linear("ms"),
     },
     Plot {
         id: "step",
