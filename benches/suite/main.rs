@@ -1,6 +1,7 @@
 //! The benchmark suite: every kernel's time next to what the device could do at best, what a launch
 //! costs, and a whole training step.
 
+mod attention;
 mod decode;
 mod dispatch;
 mod elementwise;
@@ -71,6 +72,7 @@ fn run(mut suite: Suite) -> ExitCode {
     reduce::measure(&mut suite);
     linalg::measure(&mut suite);
     lif::measure(&mut suite);
+    attention::measure(&mut suite);
     spike_product::measure(&mut suite);
     norm::measure(&mut suite);
     token::measure(&mut suite);

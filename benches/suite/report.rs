@@ -35,6 +35,12 @@ const PLOTS: &[Plot] = &[
         y: linear("ms"),
     },
     Plot {
+        id: "attention",
+        title: "Attention, 4 heads of 64, W = 256: forward and backward by S",
+        x: logarithmic("S"),
+        y: logarithmic("ms"),
+    },
+    Plot {
         id: "spike product",
         title: "Attention on spikes (8 heads of 64): time by S",
         x: logarithmic("S"),
