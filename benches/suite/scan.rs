@@ -110,10 +110,10 @@ impl Inputs {
     }
 
     fn forward(&self, tape: &Tape, operator: Operator) -> Result<spikegrad::Var> {
-        let [x, v, channel] = [&self.x, &self.v, &self.channel].map(|t| tape.leaf(t));
+        let [x, v, w, u] = [&self.x, &self.v, &self.channel, &self.channel].map(|t| tape.leaf(t));
         match operator {
-            Operator::Decay => Ok(x.decay_scan(&channel, None)?.h),
-            Operator::Wkv => Ok(Wkv::new().scan(&x, &v, &channel, &channel, None)?.y),
+            Operator::Decay => Ok(x.decay_scan(&w, None)?.h),
+            Operator::Wkv => Ok(Wkv::new().scan(&x, &v, &w, &u, None)?.y),
         }
     }
 }
