@@ -1,6 +1,7 @@
 //! Spike-gated attention by position activity and length, beside dense attention on the same device:
-//! through this crate's matrix products and softmax with the scores in memory, causal alone and with
-//! gates and window as a mask.
+//! the same kernels with every position open and the window as long as the sequence ("streamed"); and
+//! this crate's matrix products and softmax with the scores in memory, causal alone ("dense") and with
+//! gates and window as a mask ("dense-masked").
 
 use crate::harness::{Suite, median, milliseconds};
 use crate::input::xorshift;
@@ -105,6 +106,11 @@ fn sweep(suite: &mut Suite, steps: usize) -> Result<()> {
     let mut masked = None;
     if steps <= DENSE {
         let problem = Problem::new(&device, steps, 0.1)?;
+        let whole = SpikeAttention::new(HEADS).window(steps).anchors(0).rotary(None);
+        let all = Tensor::from_slice(&device, &vec![1u32; steps], [steps, 1])?;
+        let times =
+            both(suite, &problem, &|[q, k, v]| whole.attend_gated(q, k, v, &all, Some(&all)))?;
+        keep(suite, steps, "dense, streamed", times);
         let kinds = [("dense", true), ("dense-masked", false)];
         for (kind, causal_only) in kinds {
             let mask = problem.mask(causal_only)?;
