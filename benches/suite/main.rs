@@ -1,6 +1,7 @@
 //! The benchmark suite: every kernel's time next to what the device could do at best, what a launch
 //! costs, and a whole training step.
 
+mod attention;
 mod decode;
 mod dispatch;
 mod elementwise;
@@ -16,6 +17,7 @@ mod plot;
 mod reduce;
 mod report;
 mod roofline;
+mod scan;
 mod spike_product;
 mod step;
 mod token;
@@ -70,10 +72,12 @@ fn run(mut suite: Suite) -> ExitCode {
     reduce::measure(&mut suite);
     linalg::measure(&mut suite);
     lif::measure(&mut suite);
+    attention::measure(&mut suite);
     spike_product::measure(&mut suite);
     norm::measure(&mut suite);
     token::measure(&mut suite);
     decode::measure(&mut suite);
+    scan::measure(&mut suite);
     dispatch::measure(&mut suite);
     step::measure(&mut suite);
     models::measure(&mut suite);

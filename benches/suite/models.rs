@@ -95,7 +95,7 @@ fn decode<M: LanguageModel>(suite: &mut Suite, name: &str, model: &M) -> Result<
         at += samples.len() * RUN;
         let speed = RUN as f64 / median(&samples) * 1e3;
         suite.figure(format!("{name}, decode at position {next}"), speed, "tokens/s");
-        suite.point("decode", name, next as f64, 1e3 / speed);
+        suite.point("models", name, next as f64, 1e3 / speed);
     }
     Ok(())
 }

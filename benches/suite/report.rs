@@ -35,6 +35,12 @@ const PLOTS: &[Plot] = &[
         y: linear("ms"),
     },
     Plot {
+        id: "attention",
+        title: "Attention, 4 heads of 64, W = 256: forward and backward by S",
+        x: logarithmic("S"),
+        y: logarithmic("ms"),
+    },
+    Plot {
         id: "spike product",
         title: "Attention on spikes (8 heads of 64): time by S",
         x: logarithmic("S"),
@@ -45,6 +51,18 @@ const PLOTS: &[Plot] = &[
         title: "Decoding a token (12 heads of 64, W = 256): time by position",
         x: logarithmic("position"),
         y: logarithmic("us"),
+    },
+    Plot {
+        id: "scan",
+        title: "Scans, forward: share of the copy bandwidth by T at fixed T B N",
+        x: logarithmic("T"),
+        y: linear("%"),
+    },
+    Plot {
+        id: "models",
+        title: "Language models, one token decoded: time by position",
+        x: logarithmic("position"),
+        y: linear("ms"),
     },
     Plot {
         id: "step",

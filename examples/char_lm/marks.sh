@@ -9,7 +9,7 @@ set -euo pipefail
 texts=${1:?the folder with the texts} out=${2:?the folder for the outcomes}
 shift 2
 seeds=(${@:-0 1 2})
-run="$(cargo build --release --example char_lm --message-format=json 2>/dev/null |
+run="$(cargo build --example char_lm --message-format=json 2>/dev/null |
     sed -n 's/.*"executable":"\([^"]*char_lm\)".*/\1/p')"
 
 arm() { # NAME TEXT OPTION...
@@ -44,6 +44,6 @@ shakespeare=tinyshakespeare.txt tang=tang-poems-first8000.txt.gz
 arm shakespeare-symbolic-light $shakespeare
 arm shakespeare-spike-gpt $shakespeare --model spike-gpt
 arm shakespeare-no-attention $shakespeare --attention off
-arm shakespeare-top-k $shakespeare --encoder "${TOP_K:-11}"
-arm tang-symbolic-light $tang --dropout 0.1
-arm tang-spike-gpt $tang --model spike-gpt --dropout 0.1
+arm shakespeare-top-k $shakespeare --encoder "${TOP_K:-15}"
+arm tang-symbolic-light $tang --steps 300
+arm tang-spike-gpt $tang --model spike-gpt --steps 300

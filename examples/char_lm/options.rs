@@ -12,7 +12,7 @@ of Moses (King James), which ship with the crate; --data FILE takes any UTF-8 te
 
 const HELP: &str = "  --model NAME     symbolic-light (default) or spike-gpt
   --tokens WHAT    characters (default) or bytes
-  --steps N        training steps (default 1200, quick 60)
+  --steps N        training steps (default 600, quick 60)
   --batch N        windows of a step (default 16)
   --context N      tokens of a window (default 128)
   --width N        channels (default 128)
@@ -211,7 +211,7 @@ impl Config {
 
     /// How to train on the text `name`.
     pub fn plan(&self, options: &Options, name: &str) -> Plan {
-        let steps = self.steps.unwrap_or(if options.quick { 60 } else { 1200 });
+        let steps = self.steps.unwrap_or(if options.quick { 60 } else { 600 });
         let Self { rate, decay, dropout, validate, .. } = *self;
         let Extents { batch, context, .. } = self.extents;
         let (model, tokens, seed) = (self.model.0, self.tokens.0, options.seed);

@@ -129,7 +129,8 @@ impl SpikeAttention {
     /// # Errors
     /// [`Error::Shape`] for shapes that do not fit together or D no multiple of the heads;
     /// [`Error::DType`]; [`Error::Argument`] for no heads, a window, anchors, base or scale outside its
-    /// domain, or rotary embedding of an odd d; [`Error::DeviceMismatch`], [`Error::TapeMismatch`].
+    /// domain, or rotary embedding of an odd d; [`Error::Limit`] on a software adapter for sums too
+    /// long for it; [`Error::DeviceMismatch`], [`Error::TapeMismatch`].
     pub fn attend(&self, q: &Var, k: &Var, v: &Var, spikes: &Tensor) -> Result<Var> {
         let gate = self.gates(spikes)?;
         self.attend_gated(q, k, v, &gate, self.query_gate.then_some(&gate))
@@ -159,6 +160,7 @@ impl SpikeAttention {
                 Ok(())
             });
         }
+        p.check_length(q.device())?;
         let order = order::of(&p, key_gate, query_gate)?;
         let table = match (self.rotary, p.half as usize) {
             (Some(base), half @ 1..) => {

@@ -1,5 +1,8 @@
 //! The extents of one call, as all kernels of the family take them.
 
+use super::OP;
+use crate::device::Device;
+use crate::error::{Error, Result};
 use crate::kernel::{Cost, CostArgs};
 
 /// `shared/gated.wgsl`'s `Geometry`.
@@ -32,6 +35,9 @@ pub(super) struct Geometry {
 const FEW_ANCHORS: usize = 64;
 /// The fewest queries of a segment.
 const SEGMENT: usize = 256;
+/// llvmpipe leaves a shader after 65,535 iterations of its loops, all loops of an invocation together,
+/// and says nothing.
+const MOST_ITERATIONS: u64 = 65_000;
 
 impl Geometry {
     /// B H.
@@ -65,6 +71,37 @@ impl Geometry {
             self.segments = segments as u32;
         }
         self
+    }
+
+    /// Refuses sums that a software adapter would cut short in silence.
+    pub(super) fn check_length(&self, device: &Device) -> Result<()> {
+        let allowed = self.longest_sum();
+        let asked = u64::from(self.longest_range());
+        if asked <= allowed || device.is_host() || !device.capabilities().software {
+            return Ok(());
+        }
+        let what = format!("{OP}: positions that one sum runs over, on a software adapter");
+        Err(Error::Limit { what, asked, allowed })
+    }
+
+    /// The most queries that are summed over: the gradients of keys take them four at a time, with two
+    /// loops over the vectors of a row.
+    fn longest_sum(&self) -> u64 {
+        let quads = u64::from(self.quads);
+        4 * ((MOST_ITERATIONS - quads) / (1 + 2 * quads))
+    }
+
+    /// Queries between the first and the last that see any of four neighbouring keys.
+    fn longest_range(&self) -> u32 {
+        let one_gate = self.query_base == 0;
+        let whole_anchors = self.segments == 0 && self.anchors > 0;
+        if !one_gate || whole_anchors {
+            // Neighbours among the open keys may be far apart among the queries.
+            return self.steps;
+        }
+        let stretch = self.steps.div_ceil(self.segments.max(1));
+        let segment = if self.segments > 0 { stretch } else { 0 };
+        segment.max(self.window.saturating_add(5)).min(self.steps)
     }
 
     /// Pairs of a query and a key, if every position is open.
@@ -102,6 +139,17 @@ mod tests {
     fn segments(steps: u32, window: u32, anchors: u32) -> u32 {
         let none: Geometry = bytemuck::Zeroable::zeroed();
         Geometry { steps, window, anchors, ..none }.split().segments
+    }
+
+    #[test]
+    fn sums_that_a_software_adapter_cuts_are_known() {
+        let none: Geometry = bytemuck::Zeroable::zeroed();
+        let p = Geometry { steps: 8192, window: 256, anchors: 4, quads: 16, ..none }.split();
+        assert!(u64::from(p.longest_range()) < p.longest_sum());
+        let dense = Geometry { window: 8192, ..p }.split();
+        assert!(u64::from(dense.longest_range()) > dense.longest_sum());
+        let all_queries = Geometry { query_base: 1, ..p };
+        assert_eq!(all_queries.longest_range(), 8192);
     }
 
     #[test]

@@ -16,7 +16,6 @@ pub(crate) use exp::exp;
 pub use memory::Array;
 pub(crate) use memory::HostBuffer;
 pub use real::Real;
-pub(crate) use real::exp_negative;
 pub(crate) use vectorised::vectorised;
 
 use crate::error::{Error, Result};

@@ -1,6 +1,6 @@
 //! Surrogate derivatives, as data: one table for the shader fragment and the twins.
 
-use crate::host::{Real, exp_negative};
+use crate::host::{Real, exp};
 use std::f64::consts::FRAC_PI_2;
 
 /// What takes the place of the derivative of the spike, which is zero or infinite, in backward.
@@ -130,7 +130,7 @@ impl<R: Real> Slope<R> {
         let one = R::one();
         match CODE {
             SIGMOID => {
-                let e = exp_negative(self.a * u.abs());
+                let e = exp(-self.a * u.abs());
                 self.a * e / ((one + e) * (one + e))
             }
             FAST_SIGMOID => {

@@ -258,15 +258,24 @@ fn rows(tokens: &Tensor, from: usize, to: usize) -> Result<Tensor> {
     Tensor::from_slice(tokens.device(), &kept, [to - from, row])
 }
 
-/// Checks `tokens[S, B]` and returns S and B.
-pub(super) fn extents(op: &'static str, device: &Device, tokens: &Tensor) -> Result<[usize; 2]> {
+/// Checks `tokens[S, B]`, and that B is the state's number of texts if there is a state.
+pub(super) fn check_tokens(
+    op: &'static str,
+    device: &Device,
+    tokens: &Tensor,
+    state: Option<usize>,
+) -> Result<()> {
     tokens.expect(op, DType::U32)?;
     if tokens.device() != device {
         let (left, right) = (device.name().into(), tokens.device().name().into());
         return Err(Error::DeviceMismatch { op, left, right });
     }
-    match tokens.shape().dims() {
-        [steps, batch] => Ok([*steps, *batch]),
-        _ => Err(Error::shape(op, format!("tokens of {}, expected [S, B]", tokens.shape()))),
+    let shape = tokens.shape();
+    match (shape.dims(), state) {
+        ([_, batch], Some(texts)) if *batch != texts => {
+            Err(Error::shape(op, format!("tokens of {shape} for a state of {texts} texts")))
+        }
+        ([_, _], _) => Ok(()),
+        _ => Err(Error::shape(op, format!("tokens of {shape}, expected [S, B]"))),
     }
 }

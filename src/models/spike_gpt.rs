@@ -1,7 +1,7 @@
 //! SpikeGPT: RWKV blocks whose outputs are spikes along the tokens.
 
 use super::config::{Fields, all_positive, field};
-use super::language::{Features, LanguageModel, Pass, extents};
+use super::language::{Features, LanguageModel, Pass, check_tokens};
 #[cfg(feature = "checkpoint")]
 use crate::checkpoint::{Checkpoint, Notes};
 use crate::elementwise::Activation;
@@ -189,14 +189,7 @@ impl LanguageModel for SpikeGpt {
         mut state: Option<&mut SpikeGptState>,
         pass: &mut Pass<'_>,
     ) -> Result<Features> {
-        let [_, batch] = extents(OP, &self.device, tokens)?;
-        if let Some(state) = &state
-            && state.batch != batch
-        {
-            let detail =
-                format!("tokens of {} for a state of {} texts", tokens.shape(), state.batch);
-            return Err(Error::shape(OP, detail));
-        }
+        check_tokens(OP, &self.device, tokens, state.as_ref().map(|state| state.batch))?;
         let embedded = self.embedding.forward(&pass.tape, tokens)?;
         let mut x = pass.drop(self.norm.forward(&embedded)?)?;
         for (index, block) in self.blocks.iter().enumerate() {

@@ -2,7 +2,7 @@
 //! and a leaky memory of spikes.
 
 use super::config::{Fields, all_positive, field, whole_heads};
-use super::language::{Features, LanguageModel, Pass, TrainingLoss, extents};
+use super::language::{Features, LanguageModel, Pass, TrainingLoss, check_tokens};
 use crate::attention::{AttentionCache, Gate, SpikeAttention};
 #[cfg(feature = "checkpoint")]
 use crate::checkpoint::{Checkpoint, Notes};
@@ -356,14 +356,7 @@ impl LanguageModel for SymbolicLight {
         mut state: Option<&mut SymbolicLightState>,
         pass: &mut Pass<'_>,
     ) -> Result<Features> {
-        let [_, batch] = extents(OP, &self.device, tokens)?;
-        if let Some(state) = &state
-            && state.batch != batch
-        {
-            let detail =
-                format!("tokens of {} for a state of {} texts", tokens.shape(), state.batch);
-            return Err(Error::shape(OP, detail));
-        }
+        check_tokens(OP, &self.device, tokens, state.as_ref().map(|state| state.batch))?;
         let embedded = self.embedding.forward(&pass.tape, tokens)?;
         let embedded = self.norm.forward(&embedded)?;
         let c = pass.drop(embedded)?;

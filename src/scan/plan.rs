@@ -11,19 +11,23 @@ pub enum Plan {
     /// In one walk where there are columns enough for the device, else in chunks.
     #[default]
     Auto,
-    /// In one walk: every element is read once.
+    /// In one walk: every element is read once. (A software adapter takes a long walk in several
+    /// launches.)
     Sequential,
     /// In chunks of so many steps, a multiple of 8: every input is read twice, by as many invocations
     /// more as there are chunks.
     Chunked(u32),
 }
 
-/// Columns from which on one walk through time is faster than chunks, by device. On hardware: an
-/// estimate from eight loads in flight an invocation. On a software adapter, a thread, and on the
-/// host: measured on two cores (`benches/suite/scan.rs`).
+/// Columns from which on one walk through time is faster than chunks. On hardware an estimate: eight
+/// loads in flight an invocation must cover the latency of the memory at its bandwidth. On a software
+/// adapter measured, a thread: chunks read their input twice, but one column keeps one lane busy.
 const ENOUGH_ON_HARDWARE: usize = 1 << 15;
-const ENOUGH_ON_SOFTWARE: usize = 8;
-const ENOUGH_ON_HOST: usize = 16;
+const ENOUGH_ON_SOFTWARE: usize = 4;
+
+/// The fewest columns that the host's twins give a thread (`host::columns`). Chunks cost it twice the
+/// work: they pay where there are more than twice as many threads as blocks of columns.
+const BLOCK_ON_HOST: usize = 256;
 
 /// The shortest and the longest chunk that is chosen.
 const SHORTEST: usize = 64;
@@ -170,18 +174,20 @@ impl Cut {
 
 /// The chunk that is likely to be fastest.
 fn choose(device: &Device, columns: usize, steps: usize) -> usize {
-    let enough = if device.is_host() {
-        ENOUGH_ON_HOST
+    let threads = rayon::current_num_threads();
+    // Whether columns are enough, and how many walks are.
+    let (enough, walks) = if device.is_host() {
+        (2 * (columns / BLOCK_ON_HOST).max(1) >= threads, threads)
     } else if device.capabilities().software {
-        ENOUGH_ON_SOFTWARE * rayon::current_num_threads()
+        (columns >= ENOUGH_ON_SOFTWARE * threads, LANES as usize * threads)
     } else {
-        ENOUGH_ON_HARDWARE
+        (columns >= ENOUGH_ON_HARDWARE, ENOUGH_ON_HARDWARE)
     };
-    if columns >= enough || steps < 2 * SHORTEST {
+    if enough || steps < 2 * SHORTEST {
         return steps;
     }
     let mut chunk = LONGEST;
-    while chunk > SHORTEST && columns * steps.div_ceil(chunk) < enough {
+    while chunk > SHORTEST && columns * steps.div_ceil(chunk) < walks {
         chunk /= 2;
     }
     chunk

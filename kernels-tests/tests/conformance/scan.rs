@@ -226,6 +226,16 @@ fn sixty_five_thousand_steps() {
     }
 }
 
+/// Walks that a software adapter, which leaves long loops before their end, must take in several
+/// launches.
+#[test]
+fn long_walks_of_many_columns() {
+    let shape = [9000, 1, 512];
+    let case = Case::new(Recurrence::average(), Form::Logit, shape);
+    Case { heads: 4, ..case }.agree("long decay");
+    WkvCase::new(shape).agree("long wkv");
+}
+
 #[test]
 fn more_workgroups_than_one_axis_holds() {
     let columns = 65_535 * 64 + 130;

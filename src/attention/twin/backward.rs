@@ -3,7 +3,7 @@
 use super::block::{BLOCK, Seen, TASK, Turned, clear_between, readers};
 use super::orders::Orders;
 use super::product::{Matrix, Vectorised, add_product, padded, vectorise};
-use crate::host::{HostArgs, Real, exp_negative};
+use crate::host::{HostArgs, Real, exp};
 use rayon::prelude::*;
 
 pub(in crate::attention) fn query_gradient<R: Real>(args: &mut HostArgs<'_, R>) {
@@ -89,7 +89,7 @@ impl<R: Real> Vectorised for QueryTask<'_, R> {
                 let columns = seen.columns(i);
                 for range in columns.clone() {
                     for (s, above) in scores[range.clone()].iter_mut().zip(&above[range]) {
-                        *s = exp_negative(lse - *s) * (*above - delta);
+                        *s = exp(*s - lse) * (*above - delta);
                     }
                 }
                 clear_between(scores, &columns);
@@ -210,7 +210,7 @@ impl<R: Real> Vectorised for KeyTask<'_, R> {
                 let stats = self.lse[seen.clone()].iter().zip(&self.delta[seen.clone()]);
                 let both = weights[range.clone()].iter_mut().zip(&mut above[range.clone()]);
                 for ((weight, above), (lse, delta)) in both.zip(stats) {
-                    *weight = exp_negative(*lse - *weight);
+                    *weight = exp(*weight - *lse);
                     *above = *weight * (*above - *delta);
                 }
                 clear_between(weights, &[range.clone()]);

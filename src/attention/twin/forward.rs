@@ -3,7 +3,7 @@
 use super::block::{BLOCK, Seen, TASK, Turned, clear_between};
 use super::orders::Orders;
 use super::product::{LANES, Matrix, Vectorised, add_product, vectorise};
-use crate::host::{HostArgs, Real, exp_negative};
+use crate::host::{HostArgs, Real, exp};
 use rayon::prelude::*;
 
 /// Stands for the logarithm of an empty sum.
@@ -98,7 +98,7 @@ fn softmax<R: Real>(row: &mut [R], seen: &Seen, i: usize) -> (R, R) {
     for range in columns {
         let row = &mut row[range];
         for x in row.iter_mut() {
-            *x = exp_negative(highest - *x);
+            *x = exp(*x - highest);
         }
         sum += sum_of(row);
     }

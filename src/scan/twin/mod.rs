@@ -4,7 +4,6 @@
 
 mod carry;
 mod decay;
-mod exp;
 mod parts;
 mod rate;
 mod wkv;

@@ -1,10 +1,8 @@
 //! The twin of `wkv`.
 
-use super::exp::exp;
 use super::parts::{Grid, Part, Rows};
 use crate::host::columns::each_block;
-use crate::host::vectorised;
-use crate::host::{HostArgs, Real};
+use crate::host::{HostArgs, Real, exp, vectorised};
 use crate::scan::wkv::{EVERY, NOTHING};
 use std::sync::{Mutex, PoisonError};
 
