@@ -35,6 +35,8 @@ var<workgroup> seen: Seen;
 var<workgroup> query: array<Unit, UNITS>;
 var<workgroup> scores: array<f32, WG>;
 var<workgroup> weights: array<f32, WG>;
+// Where the values of these keys begin.
+var<workgroup> places: array<u32, WG>;
 
 @if(VEC) fn product(a: Unit, b: Unit) -> f32 { return dot(a, b); }
 @if(!VEC) fn product(a: Unit, b: Unit) -> f32 { return a * b; }
@@ -122,13 +124,16 @@ fn decode_attend(
     var total = 0.0;
     for (var first = 0u; first < keys; first += WG) {
         let here = min(WG, keys - first);
+        var place = 0u;
         if local < here {
-            let key = key_row(lane, slot_of(first + local, s));
+            let slot = slot_of(first + local, s);
+            let key = key_row(lane, slot);
             var score = 0.0;
             for (var u = 0u; u < p.units; u++) {
                 score += product(query[u], rows[key + u]);
             }
             scores[local] = score;
+            place = value_row(lane, slot);
         }
         workgroupBarrier();
         var now = most;
@@ -137,6 +142,7 @@ fn decode_attend(
         }
         if local < here {
             weights[local] = exp(scores[local] - now);
+            places[local] = place;
         }
         let shrunk = exp(most - now);
         most = now;
@@ -148,7 +154,7 @@ fn decode_attend(
         for (var u = local; u < p.units; u += WG) {
             var sum = o[row + u] * shrunk;
             for (var i = 0u; i < here; i++) {
-                sum += weights[i] * rows[value_row(lane, slot_of(first + i, s)) + u];
+                sum += weights[i] * rows[places[i] + u];
             }
             o[row + u] = sum;
         }

@@ -77,8 +77,8 @@ impl SpikeAttention {
         let device = q.device();
         let workgroup = WORKGROUP[usize::from(!device.capabilities().software)];
         let head = cache.width() / self.heads;
-        // The query; counts, scores and weights; what is seen of the marks.
-        let asked = 4 * (head as u64 + 3 * u64::from(workgroup) + 4);
+        // The query; counts, scores, weights and places; what is seen of the marks.
+        let asked = 4 * (head as u64 + 4 * u64::from(workgroup) + 4);
         let allowed = u64::from(device.capabilities().max_workgroup_memory);
         if asked > allowed && !device.is_host() {
             let what = format!("{OP}: bytes of workgroup memory for {head} channels a head");
