@@ -22,7 +22,7 @@ const VARIANTS: &[Variant] = &[
 
 /// Invocations a group; fewer where barriers are dear.
 const LANES: u32 = 256;
-const FEW_LANES: u32 = 16;
+const FEW_LANES: u32 = 8;
 
 #[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
 #[repr(C)]

@@ -1,6 +1,7 @@
 //! Every kernel against its f64 twin, on the host and on every adapter, with all features and with
 //! the portable baseline. One process: the devices are opened once.
 
+mod attention;
 mod decode;
 mod elementwise;
 mod encode;
