@@ -20,10 +20,13 @@ pub enum Plan {
 }
 
 /// Columns from which on one walk through time is faster than chunks. On hardware an estimate: eight
-/// loads in flight an invocation must cover the latency of the memory at its bandwidth. On a software
-/// adapter measured, a thread: chunks read their input twice, but one column keeps one lane busy.
+/// loads in flight an invocation must cover the latency of the memory at its bandwidth.
 const ENOUGH_ON_HARDWARE: usize = 1 << 15;
-const ENOUGH_ON_SOFTWARE: usize = 4;
+
+/// Those on a software adapter, a thread, measured: chunks read their input twice, but few columns
+/// leave lanes idle and rows short. What costs more to compute than to read wants fewer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Enough(pub(super) usize);
 
 /// The fewest columns that the host's twins give a thread (`host::columns`). Chunks cost it twice the
 /// work: they pay where there are more than twice as many threads as blocks of columns.
@@ -37,6 +40,9 @@ const LONGEST: usize = 256;
 /// vector register.
 const WORKGROUP: u32 = 64;
 const LANES: u32 = 8;
+
+/// Workgroups a thread of a software adapter: with one, a thread that starts late keeps all waiting.
+const GROUPS: usize = 4;
 
 /// The most walks of an invocation on a software adapter: `SPAN` of `shared/walk.wgsl`.
 const SPAN: usize = 32;
@@ -96,6 +102,7 @@ impl Cut {
         plan: Plan,
         device: &Device,
         shape: &Shape,
+        enough: Enough,
     ) -> Result<Self> {
         let steps = shape.first().copied().unwrap_or(0);
         let columns: usize = shape.iter().skip(1).product();
@@ -107,7 +114,7 @@ impl Cut {
                 return Err(Error::argument(op, detail));
             }
             Plan::Chunked(chunk) => (chunk as usize).min(steps),
-            Plan::Auto => choose(device, columns, steps),
+            Plan::Auto => choose(device, columns, steps, enough),
         };
         let tiled = device.capabilities().software && !device.is_host();
         let chunked = chunk < steps;
@@ -115,7 +122,7 @@ impl Cut {
         let chunks = steps.div_ceil(chunk).max(1);
         let mut span = 1;
         if tiled {
-            let lanes = LANES as usize * rayon::current_num_threads();
+            let lanes = LANES as usize * GROUPS * rayon::current_num_threads();
             span = (columns * chunks / lanes).clamp(1, SPAN);
             if chunked {
                 span = span.min((MOST_STEPS / chunk).max(1));
@@ -173,13 +180,13 @@ impl Cut {
 }
 
 /// The chunk that is likely to be fastest.
-fn choose(device: &Device, columns: usize, steps: usize) -> usize {
+fn choose(device: &Device, columns: usize, steps: usize, enough: Enough) -> usize {
     let threads = rayon::current_num_threads();
     // Whether columns are enough, and how many walks are.
     let (enough, walks) = if device.is_host() {
         (2 * (columns / BLOCK_ON_HOST).max(1) >= threads, threads)
     } else if device.capabilities().software {
-        (columns >= ENOUGH_ON_SOFTWARE * threads, LANES as usize * threads)
+        (columns >= enough.0 * threads, LANES as usize * threads)
     } else {
         (columns >= ENOUGH_ON_HARDWARE, ENOUGH_ON_HARDWARE)
     };

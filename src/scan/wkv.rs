@@ -1,6 +1,6 @@
 //! WKV: options, checks, and the node on the tape.
 
-use super::plan::{Cut, Plan};
+use super::plan::{Cut, Enough, Plan};
 use super::wkv_backward::Saved;
 use super::wkv_forward;
 use crate::error::{Error, Result};
@@ -64,6 +64,9 @@ pub struct WkvOutput {
     /// The memory after the last step, for the next chunk of the sequence.
     pub state: WkvState,
 }
+
+/// Chunks bring 26 % of the copy's bandwidth there at 64 columns, one walk 22 %; 28 and 37 % at 256.
+const ENOUGH: Enough = Enough(64);
 
 /// Steps between two memories that are saved: `EVERY` of `shared/wkv.wgsl`.
 pub(super) const EVERY: usize = 8;
@@ -154,7 +157,7 @@ impl Wkv {
             };
             return Ok(WkvOutput { y: k.tape().constant(&y), state });
         }
-        let cut = Cut::new(OP, self.plan, k.device(), k.shape())?;
+        let cut = Cut::new(OP, self.plan, k.device(), k.shape(), ENOUGH)?;
         let inputs = [k, v, w, u];
         let keep = k.tape().is_on() && inputs.iter().any(|input| input.has_gradient());
         let from = state.map(WkvState::tensor);
