@@ -5,7 +5,7 @@ use super::decay_forward;
 use super::plan::{Cut, Enough, Plan, Share};
 use crate::error::{Error, Result};
 use crate::tape::Var;
-use crate::{DType, Device, Launch, Tensor};
+use crate::{DType, Launch, Tensor};
 
 /// What a channel keeps of its state from one step to the next: `lam`, in [0, 1].
 ///
@@ -235,19 +235,14 @@ fn pair(op: &'static str, vars: Vec<Var>) -> Result<DecayOutput> {
 /// The scan of an input without elements: the state that came in.
 fn nothing(u: &Var, initial: Option<&Var>) -> Result<DecayOutput> {
     let h = u.tape().constant(&Tensor::zeros(u.device(), *u.shape(), DType::F32)?);
-    Ok(DecayOutput { h, last: state_or_zeros(u, initial)? })
-}
-
-fn state_or_zeros(u: &Var, initial: Option<&Var>) -> Result<Var> {
-    if let Some(initial) = initial {
-        return Ok(initial.clone());
-    }
-    let zeros = zeros_of_a_step(u.device(), u)?;
-    Ok(u.tape().constant(&zeros))
-}
-
-fn zeros_of_a_step(device: &Device, u: &Var) -> Result<Tensor> {
-    Tensor::zeros(device, &u.shape().dims()[1..], DType::F32)
+    let last = match initial {
+        Some(initial) => initial.clone(),
+        None => {
+            let zeros = Tensor::zeros(u.device(), &u.shape().dims()[1..], DType::F32)?;
+            u.tape().constant(&zeros)
+        }
+    };
+    Ok(DecayOutput { h, last })
 }
 
 impl Var {

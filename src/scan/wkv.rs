@@ -29,9 +29,9 @@ pub(super) const OP: &str = "wkv";
 /// use spikegrad::scan::Wkv;
 /// use spikegrad::{Device, Tape, Tensor};
 /// # fn main() -> spikegrad::Result<()> {
-/// let tape = Tape::new();
+/// let (device, tape) = (Device::host(), Tape::new());
 /// let leaf = |values: &[f32], shape: &[usize]| -> spikegrad::Result<_> {
-///     Ok(tape.leaf(&Tensor::from_slice(&Device::host(), values, shape)?))
+///     Ok(tape.leaf(&Tensor::from_slice(&device, values, shape)?))
 /// };
 /// let (k, v) = (leaf(&[0.0; 4], &[4, 1])?, leaf(&[1.0, 0.0, 0.0, 1.0], &[4, 1])?);
 /// // Without decay and bonus: the mean of all values so far.
