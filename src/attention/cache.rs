@@ -1,6 +1,7 @@
 //! The cache of one-token decode: keys and values of open positions.
 
 use super::gated::{Gate, SpikeAttention};
+use super::geometry::MOST_ITERATIONS;
 use super::rotary::angles;
 use super::twin::cache as twin;
 use crate::dispatch::Launch;
@@ -130,6 +131,32 @@ impl AttentionCache {
                 Ok((Some(table), row as u32))
             }
         }
+    }
+
+    /// Slots of the ring.
+    pub(super) fn ring(&self) -> u64 {
+        self.layout.1 as u64 + 1
+    }
+
+    /// The invocations of a workgroup: on a software adapter the first of a list whose loops it does
+    /// not cut short.
+    pub(super) fn workgroup(
+        &self,
+        op: &'static str,
+        hardware: u32,
+        software: &[u32],
+        iterations: impl Fn(u64) -> u64,
+    ) -> Result<u32> {
+        let device = self.rows.device();
+        if device.is_host() || !device.capabilities().software {
+            return Ok(hardware);
+        }
+        let fits = |workgroup: &&u32| iterations(u64::from(**workgroup)) <= MOST_ITERATIONS;
+        software.iter().find(fits).copied().ok_or_else(|| Error::Limit {
+            what: format!("{op}: positions that one loop runs over, on a software adapter"),
+            asked: self.ring(),
+            allowed: MOST_ITERATIONS / 4,
+        })
     }
 
     /// Channels of a head.
@@ -275,7 +302,7 @@ impl SpikeAttention {
     /// # Errors
     /// [`Error::Argument`] for a cache of an attention with other heads, window, anchors or rotary
     /// base; [`Error::Shape`], [`Error::DType`], [`Error::DeviceMismatch`]; [`Error::Limit`] for more
-    /// than 2^32 tokens in all.
+    /// than 2^32 tokens in all, and on a software adapter for a window too long for its loops.
     pub fn extend(
         &self,
         cache: &mut AttentionCache,
@@ -284,7 +311,6 @@ impl SpikeAttention {
         spikes: &Tensor,
     ) -> Result<()> {
         const OP: &str = "extend";
-        const WORKGROUP: u32 = 64;
         cache.check(OP, self, &[k, v], spikes)?;
         let steps = k.shape().first().copied().unwrap_or(0);
         let early = self.anchors.saturating_sub(cache.position).min(steps);
@@ -299,10 +325,16 @@ impl SpikeAttention {
             let channels = spikes.shape().last().copied().unwrap_or(0);
             let params = cache.params(self, steps, channels);
             let params = Params { early: early as u32, late: late as u32, ..params };
+            let workgroup = cache.workgroup(OP, 64, &[64, 256], |workgroup| {
+                let width = u64::from(params.channels / params.groups);
+                let rounds = (kept as u64).div_ceil(workgroup);
+                // Counting, ranking, writing; then letting go of what has left the window.
+                rounds * (width + workgroup + u64::from(params.units) + 1) + cache.ring()
+            })?;
             let launch = cache.prepare(&CACHE_EXTEND, [k, v, spikes], turns.as_ref());
             let lanes = params.lanes as usize;
-            let launch = launch.params(&params).constant("WG", WORKGROUP);
-            launch.items(lanes * WORKGROUP as usize, WORKGROUP).record()?;
+            let launch = launch.params(&params).constant("WG", workgroup);
+            launch.items(lanes * workgroup as usize, workgroup).record()?;
         }
         cache.advance(steps);
         Ok(())

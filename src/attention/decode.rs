@@ -27,8 +27,10 @@ fn cost(args: &CostArgs<'_>) -> Cost {
     Cost { bytes: 4.0 * 2.0 * rows, flops: 4.0 * rows }
 }
 
-/// Invocations of a workgroup: of a software adapter, of a GPU.
-const WORKGROUP: [u32; 2] = [8, 128];
+/// Invocations of a workgroup.
+const WORKGROUP: u32 = 128;
+/// Likewise on a software adapter: one of its vectors, or more for a window that is too long for that.
+const SOFTWARE: [u32; 3] = [8, 32, 128];
 
 impl SpikeAttention {
     /// Attention of one token: `q`, `k`, `v` are `[1, B, D]` with spikes `[1, B, C]`, or `[B, D]` with
@@ -75,7 +77,14 @@ impl SpikeAttention {
         let channels = spikes.shape().last().copied().unwrap_or(0);
         let params = Params { turn, ..cache.params(self, 1, channels) };
         let device = q.device();
-        let workgroup = WORKGROUP[usize::from(!device.capabilities().software)];
+        let workgroup = cache.workgroup(OP, WORKGROUP, &SOFTWARE, |workgroup| {
+            let [units, channels] = [params.units, params.channels / params.groups].map(u64::from);
+            let seen = (cache.position() as u64 + 1).min(cache.ring() + self.anchors as u64);
+            // A score, the largest, the sum, and the values of a share of the units.
+            let shares = units.div_ceil(workgroup);
+            let round = units + 2 * workgroup + shares * (workgroup + 1) + 1;
+            channels.div_ceil(workgroup) + workgroup + seen.div_ceil(workgroup) * round + 3 * shares
+        })?;
         let head = cache.width() / self.heads;
         // The query; counts, scores, weights and places; what is seen of the marks.
         let asked = 4 * (head as u64 + 4 * u64::from(workgroup) + 4);

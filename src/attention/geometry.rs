@@ -37,7 +37,7 @@ const FEW_ANCHORS: usize = 64;
 const SEGMENT: usize = 256;
 /// llvmpipe leaves a shader after 65,535 iterations of its loops, all loops of an invocation together,
 /// and says nothing.
-const MOST_ITERATIONS: u64 = 65_000;
+pub(super) const MOST_ITERATIONS: u64 = 65_000;
 
 impl Geometry {
     /// B H.

@@ -278,6 +278,21 @@ fn long_prefill() {
     }
 }
 
+/// A window that a software adapter walks through in larger workgroups, or refuses.
+#[test]
+fn long_windows() {
+    let x = Sequence::new([14_002, 1, 8, 1], 1);
+    check(&x, Options { heads: 1, window: 14_000, ..PLAIN }, [5, 14_000]);
+    for subject in subjects().iter().filter(|s| !s.device.is_host()) {
+        let attention = SpikeAttention::new(1).window(100_000);
+        let mut cache = attention.cache(&subject.device, 1, 8).unwrap();
+        let outcome = x.extend(&attention, &mut cache, &subject.device, 0..14_002);
+        let refused = matches!(outcome, Err(spikegrad::Error::Limit { .. }));
+        assert_eq!(refused, subject.device.capabilities().software, "{}", subject.label);
+        assert_eq!(cache.position(), if refused { 0 } else { 14_002 });
+    }
+}
+
 /// Positions far beyond any table of angles.
 #[test]
 fn far_positions() {

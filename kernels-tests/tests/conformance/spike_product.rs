@@ -129,6 +129,14 @@ proptest! {
 #[test]
 fn long_sequences() {
     check([3001, 1, 8], 1);
+    // A software adapter leaves a loop after 65,535 iterations.
+    conform("70,001 tokens", 1e-4, |d| {
+        let tape = Tape::new();
+        let [q, k, v] = operands(d, &tape, [70_001, 1, 2])?;
+        let o = SpikeProduct::new(1).form(Form::Linear).attend(&q, &k, &v)?;
+        let gradients = o.backward_from(&cotangent(d, [70_001, 1, 2])?)?;
+        Ok(vec![o.value().clone(), gradients.get(&k).unwrap().clone()])
+    });
 }
 
 #[test]

@@ -26,6 +26,10 @@ pub(super) const fn variant(name: &'static str, features: &'static [&'static str
 /// The fewest tokens of a chunk, whose bounds are those of words.
 const WORD: usize = 32;
 
+/// The most tokens of a chunk on a software adapter, at two iterations of a loop each: llvmpipe leaves
+/// a shader in silence after 65,535.
+const LONGEST: usize = 1015 * WORD;
+
 /// Tokens `[S, L, d]`: lanes are the heads of all samples.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Lanes {
@@ -104,7 +108,9 @@ pub(super) fn summed(
     let tiles = count * width.div_ceil(4 * rb) * width.div_ceil(4 * cb);
     let mut params = lanes.params(width, width, scale);
     if !device.is_host() {
-        params.chunk = split_depth(steps, tiles, tile.busy).next_multiple_of(WORD) as u32;
+        let chunk = split_depth(steps, tiles, tile.busy).next_multiple_of(WORD);
+        let software = device.capabilities().software;
+        params.chunk = if software { chunk.min(LONGEST) } else { chunk } as u32;
     }
     let parts = steps.div_ceil(params.chunk as usize);
     let c = Tensor::empty(device, [parts, count, width, width], DType::F32)?;
