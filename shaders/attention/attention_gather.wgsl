@@ -5,12 +5,14 @@
 //
 // order: rows (shared/gated.wgsl); table: (cos, sin) of [S, d/2] angles, not read where half = 0;
 // q, k, v: inputs; q_rows, k_rows, v_rows: outputs.
-// One invocation a vector of 4 channels of one of the three. Silent rows are not read.
+// One invocation a vector of 4 channels of one of the three, or (WHOLE) a row, where dividing to find
+// one's place costs more than a row does. Silent rows are not read.
 
 import package::shared::gated::{p, order, keys_of, queries_of, open_count, position_of};
 import package::shared::index::item_index;
 
 override WG: u32 = 64u;
+override WHOLE: bool = false;
 
 @group(0) @binding(1) var<storage, read> table: array<vec2<f32>>;
 @group(0) @binding(2) var<storage, read> q: array<f32>;
@@ -52,14 +54,15 @@ fn attention_gather(
     @builtin(local_invocation_index) local: u32,
 ) {
     let item = item_index(group, groups, local, WG);
-    let size = p.batch * p.heads * p.steps * p.quads;
+    let parts = select(p.quads, 1u, WHOLE);
+    let size = p.batch * p.heads * p.steps * parts;
     let which = item / size;
-    let at = item % size;
     if which > 2u {
         return;
     }
-    let r = at / p.quads % p.steps;
-    let bh = at / p.quads / p.steps;
+    let part = item % size;
+    let r = part / parts % p.steps;
+    let bh = part / parts / p.steps;
     var start = keys_of(bh);
     if which == 0u {
         start = queries_of(bh);
@@ -69,16 +72,21 @@ fn attention_gather(
     }
     let s = position_of(start, r);
     let row = (s * p.batch * p.heads + bh) * p.width;
-    let c = at % p.quads * 4u;
-    let y = vec4<f32>(
-        channel(which, row, s, c), channel(which, row, s, c + 1u),
-        channel(which, row, s, c + 2u), channel(which, row, s, c + 3u),
-    );
-    if which == 0u {
-        q_rows[at] = y * p.scale;
-    } else if which == 1u {
-        k_rows[at] = y;
-    } else {
-        v_rows[at] = y;
+    let first = part % parts;
+    let end = select(first + 1u, p.quads, WHOLE);
+    for (var quad = first; quad < end; quad++) {
+        let c = 4u * quad;
+        let y = vec4<f32>(
+            channel(which, row, s, c), channel(which, row, s, c + 1u),
+            channel(which, row, s, c + 2u), channel(which, row, s, c + 3u),
+        );
+        let at = (bh * p.steps + r) * p.quads + quad;
+        if which == 0u {
+            q_rows[at] = y * p.scale;
+        } else if which == 1u {
+            k_rows[at] = y;
+        } else {
+            v_rows[at] = y;
+        }
     }
 }

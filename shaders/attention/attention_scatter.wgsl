@@ -5,7 +5,7 @@
 // order: rows (shared/gated.wgsl); table: (cos, sin) of [S, d/2] angles, not read unless TURN; x: compact
 // rows of the queries, or of the keys if KEYS, there followed by the parts [segments, B, H, anchors] of
 // the anchors' sums; y: output.
-// One invocation a vector of 4 channels.
+// One invocation a vector of 4 channels, or (WHOLE) a row.
 
 import package::shared::gated::{
     p, order, keys_of, queries_of, open_before, open_count, position_of,
@@ -13,6 +13,7 @@ import package::shared::gated::{
 import package::shared::index::item_index;
 
 override WG: u32 = 64u;
+override WHOLE: bool = false;
 override KEYS: bool = false;
 override TURN: bool = false;
 override SCALED: bool = false;
@@ -53,8 +54,9 @@ fn attention_scatter(
     @builtin(local_invocation_index) local: u32,
 ) {
     let item = item_index(group, groups, local, WG);
-    let r = item / p.quads % p.steps;
-    let bh = item / p.quads / p.steps;
+    let parts = select(p.quads, 1u, WHOLE);
+    let r = item / parts % p.steps;
+    let bh = item / parts / p.steps;
     if bh >= p.batch * p.heads {
         return;
     }
@@ -67,8 +69,9 @@ fn attention_scatter(
     let is_anchor = KEYS && r < open_before(start, p.anchors);
     let row = (s * p.batch * p.heads + bh) * p.width;
     let factor = select(1.0, p.scale, SCALED);
-    let first = item % p.quads * 4u;
-    for (var c = first; c < min(first + 4u, p.width); c++) {
+    let first = item % parts * 4u;
+    let end = select(min(first + 4u, p.width), p.width, WHOLE);
+    for (var c = first; c < end; c++) {
         var sum = 0.0;
         if is_open {
             sum = factor * channel(bh, r, s, c, is_anchor);

@@ -33,6 +33,6 @@ pub(super) fn run(
     for rows in &out {
         launch = launch.bind(rows);
     }
-    launch.items(3 * p.rows() * p.quads as usize, 64).record()?;
+    p.moving(device, launch, 3 * p.rows()).record()?;
     Ok(out)
 }

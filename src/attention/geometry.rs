@@ -2,6 +2,7 @@
 
 use super::OP;
 use crate::device::Device;
+use crate::dispatch::Launch;
 use crate::error::{Error, Result};
 use crate::kernel::{Cost, CostArgs};
 
@@ -53,6 +54,14 @@ impl Geometry {
     /// Elements of a compact row.
     pub(super) fn stride(&self) -> usize {
         4 * self.quads as usize
+    }
+
+    /// A launch that moves `rows` rows: an invocation each vector of them, or each row where the
+    /// kernels' divisions are dear.
+    pub(super) fn moving(&self, device: &Device, launch: Launch, rows: usize) -> Launch {
+        let whole = device.capabilities().software;
+        let parts = if whole { 1 } else { self.quads as usize };
+        launch.constant("WHOLE", u32::from(whole)).items(rows * parts, 64)
     }
 
     /// Rows of the sums of anchors, after the compact rows.

@@ -40,6 +40,6 @@ pub(super) fn run(
     let launch = launch.constant("TURN", u32::from(rows.table.is_some()));
     let launch = launch.constant("SCALED", u32::from(rows.scaled));
     let launch = launch.bind(order).bind(rows.table.unwrap_or(x)).bind(x).bind(&y);
-    launch.items(p.rows() * p.quads as usize, 64).record()?;
+    p.moving(device, launch, p.rows()).record()?;
     Ok(y)
 }
