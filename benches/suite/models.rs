@@ -29,9 +29,11 @@ pub fn measure(suite: &mut Suite) {
     });
 }
 
+/// A measurement of a model of some name.
+type Work<M> = fn(&mut Suite, &str, &M) -> Result<()>;
+
 fn one<M: LanguageModel>(suite: &mut Suite, name: &str, model: impl Fn(&Device) -> Result<M>) {
-    let work: [(&str, fn(&mut Suite, &str, &M) -> Result<()>); 2] =
-        [("training step", train), ("decode", decode)];
+    let work: [(&str, Work<M>); 2] = [("training step", train), ("decode", decode)];
     for (kind, work) in work {
         let label = format!("models/{name} {kind}");
         if suite.wants(&label)

@@ -275,12 +275,12 @@ struct Depth {
 
 impl Depth {
     /// From 0 in the first block to 1 in the last.
-    fn from_first(self) -> f32 {
+    fn place(self) -> f32 {
         self.index as f32 / (self.layers.max(2) - 1) as f32
     }
 
     /// From 1 in the first block to almost 0 in the last.
-    fn to_last(self) -> f32 {
+    fn left(self) -> f32 {
         1.0 - self.index as f32 / self.layers as f32
     }
 }
@@ -310,7 +310,7 @@ struct TimeMix {
 impl TimeMix {
     fn new(name: &str, at: Depth, width: usize, random: &mut Generator) -> Result<Self> {
         let device = &random.device().clone();
-        let (first, last) = (at.from_first(), at.to_last());
+        let (first, last) = (at.place(), at.left());
         let vector = |part: &str, f: &dyn Fn(usize, f32) -> f32| {
             channels(device, format!("{name}.{part}"), width, f)
         };
@@ -378,7 +378,7 @@ impl ChannelMix {
         let device = &random.device().clone();
         let SpikeGptConfig { width, ffn, .. } = *config;
         let vector = |part: &str| {
-            channels(device, format!("{name}.{part}"), width, |_, place| place.powf(at.to_last()))
+            channels(device, format!("{name}.{part}"), width, |_, place| place.powf(at.left()))
         };
         let shifts = [vector("shift.key")?, vector("shift.receptance")?];
         let mut linear = |part: &str, inputs, outputs| {

@@ -213,8 +213,9 @@ impl<R: Real> Vectorised for KeyTask<'_, R> {
                     *weight = exp(*weight - *lse);
                     *above = *weight * (*above - *delta);
                 }
-                clear_between(weights, &[range.clone()]);
-                clear_between(above, &[range]);
+                let range = std::slice::from_ref(&range);
+                clear_between(weights, range);
+                clear_between(above, range);
             }
             let sums = [(gk, &above, self.q), (gv, &weights, self.go)];
             for (sum, weights, rows_of) in sums {

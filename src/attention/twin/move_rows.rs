@@ -17,8 +17,7 @@ pub(in crate::attention) fn gather<R: Real>(args: &mut HostArgs<'_, R>) {
         let factor = if is_query { scale } else { R::one() };
         let x = args.reals(2 + which);
         take_rows(&orders, is_query, x, args.reals_mut(5 + which), |s, x, y| {
-            let (x, padding) = (&x[..], &mut y[x.len()..]);
-            padding.fill(R::zero());
+            y[x.len()..].fill(R::zero());
             turn(x, y, &table[if half == 0 { 0 } else { s * 2 * half }..], half, factor, R::one());
         });
     }

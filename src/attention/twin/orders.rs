@@ -139,14 +139,13 @@ pub(in crate::attention) fn gate_order<R: Real>(args: &mut HostArgs<'_, R>) {
 fn list(steps: usize, is_open: impl Fn(usize) -> bool, order: &mut [u32]) {
     let (rank, index) = order.split_at_mut(steps + 1);
     let mut open = 0;
-    for s in 0..steps {
-        rank[s] = open as u32;
-        if is_open(s) {
+    for (s, rank) in rank.iter_mut().enumerate() {
+        *rank = open as u32;
+        if s < steps && is_open(s) {
             index[open] = s as u32;
             open += 1;
         }
     }
-    rank[steps] = open as u32;
     let silent = (0..steps).filter(|s| !is_open(*s));
     for (index, s) in index[open..].iter_mut().zip(silent) {
         *index = s as u32;

@@ -84,6 +84,7 @@ fn row_of_tiles<R: Real, const M: usize, const FUSED: bool>(
 }
 
 #[inline(always)]
+#[expect(clippy::needless_range_loop, reason = "plain loops over the tile are what vectorises")]
 fn tile<R: Real, const M: usize, const N: usize, const FUSED: bool>(
     a: [&[R]; M],
     k: usize,
