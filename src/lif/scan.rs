@@ -149,7 +149,8 @@ impl Lif {
     /// # Errors
     /// [`Error::Argument`] for an option outside its domain; [`Error::Shape`] if `x` has no axis or
     /// `state` another shape; [`Error::DType`] if either is not f32; [`Error::DeviceMismatch`],
-    /// [`Error::TapeMismatch`]; [`Error::Unsupported`] for [`smooth`](Self::smooth) on a GPU.
+    /// [`Error::TapeMismatch`]; [`Error::Unsupported`] for [`smooth`](Self::smooth) on a GPU;
+    /// [`Error::Limit`] for more than 32,768 steps on a software adapter, which would cut them short.
     pub fn scan(&self, x: &Var, state: Option<&Var>) -> Result<LifOutput> {
         self.scan_with(x, state, &Neurons::default())
     }
@@ -194,9 +195,10 @@ impl Lif {
     fn check_inputs(&self, x: &Var, state: Option<&Var>, neurons: &Neurons<'_>) -> Result<()> {
         x.value().expect(OP, DType::F32)?;
         let dims = x.shape().dims();
-        let Some((_, trailing)) = dims.split_first() else {
+        let Some((steps, trailing)) = dims.split_first() else {
             return Err(Error::shape(OP, "the input has no time axis"));
         };
+        check_steps(x, *steps)?;
         if let Some(state) = state {
             check_tensor(x, state)?;
             if state.shape().dims() != trailing {
@@ -228,6 +230,19 @@ impl Lif {
         }
         Ok(())
     }
+}
+
+/// llvmpipe leaves a shader after 65,535 iterations of its loops, all loops of an invocation together,
+/// and says nothing. Backward from checkpoints takes up to two a step.
+const MOST_STEPS: usize = 1 << 15;
+
+/// Refuses scans that a software adapter would cut short in silence.
+fn check_steps(x: &Var, steps: usize) -> Result<()> {
+    if steps <= MOST_STEPS || x.device().is_host() || !x.device().capabilities().software {
+        return Ok(());
+    }
+    let what = format!("{OP}: steps of a scan on a software adapter (hand its state on instead)");
+    Err(Error::Limit { what, asked: steps as u64, allowed: MOST_STEPS as u64 })
 }
 
 fn check_tensor(x: &Var, other: &Var) -> Result<()> {

@@ -661,3 +661,24 @@ fn partial_upstream_gradients() {
         Ok(vec![gradients.get(&x).expect("a gradient").clone()])
     });
 }
+
+/// A software adapter leaves a shader after 65,535 iterations, in silence: longer scans are refused.
+#[test]
+fn scans_too_long_for_a_software_adapter_are_refused() {
+    for subject in subjects() {
+        let device = &subject.device;
+        let x = Tensor::zeros(device, [(1 << 15) + 1, 1], DType::F32).expect("a tensor");
+        let scan = Lif::new().scan(&Tape::off().constant(&x), None);
+        let is_cut = device.capabilities().software && !device.is_host();
+        match scan {
+            Ok(_) => assert!(!is_cut, "{}", subject.label),
+            Err(error) => {
+                assert!(is_cut, "{}: {error}", subject.label);
+                assert!(
+                    error.to_string().contains("asked for 32769, allowed are 32768"),
+                    "{error}"
+                );
+            }
+        }
+    }
+}
