@@ -54,6 +54,7 @@
 //! | [`random`] | the generator, dropout: the same bits on every device |
 //! | [`encode`] | spike encoders |
 //! | [`lif`] | the time-unrolled LIF scan |
+//! | [`spectral`] | spectral clipping, polar factors, spectral norms |
 //! | [`loss`], [`optim`] | losses, optimizers, schedules |
 //! | [`nn`] | layers |
 //! | [`tape`] | differentiation, and checks of gradients |
@@ -83,6 +84,7 @@ pub mod loss;
 pub mod optim;
 pub mod random;
 pub mod reduce;
+pub mod spectral;
 
 pub mod nn;
 
@@ -119,6 +121,7 @@ pub fn kernels() -> Vec<&'static Kernel> {
         loss::KERNELS,
         optim::KERNELS,
         encode::KERNELS,
+        spectral::KERNELS,
     ]
     .concat()
 }

@@ -11,6 +11,7 @@ const SHARED: &[(&str, &str)] = &[
     ("cells", include_str!("../../shaders/shared/cells.wgsl")),
     ("half", include_str!("../../shaders/shared/half.wgsl")),
     ("index", include_str!("../../shaders/shared/index.wgsl")),
+    ("magnitude", include_str!("../../shaders/shared/magnitude.wgsl")),
     ("math", include_str!("../../shaders/shared/math.wgsl")),
     ("membrane", include_str!("../../shaders/shared/membrane.wgsl")),
     ("operands", include_str!("../../shaders/shared/operands.wgsl")),
@@ -19,6 +20,7 @@ const SHARED: &[(&str, &str)] = &[
     ("rng", include_str!("../../shaders/shared/rng.wgsl")),
     ("strides", include_str!("../../shaders/shared/strides.wgsl")),
     ("surrogate", include_str!("../../shaders/shared/surrogate.wgsl")),
+    ("symmetric", include_str!("../../shaders/shared/symmetric.wgsl")),
     ("tile", include_str!("../../shaders/shared/tile.wgsl")),
     ("unary", include_str!("../../shaders/shared/unary.wgsl")),
 ];

@@ -4,6 +4,7 @@
 pub mod case;
 mod lif;
 mod peers;
+mod spectral;
 mod surrogate;
 
 use case::{Case, Failure};
@@ -16,6 +17,8 @@ pub type Handler = fn(&Case, &Device) -> Result<(), Failure>;
 /// The operators that are known, by the `op` of their cases.
 pub const HANDLERS: &[(&str, Handler)] = &[
     ("lif", lif::check),
+    ("soft_clip", spectral::soft_clip),
+    ("polar", spectral::polar),
     ("surrogate_table", surrogate::check),
     ("peer_lifnode", peers::spikingjelly),
     ("peer_parametriclifnode", peers::spikingjelly),

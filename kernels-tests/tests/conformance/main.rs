@@ -10,4 +10,5 @@ mod loss;
 mod optim;
 mod random;
 mod reduce;
+mod spectral;
 mod table;
