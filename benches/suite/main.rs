@@ -13,6 +13,7 @@ mod plot;
 mod reduce;
 mod report;
 mod roofline;
+mod spectral;
 mod step;
 
 use harness::Suite;
@@ -65,6 +66,7 @@ fn run(mut suite: Suite) -> ExitCode {
     reduce::measure(&mut suite);
     linalg::measure(&mut suite);
     lif::measure(&mut suite);
+    spectral::measure(&mut suite);
     dispatch::measure(&mut suite);
     step::measure(&mut suite);
     peers::measure(&mut suite);

@@ -12,6 +12,8 @@ struct Params {
     // The first of the tiles that this launch covers, counted over parts and matrices.
     tile_first: u32,
     tile_count: u32,
+    // Rows and columns of a tile.
+    edge: u32,
     // The launch's place in a plan, and the launches that a plan holds.
     step: u32,
     steps: u32,
@@ -23,12 +25,6 @@ struct Params {
     w: f32,
     x: f32,
 }
-
-// The coefficients stand in `plan`, for each matrix; else in the parameters, for all.
-override PLAN: bool = false;
-// B is given by its columns, which are rows of memory: A B is then A times the transpose of what is
-// stored, and A and B have m rows of k elements.
-override ROWS: bool = false;
 
 @group(0) @binding(0) var<storage, read> a: array<vec4<f32>>;
 @group(0) @binding(1) var<storage, read> b: array<vec4<f32>>;
@@ -52,9 +48,19 @@ fn entry_at(number: u32) -> Entry {
     return Entry(part, z, (part * p.batch + z) * size, z * size);
 }
 
-// u, v, w, x; all zero where nothing is to be written.
-fn coefficients(at: Entry) -> vec4<f32> {
-    if PLAN {
+// Tiles along the edge of C, and those on and above the diagonal.
+fn edge_tiles() -> u32 {
+    return (p.m + p.edge - 1u) / p.edge;
+}
+
+fn upper_tiles() -> u32 {
+    return edge_tiles() * (edge_tiles() + 1u) / 2u;
+}
+
+// u, v, w, x: those of the matrix in `plan` (planned), or those of the parameters; all zero where
+// nothing is to be written.
+fn coefficients(planned: bool, at: Entry) -> vec4<f32> {
+    if planned {
         return plan[(at.z * p.steps + p.step) * 2u + at.part];
     }
     return vec4<f32>(p.u, p.v, p.w, p.x);
@@ -62,7 +68,8 @@ fn coefficients(at: Entry) -> vec4<f32> {
 
 // The tile (row, column) number `tile` on and above the diagonal of n x n. Rows i and n - 1 - i
 // together hold n + 1 of them.
-fn upper_tile(tile: u32, n: u32) -> vec2<u32> {
+fn upper_tile(tile: u32) -> vec2<u32> {
+    let n = edge_tiles();
     let i = tile / (n + 1u);
     let j = tile % (n + 1u);
     if j < n - i {
@@ -79,10 +86,11 @@ fn a_block(at: Entry, g: u32, d: u32) -> mat4x4<f32> {
     return mat4x4<f32>(a[i], a[i + stride], a[i + 2u * stride], a[i + 3u * stride]);
 }
 
-// Depths 4 d .. 4 d + 3 of B, columns 4 h .. 4 h + 3: a column of the result is a row of B.
-fn b_block(at: Entry, d: u32, h: u32) -> mat4x4<f32> {
+// Depths 4 d .. 4 d + 3 of B, columns 4 h .. 4 h + 3: a column of the result is a row of B. B is stored
+// by its columns (rows): m rows of k elements.
+fn b_block(rows: bool, at: Entry, d: u32, h: u32) -> mat4x4<f32> {
     let col = min(h, p.m / 4u - 1u);
-    if ROWS {
+    if rows {
         let stride = p.k / 4u;
         let i = at.b + 4u * col * stride + d;
         return transpose(mat4x4<f32>(b[i], b[i + stride], b[i + 2u * stride], b[i + 3u * stride]));
@@ -119,7 +127,7 @@ fn put(at: Entry, g: u32, h: u32, block: mat4x4<f32>) {
 
 // Stores block (g, h) of C and its mirror image, from the sum of products; nothing below the
 // diagonal.
-fn finish(at: Entry, factors: vec4<f32>, g: u32, h: u32, sum: mat4x4<f32>) {
+fn finish(rows: bool, at: Entry, factors: vec4<f32>, g: u32, h: u32, sum: mat4x4<f32>) {
     if g > h || h >= p.m / 4u {
         return;
     }
@@ -128,7 +136,7 @@ fn finish(at: Entry, factors: vec4<f32>, g: u32, h: u32, sum: mat4x4<f32>) {
         block += factors.y * a_block(at, g, h);
     }
     if factors.w != 0.0 {
-        block += factors.w * b_block(at, g, h);
+        block += factors.w * b_block(rows, at, g, h);
     }
     if g == h {
         block += mat4x4<f32>(

@@ -3,8 +3,8 @@
 //
 // parts: [entries, chunks] of `norm_parts`; factor: one float, read if DYNAMIC; facts: [entries]
 // vectors of four; flags: [entries].
-// `enter` is what the matrix is multiplied by before anything is computed from it: s, or
-// s / (margin ||s x||_F + eps) if UNIT, or 0 for a matrix that is not finite.
+// `enter` is what the matrix is multiplied by before anything is computed from it: s (MODE 0), or
+// s / (margin ||s x||_F + eps) (MODE 1), or s = 1 / c (MODE 2); 0 for a matrix that is not finite.
 // One invocation a matrix.
 
 import package::shared::index::item_index;
@@ -19,7 +19,7 @@ struct Params {
 }
 
 override WG: u32 = 64u;
-override UNIT: bool = false;
+override MODE: u32 = 0u;
 override DYNAMIC: bool = false;
 
 @group(0) @binding(0) var<storage, read> parts: array<vec4<f32>>;
@@ -49,7 +49,10 @@ fn matrix_scale(
     if DYNAMIC {
         c *= factor[0];
     }
-    let s = to_one(max(largest, c));
+    var s = to_one(max(largest, c));
+    if MODE == 2u {
+        s = 1.0 / c;
+    }
     var sum = 0.0;
     for (var k = 0u; k < p.chunks; k++) {
         let part = parts[e * p.chunks + k];
@@ -59,7 +62,7 @@ fn matrix_scale(
     }
     let norm = sqrt(sum);
     var enter = s;
-    if UNIT {
+    if MODE == 1u {
         enter = s / (p.margin * norm + p.eps);
     }
     flags[e] = fault;

@@ -38,11 +38,11 @@ fn norm_parts(
     }
     let chunk = row % p.chunks;
     let base = row / p.chunks * p.count;
-    let from = base + chunk * p.chunk + local % LANES;
-    let to = base + min((chunk + 1u) * p.chunk, p.count);
+    let begin = base + chunk * p.chunk + local % LANES;
+    let end = base + min((chunk + 1u) * p.chunk, p.count);
     var largest = 0.0;
     var fault = 0.0;
-    for (var i = from; i < to; i += LANES) {
+    for (var i = begin; i < end; i += LANES) {
         if is_not_finite(x[i]) {
             fault = 1.0;
         } else {
@@ -54,9 +54,9 @@ fn norm_parts(
     let scale = to_one(largest);
     // Chains of 64 keep the rounding of long chunks small.
     var sum = 0.0;
-    for (var block = from; block < to; block += 64u * LANES) {
+    for (var block = begin; block < end; block += 64u * LANES) {
         var part = 0.0;
-        for (var i = block; i < min(block + 64u * LANES, to); i += LANES) {
+        for (var i = block; i < min(block + 64u * LANES, end); i += LANES) {
             part += (x[i] * scale) * (x[i] * scale);
         }
         sum += part;

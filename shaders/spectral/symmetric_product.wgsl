@@ -10,10 +10,12 @@
 
 import package::shared::index::item_index;
 import package::shared::symmetric::{
-    p, ROWS, PLAN, entry_at, coefficients, upper_tile, a_block, b_block, finish,
+    p, entry_at, coefficients, upper_tile, upper_tiles, a_block, b_block, finish,
 };
 
 override WG: u32 = 64u;
+override PLAN: bool = false;
+override ROWS: bool = false;
 // Blocks of 4 x 4 along the edge of a tile: 1 or 2.
 override R: u32 = 2u;
 
@@ -27,20 +29,19 @@ fn symmetric_product(
     if item >= p.tile_count {
         return;
     }
-    let edge = (p.m / 4u + R - 1u) / R;
-    let tiles = edge * (edge + 1u) / 2u;
+    let tiles = upper_tiles();
     let at = entry_at((p.tile_first + item) / tiles);
-    let factors = coefficients(at);
+    let factors = coefficients(PLAN, at);
     if all(factors == vec4<f32>(0.0)) {
         return;
     }
-    let corner = R * upper_tile((p.tile_first + item) % tiles, edge);
+    let corner = R * upper_tile((p.tile_first + item) % tiles);
     var sum: array<mat4x4<f32>, 4>;
+    var right: array<mat4x4<f32>, 2>;
     if factors.z != 0.0 {
         for (var d = 0u; d < p.k / 4u; d++) {
-            var right: array<mat4x4<f32>, 2>;
             for (var j = 0u; j < R; j++) {
-                right[j] = b_block(at, d, corner.y + j);
+                right[j] = b_block(ROWS, at, d, corner.y + j);
             }
             for (var i = 0u; i < R; i++) {
                 let left = a_block(at, corner.x + i, d);
@@ -52,7 +53,7 @@ fn symmetric_product(
     }
     for (var i = 0u; i < R; i++) {
         for (var j = 0u; j < R; j++) {
-            finish(at, factors, corner.x + i, corner.y + j, sum[i * R + j]);
+            finish(ROWS, at, factors, corner.x + i, corner.y + j, sum[i * R + j]);
         }
     }
 }

@@ -7,8 +7,11 @@
 
 import package::shared::index::group_index;
 import package::shared::symmetric::{
-    p, ROWS, PLAN, entry_at, coefficients, upper_tile, a_block, b_block, finish,
+    p, entry_at, coefficients, upper_tile, upper_tiles, a_block, b_block, finish,
 };
+
+override PLAN: bool = false;
+override ROWS: bool = false;
 
 // Blocks of depth of a step.
 const STEP: u32 = 4u;
@@ -27,14 +30,13 @@ fn symmetric_product_tiled(
     if item >= p.tile_count {
         return;
     }
-    let edge = (p.m / 4u + 15u) / 16u;
-    let tiles = edge * (edge + 1u) / 2u;
+    let tiles = upper_tiles();
     let at = entry_at((p.tile_first + item) / tiles);
-    let factors = coefficients(at);
+    let factors = coefficients(PLAN, at);
     if all(factors == vec4<f32>(0.0)) {
         return;
     }
-    let corner = 16u * upper_tile((p.tile_first + item) % tiles, edge);
+    let corner = 16u * upper_tile((p.tile_first + item) % tiles);
     // The block that this invocation brings: depth block `depth`, block of rows or columns `across`.
     let depth = local % 64u / 16u;
     let across = local % 16u;
@@ -54,7 +56,7 @@ fn symmetric_product_tiled(
                 tile_a[(4u * depth + i) * 16u + across] = block[i];
             }
         } else {
-            let block = inside * b_block(at, safe, corner.y + across);
+            let block = inside * b_block(ROWS, at, safe, corner.y + across);
             for (var i = 0u; i < 4u; i++) {
                 tile_b[(4u * depth + i) * 16u + across] = block[i];
             }
@@ -69,6 +71,6 @@ fn symmetric_product_tiled(
         }
         workgroupBarrier();
     }
-    finish(at, factors, corner.x + 2u * y, corner.y + x, upper);
-    finish(at, factors, corner.x + 2u * y + 1u, corner.y + x, lower);
+    finish(ROWS, at, factors, corner.x + 2u * y, corner.y + x, upper);
+    finish(ROWS, at, factors, corner.x + 2u * y + 1u, corner.y + x, lower);
 }

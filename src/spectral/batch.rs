@@ -38,7 +38,11 @@ impl<'a> Batch<'a> {
         let total = entries.checked_mul(tensors.len()).unwrap_or(usize::MAX);
         if total > u32::MAX as usize {
             let (asked, allowed) = (total as u64, u64::from(u32::MAX));
-            return Err(Error::Limit { what: format!("matrices of a batch ({op})"), asked, allowed });
+            return Err(Error::Limit {
+                what: format!("matrices of a batch ({op})"),
+                asked,
+                allowed,
+            });
         }
         Ok(Self { tensors: tensors.to_vec(), shape, entries, rows, cols })
     }

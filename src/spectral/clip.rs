@@ -5,10 +5,11 @@ use super::bound::gram_rows;
 use super::norm::{Facts, Scale};
 use super::plan::Plan;
 use super::product::{Coefficients, Output, SymmetricProduct};
-use super::schedule::{Schedules, classic_rule, quintic_rule};
+use super::schedule::{Schedules, steps_for};
 use super::{vector, wide};
 use crate::linalg::{Layout, matmul};
 use crate::{DType, Error, Result, Tensor};
+use std::sync::Arc;
 
 const OP: &str = "spectral_clip";
 
@@ -33,8 +34,8 @@ pub enum Steps {
     /// As many as the bound of each matrix asks for, at most so many. All of them are launched; for a
     /// matrix that needs fewer the first ones return at once.
     Bound(usize),
-    /// As [`Steps::Bound`], where the most is what singular values up to so many times the radius
-    /// need.
+    /// As [`Steps::Bound`], where the most is what singular values up to so many times the radius can
+    /// need: the bound is above the largest by the fourth root of the short side at the most.
     Ratio(f64),
 }
 
@@ -60,7 +61,7 @@ pub enum Steps {
 /// ```
 ///
 /// Source: SPECTRA (spectral clipping around optimizers), the released coupled Newton-Schulz
-/// iteration; the [module](self) says what is computed instead of it.
+/// iteration; the [module](super) says what is computed instead of it.
 #[derive(Debug, Clone)]
 #[must_use]
 pub struct SpectralClip {
@@ -132,8 +133,7 @@ impl SpectralClip {
     /// that differ; [`Error::DeviceMismatch`].
     pub fn run_all(&self, tensors: &[&Tensor]) -> Result<(Vec<Tensor>, Tensor)> {
         let batch = Batch::new(OP, tensors)?;
-        let schedules = self.schedules()?;
-        self.check_factor(tensors[0])?;
+        let schedules = self.checked(tensors[0])?;
         if batch.total() * batch.count() == 0 {
             let flags = Tensor::zeros(batch.device(), [batch.total()], DType::F32)?;
             return Ok((batch.empty_outputs()?, flags));
@@ -156,7 +156,7 @@ impl SpectralClip {
     ) -> Result<Vec<Tensor>> {
         let x = wide::to_wide(batch, facts)?;
         let (total, m) = (batch.total(), batch.m());
-        let s = gram(&x, total, m, batch.n(), 1.0)?;
+        let s = gram(&x)?;
         let plan = Plan::new(&gram_rows(&s, total, m)?, facts, schedules)?;
         let adapt = !matches!(self.steps, None | Some(Steps::Fixed(_)));
         let z = Iteration { plan: &plan, total, m, most: schedules.most(), adapt };
@@ -164,63 +164,97 @@ impl SpectralClip {
             Form::Classic => z.classic(&s)?,
             Form::Minimax => z.minimax(&s)?,
         };
-        let y = if batch.tall() {
-            matmul(&x, &z, Layout::TN)?
-        } else {
-            matmul(&z, &x, Layout::NN)?
-        };
-        wide::split(batch, &y)
+        let y =
+            if batch.tall() { matmul(&x, &z, Layout::TN)? } else { matmul(&z, &x, Layout::NN)? };
+        wide::split(batch, &y, false)
     }
 
-    /// Checks radius and steps; the polynomials.
-    fn schedules(&self) -> Result<Schedules> {
-        let radius = self.radius as f32;
-        if !(radius.is_normal() && radius > 0.0) {
-            let detail = format!("radius {}, allowed are positive normal f32 numbers", self.radius);
-            return Err(Error::argument(OP, detail));
+    pub(super) fn radius_and_factor(&self) -> (f64, Option<&Tensor>) {
+        (self.radius, self.factor.as_ref())
+    }
+
+    pub(super) fn chosen_form(&self) -> Form {
+        self.form
+    }
+
+    pub(super) fn is_compat(&self) -> bool {
+        self.compat
+    }
+
+    /// Checks radius, its factor and steps; the polynomials.
+    pub(super) fn checked(&self, x: &Tensor) -> Result<Arc<Schedules>> {
+        checked_radius(OP, self.radius)?;
+        if let Some(factor) = &self.factor {
+            x.same_device(OP, factor)?;
+            factor.expect(OP, DType::F32)?;
+            if factor.count() == 0 {
+                return Err(Error::shape(OP, "a factor without elements"));
+            }
         }
         let quintic = self.form == Form::Minimax;
         let (most, adapt) = match self.steps {
             None => (if quintic { 5 } else { 10 }, false),
             Some(Steps::Fixed(steps)) => (steps, false),
             Some(Steps::Bound(most)) => (most, true),
-            Some(Steps::Ratio(ratio)) if ratio.is_finite() && (0.0..=1e6).contains(&ratio) => {
-                (if quintic { quintic_rule(ratio) } else { classic_rule(ratio) }, true)
+            Some(Steps::Ratio(ratio)) if (0.0..=MOST_RATIO).contains(&ratio) => {
+                (steps_for(quintic, largest_bound(x, ratio)), true)
             }
             Some(Steps::Ratio(ratio)) => {
-                return Err(Error::argument(OP, format!("ratio {ratio}, allowed are 0 to 1e6")));
+                let detail = format!("ratio {ratio}, allowed are 0 to {MOST_RATIO}");
+                return Err(Error::argument(OP, detail));
             }
         };
         if !(1..=MOST_STEPS).contains(&most) {
             let detail = format!("{most} steps, allowed are 1 to {MOST_STEPS}");
             return Err(Error::argument(OP, detail));
         }
-        Ok(Schedules::new(quintic, most, adapt))
-    }
-
-    fn check_factor(&self, x: &Tensor) -> Result<()> {
-        let Some(factor) = &self.factor else { return Ok(()) };
-        x.same_device(OP, factor)?;
-        factor.expect(OP, DType::F32)?;
-        if factor.count() == 0 {
-            return Err(Error::shape(OP, "a factor without elements"));
-        }
-        Ok(())
+        Ok(Schedules::cached(quintic, most, adapt))
     }
 }
+
+/// The largest bound `alpha` of matrices with singular values up to `ratio` times the radius: the
+/// Frobenius norm of `X X^T` is at most the root of its extent times its largest eigenvalue.
+fn largest_bound(x: &Tensor, ratio: f64) -> f64 {
+    let extent = match x.shape().dims() {
+        [.., rows, cols] => *rows.min(cols),
+        _ => 1,
+    };
+    1.0 + ratio * ratio * (extent as f64).sqrt()
+}
+
+/// Singular values that f32 cannot tell from one another beside the largest.
+const MOST_RATIO: f64 = 1e4;
 
 /// More iterations than any f32 matrix can use.
 const MOST_STEPS: usize = 64;
 
-/// `scale X X^T` for wide matrices `[total, m, n]`.
-pub(super) fn gram(x: &Tensor, total: usize, m: usize, n: usize, scale: f32) -> Result<Tensor> {
-    let device = x.device();
-    let s = Tensor::empty(device, [total, m, m], DType::F32)?;
-    let unused = Tensor::empty(device, [4], DType::F32)?;
-    let coefficients = Coefficients::Fixed([0.0, 0.0, scale, 0.0]);
-    let product =
-        SymmetricProduct { a: x, b: x, rows: true, batch: total, m, k: n, coefficients };
-    product.record(Output::First(&s), &unused)?;
+/// The only one of several outputs.
+pub(super) fn one(mut outputs: Vec<Tensor>, like: &Tensor) -> Result<Tensor> {
+    match outputs.pop() {
+        Some(y) => Ok(y),
+        None => Tensor::zeros(like.device(), *like.shape(), DType::F32),
+    }
+}
+
+/// The radius in f32.
+pub(super) fn checked_radius(op: &'static str, radius: f64) -> Result<f32> {
+    let single = radius as f32;
+    if single.is_normal() && single > 0.0 {
+        return Ok(single);
+    }
+    let detail = format!("radius {radius}, allowed are positive normal f32 numbers");
+    Err(Error::argument(op, detail))
+}
+
+/// `X X^T` for wide matrices `[total, m, n]`.
+pub(super) fn gram(x: &Tensor) -> Result<Tensor> {
+    let &[total, m, n] = x.shape().dims() else {
+        return Err(Error::shape(OP, format!("matrices {}", x.shape())));
+    };
+    let s = Tensor::empty(x.device(), [total, m, m], DType::F32)?;
+    let coefficients = Coefficients::Fixed([0.0, 0.0, 1.0, 0.0]);
+    let product = SymmetricProduct { a: x, b: x, rows: true, batch: total, m, k: n, coefficients };
+    product.record(Output::First(&s))?;
     Ok(s)
 }
 
@@ -236,13 +270,7 @@ struct Iteration<'a> {
 
 impl Iteration<'_> {
     /// Records launch `step`: `C = u I + v A + x B + w A B`.
-    fn product(
-        &self,
-        step: usize,
-        [a, b]: [&Tensor; 2],
-        output: Output<'_>,
-        unused: &Tensor,
-    ) -> Result<()> {
+    fn product(&self, step: usize, [a, b]: [&Tensor; 2], output: Output<'_>) -> Result<()> {
         let Plan { plan, launches, .. } = self.plan;
         SymmetricProduct {
             a,
@@ -253,7 +281,7 @@ impl Iteration<'_> {
             k: self.m,
             coefficients: Coefficients::Plan { plan, step, steps: *launches },
         }
-        .record(output, unused)
+        .record(output)
     }
 
     fn empty<const N: usize>(&self, device: &crate::Device, parts: usize) -> Result<[Tensor; N]> {
@@ -268,17 +296,16 @@ impl Iteration<'_> {
         let m: [Tensor; 2] = self.empty(device, 1)?;
         let uz: [Tensor; 2] = self.empty(device, 2)?;
         let [out] = self.empty(device, 1)?;
-        let unused = Tensor::empty(device, [4], DType::F32)?;
         self.plan.write_start(s, &m[0], self.adapt.then_some(&m[1]))?;
         for i in 0..self.most {
             let (now, then) = (i % 2, (i + 1) % 2);
             let pair = [&uz[now], &m[now]];
             if i + 1 == self.most {
-                self.product(2 * i + 1, pair, Output::Second(&out, 0), &unused)?;
+                self.product(2 * i + 1, pair, Output::Second(&out, 0))?;
             } else {
-                self.product(2 * i, [&m[now]; 2], Output::First(&uz[now]), &unused)?;
+                self.product(2 * i, [&m[now]; 2], Output::First(&uz[now]))?;
                 let output = Output::Both(&m[then], &uz[then], self.total);
-                self.product(2 * i + 1, pair, output, &unused)?;
+                self.product(2 * i + 1, pair, output)?;
             }
         }
         Ok(out)
@@ -289,17 +316,16 @@ impl Iteration<'_> {
         let device = s.device();
         let mz: [Tensor; 2] = self.empty(device, 2)?;
         let [q, n, out] = self.empty(device, 1)?;
-        let unused = Tensor::empty(device, [4], DType::F32)?;
         self.plan.write_start(s, &mz[0], self.adapt.then_some(&mz[1]))?;
         for i in 0..self.most {
             let (now, then) = (&mz[i % 2], &mz[(i + 1) % 2]);
-            self.product(3 * i, [now, now], Output::First(&q), &unused)?;
+            self.product(3 * i, [now, now], Output::First(&q))?;
             if i + 1 == self.most {
-                self.product(3 * i + 1, [now, &q], Output::Second(&out, 0), &unused)?;
+                self.product(3 * i + 1, [now, &q], Output::Second(&out, 0))?;
             } else {
                 let output = Output::Both(&n, then, self.total);
-                self.product(3 * i + 1, [now, &q], output, &unused)?;
-                self.product(3 * i + 2, [&n, &q], Output::First(then), &unused)?;
+                self.product(3 * i + 1, [now, &q], output)?;
+                self.product(3 * i + 2, [&n, &q], Output::First(then))?;
             }
         }
         Ok(out)

@@ -40,25 +40,31 @@
 //! (2008), chapter 6; Jordan et al., "Muon" (2024); Amsel et al., "The Polar Express" (2025).
 
 mod batch;
+mod blend;
 mod bound;
 mod clip;
+mod hard;
 mod norm;
 mod plan;
+mod polar;
+mod power;
 mod product;
 mod schedule;
 mod twin;
+mod unrolled;
 mod vector;
 mod wide;
 
-mod polar;
-
 pub use clip::{Form, SpectralClip, Steps};
+pub use hard::HardClip;
 pub use polar::Polar;
+pub use power::spectral_norm;
 
 use crate::kernel::Kernel;
 
 /// The kernels of the family.
 pub const KERNELS: &[&Kernel] = &[
+    &blend::BLEND,
     &plan::CLIP_PLAN,
     &plan::CLIP_START,
     &wide::CROP,
@@ -68,5 +74,6 @@ pub const KERNELS: &[&Kernel] = &[
     &product::SYMMETRIC_PRODUCT,
     &product::SYMMETRIC_PRODUCT_TILED,
     &wide::TO_WIDE,
+    &power::UNIT_VECTORS,
     &vector::VECTOR_CLIP,
 ];

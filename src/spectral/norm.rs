@@ -64,6 +64,8 @@ pub(super) enum Scale<'a> {
     /// By the power of two that brings the larger of its largest element and `c` to [1, 2), where `c`
     /// is the radius times the element of the tensor.
     Radius(f32, Option<&'a Tensor>),
+    /// By the inverse of the radius times the element of the tensor.
+    Inverse(f32, Option<&'a Tensor>),
     /// To the Frobenius norm `1 / margin`; a zero matrix stays zero by `eps`.
     Unit { margin: f32, eps: f32 },
 }
@@ -96,16 +98,15 @@ impl Facts {
         }
         let facts = Tensor::empty(device, [batch.total(), 4], DType::F32)?;
         let flags = Tensor::empty(device, [batch.total()], DType::F32)?;
-        let (radius, factor, [margin, eps]) = match scale {
-            Scale::Radius(radius, factor) => (radius, factor, [0.0; 2]),
-            Scale::Unit { margin, eps } => (0.0, None, [margin, eps]),
+        let (mode, radius, factor, [margin, eps]) = match scale {
+            Scale::Radius(radius, factor) => (0u32, radius, factor, [0.0; 2]),
+            Scale::Unit { margin, eps } => (1, 0.0, None, [margin, eps]),
+            Scale::Inverse(radius, factor) => (2, radius, factor, [0.0; 2]),
         };
         let (entries, chunks) = (batch.total() as u32, chunks as u32);
         let params = ScaleParams { entries, chunks, radius, margin, eps };
         let launch = device.launch(&MATRIX_SCALE).params(&params);
-        let launch = launch
-            .constant("UNIT", u32::from(matches!(scale, Scale::Unit { .. })))
-            .constant("DYNAMIC", u32::from(factor.is_some()));
+        let launch = launch.constant("MODE", mode).constant("DYNAMIC", u32::from(factor.is_some()));
         let launch = launch.bind(&parts).bind(factor.unwrap_or(&parts));
         launch.bind(&facts).bind(&flags).items(batch.total(), 64).record()?;
         Ok(Self { facts, flags })

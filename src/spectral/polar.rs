@@ -1,7 +1,7 @@
 //! The polar factor.
 
 use super::batch::Batch;
-use super::clip::gram;
+use super::clip::{gram, one};
 use super::norm::{Facts, Scale};
 use super::product::{Coefficients, Output, SymmetricProduct};
 use super::schedule::{Quintic, express};
@@ -47,7 +47,7 @@ pub struct Polar {
 }
 
 /// The norm below which a matrix, brought to order one, counts as zero.
-const EPS: f32 = 1e-7;
+pub(super) const EPS: f32 = 1e-7;
 
 impl Polar {
     /// Muon's quintic (3.4445, -4.7750, 2.0315), `steps` times, as a rule 5. It is steep at zero and does not
@@ -92,9 +92,8 @@ impl Polar {
     /// # Errors
     /// Those of [`run`](Self::run).
     pub fn run_flagged(&self, x: &Tensor) -> Result<(Tensor, Tensor)> {
-        let (mut y, flags) = self.run_all(&[x])?;
-        let y = y.pop().map_or_else(|| Tensor::zeros(x.device(), *x.shape(), DType::F32), Ok)?;
-        Ok((y, flags))
+        let (y, flags) = self.run_all(&[x])?;
+        Ok((one(y, x)?, flags))
     }
 
     /// The polar factors of several tensors of one shape in the launches of one, and the flags of all
@@ -105,52 +104,45 @@ impl Polar {
     /// that differ; [`Error::DeviceMismatch`].
     pub fn run_all(&self, tensors: &[&Tensor]) -> Result<(Vec<Tensor>, Tensor)> {
         let batch = Batch::new(OP, tensors)?;
-        self.check()?;
+        self.check(OP)?;
         if batch.total() * batch.count() == 0 {
             let flags = Tensor::zeros(batch.device(), [batch.total()], DType::F32)?;
             return Ok((batch.empty_outputs()?, flags));
         }
-        let facts = Facts::new(&batch, Scale::Unit { margin: self.margin as f32, eps: EPS })?;
+        let facts = Facts::new(&batch, Scale::Unit { margin: self.margin(), eps: EPS })?;
         let x = wide::to_wide(&batch, &facts)?;
-        let y = self.iterate(x, [batch.total(), batch.m(), batch.n()], batch.tall())?;
-        Ok((wide::split(&batch, &y)?, facts.flags))
+        let y = self.iterate(x, batch.tall())?;
+        Ok((wide::split(&batch, &y, false)?, facts.flags))
     }
 
-    fn check(&self) -> Result<()> {
+    pub(super) fn margin(&self) -> f32 {
+        self.margin as f32
+    }
+
+    pub(super) fn check(&self, op: &'static str) -> Result<()> {
         if self.coefficients.is_empty() {
-            return Err(Error::argument(OP, "no iterations"));
+            return Err(Error::argument(op, "no iterations"));
         }
         if let Some(wrong) = self.coefficients.iter().flatten().find(|v| !v.is_finite()) {
-            return Err(Error::argument(OP, format!("a coefficient is {wrong}")));
+            return Err(Error::argument(op, format!("a coefficient is {wrong}")));
         }
         Ok(())
     }
 
     /// The iteration on wide matrices `[total, m, n]`; the outcome is transposed if `tall`.
-    pub(super) fn iterate(
-        &self,
-        mut x: Tensor,
-        [total, m, n]: [usize; 3],
-        tall: bool,
-    ) -> Result<Tensor> {
-        let device = x.device().clone();
-        let unused = Tensor::empty(&device, [4], DType::F32)?;
+    pub(super) fn iterate(&self, mut x: Tensor, tall: bool) -> Result<Tensor> {
+        let last = self.coefficients.len().saturating_sub(1);
         for (i, [a, b, c]) in self.coefficients.iter().enumerate() {
-            let s = gram(&x, total, m, n, 1.0)?;
-            let q = Tensor::empty(&device, [total, m, m], DType::F32)?;
+            let s = gram(&x)?;
+            let q = Tensor::empty(x.device(), *s.shape(), DType::F32)?;
+            let (total, m) = (q.shape()[0], q.shape()[1]);
             let coefficients = Coefficients::Fixed([*a as f32, *b as f32, *c as f32, 0.0]);
-            let product = SymmetricProduct {
-                a: &s,
-                b: &s,
-                rows: false,
-                batch: total,
-                m,
-                k: m,
-                coefficients,
-            };
-            product.record(Output::First(&q), &unused)?;
-            let last = i + 1 == self.coefficients.len();
-            x = if last && tall { matmul(&x, &q, Layout::TN)? } else { matmul(&q, &x, Layout::NN)? };
+            let (a, b) = (&s, &s);
+            let product =
+                SymmetricProduct { a, b, rows: false, batch: total, m, k: m, coefficients };
+            product.record(Output::First(&q))?;
+            let turn = tall && i == last;
+            x = if turn { matmul(&x, &q, Layout::TN)? } else { matmul(&q, &x, Layout::NN)? };
         }
         Ok(x)
     }

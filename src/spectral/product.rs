@@ -2,7 +2,7 @@
 
 use super::twin;
 use crate::kernel::{Cost, CostArgs, Kernel, shader};
-use crate::{Result, Tensor};
+use crate::{DType, Result, Tensor};
 
 /// Register tiles, no workgroup memory.
 pub(super) static SYMMETRIC_PRODUCT: Kernel = Kernel::new(
@@ -34,6 +34,7 @@ pub(super) struct Params {
     pub(super) parts: u32,
     pub(super) tile_first: u32,
     pub(super) tile_count: u32,
+    pub(super) edge: u32,
     pub(super) step: u32,
     pub(super) steps: u32,
     pub(super) second_start: u32,
@@ -96,7 +97,14 @@ pub(super) enum Output<'a> {
 }
 
 impl SymmetricProduct<'_> {
-    pub(super) fn record(&self, output: Output<'_>, unused: &Tensor) -> Result<()> {
+    pub(super) fn record(&self, output: Output<'_>) -> Result<()> {
+        let host = self.a.device().is_host();
+        self.record_within(if host { f64::INFINITY } else { MAX_LAUNCH_FLOPS }, output)
+    }
+
+    /// Records launches of at most about `limit` operations.
+    fn record_within(&self, limit: f64, output: Output<'_>) -> Result<()> {
+        let unused = &Tensor::empty(self.a.device(), [4], DType::F32)?;
         let (part_first, parts, first, second, second_start) = match output {
             Output::First(c) => (0, 1, c, unused, 0),
             Output::Second(c, start) => (1, 1, unused, c, start),
@@ -107,8 +115,7 @@ impl SymmetricProduct<'_> {
         let edge = self.m.div_ceil(way.edge);
         let tiles = parts * self.batch * edge * (edge + 1) / 2;
         let tile_flops = 2.0 * (way.edge * way.edge * self.k) as f64;
-        let most = if device.is_host() { tiles } else { (MAX_LAUNCH_FLOPS / tile_flops) as usize };
-        let most = most.max(1);
+        let most = ((limit / tile_flops) as usize).clamp(1, tiles.max(1));
         let (plan, step, steps, [u, v, w, x]) = match self.coefficients {
             Coefficients::Fixed(factors) => (None, 0, 0, factors),
             Coefficients::Plan { plan, step, steps } => (Some(plan), step, steps, [0.0; 4]),
@@ -123,6 +130,7 @@ impl SymmetricProduct<'_> {
                 parts: parts as u32,
                 tile_first: tile_first as u32,
                 tile_count: tile_count as u32,
+                edge: way.edge as u32,
                 step: step as u32,
                 steps: steps as u32,
                 second_start: second_start as u32,

@@ -1,5 +1,8 @@
 //! Polynomials of the iterations, made in f64.
 
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
 /// Coefficients `a, b, c` of `a x + b x^3 + c x^5`.
 pub(super) type Quintic = [f64; 3];
 
@@ -104,14 +107,28 @@ pub(super) struct Schedules {
 }
 
 impl Schedules {
+    /// The schedules of these options, made once a process.
+    pub(super) fn cached(quintic: bool, most: usize, adapt: bool) -> Arc<Self> {
+        type Made = HashMap<(bool, usize, bool), Arc<Schedules>>;
+        static MADE: OnceLock<Mutex<Made>> = OnceLock::new();
+        let mut made =
+            MADE.get_or_init(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner);
+        let entry = made.entry((quintic, most, adapt));
+        entry.or_insert_with(|| Arc::new(Self::new(quintic, most, adapt))).clone()
+    }
+
+    /// Those that make every iteration whatever the bound.
+    pub(super) fn fixed(&self) -> Arc<Self> {
+        Self::cached(self.quintic, self.most, false)
+    }
+
     /// `steps` iterations whatever the bound, or at most so many (`adapt`), as the bound asks for.
-    pub(super) fn new(quintic: bool, most: usize, adapt: bool) -> Self {
+    fn new(quintic: bool, most: usize, adapt: bool) -> Self {
         let rows = if quintic || adapt { GRID + 1 } else { 1 };
         let mut table = vec![0.0; rows * most * 4];
         for (j, row) in table.chunks_exact_mut(most * 4).enumerate() {
             let alpha = 2f64.powi(j as i32);
-            let needed = if quintic { quintic_steps(alpha) } else { classic_steps(alpha) };
-            let steps = if adapt { needed.min(most) } else { most };
+            let steps = if adapt { steps_for(quintic, alpha).min(most) } else { most };
             let made = if quintic { quintics(alpha, steps) } else { vec![[0.0; 3]; steps] };
             // Later iterations of the launches: all matrices end together.
             for (cell, [a, b, c]) in row[(most - steps) * 4..].chunks_exact_mut(4).zip(made) {
@@ -162,15 +179,10 @@ pub(super) fn express(low: f64, count: usize, cushion: f64, safety: f64) -> Vec<
     made
 }
 
-/// The classic steps that the rule asks for at singular values up to `ratio` times the radius:
-/// about `ln(1 + ratio^2) / ln(9 / 4) + 4`.
-pub(super) fn classic_rule(ratio: f64) -> usize {
-    classic_steps(1.0 + ratio * ratio)
-}
-
-/// Likewise for the minimax quintics.
-pub(super) fn quintic_rule(ratio: f64) -> usize {
-    quintic_steps(1.0 + ratio * ratio)
+/// The fewest iterations for `alpha` that leave the residual: about `ln alpha / ln (9 / 4) + 4` classic
+/// ones.
+pub(super) fn steps_for(quintic: bool, alpha: f64) -> usize {
+    if quintic { quintic_steps(alpha) } else { classic_steps(alpha) }
 }
 
 #[cfg(test)]

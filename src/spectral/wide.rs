@@ -40,16 +40,18 @@ pub(super) fn to_wide(batch: &Batch<'_>, facts: &Facts) -> Result<Tensor> {
     Ok(wide)
 }
 
-/// A tensor for each of the batch from the matrices `[total, ..]`, which lie as the batch's do and may
-/// be padded.
-pub(super) fn split(batch: &Batch<'_>, x: &Tensor) -> Result<Vec<Tensor>> {
-    if batch.aligned() && batch.tensors.len() == 1 {
+/// A tensor for each of the batch from the matrices `[total, ..]`, which lie as the batch's do, or
+/// transposed (`turn`), and may be padded.
+pub(super) fn split(batch: &Batch<'_>, x: &Tensor, turn: bool) -> Result<Vec<Tensor>> {
+    if batch.aligned() && batch.tensors.len() == 1 && !turn {
         return Ok(vec![x.reshape(batch.shape)?]);
     }
-    let padded = if batch.tall() { [batch.n(), batch.m()] } else { [batch.m(), batch.n()] };
+    let across = batch.tall() != turn;
+    let padded = if across { [batch.n(), batch.m()] } else { [batch.m(), batch.n()] };
     let crop = |(_, first): (&Tensor, usize)| {
         let y = Tensor::empty(batch.device(), batch.shape, DType::F32)?;
         let launch = batch.device().launch(&CROP).params(&params(batch, padded, first));
+        let launch = launch.constant("TURN", u32::from(turn));
         launch.bind(x).bind(&y).items(y.count(), 64).record()?;
         Ok(y)
     };

@@ -1,8 +1,8 @@
 //! `soft_clip` and `polar`: functions of singular values.
 
 use super::case::{Case, Failure, close, failed, read};
-use spikegrad::Device;
-use spikegrad::spectral::{Form, Polar, SpectralClip, Steps};
+use spikegrad::spectral::{Form, HardClip, Polar, SpectralClip, Steps};
+use spikegrad::{Device, Tape};
 
 /// How far an output may be off, relative to its largest element.
 const OUTPUT: f64 = 2e-5;
@@ -11,7 +11,7 @@ const POLAR: f64 = 1e-4;
 /// Iterations that bring any of the recorded matrices to rounding.
 const ENOUGH: usize = 20;
 
-/// The recorded iterations, the limit in both forms.
+/// The recorded iterations, the limit in both forms, its gradient, and the hard clip.
 pub(super) fn soft_clip(case: &Case, device: &Device) -> Result<(), Failure> {
     let x = case.values("X")?.tensor(device)?;
     let c = case.number("c")?;
@@ -27,17 +27,21 @@ pub(super) fn soft_clip(case: &Case, device: &Device) -> Result<(), Failure> {
         let y = read(&clip.run(&x).map_err(failed)?)?;
         close(key, &y, &case.values(key)?.data, OUTPUT)?;
     }
-    Ok(())
+    let hard = read(&HardClip::new(c).run(&x).map_err(failed)?)?;
+    close("hard", &hard, &case.values("hard")?.data, POLAR)?;
+    let leaf = Tape::new().leaf(&x);
+    let y = leaf.spectral_clip(&classic(ENOUGH)).map_err(failed)?;
+    let gradients = y.backward_from(&case.values("G")?.tensor(device)?).map_err(failed)?;
+    let gradient = read(gradients.get(&leaf).ok_or("no gradient")?)?;
+    close("vjp", &gradient, &case.values("vjp")?.data, POLAR)
 }
 
 /// Muon's, the classic and the Polar Express iteration.
 pub(super) fn polar(case: &Case, device: &Device) -> Result<(), Failure> {
     let x = case.values("X")?.tensor(device)?;
-    for (key, polar) in [
-        ("muon5", Polar::muon(5)),
-        ("classic15", Polar::classic(15)),
-        ("pe8", Polar::express(8)),
-    ] {
+    for (key, polar) in
+        [("muon5", Polar::muon(5)), ("classic15", Polar::classic(15)), ("pe8", Polar::express(8))]
+    {
         let y = read(&polar.run(&x).map_err(failed)?)?;
         close(key, &y, &case.values(key)?.data, POLAR)?;
     }

@@ -6,8 +6,10 @@ mod product;
 pub(super) use plan::{clip_plan, clip_start};
 pub(super) use product::symmetric_product;
 
+use super::blend::Params as BlendParams;
 use super::bound::Params as RowsParams;
 use super::norm::{PartsParams, ScaleParams};
+use super::power::Params as UnitParams;
 use super::vector::Params as VectorParams;
 use super::wide::Params as WideParams;
 use crate::host::{HostArgs, Real};
@@ -49,7 +51,7 @@ pub(super) fn norm_parts<R: Real>(args: &mut HostArgs<'_, R>) {
 /// Scale, norm and radius of each matrix.
 pub(super) fn matrix_scale<R: Real>(args: &mut HostArgs<'_, R>) {
     let p: ScaleParams = args.params();
-    let (unit, dynamic) = (args.constant("UNIT", 0) != 0, args.constant("DYNAMIC", 0) != 0);
+    let (mode, dynamic) = (args.constant("MODE", 0), args.constant("DYNAMIC", 0) != 0);
     let (parts, factor) = (args.reals(0), args.reals(1));
     let (facts, flags) = (args.reals_mut(2), args.reals_mut(3));
     let [radius, margin, eps] = [p.radius, p.margin, p.eps].map(|v| R::lit(f64::from(v)));
@@ -59,10 +61,10 @@ pub(super) fn matrix_scale<R: Real>(args: &mut HostArgs<'_, R>) {
         let parts = || parts.chunks_exact(4);
         let largest = parts().map(|part| part[0]).fold(R::zero(), R::max);
         *flag = parts().map(|part| part[2]).fold(R::zero(), R::max);
-        let s = to_one(largest.max(c));
+        let s = if mode == 2 { c.recip() } else { to_one(largest.max(c)) };
         let ratio = |part: &[R]| s / to_one(part[0]);
         let norm = parts().map(|part| part[1] * ratio(part).powi(2)).sum::<R>().sqrt();
-        let enter = if unit { s / (margin * norm + eps) } else { s };
+        let enter = if mode == 1 { s / (margin * norm + eps) } else { s };
         let enter = if *flag == R::zero() { enter } else { R::zero() };
         fact.copy_from_slice(&[enter, norm, s * c, c]);
     }
@@ -105,11 +107,17 @@ pub(super) fn to_wide<R: Real>(args: &mut HostArgs<'_, R>) {
 pub(super) fn crop<R: Real>(args: &mut HostArgs<'_, R>) {
     let p: WideParams = args.params();
     let [rows, cols, m, n] = [p.rows, p.cols, p.m, p.n].map(|v| v as usize);
+    let turn = args.constant("TURN", 0) != 0;
     let x = args.reals(0);
     let y = &mut args.reals_mut(1)[..p.entries as usize * rows * cols];
     for (i, line) in y.chunks_exact_mut(cols).enumerate() {
-        let from = ((p.first as usize + i / rows) * m + i % rows) * n;
-        line.copy_from_slice(&x[from..from + cols]);
+        let x = &x[(p.first as usize + i / rows) * m * n..][..m * n];
+        if turn {
+            let column = x[i % rows..].iter().step_by(n);
+            line.iter_mut().zip(column).for_each(|(y, x)| *y = *x);
+        } else {
+            line.copy_from_slice(&x[i % rows * n..][..cols]);
+        }
     }
 }
 
@@ -145,4 +153,36 @@ pub(super) fn gram_rows<R: Real>(args: &mut HostArgs<'_, R>) {
         pair[0] = row.iter().map(|v| v.abs()).sum();
         pair[1] = row.iter().map(|v| *v * *v).sum();
     });
+}
+
+/// `p a + q b + r c`.
+pub(super) fn blend<R: Real>(args: &mut HostArgs<'_, R>) {
+    let params: BlendParams = args.params();
+    let [p, q, r] = params.factors.map(|f| R::lit(f64::from(f)));
+    let (a, b, c) = (args.reals(0), args.reals(1), args.reals(2));
+    let y = &mut args.reals_mut(3)[..4 * params.cells as usize];
+    y.par_chunks_mut(TASK).enumerate().for_each(|(task, y)| {
+        let at = task * TASK..task * TASK + y.len();
+        let pairs = y.iter_mut().zip(&a[at.clone()]).zip(&b[at.clone()]);
+        if r == R::zero() {
+            pairs.for_each(|((y, a), b)| *y = p * *a + q * *b);
+        } else {
+            pairs.zip(&c[at]).for_each(|(((y, a), b), c)| *y = p * *a + q * *b + r * *c);
+        }
+    });
+}
+
+/// Unit vectors, and norms in the scale of the matrices.
+pub(super) fn unit_vectors<R: Real>(args: &mut HostArgs<'_, R>) {
+    let p: UnitParams = args.params();
+    let length = p.length as usize;
+    let (x, facts) = (args.reals(0), args.reals(1));
+    let (y, norms) = (args.reals_mut(2), args.reals_mut(3));
+    let all = y.chunks_exact_mut(length).zip(x.chunks_exact(length)).zip(facts.chunks_exact(4));
+    for (((y, x), fact), found) in all.zip(norms).take(p.count as usize) {
+        let norm = x.iter().map(|v| *v * *v).sum::<R>().sqrt();
+        let factor = if norm > R::zero() { norm.recip() } else { R::zero() };
+        y.iter_mut().zip(x).for_each(|(y, x)| *y = factor * *x);
+        *found = if fact[0] == R::zero() { R::zero() } else { norm / fact[0] };
+    }
 }

@@ -14,8 +14,8 @@ const LEAST_ROWS: usize = 64;
 /// Multiplications from which a panel is worth several threads.
 const PARALLEL: usize = 1 << 18;
 
-/// `C = u I + v A + x B + w A B` for each part and matrix. The whole of each is computed, also for a
-/// launch over a part of the tiles: only tensors without launches between them are compared.
+/// `C = u I + v A + x B + w A B` for each part and matrix. A launch over a part of the tiles comes from
+/// a GPU that is being checked.
 pub(in crate::spectral) fn symmetric_product<R: Real>(args: &mut HostArgs<'_, R>) {
     let p: Params = args.params();
     let [m, k, batch] = [p.m, p.k, p.batch].map(|v| v as usize);
@@ -33,7 +33,8 @@ pub(in crate::spectral) fn symmetric_product<R: Real>(args: &mut HostArgs<'_, R>
         let one = |(z, c): (usize, &mut [R]), threads: bool| {
             let a = &a[(part * batch + z) * m * k..][..m * k];
             let b = &b[z * m * k..][..m * k];
-            Job { a, b, rows, m, k, factors: factors(z), threads }.run(c);
+            let job = Job { a, b, rows, m, k, factors: factors(z), threads };
+            job.run_covered(c, &p, (part - p.part_first as usize) * batch + z);
         };
         let c = &mut c[..batch * m * m];
         if m <= SMALL && batch > 1 {
@@ -55,7 +56,37 @@ struct Job<'a, R> {
     threads: bool,
 }
 
+/// The tile number `tile` on and above the diagonal of `n x n`, in the order of the shader.
+fn upper_tile(tile: usize, n: usize) -> (usize, usize) {
+    let (i, j) = (tile / (n + 1), tile % (n + 1));
+    if j < n - i { (i, i + j) } else { (n - 1 - i, j - 1) }
+}
+
 impl<R: Real> Job<'_, R> {
+    /// The tiles of the launch that lie in matrix `number`, counted over parts and matrices.
+    fn run_covered(&self, c: &mut [R], p: &Params, number: usize) {
+        let edge = p.edge as usize;
+        let n = self.m.div_ceil(edge);
+        let tiles = n * (n + 1) / 2;
+        let first = (p.tile_first as usize).saturating_sub(number * tiles);
+        let end = ((p.tile_first + p.tile_count) as usize).saturating_sub(number * tiles);
+        if first == 0 && end >= tiles {
+            return self.run(c);
+        }
+        let mut whole = c.to_vec();
+        self.run(&mut whole);
+        for tile in first..end.min(tiles) {
+            let (i, j) = upper_tile(tile, n);
+            for (top, left) in [(i, j), (j, i)] {
+                let columns = left * edge..self.m.min((left + 1) * edge);
+                for row in top * edge..self.m.min((top + 1) * edge) {
+                    let line = row * self.m + columns.start..row * self.m + columns.end;
+                    c[line.clone()].copy_from_slice(&whole[line]);
+                }
+            }
+        }
+    }
+
     fn run(&self, c: &mut [R]) {
         if self.factors.iter().all(|f| *f == R::zero()) {
             return;
