@@ -57,6 +57,7 @@
 //! | [`attention`] | spike-gated sparse attention, one-token decode, attention without a softmax |
 //! | [`norm`] | layer and root-mean-square normalisation |
 //! | [`scan`] | linear recurrences over time: decay scans, traces, WKV |
+//! | [`spectral`] | spectral clipping, polar factors, spectral norms |
 //! | [`loss`], [`optim`] | losses, optimizers, schedules |
 //! | [`token`] | embedding, token shift, the mix of two paths |
 //! | [`nn`] | layers |
@@ -92,6 +93,7 @@ pub mod random;
 pub mod reduce;
 pub mod scan;
 pub mod token;
+pub mod spectral;
 
 pub mod models;
 pub mod nn;
@@ -133,6 +135,7 @@ pub fn kernels() -> Vec<&'static Kernel> {
         scan::KERNELS,
         encode::KERNELS,
         token::KERNELS,
+        spectral::KERNELS,
     ]
     .concat()
 }

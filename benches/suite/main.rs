@@ -19,6 +19,7 @@ mod report;
 mod roofline;
 mod scan;
 mod spike_product;
+mod spectral;
 mod step;
 mod token;
 
@@ -78,6 +79,7 @@ fn run(mut suite: Suite) -> ExitCode {
     token::measure(&mut suite);
     decode::measure(&mut suite);
     scan::measure(&mut suite);
+    spectral::measure(&mut suite);
     dispatch::measure(&mut suite);
     step::measure(&mut suite);
     models::measure(&mut suite);

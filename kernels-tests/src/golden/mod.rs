@@ -8,6 +8,7 @@ mod lif;
 mod mixer;
 mod peers;
 mod scan;
+mod spectral;
 mod surrogate;
 
 use case::{Case, Failure};
@@ -27,6 +28,8 @@ pub const HANDLERS: &[(&str, Handler)] = &[
     ("spike_attn_norope", attention::two_gates),
     ("spike_attn_perhead", attention::by_head),
     ("sparse_tcam", mixer::check),
+    ("soft_clip", spectral::soft_clip),
+    ("polar", spectral::polar),
     ("surrogate_table", surrogate::check),
     ("peer_lifnode", peers::spikingjelly),
     ("peer_parametriclifnode", peers::spikingjelly),

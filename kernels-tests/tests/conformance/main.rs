@@ -16,5 +16,6 @@ mod random;
 mod reduce;
 mod scan;
 mod spike_product;
+mod spectral;
 mod table;
 mod token;

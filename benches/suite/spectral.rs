@@ -1,0 +1,195 @@
+//! Spectral clipping by size: each kernel, the whole clip against matrix products, the two forms at
+//! equal accuracy, and a singular value decomposition on the host.
+
+use crate::harness::{Suite, median};
+use crate::input;
+use spikegrad::linalg::{Layout, matmul};
+use spikegrad::spectral::{Form, Polar, SpectralClip, Steps};
+use spikegrad::{Device, Result, Tensor};
+use std::time::Instant;
+
+pub fn measure(suite: &mut Suite) {
+    for &shape in sizes(suite) {
+        kernels(suite, shape);
+        whole(suite, shape);
+    }
+    decomposition(suite);
+}
+
+fn sizes(suite: &Suite) -> &'static [[usize; 2]] {
+    if suite.options.quick {
+        &[[128, 128], [256, 256]]
+    } else {
+        &[[128, 128], [256, 256], [512, 512], [768, 3072], [1024, 1024]]
+    }
+}
+
+/// The largest singular value over the radius, about.
+const RATIO: f64 = 20.0;
+/// The error, relative to the outcome, that both forms are compared at.
+const ACCURACY: f64 = 1e-3;
+
+/// A matrix of normal values.
+fn matrix(device: &Device, [m, n]: [usize; 2]) -> Result<Tensor> {
+    let largest = (m as f32).sqrt() + (n as f32).sqrt();
+    input::scaled_normal(device, [m, n], RATIO as f32 / largest)
+}
+
+fn clip(form: Form, steps: usize) -> SpectralClip {
+    SpectralClip::new(1.0).form(form).steps(Steps::Fixed(steps))
+}
+
+/// The launches of one run, by kernel.
+fn kernels(suite: &mut Suite, shape: [usize; 2]) {
+    let [m, n] = shape;
+    for (name, form, steps) in [("classic 10", Form::Classic, 10), ("minimax 5", Form::Minimax, 5)]
+    {
+        suite.case("spectral", "clip", &format!("{m}x{n} {name}"), |device| {
+            let x = matrix(device, shape)?;
+            Ok(move || clip(form, steps).run(&x).map(drop))
+        });
+    }
+    suite.case("spectral", "polar", &format!("{m}x{n} muon 5"), |device| {
+        let x = matrix(device, shape)?;
+        Ok(move || Polar::muon(5).run(&x).map(drop))
+    });
+}
+
+/// Whole runs at equal accuracy, interleaved, so that a busy machine slows all of them.
+fn whole(suite: &mut Suite, shape: [usize; 2]) {
+    let [m, n] = shape;
+    if !suite.wants(&format!("spectral/whole {m}x{n}")) {
+        return;
+    }
+    match compare(suite, shape) {
+        Ok(found) => report(suite, shape, &found),
+        Err(e) => suite.fail("spectral clip", &e),
+    }
+}
+
+/// Steps of each form, and the shortest times in nanoseconds.
+struct Found {
+    classic_steps: usize,
+    minimax_steps: usize,
+    /// A product `m x m x m`, the classic and the minimax clip, Muon's factor.
+    times: [f64; 4],
+}
+
+fn compare(suite: &Suite, [m, n]: [usize; 2]) -> Result<Found> {
+    let device = suite.device.clone();
+    let x = matrix(&device, [m, n])?;
+    let exact = clip(Form::Classic, 30).run(&x)?.to_vec::<f32>()?;
+    let classic_steps = least_steps(&x, &exact, Form::Classic)?;
+    let minimax_steps = least_steps(&x, &exact, Form::Minimax)?;
+    let a = input::normal(&device, [m, m])?;
+    let works: [&dyn Fn() -> Result<Tensor>; 4] = [
+        &|| matmul(&a, &a, Layout::NN),
+        &|| clip(Form::Classic, classic_steps).run(&x),
+        &|| clip(Form::Minimax, minimax_steps).run(&x),
+        &|| Polar::muon(5).run(&x),
+    ];
+    let runs = suite.effort().repeat(|| {
+        let mut times = [0.0; 4];
+        for (time, work) in times.iter_mut().zip(works) {
+            let start = Instant::now();
+            let y = work()?;
+            device.wait()?;
+            *time = start.elapsed().as_nanos() as f64;
+            drop(y);
+        }
+        Ok(times)
+    })?;
+    let shortest = |i: usize| runs.iter().map(|t| t[i]).fold(f64::INFINITY, f64::min);
+    Ok(Found { classic_steps, minimax_steps, times: std::array::from_fn(shortest) })
+}
+
+/// The fewest steps that are accurate enough.
+fn least_steps(x: &Tensor, exact: &[f32], form: Form) -> Result<usize> {
+    let size: f64 = exact.iter().map(|v| f64::from(*v).powi(2)).sum();
+    for steps in 1..30 {
+        let y = clip(form, steps).run(x)?.to_vec::<f32>()?;
+        let gap: f64 = y.iter().zip(exact).map(|(a, b)| f64::from(a - b).powi(2)).sum();
+        if (gap / size).sqrt() <= ACCURACY {
+            return Ok(steps);
+        }
+    }
+    Ok(30)
+}
+
+/// Operations of the released form: full products, `k` iterations.
+fn released_flops([m, n]: [usize; 2], k: usize) -> f64 {
+    let (m, n) = (m as f64, n as f64);
+    4.0 * m * m * n + (6.0 * k as f64 - 6.0) * m * m * m
+}
+
+fn report(suite: &mut Suite, [m, n]: [usize; 2], found: &Found) {
+    let [product, classic, minimax, muon] = found.times;
+    let label = format!("spectral {m}x{n}");
+    let cube = 2.0 * (m as f64).powi(3) / product;
+    let rate = released_flops([m, n], found.classic_steps) / classic;
+    suite.figure(format!("{label} matrix product"), cube, "GFLOP/s");
+    suite.figure(format!("{label} classic, counted as full products"), rate, "GFLOP/s");
+    suite.figure(format!("{label} classic over matrix product"), rate / cube, "x");
+    suite.figure(format!("{label} classic, {} steps", found.classic_steps), classic / 1e6, "ms");
+    suite.figure(format!("{label} minimax, {} steps", found.minimax_steps), minimax / 1e6, "ms");
+    suite.figure(format!("{label} classic over minimax time"), classic / minimax, "x");
+    suite.figure(format!("{label} muon 5"), muon / 1e6, "ms");
+    suite.point("spectral", "classic, as full products", m as f64, rate);
+    suite.point("spectral", "matrix product", m as f64, cube);
+}
+
+/// One-sided Jacobi in f64, on one thread: what clipping by singular values costs on the host.
+fn decomposition(suite: &mut Suite) {
+    let extent = if suite.options.quick { 128 } else { 256 };
+    let shape = format!("{extent}x{extent}");
+    if !suite.wants(&format!("spectral/jacobi {shape}")) {
+        return;
+    }
+    let mut uniform = input::xorshift(input::SEED);
+    let rows: Vec<f64> = (0..extent * extent).map(|_| f64::from(uniform()) - 0.5).collect();
+    let start = Instant::now();
+    let sweeps = jacobi(rows, extent);
+    let time = start.elapsed().as_nanos() as f64;
+    let flops = sweeps as f64 * (extent as f64).powi(3) * 6.0;
+    let bytes = 8.0 * (extent * extent) as f64;
+    suite.plain_row("spectral", "jacobi (host, f64)", &shape, &[median(&[time])], (bytes, flops));
+}
+
+/// Rotates the rows until they are orthogonal; the sweeps that took.
+fn jacobi(mut rows: Vec<f64>, n: usize) -> usize {
+    for sweep in 1..=30 {
+        let mut worst = 0.0f64;
+        for p in 0..n {
+            for q in p + 1..n {
+                let (head, tail) = rows.split_at_mut(q * n);
+                worst = worst.max(rotate(&mut head[p * n..][..n], &mut tail[..n]));
+            }
+        }
+        if worst < 1e-13 {
+            return sweep;
+        }
+    }
+    30
+}
+
+/// Makes two rows orthogonal; the cosine between them before.
+fn rotate(a: &mut [f64], b: &mut [f64]) -> f64 {
+    let (mut aa, mut bb, mut ab) = (0.0, 0.0, 0.0);
+    for (a, b) in a.iter().zip(b.iter()) {
+        aa += a * a;
+        bb += b * b;
+        ab += a * b;
+    }
+    let cosine = ab.abs() / (aa * bb).sqrt().max(f64::MIN_POSITIVE);
+    if cosine < 1e-14 {
+        return cosine;
+    }
+    let zeta = (bb - aa) / (2.0 * ab);
+    let t = zeta.signum() / (zeta.abs() + zeta.hypot(1.0));
+    let c = 1.0 / t.hypot(1.0);
+    let s = c * t;
+    for (a, b) in a.iter_mut().zip(b) {
+        (*a, *b) = (c * *a - s * *b, s * *a + c * *b);
+    }
+    cosine
+}

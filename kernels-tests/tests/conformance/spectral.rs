@@ -1,0 +1,538 @@
+//! Conformance of the `spectral` family: against the oracle, and the oracle against a singular value
+//! decomposition.
+
+use kernels_tests::{Random, conform, oracle, own_subjects, seeded, subjects};
+use proptest::prelude::*;
+use spikegrad::spectral::{Form, HardClip, Polar, SpectralClip, Steps, spectral_norm};
+use spikegrad::tape::gradient_check;
+use spikegrad::{Device, Error, Result, Tape, Tensor, Var};
+
+/// A matrix in f64, row by row.
+#[derive(Debug, Clone)]
+struct Matrix {
+    rows: usize,
+    cols: usize,
+    data: Vec<f64>,
+}
+
+impl Matrix {
+    fn tensor(&self, device: &Device) -> Tensor {
+        Tensor::from_slice(device, &self.data, [self.rows, self.cols]).unwrap()
+    }
+
+    /// Rounded to f32, as every device but the oracle holds it.
+    fn rounded(mut self) -> Self {
+        self.data.iter_mut().for_each(|v| *v = f64::from(*v as f32));
+        self
+    }
+
+    fn turned(&self) -> Self {
+        let Self { rows, cols, data } = self;
+        let data = (0..rows * cols).map(|i| data[i % rows * cols + i / rows]).collect();
+        Self { rows: *cols, cols: *rows, data }
+    }
+
+    /// `U f(s) V^T` from singular values by one-sided Jacobi rotations of the rows of the wide side:
+    /// where rows are orthogonal, each is a singular value times a right vector.
+    fn spectral(&self, f: impl Fn(f64) -> f64) -> Self {
+        if self.rows > self.cols {
+            return self.turned().spectral(f).turned();
+        }
+        let (left, rows) = self.jacobi();
+        let (m, n) = (self.rows, self.cols);
+        let mut data = vec![0.0; m * n];
+        for (k, row) in rows.chunks_exact(n).enumerate() {
+            let s = row.iter().map(|v| v * v).sum::<f64>().sqrt();
+            let factor = if s > 0.0 { f(s) / s } else { 0.0 };
+            for i in 0..m {
+                let weight = factor * left[i * m + k];
+                for (y, v) in data[i * n..][..n].iter_mut().zip(row) {
+                    *y += weight * v;
+                }
+            }
+        }
+        Self { data, ..*self }
+    }
+
+    fn values(&self) -> Vec<f64> {
+        if self.rows > self.cols {
+            return self.turned().values();
+        }
+        let norm = |row: &[f64]| row.iter().map(|v| v * v).sum::<f64>().sqrt();
+        self.jacobi().1.chunks_exact(self.cols).map(norm).collect()
+    }
+
+    /// `U`, and the rows of `U^T X`.
+    fn jacobi(&self) -> (Vec<f64>, Vec<f64>) {
+        let (m, n) = (self.rows, self.cols);
+        let mut rows = self.data.clone();
+        let mut left = vec![0.0; m * m];
+        left.iter_mut().step_by(m + 1).for_each(|v| *v = 1.0);
+        for _ in 0..30 {
+            let mut worst = 0.0f64;
+            for p in 0..m {
+                for q in p + 1..m {
+                    let (a, b) = (&rows[p * n..][..n], &rows[q * n..][..n]);
+                    let (mut aa, mut bb, mut ab) = (0.0, 0.0, 0.0);
+                    for (a, b) in a.iter().zip(b) {
+                        aa += a * a;
+                        bb += b * b;
+                        ab += a * b;
+                    }
+                    if ab.abs() <= 1e-14 * (aa * bb).sqrt() || ab == 0.0 {
+                        continue;
+                    }
+                    worst = worst.max(ab.abs() / (aa * bb).sqrt());
+                    let zeta = (bb - aa) / (2.0 * ab);
+                    let t = zeta.signum() / (zeta.abs() + zeta.hypot(1.0));
+                    let t = if zeta == 0.0 { 1.0 } else { t };
+                    let c = 1.0 / t.hypot(1.0);
+                    let s = c * t;
+                    let (head, tail) = rows.split_at_mut(q * n);
+                    for (a, b) in head[p * n..][..n].iter_mut().zip(&mut tail[..n]) {
+                        (*a, *b) = (c * *a - s * *b, s * *a + c * *b);
+                    }
+                    for row in left.chunks_exact_mut(m) {
+                        (row[p], row[q]) = (c * row[p] - s * row[q], s * row[p] + c * row[q]);
+                    }
+                }
+            }
+            if worst < 1e-13 {
+                break;
+            }
+        }
+        (left, rows)
+    }
+}
+
+fn gaussian(random: &mut Random) -> f64 {
+    (0..12).map(|_| f64::from(random.uniform(-0.5, 0.5))).sum()
+}
+
+/// A matrix with these singular values: a rectangular diagonal, reflected from both sides.
+fn with_values(seed: u64, rows: usize, cols: usize, values: &[f64]) -> Matrix {
+    let mut random = Random::new(seed);
+    let mut data = vec![0.0; rows * cols];
+    values.iter().enumerate().for_each(|(i, s)| data[i * cols + i] = *s);
+    let x = Matrix { rows, cols, data };
+    reflected(&reflected(&x, &mut random).turned(), &mut random).turned()
+}
+
+/// A product of random reflections times `x`.
+fn reflected(x: &Matrix, random: &mut Random) -> Matrix {
+    let (m, n) = (x.rows, x.cols);
+    let mut x = x.clone();
+    for _ in 0..m.min(8) {
+        let v: Vec<f64> = (0..m).map(|_| gaussian(random)).collect();
+        let square: f64 = v.iter().map(|v| v * v).sum();
+        let mut sums = vec![0.0; n];
+        for (v, row) in v.iter().zip(x.data.chunks_exact(n)) {
+            sums.iter_mut().zip(row).for_each(|(s, x)| *s += v * x);
+        }
+        for (v, row) in v.iter().zip(x.data.chunks_exact_mut(n)) {
+            row.iter_mut().zip(&sums).for_each(|(x, s)| *x -= 2.0 * v * s / square);
+        }
+    }
+    x
+}
+
+fn random_matrix(seed: u64, rows: usize, cols: usize, scale: f64) -> Matrix {
+    let mut random = Random::new(seed);
+    let data = (0..rows * cols).map(|_| scale * gaussian(&mut random)).collect();
+    Matrix { rows, cols, data }.rounded()
+}
+
+/// `count` values from `largest` down to `smallest`, each smaller than the last by one factor.
+fn spread(count: usize, largest: f64, smallest: f64) -> Vec<f64> {
+    let factor = |i: usize| (smallest / largest).powf(i as f64 / (count.max(2) - 1) as f64);
+    (0..count).map(|i| largest * factor(i)).collect()
+}
+
+fn soft(c: f64) -> impl Fn(f64) -> f64 {
+    move |s| s / (s / c).hypot(1.0)
+}
+
+/// The Frobenius norm of the difference, relative to that of `expected`.
+fn frobenius(found: &Tensor, expected: &Matrix) -> f64 {
+    let found = found.to_vec::<f64>().unwrap();
+    let difference: f64 = found.iter().zip(&expected.data).map(|(a, b)| (a - b).powi(2)).sum();
+    let size: f64 = expected.data.iter().map(|v| v * v).sum();
+    (difference / size.max(f64::MIN_POSITIVE)).sqrt()
+}
+
+const FORMS: [Form; 2] = [Form::Classic, Form::Minimax];
+
+/// All ways to clip at up to `ratio` times the radius.
+fn clips(c: f64, ratio: f64) -> Vec<SpectralClip> {
+    let of_form = |form| {
+        let clip = SpectralClip::new(c).form(form);
+        let most = if form == Form::Classic { 20 } else { 9 };
+        [Steps::Ratio(ratio), Steps::Bound(most), Steps::Fixed(most)].map(|s| clip.clone().steps(s))
+    };
+    FORMS.into_iter().flat_map(of_form).collect()
+}
+
+fn check_clip(what: &str, device: &Device, x: &Matrix, c: f64, ratio: f64, tolerance: f64) {
+    let expected = x.spectral(soft(c));
+    for clip in clips(c, ratio) {
+        let y = clip.run(&x.tensor(device)).unwrap();
+        let error = frobenius(&y, &expected);
+        assert!(error <= tolerance, "{what}: {clip:?} off by {error:e}");
+        let values = y.to_vec::<f64>().unwrap();
+        let largest = Matrix { data: values, ..*x }.values().into_iter().fold(0.0, f64::max);
+        assert!(largest <= c * (1.0 + 1e-3), "{what}: norm {largest} over {c}");
+    }
+}
+
+/// The oracle itself follows the definition.
+#[test]
+fn the_oracle_clips_singular_values() {
+    for (i, (rows, cols)) in [(5, 9), (9, 5), (7, 7), (12, 32), (2, 3)].into_iter().enumerate() {
+        let x = random_matrix(i as u64, rows, cols, 2.0);
+        check_clip("oracle", oracle(), &x, 1.5, 30.0, 1e-6);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(10))]
+
+    #[test]
+    fn clipping_random_shapes(
+        rows in 1usize..70, cols in 1usize..70, seed in 0u64..1000, ratio in 0.1f64..28.0,
+        scale in 0i32..3,
+    ) {
+        let c = [1.0, 1e-3, 37.0][scale as usize];
+        let values = spread(rows.min(cols), ratio * c, 1e-3 * ratio * c);
+        let x = with_values(seed, rows, cols, &values).rounded();
+        for subject in subjects().iter().take(2) {
+            check_clip(&subject.label, &subject.device, &x, c, 30.0, 1e-4);
+        }
+    }
+}
+
+/// Large ones, whose outcome is known from how they were made.
+#[test]
+fn clipping_large_shapes() {
+    for (rows, cols, ratio) in [(512, 2048, 10.0), (300, 512, 30.0), (2048, 129, 28.0)] {
+        let values = spread(rows.min(cols), ratio, 1e-2);
+        let x = with_values(3, rows, cols, &values);
+        let clipped: Vec<f64> = values.iter().map(|s| soft(1.0)(*s)).collect();
+        let expected = with_values(3, rows, cols, &clipped);
+        let device = &subjects()[0].device;
+        for form in FORMS {
+            let clip = SpectralClip::new(1.0).form(form).steps(Steps::Ratio(31.0));
+            let y = clip.run(&x.tensor(device)).unwrap();
+            let error = frobenius(&y, &expected);
+            assert!(error < 1e-4, "{rows} x {cols} {form:?}: {error:e}");
+            let norm = spectral_norm(&y, 60).unwrap().item().unwrap();
+            assert!(norm <= 1.001, "{rows} x {cols}: {norm}");
+        }
+    }
+}
+
+/// The kernels of hardware and of software, in extents around those of tiles.
+#[test]
+fn every_way_agrees_with_the_oracle() {
+    for (entries, rows, cols) in [(1, 4, 4), (3, 12, 20), (2, 33, 66), (1, 68, 64), (5, 130, 66)] {
+        let data = random_matrix(7, entries * rows, cols, 1.0).data;
+        conform(&format!("{entries} of {rows} x {cols}"), 5e-5, |device| {
+            let x = Tensor::from_slice(device, &data, [entries, rows, cols])?;
+            let mut outputs = Vec::new();
+            for form in FORMS {
+                let clip = SpectralClip::new(3.0).form(form).steps(Steps::Bound(12));
+                outputs.push(clip.run(&x)?);
+            }
+            outputs.push(SpectralClip::new(3.0).steps(Steps::Fixed(6)).run(&x)?);
+            outputs.push(Polar::muon(5).run(&x)?);
+            outputs.push(spectral_norm(&x, 5)?);
+            Ok(outputs)
+        });
+    }
+}
+
+/// Several tensors of one shape come out as they would alone, to the bit.
+#[test]
+fn lists_are_batches() {
+    for subject in subjects() {
+        let device = &subject.device;
+        for (rows, cols) in [(12, 20), (13, 7), (1, 9)] {
+            let data = |seed| random_matrix(seed, rows, cols, 1.0).data;
+            let x: Vec<Tensor> = (0..3)
+                .map(|i| Tensor::from_slice(device, &data(i), [rows, cols]).unwrap())
+                .collect();
+            let clip = SpectralClip::new(0.7).steps(Steps::Bound(12));
+            let (together, flags) = clip.run_all(&x.iter().collect::<Vec<_>>()).unwrap();
+            assert_eq!(flags.to_vec::<f32>().unwrap(), [0.0; 3]);
+            for (x, y) in x.iter().zip(&together) {
+                let alone = clip.run(x).unwrap().to_vec::<f32>().unwrap();
+                let close = alone.iter().zip(y.to_vec::<f32>().unwrap());
+                let worst = close.map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+                assert!(worst < 1e-5, "{rows} x {cols} on {}: {worst}", subject.label);
+            }
+        }
+    }
+}
+
+#[test]
+fn vectors_have_one_singular_value() {
+    let x: Vec<f64> = (1..40).map(|i| f64::from(i) * 0.01).collect();
+    let norm = x.iter().map(|v| v * v).sum::<f64>().sqrt();
+    let check = |y: &Tensor, factor: f64, what: &str| {
+        for (y, x) in y.to_vec::<f64>().unwrap().iter().zip(&x) {
+            assert!((y - factor * x).abs() < 2e-6 * norm, "{what}: {y} for {x}");
+        }
+    };
+    for subject in subjects() {
+        for shape in [&[39][..], &[1, 39], &[39, 1], &[1, 39, 1]] {
+            let x = Tensor::from_slice(&subject.device, &x, shape).unwrap();
+            for c in [0.1, 1.0, 100.0] {
+                let what = format!("{shape:?} at {c} on {}", subject.label);
+                let clip = SpectralClip::new(c);
+                let factor = 1.0 / (norm / c).hypot(1.0);
+                check(&clip.run(&x).unwrap(), factor, &what);
+                let released = if shape.len() == 1 && norm <= c { 1.0 } else { factor };
+                check(&clip.compat(true).run(&x).unwrap(), released, &what);
+            }
+        }
+    }
+}
+
+/// Zero, rank-deficient, tiny and huge matrices.
+#[test]
+fn matrices_at_the_edge() {
+    let deficient = with_values(5, 12, 18, &[6.0, 3.0, 3.0, 1e-3]).rounded();
+    for subject in subjects() {
+        let device = &subject.device;
+        let zero = Tensor::from_slice(device, &[0.0f32; 20], [4, 5]).unwrap();
+        for form in FORMS {
+            let clip = SpectralClip::new(1.0).form(form).steps(Steps::Bound(12));
+            assert_eq!(clip.run(&zero).unwrap().to_vec::<f32>().unwrap(), [0.0; 20]);
+        }
+        assert_eq!(Polar::muon(5).run(&zero).unwrap().to_vec::<f32>().unwrap(), [0.0; 20]);
+        assert_eq!(HardClip::new(1.0).run(&zero).unwrap().to_vec::<f32>().unwrap(), [0.0; 20]);
+        check_clip(&subject.label, device, &deficient, 1.0, 10.0, 1e-5);
+        for scale in [1e-20, 1e20] {
+            let x =
+                Matrix { data: deficient.data.iter().map(|v| v * scale).collect(), ..deficient };
+            let x = x.rounded();
+            // The radius moves along with the scale, or stays: then nothing, or all, is clipped.
+            check_clip(&subject.label, device, &x, scale, 10.0, 1e-5);
+            let y = SpectralClip::new(1.0).steps(Steps::Fixed(30)).run(&x.tensor(device)).unwrap();
+            if scale < 1.0 {
+                assert!(frobenius(&y, &x) < 1e-6, "{}", subject.label);
+            } else {
+                let largest =
+                    y.to_vec::<f64>().unwrap().iter().fold(0.0, |m: f64, v| m.max(v.abs()));
+                assert!(largest <= 1.0 && largest > 0.1, "{largest} on {}", subject.label);
+            }
+            let y = Polar::express(8).run(&x.tensor(device)).unwrap();
+            let same = Polar::express(8).run(&deficient.tensor(device)).unwrap();
+            let same = Matrix { data: same.to_vec().unwrap(), ..deficient };
+            assert!(frobenius(&y, &same) < 1e-3, "{}", subject.label);
+        }
+    }
+}
+
+/// A matrix that is not finite becomes zeros and raises its flag; its neighbours are as they would
+/// be without it.
+#[test]
+fn faults_raise_flags() {
+    for subject in subjects() {
+        let device = &subject.device;
+        for fault in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+            for shape in [[3, 6, 9], [3, 1, 9]] {
+                let count = shape[1] * shape[2];
+                let good = Random::new(9).values(3 * count, -1.0, 1.0);
+                let mut bad = good.clone();
+                bad[count + 5] = fault;
+                let run = |values: &[f32]| {
+                    let x = Tensor::from_slice(device, values, shape).unwrap();
+                    let (y, flags) = SpectralClip::new(0.5).run_flagged(&x).unwrap();
+                    let (p, _) = Polar::muon(5).run_flagged(&x).unwrap();
+                    [y, flags, p].map(|t| t.to_vec::<f32>().unwrap())
+                };
+                let (clean, found) = (run(&good), run(&bad));
+                assert_eq!(clean[1], [0.0; 3]);
+                assert_eq!(found[1], [0.0, 1.0, 0.0], "{fault} on {}", subject.label);
+                for (clean, found) in [(&clean[0], &found[0]), (&clean[2], &found[2])] {
+                    assert!(found[count..2 * count].iter().all(|v| *v == 0.0), "{found:?}");
+                    assert_eq!(found[..count], clean[..count]);
+                    assert_eq!(found[2 * count..], clean[2 * count..]);
+                }
+            }
+        }
+    }
+}
+
+/// A factor on the device is a factor of the radius.
+#[test]
+fn the_radius_can_change_on_the_device() {
+    let data = random_matrix(2, 6, 10, 1.0).data;
+    for subject in own_subjects() {
+        let device = &subject.device;
+        let x = Tensor::from_slice(device, &data, [6, 10]).unwrap();
+        let factor = Tensor::from_slice(device, &[1.0f32], [1]).unwrap();
+        let clip = SpectralClip::new(0.5).factor(&factor);
+        let (y, capture) = device.capture(|| clip.run(&x)).unwrap();
+        for c in [0.5f64, 2.0, 0.125] {
+            factor.write(&[(c / 0.5) as f32]).unwrap();
+            capture.replay().unwrap();
+            let expected = SpectralClip::new(c).run(&x).unwrap();
+            let expected = expected.to_vec::<f32>().unwrap();
+            assert_eq!(y.to_vec::<f32>().unwrap(), expected, "{c} on {}", subject.label);
+        }
+    }
+}
+
+#[test]
+fn polar_factors() {
+    for (rows, cols, smallest) in [(9, 14, 0.1), (14, 9, 0.1), (40, 68, 0.05)] {
+        let values = spread(rows.min(cols), 3.0, smallest);
+        let x = with_values(rows as u64, rows, cols, &values).rounded();
+        let expected = x.spectral(|_| 1.0);
+        for subject in subjects() {
+            let run = |polar: Polar| polar.run(&x.tensor(&subject.device)).unwrap();
+            for polar in [Polar::express(8), Polar::classic(25)] {
+                let error = frobenius(&run(polar.clone()), &expected);
+                assert!(error < 1e-4, "{polar:?} on {}: {error:e}", subject.label);
+            }
+            let y = Matrix { data: run(Polar::muon(5)).to_vec().unwrap(), ..x };
+            assert!(y.values().iter().all(|s| (0.6..1.25).contains(s)), "{:?}", y.values());
+        }
+    }
+}
+
+#[test]
+fn hard_clipping() {
+    for (rows, cols) in [(9, 14), (14, 9), (24, 24)] {
+        let x = with_values(4, rows, cols, &spread(rows.min(cols), 5.0, 0.2)).rounded();
+        let expected = x.spectral(|s| s.min(1.3));
+        for subject in subjects() {
+            let y = HardClip::new(1.3).run(&x.tensor(&subject.device)).unwrap();
+            let error = frobenius(&y, &expected);
+            assert!(error < 1e-4, "{rows} x {cols} on {}: {error:e}", subject.label);
+        }
+    }
+}
+
+#[test]
+fn spectral_norms() {
+    for (rows, cols) in [(1, 1), (3, 50), (50, 3), (31, 17)] {
+        for scale in [1.0, 1e-20, 1e20] {
+            let values = spread(rows.min(cols), 2.0 * scale, 0.1 * scale);
+            let x = with_values(6, rows, cols, &values).rounded();
+            for subject in subjects() {
+                let found = spectral_norm(&x.tensor(&subject.device), 100).unwrap();
+                let found = f64::from(found.item().unwrap()) / (2.0 * scale);
+                assert!((found - 1.0).abs() < 1e-4, "{rows} x {cols}: {found}");
+            }
+        }
+    }
+}
+
+fn leaf(seed: u64, rows: usize, cols: usize, scale: f64) -> Vec<f64> {
+    random_matrix(seed, rows, cols, scale).data
+}
+
+#[test]
+fn gradients_by_differences() {
+    let check = |shape: &[usize], what: &str, f: &dyn Fn(&Var) -> Result<Var>| {
+        let (rows, cols) = match *shape {
+            [cols] => (1, cols),
+            [rows, cols] => (rows, cols),
+            [entries, rows, cols] => (entries * rows, cols),
+            _ => unreachable!(),
+        };
+        let x = (leaf(1, rows, cols, 1.0), shape);
+        let outcome = gradient_check(&[x], 1e-5, |v| Ok(vec![f(&v[0])?])).unwrap();
+        assert!(outcome.error < 1e-6, "{what} {shape:?}: {outcome:?}");
+    };
+    for shape in [&[3, 5][..], &[5, 3], &[4, 4], &[2, 2, 3], &[5], &[1, 4]] {
+        for form in FORMS {
+            let clip = SpectralClip::new(0.8).form(form).steps(Steps::Ratio(20.0));
+            check(shape, &format!("{form:?}"), &|x| x.spectral_clip(&clip));
+        }
+        check(shape, "muon", &|x| x.polar(&Polar::muon(3)));
+    }
+}
+
+/// The exact derivative, by the formula with divided differences: that of the iteration equals it.
+#[test]
+fn gradients_on_every_device() {
+    for (rows, cols) in [(6, 10), (10, 6), (8, 8)] {
+        let (x, g) = (leaf(2, rows, cols, 1.0), leaf(3, rows, cols, 1.0));
+        conform(&format!("gradient of {rows} x {cols}"), 1e-4, |device| {
+            let mut outputs = Vec::new();
+            for form in FORMS {
+                let tape = Tape::new();
+                let leaf = tape.leaf(&Tensor::from_slice(device, &x, [rows, cols])?);
+                let clip = SpectralClip::new(0.9).form(form).steps(Steps::Ratio(20.0));
+                let y = leaf.spectral_clip(&clip)?;
+                let seed = Tensor::from_slice(device, &g, [rows, cols])?;
+                let gradients = seeded(&[(&y, seed)])?.backward()?;
+                outputs.extend([y.value().clone(), gradients.get(&leaf).unwrap().clone()]);
+            }
+            Ok(outputs)
+        });
+    }
+}
+
+#[test]
+fn the_same_bits_every_time() {
+    let data = random_matrix(8, 67, 90, 1.0).data;
+    for subject in subjects() {
+        let x = Tensor::from_slice(&subject.device, &data, [67, 90]).unwrap();
+        let run = || {
+            let clip = SpectralClip::new(0.5).form(Form::Minimax).run(&x).unwrap();
+            let polar = Polar::express(6).run(&x).unwrap();
+            [clip, polar]
+                .map(|t| t.to_vec::<f32>().unwrap().iter().map(|v| v.to_bits()).collect::<Vec<_>>())
+        };
+        assert_eq!(run(), run(), "{}", subject.label);
+    }
+}
+
+#[test]
+fn mistakes_are_errors() {
+    let device = Device::host();
+    let x = Tensor::from_slice(&device, &[1.0f32; 6], [2, 3]).unwrap();
+    let argument = |e: Result<Tensor>| assert!(matches!(e, Err(Error::Argument { .. })), "{e:?}");
+    for c in [0.0, -1.0, f64::NAN, f64::INFINITY, 1e-60, 1e60] {
+        argument(SpectralClip::new(c).run(&x));
+        argument(HardClip::new(c).run(&x));
+    }
+    for steps in [Steps::Fixed(0), Steps::Bound(0), Steps::Fixed(1000), Steps::Ratio(f64::NAN)] {
+        argument(SpectralClip::new(1.0).steps(steps).run(&x));
+    }
+    argument(Polar::muon(0).run(&x));
+    argument(Polar::custom(&[[1.0, f64::NAN, 0.0]]).run(&x));
+    argument(spectral_norm(&x, 0));
+    assert!(matches!(SpectralClip::new(1.0).run_all(&[]), Err(Error::Argument { .. })));
+    let other = Tensor::from_slice(&device, &[1.0f32; 6], [3, 2]).unwrap();
+    let error = SpectralClip::new(1.0).run_all(&[&x, &other]);
+    assert!(matches!(error, Err(Error::Shape { .. })));
+    let words = Tensor::from_slice(&device, &[1u32; 6], [2, 3]).unwrap();
+    assert!(matches!(SpectralClip::new(1.0).run(&words), Err(Error::DType { .. })));
+    assert!(matches!(Polar::muon(5).run(&words), Err(Error::DType { .. })));
+    let far = Tensor::from_slice(&Device::host(), &[1.0f32; 6], [2, 3]).unwrap();
+    let error = Polar::muon(5).run_all(&[&x, &far]);
+    assert!(matches!(error, Err(Error::DeviceMismatch { .. })));
+    let error = SpectralClip::new(1.0).factor(&words).run(&x);
+    assert!(matches!(error, Err(Error::DType { .. })));
+    let leaf = Tape::new().leaf(&x.reshape([6]).unwrap());
+    let error = leaf.spectral_clip(&SpectralClip::new(1.0).compat(true));
+    assert!(matches!(error, Err(Error::Unsupported { .. })));
+}
+
+#[test]
+fn nothing_to_clip() {
+    for subject in subjects() {
+        for shape in [[0, 4, 5], [2, 0, 5], [2, 4, 0]] {
+            let x = Tensor::from_slice(&subject.device, &[0.0f32; 0], shape).unwrap();
+            assert_eq!(*SpectralClip::new(1.0).run(&x).unwrap().shape(), shape);
+            assert_eq!(*Polar::muon(5).run(&x).unwrap().shape(), shape);
+            assert_eq!(*HardClip::new(1.0).run(&x).unwrap().shape(), shape);
+            assert_eq!(spectral_norm(&x, 3).unwrap().count(), shape[0]);
+        }
+    }
+}

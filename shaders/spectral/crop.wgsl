@@ -1,0 +1,37 @@
+// y[e] = the upper left part of x[first + e], or (TURN) of its transpose
+//
+// x: [.., m, n]; y: [entries, rows, cols].
+// One invocation an element of y.
+
+import package::shared::index::item_index;
+
+struct Params {
+    entries: u32,
+    rows: u32,
+    cols: u32,
+    m: u32,
+    n: u32,
+    first: u32,
+}
+
+override WG: u32 = 64u;
+override TURN: bool = false;
+
+@group(0) @binding(0) var<storage, read> x: array<f32>;
+@group(0) @binding(1) var<storage, read_write> y: array<f32>;
+@group(1) @binding(0) var<uniform> p: Params;
+
+@compute @workgroup_size(WG)
+fn crop(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) local: u32,
+) {
+    let i = item_index(group, groups, local, WG);
+    if i < p.entries * p.rows * p.cols {
+        let e = p.first + i / (p.rows * p.cols);
+        let row = i / p.cols % p.rows;
+        let col = i % p.cols;
+        y[i] = x[(e * p.m + select(row, col, TURN)) * p.n + select(col, row, TURN)];
+    }
+}

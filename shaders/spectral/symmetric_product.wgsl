@@ -1,0 +1,59 @@
+// C = u I + v A + x B + w A B, a symmetric matrix                C: [m, m], for each part and matrix
+//
+// a: [parts, batch, m, k], b: [batch, k, m] ([batch, m, k] if ROWS); all extents are multiples of 4
+// and elements are read by four; plan: [batch, steps, 2] coefficients (u, v, w, x) of each part, read
+// if PLAN, nothing is computed where all four are zero; c: [batch, m, m], the first part;
+// second: [.., m, m], the second one from matrix `second_start` on. What a launch does not use may be
+// bound to anything. v and x need k = m.
+// Only what lies on and above the diagonal is computed, and stored twice. One invocation a tile of
+// 4 R x 4 R, in registers: no workgroup memory, no barrier.
+
+import package::shared::index::item_index;
+import package::shared::symmetric::{
+    p, entry_at, coefficients, upper_tile, upper_tiles, a_block, b_block, finish,
+};
+
+override WG: u32 = 64u;
+override PLAN: bool = false;
+override ROWS: bool = false;
+// Blocks of 4 x 4 along the edge of a tile: 1 or 2.
+override R: u32 = 2u;
+
+@compute @workgroup_size(WG)
+fn symmetric_product(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) local: u32,
+) {
+    let item = item_index(group, groups, local, WG);
+    if item >= p.tile_count {
+        return;
+    }
+    let tiles = upper_tiles();
+    let at = entry_at((p.tile_first + item) / tiles);
+    let factors = coefficients(PLAN, at);
+    if all(factors == vec4<f32>(0.0)) {
+        return;
+    }
+    let corner = R * upper_tile((p.tile_first + item) % tiles);
+    var sum: array<mat4x4<f32>, 4>;
+    var right: array<mat4x4<f32>, 2>;
+    if factors.z != 0.0 {
+        for (var d = 0u; d < p.k / 4u; d++) {
+            for (var j = 0u; j < R; j++) {
+                right[j] = b_block(ROWS, at, d, corner.y + j);
+            }
+            for (var i = 0u; i < R; i++) {
+                let left = a_block(at, corner.x + i, d);
+                for (var j = 0u; j < R; j++) {
+                    sum[i * R + j] += right[j] * left;
+                }
+            }
+        }
+    }
+    for (var i = 0u; i < R; i++) {
+        for (var j = 0u; j < R; j++) {
+            finish(ROWS, at, factors, corner.x + i, corner.y + j, sum[i * R + j]);
+        }
+    }
+}

@@ -1,0 +1,41 @@
+// y = x / sqrt(1 + (||x|| / c)^2)                              for each of several vectors
+//
+// x, y: [entries, count]; facts: [.., 4] of `matrix_scale`: (enter, s ||x||, s c, c). COMPAT: y = x
+// where ||x|| <= c. A vector that is not finite becomes zeros.
+// One invocation an element.
+
+import package::shared::index::item_index;
+
+struct Params {
+    entries: u32,
+    count: u32,
+    first: u32,
+}
+
+override WG: u32 = 64u;
+override COMPAT: bool = false;
+
+@group(0) @binding(0) var<storage, read> x: array<f32>;
+@group(0) @binding(1) var<storage, read> facts: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read_write> y: array<f32>;
+@group(1) @binding(0) var<uniform> p: Params;
+
+@compute @workgroup_size(WG)
+fn vector_clip(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) local: u32,
+) {
+    let i = item_index(group, groups, local, WG);
+    if i >= p.entries * p.count {
+        return;
+    }
+    let fact = facts[p.first + i / p.count];
+    let norm = fact.y;
+    let c = fact.z;
+    var factor = c / sqrt(c * c + norm * norm);
+    if COMPAT && norm <= c {
+        factor = 1.0;
+    }
+    y[i] = select(factor * x[i], 0.0, fact.x == 0.0);
+}

@@ -1,0 +1,33 @@
+//! Weighted sums of work matrices.
+
+use super::twin;
+use crate::kernel::{Kernel, shader};
+use crate::{DType, Result, Tensor};
+
+/// `y = p a + q b + r c`
+pub(super) static BLEND: Kernel =
+    Kernel::new("spectral", "blend", shader!("spectral/blend"), crate::twin!(twin::blend))
+        .params::<Params>();
+
+#[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
+#[repr(C)]
+pub(super) struct Params {
+    pub(super) cells: u32,
+    pub(super) factors: [f32; 3],
+}
+
+/// `p a + q b + r c` for tensors of one shape whose elements are a multiple of 4; `r = 0` without `c`.
+pub(super) fn blend(
+    [p, q, r]: [f32; 3],
+    a: &Tensor,
+    b: &Tensor,
+    c: Option<&Tensor>,
+) -> Result<Tensor> {
+    let y = Tensor::empty(a.device(), *a.shape(), DType::F32)?;
+    let cells = a.count() / 4;
+    let r = if c.is_some() { r } else { 0.0 };
+    let params = Params { cells: cells as u32, factors: [p, q, r] };
+    let launch = a.device().launch(&BLEND).params(&params).bind(a).bind(b).bind(c.unwrap_or(a));
+    launch.bind(&y).items(cells, 64).record()?;
+    Ok(y)
+}

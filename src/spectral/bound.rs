@@ -1,0 +1,33 @@
+//! The sums that bound the largest eigenvalue.
+
+use super::twin;
+use crate::kernel::{Kernel, shader};
+use crate::reduce::{ROWS, over_rows};
+use crate::{DType, Result, Tensor};
+
+/// `(sum |s|, sum s^2)` of each row
+pub(super) static GRAM_ROWS: Kernel = Kernel::new(
+    "spectral",
+    "gram_rows",
+    shader!("spectral/gram_rows"),
+    crate::twin!(twin::gram_rows),
+)
+.params::<Params>()
+.variants(ROWS);
+
+#[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
+#[repr(C)]
+pub(super) struct Params {
+    pub(super) count: u32,
+    pub(super) length: u32,
+}
+
+/// The sums of each row of symmetric matrices `[batch, m, m]`: `[batch, m, 2]`.
+pub(super) fn gram_rows(s: &Tensor, batch: usize, m: usize) -> Result<Tensor> {
+    let device = s.device();
+    let rows = Tensor::empty(device, [batch, m, 2], DType::F32)?;
+    let params = Params { count: (batch * m) as u32, length: m as u32 };
+    let launch = over_rows(device, &GRAM_ROWS, batch * m, m).params(&params);
+    launch.bind(s).bind(&rows).record()?;
+    Ok(rows)
+}

@@ -1,0 +1,333 @@
+//! Soft spectral clipping.
+
+use super::batch::Batch;
+use super::bound::gram_rows;
+use super::norm::{Facts, Scale};
+use super::plan::Plan;
+use super::product::{Coefficients, Output, SymmetricProduct};
+use super::schedule::{Schedules, steps_for};
+use super::{vector, wide};
+use crate::linalg::{Layout, matmul};
+use crate::{DType, Error, Result, Tensor};
+use std::sync::Arc;
+
+const OP: &str = "spectral_clip";
+
+/// The polynomial of an iteration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Form {
+    /// Newton-Schulz's cubic step, `(3 I - M) / 2`, the same at every iteration: as released.
+    #[default]
+    Classic,
+    /// Quintic steps that are nearest to the inverse root on the interval in which the eigenvalues
+    /// lie at that iteration; the schedule is chosen on the device from the bound of each matrix.
+    Minimax,
+}
+
+/// How many iterations are made.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
+pub enum Steps {
+    /// So many, whatever the matrix.
+    Fixed(usize),
+    /// As many as the bound of each matrix asks for, at most so many. All of them are launched; for a
+    /// matrix that needs fewer the first ones return at once.
+    Bound(usize),
+    /// As [`Steps::Bound`], where the most is what singular values up to so many times the radius can
+    /// need: the bound is above the largest by the fourth root of the short side at the most.
+    Ratio(f64),
+}
+
+/// Soft spectral clipping, `H_c(X) = (I + X X^T / c^2)^(-1/2) X`: every singular value `s` becomes
+/// `s / sqrt(1 + (s / c)^2) < c`.
+///
+/// Small singular values stay as they are (`f(s) = s - s^3 / (2 c^2) + ..`), large ones approach `c`.
+/// With too few iterations the largest are right all the same, and small ones are shrunk.
+///
+/// A vector (one axis, one row or one column) is scaled by `1 / sqrt(1 + (||x|| / c)^2)`; a matrix
+/// with an element that is not finite becomes zeros and raises its flag.
+///
+/// ```
+/// use spikegrad::spectral::SpectralClip;
+/// use spikegrad::{Device, Tensor};
+/// # fn main() -> spikegrad::Result<()> {
+/// let device = Device::host();
+/// let x = Tensor::from_slice(&device, &[3.0f32, 0.0, 0.0, 0.0, 0.01, 0.0], [2, 3])?;
+/// let y = SpectralClip::new(1.0).run(&x)?.to_vec::<f32>()?;
+/// assert!((y[0] - 3.0 / 10f32.sqrt()).abs() < 1e-5 && (y[4] - 0.01).abs() < 1e-5);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// Source: SPECTRA (spectral clipping around optimizers), the released coupled Newton-Schulz
+/// iteration; the [module](super) says what is computed instead of it.
+#[derive(Debug, Clone)]
+#[must_use]
+pub struct SpectralClip {
+    radius: f64,
+    factor: Option<Tensor>,
+    form: Form,
+    steps: Option<Steps>,
+    compat: bool,
+}
+
+impl SpectralClip {
+    /// Clipping to the radius `c`: ten classic iterations.
+    pub fn new(c: f64) -> Self {
+        Self { radius: c, factor: None, form: Form::Classic, steps: None, compat: false }
+    }
+
+    /// The polynomial, classic by default.
+    pub fn form(mut self, form: Form) -> Self {
+        self.form = form;
+        self
+    }
+
+    /// How many iterations: ten by default (classic), five (minimax).
+    pub fn steps(mut self, steps: Steps) -> Self {
+        self.steps = Some(steps);
+        self
+    }
+
+    /// Multiplies the radius by the first element of a tensor, read on the device at every run: for
+    /// radii that change from step to step of a captured program. Its product with the radius must be
+    /// positive and finite.
+    pub fn factor(mut self, factor: &Tensor) -> Self {
+        self.factor = Some(factor.clone());
+        self
+    }
+
+    /// Whether tensors with one axis are clipped as the released code does: left as they are up to
+    /// the norm `c`, where it jumps to `c / sqrt(2)`. Off by default.
+    pub fn compat(mut self, on: bool) -> Self {
+        self.compat = on;
+        self
+    }
+
+    /// `H_c(X)` for a matrix, a vector, or a batch of matrices `[.., rows, cols]`.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] for a radius that is not positive and finite, no steps, or too many;
+    /// [`Error::DType`] unless it is f32; [`Error::Limit`] for a batch beyond the device's buffers.
+    pub fn run(&self, x: &Tensor) -> Result<Tensor> {
+        self.run_flagged(x).map(|(y, _)| y)
+    }
+
+    /// Likewise, with a flag for each matrix: `[entries]`, 1 where an element is not finite, else 0.
+    ///
+    /// # Errors
+    /// Those of [`run`](Self::run).
+    pub fn run_flagged(&self, x: &Tensor) -> Result<(Tensor, Tensor)> {
+        let (mut y, flags) = self.run_all(&[x])?;
+        // One tensor in, one out.
+        let y = y.pop().map_or_else(|| Tensor::zeros(x.device(), *x.shape(), DType::F32), Ok)?;
+        Ok((y, flags))
+    }
+
+    /// `H_c` of several tensors of one shape in the launches of one, and the flags of all their
+    /// matrices.
+    ///
+    /// # Errors
+    /// Those of [`run`](Self::run); [`Error::Argument`] for no tensors; [`Error::Shape`] for shapes
+    /// that differ; [`Error::DeviceMismatch`].
+    pub fn run_all(&self, tensors: &[&Tensor]) -> Result<(Vec<Tensor>, Tensor)> {
+        let batch = Batch::new(OP, tensors)?;
+        let schedules = self.checked(tensors[0])?;
+        if batch.total() * batch.count() == 0 {
+            let flags = Tensor::zeros(batch.device(), [batch.total()], DType::F32)?;
+            return Ok((batch.empty_outputs()?, flags));
+        }
+        let scale = Scale::Radius(self.radius as f32, self.factor.as_ref());
+        let facts = Facts::new(&batch, scale)?;
+        let outputs = if batch.vectors() {
+            vector::clip(&batch, &facts, self.compat && batch.shape.rank() == 1)?
+        } else {
+            self.run_matrices(&batch, &facts, &schedules)?
+        };
+        Ok((outputs, facts.flags))
+    }
+
+    fn run_matrices(
+        &self,
+        batch: &Batch<'_>,
+        facts: &Facts,
+        schedules: &Schedules,
+    ) -> Result<Vec<Tensor>> {
+        let x = wide::to_wide(batch, facts)?;
+        let (total, m) = (batch.total(), batch.m());
+        let s = gram(&x)?;
+        let plan = Plan::new(&gram_rows(&s, total, m)?, facts, schedules)?;
+        let adapt = !matches!(self.steps, None | Some(Steps::Fixed(_)));
+        let z = Iteration { plan: &plan, total, m, most: schedules.most(), adapt };
+        let z = match self.form {
+            Form::Classic => z.classic(&s)?,
+            Form::Minimax => z.minimax(&s)?,
+        };
+        let y =
+            if batch.tall() { matmul(&x, &z, Layout::TN)? } else { matmul(&z, &x, Layout::NN)? };
+        wide::split(batch, &y, false)
+    }
+
+    pub(super) fn radius_and_factor(&self) -> (f64, Option<&Tensor>) {
+        (self.radius, self.factor.as_ref())
+    }
+
+    pub(super) fn chosen_form(&self) -> Form {
+        self.form
+    }
+
+    pub(super) fn is_compat(&self) -> bool {
+        self.compat
+    }
+
+    /// Checks radius, its factor and steps; the polynomials.
+    pub(super) fn checked(&self, x: &Tensor) -> Result<Arc<Schedules>> {
+        checked_radius(OP, self.radius)?;
+        if let Some(factor) = &self.factor {
+            x.same_device(OP, factor)?;
+            factor.expect(OP, DType::F32)?;
+            if factor.count() == 0 {
+                return Err(Error::shape(OP, "a factor without elements"));
+            }
+        }
+        let quintic = self.form == Form::Minimax;
+        let (most, adapt) = match self.steps {
+            None => (if quintic { 5 } else { 10 }, false),
+            Some(Steps::Fixed(steps)) => (steps, false),
+            Some(Steps::Bound(most)) => (most, true),
+            Some(Steps::Ratio(ratio)) if (0.0..=MOST_RATIO).contains(&ratio) => {
+                (steps_for(quintic, largest_bound(x, ratio)), true)
+            }
+            Some(Steps::Ratio(ratio)) => {
+                let detail = format!("ratio {ratio}, allowed are 0 to {MOST_RATIO}");
+                return Err(Error::argument(OP, detail));
+            }
+        };
+        if !(1..=MOST_STEPS).contains(&most) {
+            let detail = format!("{most} steps, allowed are 1 to {MOST_STEPS}");
+            return Err(Error::argument(OP, detail));
+        }
+        Ok(Schedules::cached(quintic, most, adapt))
+    }
+}
+
+/// The largest bound `alpha` of matrices with singular values up to `ratio` times the radius: the
+/// Frobenius norm of `X X^T` is at most the root of its extent times its largest eigenvalue.
+fn largest_bound(x: &Tensor, ratio: f64) -> f64 {
+    let extent = match x.shape().dims() {
+        [.., rows, cols] => *rows.min(cols),
+        _ => 1,
+    };
+    1.0 + ratio * ratio * (extent as f64).sqrt()
+}
+
+/// Singular values that f32 cannot tell from one another beside the largest.
+const MOST_RATIO: f64 = 1e4;
+
+/// More iterations than any f32 matrix can use.
+const MOST_STEPS: usize = 64;
+
+/// The only one of several outputs.
+pub(super) fn one(mut outputs: Vec<Tensor>, like: &Tensor) -> Result<Tensor> {
+    match outputs.pop() {
+        Some(y) => Ok(y),
+        None => Tensor::zeros(like.device(), *like.shape(), DType::F32),
+    }
+}
+
+/// The radius in f32.
+pub(super) fn checked_radius(op: &'static str, radius: f64) -> Result<f32> {
+    let single = radius as f32;
+    if single.is_normal() && single > 0.0 {
+        return Ok(single);
+    }
+    let detail = format!("radius {radius}, allowed are positive normal f32 numbers");
+    Err(Error::argument(op, detail))
+}
+
+/// `X X^T` for wide matrices `[total, m, n]`.
+pub(super) fn gram(x: &Tensor) -> Result<Tensor> {
+    let &[total, m, n] = x.shape().dims() else {
+        return Err(Error::shape(OP, format!("matrices {}", x.shape())));
+    };
+    let s = Tensor::empty(x.device(), [total, m, m], DType::F32)?;
+    let coefficients = Coefficients::Fixed([0.0, 0.0, 1.0, 0.0]);
+    let product = SymmetricProduct { a: x, b: x, rows: true, batch: total, m, k: n, coefficients };
+    product.record(Output::First(&s))?;
+    Ok(s)
+}
+
+/// The iteration of a batch, planned.
+struct Iteration<'a> {
+    plan: &'a Plan,
+    total: usize,
+    m: usize,
+    most: usize,
+    /// Matrices may begin at any iteration.
+    adapt: bool,
+}
+
+impl Iteration<'_> {
+    /// Records launch `step`: `C = u I + v A + x B + w A B`.
+    fn product(&self, step: usize, [a, b]: [&Tensor; 2], output: Output<'_>) -> Result<()> {
+        let Plan { plan, launches, .. } = self.plan;
+        SymmetricProduct {
+            a,
+            b,
+            rows: false,
+            batch: self.total,
+            m: self.m,
+            k: self.m,
+            coefficients: Coefficients::Plan { plan, step, steps: *launches },
+        }
+        .record(output)
+    }
+
+    fn empty<const N: usize>(&self, device: &crate::Device, parts: usize) -> Result<[Tensor; N]> {
+        let make = || Tensor::empty(device, [parts * self.total, self.m, self.m], DType::F32);
+        let made = (0..N).map(|_| make()).collect::<Result<Vec<_>>>()?;
+        made.try_into().map_err(|_| Error::argument(OP, "internal: buffers"))
+    }
+
+    /// `U = 1.5 M - .5 M M`, then `(M, Z) <- 1.5 (U, Z) - .5 (U, Z) M`. U and Z stand together.
+    fn classic(&self, s: &Tensor) -> Result<Tensor> {
+        let device = s.device();
+        let m: [Tensor; 2] = self.empty(device, 1)?;
+        let uz: [Tensor; 2] = self.empty(device, 2)?;
+        let [out] = self.empty(device, 1)?;
+        self.plan.write_start(s, &m[0], self.adapt.then_some(&m[1]))?;
+        for i in 0..self.most {
+            let (now, then) = (i % 2, (i + 1) % 2);
+            let pair = [&uz[now], &m[now]];
+            if i + 1 == self.most {
+                self.product(2 * i + 1, pair, Output::Second(&out, 0))?;
+            } else {
+                self.product(2 * i, [&m[now]; 2], Output::First(&uz[now]))?;
+                let output = Output::Both(&m[then], &uz[then], self.total);
+                self.product(2 * i + 1, pair, output)?;
+            }
+        }
+        Ok(out)
+    }
+
+    /// `Q = a I + b M + c M M`, then `(N, Z) <- (M, Z) Q`, then `M <- N Q`. M and Z stand together.
+    fn minimax(&self, s: &Tensor) -> Result<Tensor> {
+        let device = s.device();
+        let mz: [Tensor; 2] = self.empty(device, 2)?;
+        let [q, n, out] = self.empty(device, 1)?;
+        self.plan.write_start(s, &mz[0], self.adapt.then_some(&mz[1]))?;
+        for i in 0..self.most {
+            let (now, then) = (&mz[i % 2], &mz[(i + 1) % 2]);
+            self.product(3 * i, [now, now], Output::First(&q))?;
+            if i + 1 == self.most {
+                self.product(3 * i + 1, [now, &q], Output::Second(&out, 0))?;
+            } else {
+                let output = Output::Both(&n, then, self.total);
+                self.product(3 * i + 1, [now, &q], output)?;
+                self.product(3 * i + 2, [&n, &q], Output::First(then))?;
+            }
+        }
+        Ok(out)
+    }
+}

@@ -1,0 +1,114 @@
+//! What must be known of each matrix first: largest element, Frobenius norm, whether it is finite.
+
+use super::batch::Batch;
+use super::twin;
+use crate::kernel::{Cost, CostArgs, Kernel, shader};
+use crate::reduce::{ROWS, over_rows};
+use crate::{DType, Result, Tensor};
+
+/// `(max |x|, sum of squares, fault)` of each chunk
+pub(super) static NORM_PARTS: Kernel = Kernel::new(
+    "spectral",
+    "norm_parts",
+    shader!("spectral/norm_parts"),
+    crate::twin!(twin::norm_parts),
+)
+.params::<PartsParams>()
+.variants(ROWS)
+.cost(parts_cost);
+
+/// `(enter, ||s x||, s c, c)` of each matrix
+pub(super) static MATRIX_SCALE: Kernel = Kernel::new(
+    "spectral",
+    "matrix_scale",
+    shader!("spectral/matrix_scale"),
+    crate::twin!(twin::matrix_scale),
+)
+.params::<ScaleParams>();
+
+#[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
+#[repr(C)]
+pub(super) struct PartsParams {
+    pub(super) count: u32,
+    pub(super) chunk: u32,
+    pub(super) chunks: u32,
+    pub(super) entries: u32,
+    pub(super) first: u32,
+}
+
+#[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
+#[repr(C)]
+pub(super) struct ScaleParams {
+    pub(super) entries: u32,
+    pub(super) chunks: u32,
+    pub(super) radius: f32,
+    pub(super) margin: f32,
+    pub(super) eps: f32,
+}
+
+/// Every element is read once.
+fn parts_cost(args: &CostArgs<'_>) -> Cost {
+    let p: PartsParams = args.params();
+    let count = f64::from(p.count) * f64::from(p.entries);
+    Cost { bytes: 4.0 * count, flops: 3.0 * count }
+}
+
+/// The most chunks of a matrix: one invocation folds them.
+const MOST_CHUNKS: usize = 64;
+/// The fewest elements worth a chunk.
+const LEAST_CHUNK: usize = 4096;
+
+/// How a matrix is scaled before anything is computed from it.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Scale<'a> {
+    /// By the power of two that brings the larger of its largest element and `c` to [1, 2), where `c`
+    /// is the radius times the element of the tensor.
+    Radius(f32, Option<&'a Tensor>),
+    /// By the inverse of the radius times the element of the tensor.
+    Inverse(f32, Option<&'a Tensor>),
+    /// To the Frobenius norm `1 / margin`; a zero matrix stays zero by `eps`.
+    Unit { margin: f32, eps: f32 },
+}
+
+/// What is known of each matrix of a batch.
+#[derive(Debug)]
+pub(super) struct Facts {
+    /// `[total, 4]`: (enter, ||s x||, s c, c).
+    pub(super) facts: Tensor,
+    /// `[total]`: 1 where an element is not finite.
+    pub(super) flags: Tensor,
+}
+
+impl Facts {
+    pub(super) fn new(batch: &Batch<'_>, scale: Scale<'_>) -> Result<Self> {
+        let device = batch.device();
+        let chunk = batch.count().div_ceil(MOST_CHUNKS).max(LEAST_CHUNK);
+        let chunks = batch.count().div_ceil(chunk).max(1);
+        let parts = Tensor::empty(device, [batch.total(), chunks, 4], DType::F32)?;
+        for (tensor, first) in batch.parts() {
+            let params = PartsParams {
+                count: batch.count() as u32,
+                chunk: chunk as u32,
+                chunks: chunks as u32,
+                entries: batch.entries as u32,
+                first: first as u32,
+            };
+            let launch = over_rows(device, &NORM_PARTS, batch.entries * chunks, chunk);
+            launch.params(&params).bind(tensor).bind(&parts).record()?;
+        }
+        let facts = Tensor::empty(device, [batch.total(), 4], DType::F32)?;
+        let flags = Tensor::empty(device, [batch.total()], DType::F32)?;
+        let (mode, radius, factor, [margin, eps]) = match scale {
+            Scale::Radius(radius, factor) => (0u32, radius, factor, [0.0; 2]),
+            Scale::Unit { margin, eps } => (1, 0.0, None, [margin, eps]),
+            Scale::Inverse(radius, factor) => (2, radius, factor, [0.0; 2]),
+        };
+        let (entries, chunks) = (batch.total() as u32, chunks as u32);
+        let params = ScaleParams { entries, chunks, radius, margin, eps };
+        let launch = device.launch(&MATRIX_SCALE).params(&params);
+        let launch = launch.constant("MODE", mode).constant("DYNAMIC", u32::from(factor.is_some()));
+        let launch = launch.bind(&parts).bind(factor.unwrap_or(&parts));
+        launch.bind(&facts).bind(&flags).items(batch.total(), 64).record()?;
+        Ok(Self { facts, flags })
+    }
+}

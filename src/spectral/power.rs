@@ -1,0 +1,82 @@
+//! The largest singular value.
+
+use super::batch::Batch;
+use super::norm::{Facts, Scale};
+use super::{twin, wide};
+use crate::kernel::{Kernel, shader};
+use crate::linalg::{Layout, matmul};
+use crate::reduce::{ROWS, over_rows};
+use crate::{DType, Error, Result, Tensor};
+
+const OP: &str = "spectral_norm";
+
+/// `y = x / ||x||`, and the norms
+pub(super) static UNIT_VECTORS: Kernel = Kernel::new(
+    "spectral",
+    "unit_vectors",
+    shader!("spectral/unit_vectors"),
+    crate::twin!(twin::unit_vectors),
+)
+.params::<Params>()
+.variants(ROWS);
+
+#[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
+#[repr(C)]
+pub(super) struct Params {
+    pub(super) count: u32,
+    pub(super) length: u32,
+}
+
+/// The largest singular value of each matrix of `[.., rows, cols]`: `[entries]`, by `steps` power
+/// iterations `v <- X^T X v / ||X^T X v||` from a fixed start; the outcome is `||X v||`.
+///
+/// It is never above the true value, and reaches it by a factor `1 - (s2 / s1)^(4 steps)` at the
+/// least where the start is not orthogonal to the singular vector: 20 steps are right to a few
+/// percent for random matrices, and to rounding where the largest value stands out by 30 %. 0 for a
+/// matrix that is not finite. Nothing is read back.
+///
+/// # Errors
+/// [`Error::Argument`] for no steps; [`Error::DType`] unless it is f32.
+pub fn spectral_norm(x: &Tensor, steps: usize) -> Result<Tensor> {
+    let batch = Batch::new(OP, &[x])?;
+    if steps == 0 {
+        return Err(Error::argument(OP, "no steps"));
+    }
+    if batch.total() * batch.count() == 0 {
+        return Tensor::zeros(x.device(), [batch.total()], DType::F32);
+    }
+    let facts = Facts::new(&batch, Scale::Radius(0.0, None))?;
+    let wide = wide::to_wide(&batch, &facts)?;
+    let start = Tensor::from_slice(x.device(), &start(batch.m()), [1, batch.m()])?;
+    let mut v = matmul(&start, &wide, Layout::NN)?;
+    let mut norms = None;
+    for _ in 0..steps {
+        let (unit, _) = unit_vectors(&v, &facts)?;
+        let u = matmul(&unit, &wide, Layout::NT)?;
+        let (unit, found) = unit_vectors(&u, &facts)?;
+        v = matmul(&unit, &wide, Layout::NN)?;
+        norms = Some(found);
+    }
+    norms.map_or_else(|| Tensor::zeros(x.device(), [batch.total()], DType::F32), Ok)
+}
+
+/// Numbers of both signs and of sizes from 1 to 2, without a pattern that data could share.
+fn start(count: usize) -> Vec<f32> {
+    let hash = |i: usize| (i as u32 + 1).wrapping_mul(0x9E37_79B9);
+    let mixed = |i: usize| (hash(i) ^ (hash(i) >> 15)).wrapping_mul(0x85EB_CA6B);
+    let number = |bits: u32| 1.0 + (bits >> 9) as f32 / (1 << 23) as f32;
+    let signed = |bits: u32| if bits & 1 == 0 { number(bits) } else { -number(bits) };
+    (0..count).map(|i| signed(mixed(i) ^ (mixed(i) >> 13))).collect()
+}
+
+/// Unit vectors of `[total, 1, length]`, and the norms over the scales of their matrices.
+fn unit_vectors(x: &Tensor, facts: &Facts) -> Result<(Tensor, Tensor)> {
+    let length = x.shape().last().copied().unwrap_or(1);
+    let count = x.count() / length.max(1);
+    let y = Tensor::empty(x.device(), *x.shape(), DType::F32)?;
+    let norms = Tensor::empty(x.device(), [count], DType::F32)?;
+    let params = Params { count: count as u32, length: length as u32 };
+    let launch = over_rows(x.device(), &UNIT_VECTORS, count, length).params(&params);
+    launch.bind(x).bind(&facts.facts).bind(&y).bind(&norms).record()?;
+    Ok((y, norms))
+}

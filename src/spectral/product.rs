@@ -1,0 +1,174 @@
+//! Products that are symmetric matrices: half of each is computed.
+
+use super::twin;
+use crate::kernel::{Cost, CostArgs, Kernel, shader};
+use crate::{DType, Result, Tensor};
+
+/// Register tiles, no workgroup memory.
+pub(super) static SYMMETRIC_PRODUCT: Kernel = Kernel::new(
+    "spectral",
+    "symmetric_product",
+    shader!("spectral/symmetric_product"),
+    crate::twin!(twin::symmetric_product),
+)
+.params::<Params>()
+.cost(cost);
+
+/// Tiles in workgroup memory.
+pub(super) static SYMMETRIC_PRODUCT_TILED: Kernel = Kernel::new(
+    "spectral",
+    "symmetric_product_tiled",
+    shader!("spectral/symmetric_product_tiled"),
+    crate::twin!(twin::symmetric_product),
+)
+.params::<Params>()
+.cost(cost);
+
+#[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
+#[repr(C)]
+pub(super) struct Params {
+    pub(super) m: u32,
+    pub(super) k: u32,
+    pub(super) batch: u32,
+    pub(super) part_first: u32,
+    pub(super) parts: u32,
+    pub(super) tile_first: u32,
+    pub(super) tile_count: u32,
+    pub(super) edge: u32,
+    pub(super) step: u32,
+    pub(super) steps: u32,
+    pub(super) second_start: u32,
+    pub(super) u: f32,
+    pub(super) v: f32,
+    pub(super) w: f32,
+    pub(super) x: f32,
+}
+
+/// Floating-point work of one launch, as for other products: far below a driver's watchdog.
+const MAX_LAUNCH_FLOPS: f64 = 2e10;
+
+/// Rows and columns of a workgroup's tile.
+const TILED: usize = 64;
+
+/// Invocations that keep the vector lanes of a software adapter busy.
+const BUSY_INVOCATIONS: usize = 256;
+
+/// `m (m + 1) k` operations a matrix for the half that is computed; every operand moved once.
+fn cost(args: &CostArgs<'_>) -> Cost {
+    let p: Params = args.params();
+    let (m, k, parts) = (f64::from(p.m), f64::from(p.k), f64::from(p.parts));
+    let all = parts * f64::from(p.batch);
+    let moved = m * k * (all + f64::from(p.batch)) + m * m * all;
+    Cost { bytes: 4.0 * moved, flops: m * (m + 1.0) * k * all }
+}
+
+/// The coefficients of `u I + v A + x B + w A B`.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Coefficients<'a> {
+    /// The same for all matrices: u, v, w, x.
+    Fixed([f32; 4]),
+    /// Those of launch `step` of `steps` in a plan `[batch, steps, 2, 4]`.
+    Plan { plan: &'a Tensor, step: usize, steps: usize },
+}
+
+/// A batch of symmetric products `C = u I + v A + x B + w A B`.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct SymmetricProduct<'a> {
+    /// `[parts, batch, m, k]`, of which the parts named are used.
+    pub(super) a: &'a Tensor,
+    /// `[batch, k, m]`; `[batch, m, k]` if `rows`.
+    pub(super) b: &'a Tensor,
+    pub(super) rows: bool,
+    pub(super) batch: usize,
+    pub(super) m: usize,
+    pub(super) k: usize,
+    pub(super) coefficients: Coefficients<'a>,
+}
+
+/// Where the products go.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Output<'a> {
+    /// The first part alone.
+    First(&'a Tensor),
+    /// The second part alone, from this matrix of the tensor on.
+    Second(&'a Tensor, usize),
+    /// Both.
+    Both(&'a Tensor, &'a Tensor, usize),
+}
+
+impl SymmetricProduct<'_> {
+    pub(super) fn record(&self, output: Output<'_>) -> Result<()> {
+        let host = self.a.device().is_host();
+        self.record_within(if host { f64::INFINITY } else { MAX_LAUNCH_FLOPS }, output)
+    }
+
+    /// Records launches of at most about `limit` operations.
+    fn record_within(&self, limit: f64, output: Output<'_>) -> Result<()> {
+        let unused = &Tensor::empty(self.a.device(), [4], DType::F32)?;
+        let (part_first, parts, first, second, second_start) = match output {
+            Output::First(c) => (0, 1, c, unused, 0),
+            Output::Second(c, start) => (1, 1, unused, c, start),
+            Output::Both(c, second, start) => (0, 2, c, second, start),
+        };
+        let device = self.a.device();
+        let way = self.way();
+        let edge = self.m.div_ceil(way.edge);
+        let tiles = parts * self.batch * edge * (edge + 1) / 2;
+        let tile_flops = 2.0 * (way.edge * way.edge * self.k) as f64;
+        let most = ((limit / tile_flops) as usize).clamp(1, tiles.max(1));
+        let (plan, step, steps, [u, v, w, x]) = match self.coefficients {
+            Coefficients::Fixed(factors) => (None, 0, 0, factors),
+            Coefficients::Plan { plan, step, steps } => (Some(plan), step, steps, [0.0; 4]),
+        };
+        for tile_first in (0..tiles).step_by(most) {
+            let tile_count = most.min(tiles - tile_first);
+            let params = Params {
+                m: self.m as u32,
+                k: self.k as u32,
+                batch: self.batch as u32,
+                part_first,
+                parts: parts as u32,
+                tile_first: tile_first as u32,
+                tile_count: tile_count as u32,
+                edge: way.edge as u32,
+                step: step as u32,
+                steps: steps as u32,
+                second_start: second_start as u32,
+                u,
+                v,
+                w,
+                x,
+            };
+            let mut launch = device.launch(way.kernel).params(&params);
+            launch = launch.constant("PLAN", u32::from(plan.is_some()));
+            launch = launch.constant("ROWS", u32::from(self.rows));
+            if way.edge < TILED {
+                launch = launch.constant("R", way.edge as u32 / 4).constant("WG", way.workgroup);
+            }
+            launch = launch.bind(self.a).bind(self.b).bind(plan.unwrap_or(self.b));
+            launch.bind(first).bind(second).items(tile_count, way.workgroup).record()?;
+        }
+        Ok(())
+    }
+
+    /// Workgroup memory where the extent fills a good part of a tile and barriers are cheap; else
+    /// register tiles, small ones where large ones would be too few.
+    fn way(&self) -> Way {
+        let software = self.a.device().capabilities().software;
+        if !software && self.m >= TILED / 2 {
+            return Way { kernel: &SYMMETRIC_PRODUCT_TILED, edge: TILED, workgroup: 1 };
+        }
+        let workgroup = if software { 8 } else { 64 };
+        let edge = self.m.div_ceil(8);
+        let enough = self.batch * edge * (edge + 1) / 2 >= BUSY_INVOCATIONS;
+        let edge = if enough { 8 } else { 4 };
+        Way { kernel: &SYMMETRIC_PRODUCT, edge, workgroup }
+    }
+}
+
+/// How a product is run: the kernel, the edge of its tiles, tiles of a workgroup.
+struct Way {
+    kernel: &'static Kernel,
+    edge: usize,
+    workgroup: u32,
+}

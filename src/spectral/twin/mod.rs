@@ -1,0 +1,188 @@
+//! The CPU twins.
+
+mod plan;
+mod product;
+
+pub(super) use plan::{clip_plan, clip_start};
+pub(super) use product::symmetric_product;
+
+use super::blend::Params as BlendParams;
+use super::bound::Params as RowsParams;
+use super::norm::{PartsParams, ScaleParams};
+use super::power::Params as UnitParams;
+use super::vector::Params as VectorParams;
+use super::wide::Params as WideParams;
+use crate::host::{HostArgs, Real};
+use rayon::prelude::*;
+
+/// Elements that are worth a task.
+const TASK: usize = 1 << 14;
+
+/// The power of two that brings `|value|` to [1, 2); its exponent is held to that of normal f32
+/// numbers, so that both precisions scale alike.
+fn to_one<R: Real>(value: R) -> R {
+    let exponent = if value == R::zero() { -126.0 } else { value.abs().log2().floor().f64() };
+    R::lit(2f64.powi(-exponent.clamp(-126.0, 126.0) as i32))
+}
+
+/// Largest element, sum of scaled squares and fault of each chunk.
+pub(super) fn norm_parts<R: Real>(args: &mut HostArgs<'_, R>) {
+    let p: PartsParams = args.params();
+    let [count, chunk, chunks] = [p.count, p.chunk, p.chunks].map(|v| v as usize);
+    let x = args.reals(0);
+    let parts = &mut args.reals_mut(1)[4 * p.first as usize * chunks..];
+    let parts = &mut parts[..4 * p.entries as usize * chunks];
+    let of_chunk = |(row, part): (usize, &mut [R])| {
+        let (entry, k) = (row / chunks, row % chunks);
+        let x = &x[entry * count..][k * chunk..count.min((k + 1) * chunk)];
+        let finite = x.iter().all(|v| v.is_finite());
+        let finite_part = |m: R, v: &R| if v.is_finite() { m.max(v.abs()) } else { m };
+        let largest = x.iter().fold(R::zero(), finite_part);
+        let scale = to_one(largest);
+        // Chains of 64 keep the rounding of long chunks small.
+        let squares = |x: &[R]| x.iter().map(|v| (*v * scale) * (*v * scale)).sum::<R>();
+        let sum = x.chunks(64).map(squares).sum();
+        let fault = if finite { R::zero() } else { R::one() };
+        part.copy_from_slice(&[largest, sum, fault, R::zero()]);
+    };
+    parts.par_chunks_exact_mut(4).enumerate().for_each(of_chunk);
+}
+
+/// Scale, norm and radius of each matrix.
+pub(super) fn matrix_scale<R: Real>(args: &mut HostArgs<'_, R>) {
+    let p: ScaleParams = args.params();
+    let (mode, dynamic) = (args.constant("MODE", 0), args.constant("DYNAMIC", 0) != 0);
+    let (parts, factor) = (args.reals(0), args.reals(1));
+    let (facts, flags) = (args.reals_mut(2), args.reals_mut(3));
+    let [radius, margin, eps] = [p.radius, p.margin, p.eps].map(|v| R::lit(f64::from(v)));
+    let c = if dynamic { radius * factor[0] } else { radius };
+    let all = facts.chunks_exact_mut(4).zip(flags).zip(parts.chunks_exact(4 * p.chunks as usize));
+    for ((fact, flag), parts) in all.take(p.entries as usize) {
+        let parts = || parts.chunks_exact(4);
+        let largest = parts().map(|part| part[0]).fold(R::zero(), R::max);
+        *flag = parts().map(|part| part[2]).fold(R::zero(), R::max);
+        let s = if mode == 2 { c.recip() } else { to_one(largest.max(c)) };
+        let ratio = |part: &[R]| s / to_one(part[0]);
+        let norm = parts().map(|part| part[1] * ratio(part).powi(2)).sum::<R>().sqrt();
+        let enter = if mode == 1 { s / (margin * norm + eps) } else { s };
+        let enter = if *flag == R::zero() { enter } else { R::zero() };
+        fact.copy_from_slice(&[enter, norm, s * c, c]);
+    }
+}
+
+/// Scaled, lying on the long side, padded.
+pub(super) fn to_wide<R: Real>(args: &mut HostArgs<'_, R>) {
+    let p: WideParams = args.params();
+    let [rows, cols, m, n] = [p.rows, p.cols, p.m, p.n].map(|v| v as usize);
+    let tall = args.constant("TALL", 0) != 0;
+    let (x, facts) = (args.reals(0), args.reals(1));
+    let first = p.first as usize;
+    let wide = &mut args.reals_mut(2)[first * m * n..][..p.entries as usize * m * n];
+    let step = (TASK / n).max(1);
+    let row_of = |i: usize, line: &mut [R]| {
+        let (e, row) = (i / m, i % m);
+        let enter = facts[4 * (first + e)];
+        let x = &x[e * rows * cols..][..rows * cols];
+        line.fill(R::zero());
+        let (short, long) = if tall { (cols, rows) } else { (rows, cols) };
+        if row >= short || enter == R::zero() {
+            return;
+        }
+        if tall {
+            let column = x[row..].iter().step_by(cols).take(long);
+            line.iter_mut().zip(column).for_each(|(y, x)| *y = enter * *x);
+        } else {
+            let row = &x[row * cols..][..long];
+            line.iter_mut().zip(row).for_each(|(y, x)| *y = enter * *x);
+        }
+    };
+    wide.par_chunks_mut(step * n).enumerate().for_each(|(task, lines)| {
+        for (i, line) in lines.chunks_exact_mut(n).enumerate() {
+            row_of(task * step + i, line);
+        }
+    });
+}
+
+/// The upper left part of each matrix.
+pub(super) fn crop<R: Real>(args: &mut HostArgs<'_, R>) {
+    let p: WideParams = args.params();
+    let [rows, cols, m, n] = [p.rows, p.cols, p.m, p.n].map(|v| v as usize);
+    let turn = args.constant("TURN", 0) != 0;
+    let x = args.reals(0);
+    let y = &mut args.reals_mut(1)[..p.entries as usize * rows * cols];
+    for (i, line) in y.chunks_exact_mut(cols).enumerate() {
+        let x = &x[(p.first as usize + i / rows) * m * n..][..m * n];
+        if turn {
+            let column = x[i % rows..].iter().step_by(n);
+            line.iter_mut().zip(column).for_each(|(y, x)| *y = *x);
+        } else {
+            line.copy_from_slice(&x[i % rows * n..][..cols]);
+        }
+    }
+}
+
+/// Vectors scaled by their norm.
+pub(super) fn vector_clip<R: Real>(args: &mut HostArgs<'_, R>) {
+    let p: VectorParams = args.params();
+    let compat = args.constant("COMPAT", 0) != 0;
+    let (x, facts) = (args.reals(0), args.reals(1));
+    let count = p.count as usize;
+    let y = args.reals_mut(2);
+    let vectors = y.chunks_exact_mut(count).zip(x.chunks_exact(count)).zip(p.first as usize..);
+    for ((y, x), entry) in vectors.take(p.entries as usize) {
+        let [enter, norm, c] = std::array::from_fn(|i| facts[4 * entry + i]);
+        if enter == R::zero() {
+            y.fill(R::zero());
+            continue;
+        }
+        let within = compat && norm <= c;
+        let factor = if within { R::one() } else { c / norm.hypot(c) };
+        y.iter_mut().zip(x).for_each(|(y, x)| *y = factor * *x);
+    }
+}
+
+/// The sums of each row.
+pub(super) fn gram_rows<R: Real>(args: &mut HostArgs<'_, R>) {
+    let p: RowsParams = args.params();
+    let length = p.length as usize;
+    let s = args.reals(0);
+    let rows = &mut args.reals_mut(1)[..2 * p.count as usize];
+    let least = TASK.div_ceil(length);
+    let pairs = rows.par_chunks_exact_mut(2).zip(s.par_chunks_exact(length)).with_min_len(least);
+    pairs.for_each(|(pair, row)| {
+        pair[0] = row.iter().map(|v| v.abs()).sum();
+        pair[1] = row.iter().map(|v| *v * *v).sum();
+    });
+}
+
+/// `p a + q b + r c`.
+pub(super) fn blend<R: Real>(args: &mut HostArgs<'_, R>) {
+    let params: BlendParams = args.params();
+    let [p, q, r] = params.factors.map(|f| R::lit(f64::from(f)));
+    let (a, b, c) = (args.reals(0), args.reals(1), args.reals(2));
+    let y = &mut args.reals_mut(3)[..4 * params.cells as usize];
+    y.par_chunks_mut(TASK).enumerate().for_each(|(task, y)| {
+        let at = task * TASK..task * TASK + y.len();
+        let pairs = y.iter_mut().zip(&a[at.clone()]).zip(&b[at.clone()]);
+        if r == R::zero() {
+            pairs.for_each(|((y, a), b)| *y = p * *a + q * *b);
+        } else {
+            pairs.zip(&c[at]).for_each(|(((y, a), b), c)| *y = p * *a + q * *b + r * *c);
+        }
+    });
+}
+
+/// Unit vectors, and norms in the scale of the matrices.
+pub(super) fn unit_vectors<R: Real>(args: &mut HostArgs<'_, R>) {
+    let p: UnitParams = args.params();
+    let length = p.length as usize;
+    let (x, facts) = (args.reals(0), args.reals(1));
+    let (y, norms) = (args.reals_mut(2), args.reals_mut(3));
+    let all = y.chunks_exact_mut(length).zip(x.chunks_exact(length)).zip(facts.chunks_exact(4));
+    for (((y, x), fact), found) in all.zip(norms).take(p.count as usize) {
+        let norm = x.iter().map(|v| *v * *v).sum::<R>().sqrt();
+        let factor = if norm > R::zero() { norm.recip() } else { R::zero() };
+        y.iter_mut().zip(x).for_each(|(y, x)| *y = factor * *x);
+        *found = if fact[0] == R::zero() { R::zero() } else { norm / fact[0] };
+    }
+}

@@ -1,0 +1,171 @@
+//! Differentiable forms: the iterations as operators on variables.
+
+use super::batch::Batch;
+use super::bound::gram_rows;
+use super::clip::{Form, SpectralClip};
+use super::norm::{Facts, Scale};
+use super::plan::Plan;
+use super::polar::{EPS, Polar};
+use crate::{Error, Result, Tensor, Var, layout};
+
+impl Var {
+    /// Soft spectral clipping `(I + X X^T / c^2)^(-1/2) X` of a matrix, a vector, or each matrix of
+    /// `[.., rows, cols]`; see [`SpectralClip`].
+    ///
+    /// Gradient: through every iteration (all of them are kept: as many tensors of `m x m` as there are
+    /// products). The bound that scales the iteration counts as a constant, which is exact once the
+    /// iteration has converged. [`Steps::Bound`](super::Steps::Bound) makes all its steps here. A
+    /// variable without a gradient takes the path of [`SpectralClip::run`].
+    ///
+    /// `X / c` is squared in f32: it must stay below 1e18.
+    ///
+    /// # Errors
+    /// Those of [`SpectralClip::run`]; [`Error::Unsupported`] with
+    /// [`compat`](SpectralClip::compat) on a vector, which jumps.
+    pub fn spectral_clip(&self, clip: &SpectralClip) -> Result<Var> {
+        if !self.has_gradient() || self.value().count() == 0 {
+            return Ok(self.tape().constant(&clip.run(self.value())?));
+        }
+        let schedules = clip.checked(self.value())?.fixed();
+        let batch = Batch::new("spectral_clip", &[self.value()])?;
+        if clip.is_compat() && batch.shape.rank() == 1 {
+            return Err(Error::Unsupported {
+                what: "the gradient of clipping as released".into(),
+                feature: "a formula without a jump (SpectralClip::compat off)".into(),
+            });
+        }
+        let facts = Facts::new(&batch, clip.inverse_scale())?;
+        let constants = Constants { of: self, total: batch.total() };
+        let x = self.reshape([batch.total(), batch.rows, batch.cols])?;
+        let scaled = x.mul(&constants.get(&facts.facts, 0)?)?;
+        let y = if batch.vectors() {
+            let norm = scaled.square()?.sum(&[1, 2], true)?;
+            x.div(&norm.add_scalar(1.0)?.sqrt()?)?
+        } else {
+            let s = gram(&scaled, batch.tall())?;
+            let extent = batch.rows.min(batch.cols);
+            let rows = gram_rows(s.value(), batch.total(), extent)?;
+            let plan = Plan::new(&rows, &facts, &schedules)?;
+            let shift = constants.get(&plan.start, 0)?;
+            let factor = constants.get(&plan.start, 1)?;
+            let eye = constants.identity(extent)?;
+            let m = s.mul(&factor)?.add(&eye.mul(&shift)?)?;
+            let z = match clip.chosen_form() {
+                Form::Classic => classic(m, &eye, schedules.most())?,
+                Form::Minimax => minimax(m, &eye, &constants, &plan, schedules.most())?,
+            };
+            let radius = constants.get(&facts.facts, 3)?;
+            apply(&z, &scaled, batch.tall())?.mul(&radius.mul(&factor.sqrt()?)?)?
+        };
+        y.reshape(batch.shape)
+    }
+
+    /// The polar factor of a matrix, a vector, or each matrix of `[.., rows, cols]`; see [`Polar`].
+    ///
+    /// Gradient: through the norm and every iteration. A variable without a gradient takes the path of
+    /// [`Polar::run`].
+    ///
+    /// # Errors
+    /// Those of [`Polar::run`].
+    pub fn polar(&self, polar: &Polar) -> Result<Var> {
+        if !self.has_gradient() || self.value().count() == 0 {
+            return Ok(self.tape().constant(&polar.run(self.value())?));
+        }
+        polar.check("polar")?;
+        let batch = Batch::new("polar", &[self.value()])?;
+        // The power of two that brings the largest element to order one.
+        let facts = Facts::new(&batch, Scale::Radius(0.0, None))?;
+        let constants = Constants { of: self, total: batch.total() };
+        let x = self.reshape([batch.total(), batch.rows, batch.cols])?;
+        let x = x.mul(&constants.get(&facts.facts, 0)?)?;
+        let norm = x.norm(&[1, 2], true)?;
+        let mut x = x.div(&norm.affine(polar.margin(), EPS)?)?;
+        for [a, b, c] in polar.coefficients() {
+            let s = gram(&x, batch.tall())?;
+            let q = s.matmul(&s)?.mul_scalar(*c as f32)?.add(&s.mul_scalar(*b as f32)?)?;
+            x = x.mul_scalar(*a as f32)?.add(&apply(&q, &x, batch.tall())?)?;
+        }
+        x.reshape(batch.shape)
+    }
+}
+
+impl SpectralClip {
+    fn inverse_scale(&self) -> Scale<'_> {
+        let (radius, factor) = self.radius_and_factor();
+        Scale::Inverse(radius as f32, factor)
+    }
+}
+
+/// Numbers of each matrix as variables `[total, 1, 1]` that get no gradient.
+struct Constants<'a> {
+    of: &'a Var,
+    total: usize,
+}
+
+impl Constants<'_> {
+    /// Element `i` of each row of a table of `total` rows.
+    fn get(&self, table: &Tensor, i: usize) -> Result<Var> {
+        let width = table.count() / self.total.max(1);
+        let rows = table.reshape([self.total, width])?;
+        let column = layout::slice(&rows, &[0..self.total, i..i + 1])?;
+        Ok(self.of.tape().constant(&column.reshape([self.total, 1, 1])?))
+    }
+
+    fn identity(&self, extent: usize) -> Result<Var> {
+        let mut eye = vec![0.0f32; extent * extent];
+        eye.iter_mut().step_by(extent + 1).for_each(|v| *v = 1.0);
+        let eye = Tensor::from_slice(self.of.device(), &eye, [1, extent, extent])?;
+        Ok(self.of.tape().constant(&eye))
+    }
+}
+
+/// The product of the short side: `X X^T`, or `X^T X` of tall matrices.
+fn gram(x: &Var, tall: bool) -> Result<Var> {
+    if tall { x.matmul_tn(x) } else { x.matmul_nt(x) }
+}
+
+/// `Z X`, or `X Z` of tall matrices.
+fn apply(z: &Var, x: &Var, tall: bool) -> Result<Var> {
+    if tall { x.matmul(z) } else { z.matmul(x) }
+}
+
+/// `1.5 a - 0.5 b`
+fn step(a: &Var, b: &Var) -> Result<Var> {
+    a.mul_scalar(1.5)?.add(&b.mul_scalar(-0.5)?)
+}
+
+/// `Z` after the classic iteration from `M`.
+fn classic(mut m: Var, eye: &Var, steps: usize) -> Result<Var> {
+    let mut z = step(eye, &m)?;
+    for _ in 1..steps {
+        let u = step(&m, &m.matmul(&m)?)?;
+        m = step(&u, &u.matmul(&m)?)?;
+        z = step(&z, &z.matmul(&m)?)?;
+    }
+    Ok(z)
+}
+
+/// `Z` after the minimax iteration from `M`.
+fn minimax(
+    mut m: Var,
+    eye: &Var,
+    constants: &Constants<'_>,
+    plan: &Plan,
+    steps: usize,
+) -> Result<Var> {
+    let mut z: Option<Var> = None;
+    for i in 0..steps {
+        // The coefficients of the first of an iteration's three products.
+        let at = |k: usize| constants.get(&plan.plan, 8 * 3 * i + k);
+        let (a, b, c) = (at(0)?, at(1)?, at(2)?);
+        let q = m.matmul(&m)?.mul(&c)?.add(&m.mul(&b)?)?.add(&eye.mul(&a)?)?;
+        z = Some(match z {
+            None => q.clone(),
+            Some(z) => z.matmul(&q)?,
+        });
+        if i + 1 < steps {
+            m = m.matmul(&q)?.matmul(&q)?;
+        }
+    }
+    z.ok_or_else(|| Error::argument("spectral_clip", "no steps"))
+}

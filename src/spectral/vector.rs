@@ -1,0 +1,38 @@
+//! Vectors: their only singular value is their norm.
+
+use super::batch::Batch;
+use super::norm::Facts;
+use super::twin;
+use crate::kernel::{Kernel, shader};
+use crate::{DType, Result, Tensor};
+
+/// `y = x / sqrt(1 + (||x|| / c)^2)`
+pub(super) static VECTOR_CLIP: Kernel = Kernel::new(
+    "spectral",
+    "vector_clip",
+    shader!("spectral/vector_clip"),
+    crate::twin!(twin::vector_clip),
+)
+.params::<Params>();
+
+#[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
+#[repr(C)]
+pub(super) struct Params {
+    pub(super) entries: u32,
+    pub(super) count: u32,
+    pub(super) first: u32,
+}
+
+/// Clips every vector of a batch; `compat` leaves those within the radius as they are.
+pub(super) fn clip(batch: &Batch<'_>, facts: &Facts, compat: bool) -> Result<Vec<Tensor>> {
+    let clip = |(x, first): (&Tensor, usize)| {
+        let y = Tensor::empty(batch.device(), batch.shape, DType::F32)?;
+        let (entries, count) = (batch.entries as u32, batch.count() as u32);
+        let params = Params { entries, count, first: first as u32 };
+        let launch = batch.device().launch(&VECTOR_CLIP).params(&params);
+        let launch = launch.constant("COMPAT", u32::from(compat));
+        launch.bind(x).bind(&facts.facts).bind(&y).items(y.count(), 64).record()?;
+        Ok(y)
+    };
+    batch.parts().map(clip).collect()
+}

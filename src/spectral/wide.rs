@@ -1,0 +1,70 @@
+//! Matrices scaled, laid on their long side and padded, and back.
+
+use super::batch::Batch;
+use super::norm::Facts;
+use super::twin;
+use crate::kernel::{Kernel, shader};
+use crate::{DType, Result, Tensor};
+
+/// `wide = enter x`, transposed where it is tall
+pub(super) static TO_WIDE: Kernel =
+    Kernel::new("spectral", "to_wide", shader!("spectral/to_wide"), crate::twin!(twin::to_wide))
+        .params::<Params>();
+
+/// `y =` the upper left part of `x`
+pub(super) static CROP: Kernel =
+    Kernel::new("spectral", "crop", shader!("spectral/crop"), crate::twin!(twin::crop))
+        .params::<Params>();
+
+#[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
+#[repr(C)]
+pub(super) struct Params {
+    pub(super) entries: u32,
+    pub(super) rows: u32,
+    pub(super) cols: u32,
+    pub(super) m: u32,
+    pub(super) n: u32,
+    pub(super) first: u32,
+}
+
+/// All matrices of a batch as `[total, m, n]`, scaled.
+pub(super) fn to_wide(batch: &Batch<'_>, facts: &Facts) -> Result<Tensor> {
+    let (m, n) = (batch.m(), batch.n());
+    let wide = Tensor::empty(batch.device(), [batch.total(), m, n], DType::F32)?;
+    for (tensor, first) in batch.parts() {
+        let launch = batch.device().launch(&TO_WIDE).params(&params(batch, [m, n], first));
+        let launch = launch.constant("TALL", u32::from(batch.tall()));
+        let launch = launch.bind(tensor).bind(&facts.facts).bind(&wide);
+        launch.items(batch.entries * m * n / 4, 64).record()?;
+    }
+    Ok(wide)
+}
+
+/// A tensor for each of the batch from the matrices `[total, ..]`, which lie as the batch's do, or
+/// transposed (`turn`), and may be padded.
+pub(super) fn split(batch: &Batch<'_>, x: &Tensor, turn: bool) -> Result<Vec<Tensor>> {
+    if batch.aligned() && batch.tensors.len() == 1 && !turn {
+        return Ok(vec![x.reshape(batch.shape)?]);
+    }
+    let across = batch.tall() != turn;
+    let padded = if across { [batch.n(), batch.m()] } else { [batch.m(), batch.n()] };
+    let crop = |(_, first): (&Tensor, usize)| {
+        let y = Tensor::empty(batch.device(), batch.shape, DType::F32)?;
+        let launch = batch.device().launch(&CROP).params(&params(batch, padded, first));
+        let launch = launch.constant("TURN", u32::from(turn));
+        launch.bind(x).bind(&y).items(y.count(), 64).record()?;
+        Ok(y)
+    };
+    batch.parts().map(crop).collect()
+}
+
+fn params(batch: &Batch<'_>, [m, n]: [usize; 2], first: usize) -> Params {
+    Params {
+        entries: batch.entries as u32,
+        rows: batch.rows as u32,
+        cols: batch.cols as u32,
+        m: m as u32,
+        n: n as u32,
+        first: first as u32,
+    }
+}
