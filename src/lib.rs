@@ -92,8 +92,8 @@ pub mod optim;
 pub mod random;
 pub mod reduce;
 pub mod scan;
-pub mod token;
 pub mod spectral;
+pub mod token;
 
 pub mod models;
 pub mod nn;

@@ -18,8 +18,8 @@ mod reduce;
 mod report;
 mod roofline;
 mod scan;
-mod spike_product;
 mod spectral;
+mod spike_product;
 mod step;
 mod token;
 

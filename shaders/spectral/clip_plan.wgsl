@@ -1,6 +1,7 @@
 // For each matrix, with S = s^2 X X^T and b = min(max_i sum_j |S_ij|, ||S||_F) >= its largest
 // eigenvalue:  start = (w, 1) / (w + b), w = (s c)^2, so that (w I + S) / (w + b) = (I + X X^T / c^2) /
-// alpha with alpha = 1 + b / w;  plan = the coefficients of every product of the iteration
+// alpha with alpha = 1 + b / w;  plan = the coefficients of every product of the iteration. w is at
+// least b / 2^20: below, rounding makes eigenvalues negative, and the iteration lets those grow.
 //
 // rows: [entries, m] pairs of `gram_rows`; facts: [entries] of `matrix_scale`; schedules: [grid, most]
 // of (a, b, c, 1), or zeros where fewer than `most` iterations are made: row j holds those for alpha <=
@@ -22,6 +23,8 @@ struct Params {
 }
 
 override QUINTIC: bool = false;
+
+const LEAST: f32 = 9.5367431640625e-7;
 
 @group(0) @binding(0) var<storage, read> rows: array<vec2<f32>>;
 @group(0) @binding(1) var<storage, read> facts: array<vec4<f32>>;
@@ -96,8 +99,9 @@ fn clip_plan(
     }
     widest = row_max(widest, at);
     squares = row_sum(squares, at);
-    let w = facts[e].z * facts[e].z;
-    let total = w + min(widest, sqrt(squares));
+    let bound = min(widest, sqrt(squares));
+    let w = max(facts[e].z * facts[e].z, LEAST * bound);
+    let total = w + bound;
     let scale = facts[e].w / sqrt(total);
     if local % LANES == 0u {
         start[e] = vec2<f32>(w, 1.0) / total;

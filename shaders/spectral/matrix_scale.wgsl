@@ -63,7 +63,8 @@ fn matrix_scale(
     let norm = sqrt(sum);
     var enter = s;
     if MODE == 1u {
-        enter = s / (p.margin * norm + p.eps);
+        // Of a zero matrix nothing is left to scale, and s over a small number may leave the range.
+        enter = select(1.0, s / (p.margin * norm + p.eps), norm > 0.0);
     }
     flags[e] = fault;
     facts[e] = vec4<f32>(select(enter, 0.0, fault != 0.0), norm, s * c, c);

@@ -5,9 +5,13 @@ use crate::kernel::{Kernel, shader};
 use crate::{DType, Result, Tensor};
 
 /// `y = p a + q b + r c`
-pub(super) static BLEND: Kernel =
-    Kernel::new("spectral", "blend", shader!("spectral/blend"), crate::twin!(twin::blend))
-        .params::<Params>();
+pub(super) static MATRIX_BLEND: Kernel = Kernel::new(
+    "spectral",
+    "matrix_blend",
+    shader!("spectral/matrix_blend"),
+    crate::twin!(twin::blend),
+)
+.params::<Params>();
 
 #[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
 #[repr(C)]
@@ -27,7 +31,8 @@ pub(super) fn blend(
     let cells = a.count() / 4;
     let r = if c.is_some() { r } else { 0.0 };
     let params = Params { cells: cells as u32, factors: [p, q, r] };
-    let launch = a.device().launch(&BLEND).params(&params).bind(a).bind(b).bind(c.unwrap_or(a));
+    let launch =
+        a.device().launch(&MATRIX_BLEND).params(&params).bind(a).bind(b).bind(c.unwrap_or(a));
     launch.bind(&y).items(cells, 64).record()?;
     Ok(y)
 }

@@ -43,7 +43,8 @@ pub enum Steps {
 /// `s / sqrt(1 + (s / c)^2) < c`.
 ///
 /// Small singular values stay as they are (`f(s) = s - s^3 / (2 c^2) + ..`), large ones approach `c`.
-/// With too few iterations the largest are right all the same, and small ones are shrunk.
+/// With too few iterations the largest are right all the same, and small ones are shrunk; so are those
+/// below a thousandth of the largest where `c` is smaller still: f32 cannot tell them from rounding.
 ///
 /// A vector (one axis, one row or one column) is scaled by `1 / sqrt(1 + (||x|| / c)^2)`; a matrix
 /// with an element that is not finite becomes zeros and raises its flag.

@@ -64,7 +64,7 @@ use crate::kernel::Kernel;
 
 /// The kernels of the family.
 pub const KERNELS: &[&Kernel] = &[
-    &blend::BLEND,
+    &blend::MATRIX_BLEND,
     &plan::CLIP_PLAN,
     &plan::CLIP_START,
     &wide::CROP,

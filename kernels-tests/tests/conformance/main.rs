@@ -15,7 +15,7 @@ mod optim;
 mod random;
 mod reduce;
 mod scan;
-mod spike_product;
 mod spectral;
+mod spike_product;
 mod table;
 mod token;

@@ -64,7 +64,12 @@ pub(super) fn matrix_scale<R: Real>(args: &mut HostArgs<'_, R>) {
         let s = if mode == 2 { c.recip() } else { to_one(largest.max(c)) };
         let ratio = |part: &[R]| s / to_one(part[0]);
         let norm = parts().map(|part| part[1] * ratio(part).powi(2)).sum::<R>().sqrt();
-        let enter = if mode == 1 { s / (margin * norm + eps) } else { s };
+        let enter = match mode {
+            // Of a zero matrix nothing is left to scale, and s over a small number may leave the range.
+            1 if norm == R::zero() => R::one(),
+            1 => s / (margin * norm + eps),
+            _ => s,
+        };
         let enter = if *flag == R::zero() { enter } else { R::zero() };
         fact.copy_from_slice(&[enter, norm, s * c, c]);
     }

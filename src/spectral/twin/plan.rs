@@ -5,6 +5,10 @@ use crate::host::{HostArgs, Real};
 use crate::spectral::plan::{PlanParams, StartParams};
 use rayon::prelude::*;
 
+/// The least share of the bound that the radius stands for: below, rounding makes eigenvalues
+/// negative, and the iteration lets those grow.
+const LEAST: f64 = 1.0 / (1 << 20) as f64;
+
 /// The first row of the grid whose power of two is not below `total / w`.
 fn grid_row<R: Real>(w: R, total: R, grid: usize) -> usize {
     let (mut j, mut reach) = (0, w);
@@ -28,8 +32,9 @@ pub(in crate::spectral) fn clip_plan<R: Real>(args: &mut HostArgs<'_, R>) {
         let widest = rows.iter().step_by(2).copied().fold(R::zero(), R::max);
         let norm = rows.iter().skip(1).step_by(2).copied().sum::<R>().sqrt();
         let (sc, c) = (facts[4 * e + 2], facts[4 * e + 3]);
-        let w = sc * sc;
-        let total = w + widest.min(norm);
+        let bound = widest.min(norm);
+        let w = (sc * sc).max(R::lit(LEAST) * bound);
+        let total = w + bound;
         start[2 * e] = w / total;
         start[2 * e + 1] = total.recip();
         let schedule = &schedules[4 * grid_row(w, total, p.grid as usize) * most..][..4 * most];
