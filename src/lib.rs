@@ -53,6 +53,7 @@
 //! | [`linalg`] | matrix products, of floats and of packed spikes |
 //! | [`random`] | the generator, dropout: the same bits on every device |
 //! | [`encode`] | spike encoders |
+//! | [`fourier`] | Fourier transforms of any length, complex operators |
 //! | [`lif`] | the time-unrolled LIF scan |
 //! | [`attention`] | attention on spikes |
 //! | [`norm`] | layer and root-mean-square normalisation |
@@ -79,6 +80,7 @@ pub mod tape;
 pub mod attention;
 pub mod elementwise;
 pub mod encode;
+pub mod fourier;
 pub mod layout;
 pub mod lif;
 pub mod linalg;
@@ -125,6 +127,7 @@ pub fn kernels() -> Vec<&'static Kernel> {
         norm::KERNELS,
         optim::KERNELS,
         encode::KERNELS,
+        fourier::KERNELS,
     ]
     .concat()
 }

@@ -3,6 +3,7 @@
 
 mod dispatch;
 mod elementwise;
+mod fourier;
 mod harness;
 mod input;
 mod lif;
@@ -65,6 +66,7 @@ fn run(mut suite: Suite) -> ExitCode {
     reduce::measure(&mut suite);
     linalg::measure(&mut suite);
     lif::measure(&mut suite);
+    fourier::measure(&mut suite);
     dispatch::measure(&mut suite);
     step::measure(&mut suite);
     peers::measure(&mut suite);

@@ -35,6 +35,12 @@ const PLOTS: &[Plot] = &[
         y: linear("ms"),
     },
     Plot {
+        id: "fourier",
+        title: "Fourier transforms: rate by length",
+        x: logarithmic("points"),
+        y: linear("GB/s"),
+    },
+    Plot {
         id: "step",
         title: "Training step, linear + LIF (B = 32, N = 256): time by T",
         x: logarithmic("T"),

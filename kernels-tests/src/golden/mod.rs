@@ -2,6 +2,7 @@
 //! and compared. One file an operator family; [`HANDLERS`] is the table.
 
 pub mod case;
+mod fourier;
 mod lif;
 mod peers;
 mod surrogate;
@@ -15,6 +16,13 @@ pub type Handler = fn(&Case, &Device) -> Result<(), Failure>;
 
 /// The operators that are known, by the `op` of their cases.
 pub const HANDLERS: &[(&str, Handler)] = &[
+    ("rfft", fourier::transforms),
+    ("fourier_gnn_core", fourier::graph),
+    ("hard_concrete", fourier::hard_concrete),
+    ("l0", fourier::l0),
+    ("complex_lif_gate", fourier::gate),
+    ("sfgo", fourier::spiking_graph),
+    ("cpg", fourier::codes),
     ("lif", lif::check),
     ("surrogate_table", surrogate::check),
     ("peer_lifnode", peers::spikingjelly),

@@ -3,6 +3,7 @@
 
 mod elementwise;
 mod encode;
+mod fourier;
 mod layout;
 mod lif;
 mod linalg;
