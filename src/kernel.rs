@@ -62,6 +62,8 @@ pub struct Kernel {
     /// The fraction of elements that may differ by more: non-zero for kernels that compare with a
     /// threshold.
     pub mismatch: f32,
+    /// The binding that only passes values within a launch: what it holds afterwards is nobody's.
+    pub scratch: Option<usize>,
 }
 
 /// A kernel's CPU twin, in both precisions.
@@ -188,6 +190,7 @@ impl Kernel {
             variants: BASELINE,
             tolerance: 1e-4,
             mismatch: 0.0,
+            scratch: None,
         }
     }
 
@@ -223,6 +226,13 @@ impl Kernel {
     #[must_use]
     pub const fn thresholds(mut self) -> Self {
         self.mismatch = 1e-3;
+        self
+    }
+
+    /// The kernel with a scratch buffer as binding `binding`: twins need not fill it.
+    #[must_use]
+    pub const fn scratch(mut self, binding: usize) -> Self {
+        self.scratch = Some(binding);
         self
     }
 

@@ -53,6 +53,7 @@
 //! | [`linalg`] | matrix products, of floats and of packed spikes |
 //! | [`random`] | the generator, dropout: the same bits on every device |
 //! | [`encode`] | spike encoders |
+//! | [`fourier`] | Fourier transforms of any length, complex operators |
 //! | [`lif`] | the time-unrolled LIF scan |
 //! | [`attention`] | spike-gated sparse attention, one-token decode, attention without a softmax |
 //! | [`norm`] | layer and root-mean-square normalisation |
@@ -83,6 +84,7 @@ pub mod tape;
 pub mod attention;
 pub mod elementwise;
 pub mod encode;
+pub mod fourier;
 pub mod layout;
 pub mod lif;
 pub mod linalg;
@@ -136,6 +138,7 @@ pub fn kernels() -> Vec<&'static Kernel> {
         encode::KERNELS,
         token::KERNELS,
         spectral::KERNELS,
+        fourier::KERNELS,
     ]
     .concat()
 }

@@ -1,7 +1,7 @@
 //! Tensors: typed, shaped memory of a device.
 
 use crate::device::Device;
-use crate::dispatch::{Bind, Bound, ReadInner, Storage};
+use crate::dispatch::{Bind, Bound, ReadInner, Storage, TableKey};
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::host::Array;
@@ -342,6 +342,19 @@ impl Tensor {
     /// Whether this is the only handle on its memory, so that it may be overwritten.
     pub(crate) fn is_unshared(&self) -> bool {
         Arc::strong_count(&self.storage) == 1
+    }
+}
+
+impl Device {
+    /// A table of f32 that the device keeps under `key`, made by the first call.
+    pub(crate) fn cached(
+        &self,
+        key: TableKey,
+        values: impl FnOnce() -> Vec<f32>,
+    ) -> Result<Tensor> {
+        let (storage, words) = self.stream().table(key, values)?;
+        let shape = Shape::new(&[words])?;
+        Ok(Tensor { device: self.clone(), storage, shape, dtype: DType::F32 })
     }
 }
 

@@ -5,6 +5,7 @@ mod attention;
 mod decode;
 mod dispatch;
 mod elementwise;
+mod fourier;
 mod harness;
 mod input;
 mod lif;
@@ -80,6 +81,7 @@ fn run(mut suite: Suite) -> ExitCode {
     decode::measure(&mut suite);
     scan::measure(&mut suite);
     spectral::measure(&mut suite);
+    fourier::measure(&mut suite);
     dispatch::measure(&mut suite);
     step::measure(&mut suite);
     models::measure(&mut suite);

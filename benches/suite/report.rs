@@ -63,6 +63,10 @@ const PLOTS: &[Plot] = &[
         title: "Language models, one token decoded: time by position",
         x: logarithmic("position"),
         y: linear("ms"),
+        id: "fourier",
+        title: "Fourier transforms: rate by length",
+        x: logarithmic("points"),
+        y: linear("GB/s"),
     },
     Plot {
         id: "step",

@@ -14,4 +14,4 @@ pub use pool::MemoryReport;
 pub(crate) use pool::{Memory, Storage};
 pub use profile::{Profile, ProfileRow};
 pub use shadow::Divergence;
-pub(crate) use stream::{Backend, ReadInner, Stream};
+pub(crate) use stream::{Backend, ReadInner, Stream, TableKey};

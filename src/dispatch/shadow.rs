@@ -43,6 +43,7 @@ pub(super) fn run(
     call_oracle(&launch, program, &mut arrays);
     for ((binding, device), twin) in program.reflection.bindings.iter().zip(&written).zip(&arrays) {
         if binding.access == Access::Write
+            && launch.kernel.scratch != Some(binding.index as usize)
             && let Some((index, device, twin)) = difference(&launch, device, twin)
         {
             let tensor = binding.name.clone();

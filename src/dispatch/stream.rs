@@ -7,6 +7,7 @@ use crate::error::{Error, Result};
 use crate::gpu::{self, Access, Batch, Capabilities, Command, Context, Element};
 use crate::host::{Array, Host, HostArgs, HostBuffer, Real, Slot};
 use crate::kernel::Program;
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Which kind of device does the work.
@@ -65,8 +66,13 @@ impl Backend {
 pub(crate) struct Stream {
     pub(crate) backend: Backend,
     pub(crate) pool: Arc<Pool>,
+    /// Tables that operators keep on the device, by their keys.
+    tables: Mutex<HashMap<TableKey, (Arc<Storage>, usize)>>,
     state: Mutex<State>,
 }
+
+/// Whose table, and which.
+pub(crate) type TableKey = (&'static str, [usize; 6]);
 
 #[derive(Debug, Default)]
 pub(super) struct State {
@@ -82,7 +88,7 @@ impl Stream {
     pub(crate) fn new(backend: Backend) -> Self {
         let shadow = std::env::var_os("SPIKEGRAD_SHADOW").is_some_and(|v| v == "1");
         let state = Mutex::new(State { shadow, ..State::default() });
-        Self { backend, pool: Arc::default(), state }
+        Self { backend, pool: Arc::default(), tables: Mutex::default(), state }
     }
 
     pub(crate) fn capabilities(&self) -> &Capabilities {
@@ -99,6 +105,24 @@ impl Stream {
             context.check()?;
         }
         self.pool.take(&self.backend, real, words.max(1))
+    }
+
+    /// The table under `key`: uploaded by the first who asks, then kept as long as the device.
+    pub(crate) fn table(
+        &self,
+        key: TableKey,
+        values: impl FnOnce() -> Vec<f32>,
+    ) -> Result<(Arc<Storage>, usize)> {
+        let tables = || self.tables.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(found) = tables().get(&key) {
+            return Ok(found.clone());
+        }
+        let values = values();
+        let words = values.len();
+        let storage = self.allocate(true, words)?;
+        self.upload(&storage, Array::Single(values), true)?;
+        tables().insert(key, (storage.clone(), words));
+        Ok((storage, words))
     }
 
     /// Takes a launch.

@@ -4,6 +4,7 @@
 mod attention;
 pub mod case;
 mod head;
+mod fourier;
 mod lif;
 mod mixer;
 mod peers;
@@ -21,6 +22,13 @@ pub type Handler = fn(&Case, &Device) -> Result<(), Failure>;
 /// The operators that are known, by the `op` of their cases.
 pub const HANDLERS: &[(&str, Handler)] = &[
     ("head", head::check),
+    ("rfft", fourier::transforms),
+    ("fourier_gnn_core", fourier::graph),
+    ("hard_concrete", fourier::hard_concrete),
+    ("l0", fourier::l0),
+    ("complex_lif_gate", fourier::gate),
+    ("sfgo", fourier::spiking_graph),
+    ("cpg", fourier::codes),
     ("lif", lif::check),
     ("decay", scan::decay),
     ("wkv", scan::wkv),

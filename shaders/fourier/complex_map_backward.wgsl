@@ -1,0 +1,38 @@
+// gz[i] = g[i] z[i] / |z[i]|, or g[i] i z[i] / |z[i]|^2 if PHASE; 0 at 0
+//
+// z: [count] pairs; g: [count]; gz: [count] pairs, output.
+// One invocation a number.
+
+import package::shared::index::item_index;
+import package::shared::complex::{modulus_of, turned};
+
+struct Params {
+    count: u32,
+}
+
+override WG: u32 = 256u;
+override PHASE: bool = false;
+
+@group(0) @binding(0) var<storage, read> z: array<vec2<f32>>;
+@group(0) @binding(1) var<storage, read> g: array<f32>;
+@group(0) @binding(2) var<storage, read_write> gz: array<vec2<f32>>;
+@group(1) @binding(0) var<uniform> p: Params;
+
+@compute @workgroup_size(WG)
+fn complex_map_backward(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) local: u32,
+) {
+    let i = item_index(group, groups, local, WG);
+    if i >= p.count {
+        return;
+    }
+    let size = modulus_of(z[i]);
+    let unit = select(z[i] / max(size, 1e-37), vec2<f32>(), size == 0.0);
+    if PHASE {
+        gz[i] = -g[i] / max(size, 1e-37) * turned(unit);
+    } else {
+        gz[i] = g[i] * unit;
+    }
+}

@@ -1,0 +1,41 @@
+// The real matrix of a complex one: rows 2 i, 2 i + 1 and columns 2 j, 2 j + 1 hold ( wr  wi)
+//                                                                                   (-wi  wr)
+//
+// w: [2, rows, columns], real parts, then imaginary; m: [2 rows, 2 columns] output, so that
+// (xr, xi pairs) m = (x w) in pairs.
+// One invocation an element of w.
+
+import package::shared::index::item_index;
+
+struct Params {
+    rows: u32,
+    columns: u32,
+}
+
+override WG: u32 = 64u;
+
+@group(0) @binding(0) var<storage, read> w: array<f32>;
+@group(0) @binding(1) var<storage, read_write> m: array<f32>;
+@group(1) @binding(0) var<uniform> p: Params;
+
+@compute @workgroup_size(WG)
+fn complex_weight(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) local: u32,
+) {
+    let i = item_index(group, groups, local, WG);
+    let count = p.rows * p.columns;
+    if i >= count {
+        return;
+    }
+    let re = w[i];
+    let im = w[count + i];
+    let row = i / p.columns;
+    let upper = 4u * row * p.columns + 2u * (i - row * p.columns);
+    let lower = upper + 2u * p.columns;
+    m[upper] = re;
+    m[upper + 1u] = im;
+    m[lower] = -im;
+    m[lower + 1u] = re;
+}

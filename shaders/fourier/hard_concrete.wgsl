@@ -1,0 +1,33 @@
+// m[f] = clamp(s (zeta - gamma) + gamma, 0, 1), s = sigmoid((ln u - ln(1 - u) + a[f]) / beta), or, without
+// NOISE, s = sigmoid(a[f])
+//
+// a: [count]; u: [count], in (0, 1), read with NOISE; m: [count] output.
+// One invocation an element.
+
+import package::shared::index::item_index;
+import package::shared::concrete::{ConcreteParams, open_share};
+
+override WG: u32 = 64u;
+override NOISE: bool = false;
+
+@group(0) @binding(0) var<storage, read> a: array<f32>;
+@group(0) @binding(1) var<storage, read> u: array<f32>;
+@group(0) @binding(2) var<storage, read_write> m: array<f32>;
+@group(1) @binding(0) var<uniform> p: ConcreteParams;
+
+@compute @workgroup_size(WG)
+fn hard_concrete(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) local: u32,
+) {
+    let i = item_index(group, groups, local, WG);
+    if i >= p.count {
+        return;
+    }
+    var noise = 0.5;
+    if NOISE {
+        noise = u[i];
+    }
+    m[i] = clamp(open_share(NOISE, a[i], noise, p.beta) * (p.zeta - p.gamma) + p.gamma, 0.0, 1.0);
+}

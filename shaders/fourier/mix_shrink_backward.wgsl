@@ -1,0 +1,37 @@
+// gv[i] = g[i] 1[|v[i]| > threshold], of the three shrunk inputs of mix_shrink
+//
+// a, b, c, g: [count]; ga, gb, gc: [count] outputs. (The gradient of x is g.)
+// One invocation an element.
+
+import package::shared::index::item_index;
+
+struct Params {
+    count: u32,
+    threshold: f32,
+}
+
+override WG: u32 = 256u;
+
+@group(0) @binding(0) var<storage, read> a: array<f32>;
+@group(0) @binding(1) var<storage, read> b: array<f32>;
+@group(0) @binding(2) var<storage, read> c: array<f32>;
+@group(0) @binding(3) var<storage, read> g: array<f32>;
+@group(0) @binding(4) var<storage, read_write> ga: array<f32>;
+@group(0) @binding(5) var<storage, read_write> gb: array<f32>;
+@group(0) @binding(6) var<storage, read_write> gc: array<f32>;
+@group(1) @binding(0) var<uniform> p: Params;
+
+@compute @workgroup_size(WG)
+fn mix_shrink_backward(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) local: u32,
+) {
+    let i = item_index(group, groups, local, WG);
+    if i >= p.count {
+        return;
+    }
+    ga[i] = select(0.0, g[i], abs(a[i]) > p.threshold);
+    gb[i] = select(0.0, g[i], abs(b[i]) > p.threshold);
+    gc[i] = select(0.0, g[i], abs(c[i]) > p.threshold);
+}

@@ -1,0 +1,44 @@
+// Complex numbers as vectors (re, im).
+
+fn conj(z: vec2<f32>) -> vec2<f32> {
+    return vec2<f32>(z.x, -z.y);
+}
+
+// a b
+fn cmul(a: vec2<f32>, b: vec2<f32>) -> vec2<f32> {
+    return vec2<f32>(a.x * b.x - a.y * b.y, a.x * b.y + a.y * b.x);
+}
+
+// a conj(b)
+fn cmul_conj(a: vec2<f32>, b: vec2<f32>) -> vec2<f32> {
+    return vec2<f32>(a.x * b.x + a.y * b.y, a.y * b.x - a.x * b.y);
+}
+
+// -i z
+fn turned(z: vec2<f32>) -> vec2<f32> {
+    return vec2<f32>(z.y, -z.x);
+}
+
+// |z|, without overflow or underflow of the squares.
+fn modulus_of(z: vec2<f32>) -> f32 {
+    let big = max(abs(z.x), abs(z.y));
+    let small = min(abs(z.x), abs(z.y));
+    let ratio = select(small / big, 0.0, big == 0.0);
+    return big * sqrt(1.0 + ratio * ratio);
+}
+
+// The phase of z in (-pi, pi], 0 at 0: an odd polynomial of tan on |tan| < tan(pi / 8) (S. Moshier,
+// Cephes), to a few units in the last place.
+fn phase_of(z: vec2<f32>) -> f32 {
+    let big = max(abs(z.x), abs(z.y));
+    let small = min(abs(z.x), abs(z.y));
+    let far = small > 0.41421356 * big;
+    let t = select(small / max(big, 1e-37), (small - big) / (small + big), far);
+    let q = t * t;
+    let tail = -3.33329491539e-1 + q * (1.99777106478e-1 + q * (-1.38776856032e-1 + q * 8.05374449538e-2));
+    var angle = t + t * q * tail + select(0.0, 0.7853981634, far);
+    angle = select(angle, 1.5707963268 - angle, abs(z.y) > abs(z.x));
+    angle = select(angle, 3.1415926536 - angle, z.x < 0.0);
+    angle = select(angle, -angle, z.y < 0.0);
+    return select(angle, 0.0, big == 0.0);
+}

@@ -1,0 +1,20 @@
+// The membranes of a complex gate: two leaky integrate-and-fire neurons with hard reset to 0, charged
+// by the real and by the imaginary part: h = v + (x - v) / tau, s = [h >= threshold], v = h (1 - s).
+
+struct GateParams {
+    steps: u32,
+    columns: u32,
+    // 1 / tau
+    gain: f32,
+    threshold: f32,
+    // Of the surrogate.
+    alpha: f32,
+}
+
+fn charge_both(v: vec2<f32>, z: vec2<f32>, gain: f32) -> vec2<f32> {
+    return v + (z - v) * gain;
+}
+
+fn fires_both(h: vec2<f32>, threshold: f32) -> vec2<f32> {
+    return select(vec2<f32>(), vec2<f32>(1.0), h >= vec2<f32>(threshold));
+}

@@ -1,0 +1,184 @@
+//! The Hard Concrete gate on frequency bins.
+
+use super::twin;
+use crate::kernel::{Kernel, shader};
+use crate::{DType, Error, Result, Tensor, Var, elementwise::Activation, random::Generator};
+
+/// Gates from their logits.
+pub(super) static HARD_CONCRETE: Kernel = Kernel::new(
+    "fourier",
+    "hard_concrete",
+    shader!("fourier/hard_concrete"),
+    crate::twin!(twin::concrete::forward),
+)
+.params::<Params>();
+
+/// Their gradient.
+pub(super) static HARD_CONCRETE_BACKWARD: Kernel = Kernel::new(
+    "fourier",
+    "hard_concrete_backward",
+    shader!("fourier/hard_concrete_backward"),
+    crate::twin!(twin::concrete::backward),
+)
+.params::<Params>()
+.thresholds();
+
+/// `shared/concrete.wgsl`
+#[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
+#[repr(C)]
+pub(super) struct Params {
+    pub(super) count: u32,
+    pub(super) beta: f32,
+    pub(super) gamma: f32,
+    pub(super) zeta: f32,
+}
+
+/// Hard Concrete gates, one for each frequency bin: numbers in 0 ..= 1 that can be exactly 0 and
+/// still have a gradient.
+///
+/// `m = clamp(s (zeta - gamma) + gamma, 0, 1)`. In training
+/// `s = sigmoid((ln u - ln(1 - u) + a) / beta)` with uniform noise u; without noise
+/// `s = sigmoid(a)`. `a` are the logits, the parameter.
+///
+/// Source: Louizos et al. 2018, Learning Sparse Neural Networks through L0 Regularization; the
+/// constants and the evaluation without beta are those of SpikF-GO's released code.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[must_use]
+pub struct HardConcrete {
+    beta: f32,
+    gamma: f32,
+    zeta: f32,
+}
+
+impl Default for HardConcrete {
+    fn default() -> Self {
+        Self { beta: 0.1, gamma: -0.1, zeta: 1.1 }
+    }
+}
+
+/// The noise keeps this far from 0 and 1.
+const MARGIN: f32 = 1e-6;
+
+const OP: &str = "hard_concrete";
+
+impl HardConcrete {
+    /// The logit that gates start with.
+    pub const START: f32 = 2.0;
+
+    /// beta 0.1, gamma -0.1, zeta 1.1.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The temperature.
+    pub fn beta(mut self, beta: f32) -> Self {
+        self.beta = beta;
+        self
+    }
+
+    /// The ends of the interval that s is stretched to; the first below 0, the second above 1.
+    pub fn stretch(mut self, gamma: f32, zeta: f32) -> Self {
+        (self.gamma, self.zeta) = (gamma, zeta);
+        self
+    }
+
+    /// Gates for training, with noise from `generator`.
+    ///
+    /// # Errors
+    /// Those of [`with_noise`](Self::with_noise).
+    pub fn sample(&self, logits: &Var, generator: &mut Generator) -> Result<Var> {
+        let u = generator.uniform(*logits.shape())?;
+        let inside = crate::elementwise::Unary::Affine { scale: 1.0 - 2.0 * MARGIN, shift: MARGIN };
+        self.with_noise(logits, &crate::elementwise::unary(inside, &u)?)
+    }
+
+    /// Gates for training, with the given noise in (0, 1).
+    ///
+    /// # Errors
+    /// [`Error::Shape`] if the noise has another shape than the logits; [`Error::DType`] for other
+    /// elements than f32; [`Error::DeviceMismatch`]; [`Error::Argument`] for a beta that is not
+    /// above 0, or an interval that does not hold 0 and 1 inside.
+    pub fn with_noise(&self, logits: &Var, noise: &Tensor) -> Result<Var> {
+        self.gates(logits, Some(noise))
+    }
+
+    /// Gates for evaluation.
+    ///
+    /// # Errors
+    /// Those of [`with_noise`](Self::with_noise).
+    pub fn evaluate(&self, logits: &Var) -> Result<Var> {
+        self.gates(logits, None)
+    }
+
+    /// The expected share of gates that are not 0, the mean of
+    /// `P(m > 0) = sigmoid(a - beta ln(-gamma / zeta))`: a penalty with a gradient.
+    ///
+    /// # Errors
+    /// Those of [`with_noise`](Self::with_noise).
+    pub fn open_share(&self, logits: &Var) -> Result<Var> {
+        self.open_probabilities(logits)?.mean_all()
+    }
+
+    /// `P(m > 0)` of every gate.
+    ///
+    /// # Errors
+    /// Those of [`with_noise`](Self::with_noise).
+    pub fn open_probabilities(&self, logits: &Var) -> Result<Var> {
+        self.check(logits.value())?;
+        let shift = -self.beta * (-self.gamma / self.zeta).ln();
+        logits.add_scalar(shift)?.activate(Activation::Sigmoid)
+    }
+
+    /// The penalty of the released code: the mean of `sigmoid(a)`, through which no gradient flows.
+    ///
+    /// # Errors
+    /// Those of [`with_noise`](Self::with_noise).
+    pub fn detached_share(&self, logits: &Var) -> Result<Var> {
+        self.check(logits.value())?;
+        logits.detach().activate(Activation::Sigmoid)?.mean_all()
+    }
+
+    fn check(&self, logits: &Tensor) -> Result<()> {
+        logits.expect(OP, DType::F32)?;
+        let inside = self.gamma < 0.0 && self.zeta > 1.0;
+        if self.beta > 0.0 && inside && (self.beta + self.zeta - self.gamma).is_finite() {
+            return Ok(());
+        }
+        Err(Error::argument(OP, format!("{self:?}")))
+    }
+
+    fn gates(&self, logits: &Var, noise: Option<&Tensor>) -> Result<Var> {
+        let a = logits.value().clone();
+        self.check(&a)?;
+        if let Some(u) = noise {
+            a.same_device(OP, u)?;
+            u.expect(OP, DType::F32)?;
+            if u.shape() != a.shape() {
+                let detail = format!("noise of {} for gates of {}", u.shape(), a.shape());
+                return Err(Error::shape(OP, detail));
+            }
+        }
+        let params = Params {
+            count: a.count() as u32,
+            beta: self.beta,
+            gamma: self.gamma,
+            zeta: self.zeta,
+        };
+        // Without noise its binding is read by nothing.
+        let u = noise.unwrap_or(&a).clone();
+        let noisy = u32::from(noise.is_some());
+        let m = Tensor::empty(a.device(), *a.shape(), DType::F32)?;
+        let launch = a.device().launch(&HARD_CONCRETE).params(&params).constant("NOISE", noisy);
+        launch.bind(&a).bind(&u).bind(&m).items(a.count(), 64).record()?;
+        logits.tape().record_one(OP, &[logits], m, move |bw| {
+            if let Some(g) = bw.upstream(0).filter(|_| bw.needs(0)) {
+                let ga = Tensor::empty(g.device(), *g.shape(), DType::F32)?;
+                let launch = g.device().launch(&HARD_CONCRETE_BACKWARD).params(&params);
+                let launch = launch.constant("NOISE", noisy).bind(&a).bind(&u).bind(g).bind(&ga);
+                launch.items(g.count(), 64).record()?;
+                bw.give(0, ga);
+            }
+            Ok(())
+        })
+    }
+}

@@ -1,0 +1,374 @@
+//! The launches of a transform.
+
+use super::plan::{Plan, TILE_POINTS, Table, occurring, packed, radices};
+use super::twin;
+use crate::kernel::{Cost, CostArgs, Kernel, Needs, Variant, shader};
+use crate::{DType, Device, Launch, Result, Tensor};
+
+/// Whole lines, through memory: for software adapters, and the host.
+pub(super) static FFT_LINES: Kernel =
+    Kernel::new("fourier", "fft_lines", shader!("fourier/fft_lines"), crate::twin!(twin::lines))
+        .params::<Params>()
+        .cost(cost)
+        .tolerance(1e-5)
+        .scratch(3)
+        .variants(&[
+            Variant { name: "baseline", features: &["TOGETHER"], needs: Needs::NOTHING },
+            Variant { name: "a line an invocation", features: &[], needs: Needs::NOTHING },
+        ]);
+
+/// Whole lines, or parts of long ones, in workgroup memory: for hardware.
+pub(super) static FFT_TILE: Kernel =
+    Kernel::new("fourier", "fft_tile", shader!("fourier/fft_tile"), crate::twin!(twin::lines))
+        .params::<Params>()
+        .cost(cost)
+        .tolerance(1e-5)
+        .variants(&[Variant { name: "baseline", features: &["TILE"], needs: Needs::NOTHING }]);
+
+/// `shared/spectrum.wgsl`
+#[derive(Debug, Clone, Copy, Default, bytemuck::Pod, bytemuck::Zeroable)]
+#[repr(C)]
+pub(super) struct Params {
+    pub(super) radices: [u32; 4],
+    pub(super) stages: u32,
+    pub(super) lines: u32,
+    pub(super) subs: u32,
+    pub(super) points: u32,
+    pub(super) loaded: u32,
+    pub(super) count: u32,
+    pub(super) length: u32,
+    pub(super) load_inner: u32,
+    pub(super) load_extent: u32,
+    pub(super) load_step: u32,
+    pub(super) load_sub: u32,
+    pub(super) store_inner: u32,
+    pub(super) store_extent: u32,
+    pub(super) store_step: u32,
+    pub(super) store_sub: u32,
+    pub(super) chirp_at: u32,
+    pub(super) spectrum_at: u32,
+    pub(super) roots_at: u32,
+    pub(super) scale: f32,
+    pub(super) middle: f32,
+}
+
+/// What is read and written once, and 5 N log2 N operations a line.
+fn cost(args: &CostArgs<'_>) -> Cost {
+    let p: Params = args.params();
+    let points = f64::from(p.count.max(1));
+    let flops = 5.0 * points * points.log2() * f64::from(p.lines);
+    Cost { bytes: 4.0 * (args.words[0] + args.words[1]) as f64, flops }
+}
+
+/// How points are read or written; `shared/spectrum.wgsl`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Mode {
+    /// Complex numbers.
+    Complex = 0,
+    /// Complex numbers, conjugated.
+    Conjugate = 1,
+    /// Reals.
+    Real = 2,
+    /// Pairs of reals.
+    Pairs = 3,
+    /// Half a spectrum.
+    Half = 4,
+    /// Half a spectrum, from or to pairs of reals.
+    HalfPairs = 5,
+    /// To the second pass.
+    Turned = 6,
+    /// Multiplied by the chirp's transform.
+    Convolved = 7,
+}
+
+/// A transform.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Forward,
+    Inverse,
+    RealForward,
+    RealInverse,
+}
+
+/// What is asked for: a transform along one axis.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Request {
+    pub(super) kind: Kind,
+    /// The product of the axes before and after.
+    pub(super) outer: usize,
+    pub(super) inner: usize,
+    /// The points of a complex line, the samples of a real one.
+    pub(super) length: usize,
+    /// The factor of every result, and of the bins with a partner at the negative frequency.
+    pub(super) scale: f64,
+    pub(super) middle: f32,
+}
+
+impl Request {
+    /// The extents of the axis before and after.
+    fn extents(&self) -> [usize; 2] {
+        let bins = self.length / 2 + 1;
+        match self.kind {
+            Kind::Forward | Kind::Inverse => [self.length; 2],
+            Kind::RealForward => [self.length, bins],
+            Kind::RealInverse => [bins, self.length],
+        }
+    }
+
+    /// How points are read and written, and how many there are; an even real line is a complex one
+    /// of half the length if `pack`.
+    fn modes(&self, pack: bool) -> (Mode, Mode, usize) {
+        let pack = pack && self.length.is_multiple_of(2);
+        let points = if pack { self.length / 2 } else { self.length };
+        match (self.kind, pack) {
+            (Kind::Forward, _) => (Mode::Complex, Mode::Complex, self.length),
+            (Kind::Inverse, _) => (Mode::Conjugate, Mode::Conjugate, self.length),
+            (Kind::RealForward, true) => (Mode::Pairs, Mode::HalfPairs, points),
+            (Kind::RealForward, false) => (Mode::Real, Mode::Half, points),
+            (Kind::RealInverse, true) => (Mode::HalfPairs, Mode::Pairs, points),
+            (Kind::RealInverse, false) => (Mode::Half, Mode::Real, points),
+        }
+    }
+
+    fn params(&self, points: usize) -> Params {
+        let [load, store] = self.extents();
+        Params {
+            lines: (self.outer * self.inner) as u32,
+            subs: 1,
+            loaded: points as u32,
+            count: points as u32,
+            length: self.length as u32,
+            load_inner: self.inner as u32,
+            load_extent: load as u32,
+            load_step: 1,
+            store_inner: self.inner as u32,
+            store_extent: store as u32,
+            store_step: 1,
+            scale: self.scale as f32,
+            middle: self.middle,
+            ..Params::default()
+        }
+    }
+
+    /// Records the launches that transform `x` to `y`.
+    pub(super) fn run(&self, x: &Tensor, y: &Tensor) -> Result<()> {
+        let device = x.device();
+        if y.count() == 0 {
+            Ok(())
+        } else if device.is_host() {
+            self.on_host(x, y)
+        } else if device.capabilities().software {
+            self.in_memory(x, y)
+        } else {
+            self.in_tiles(x, y)
+        }
+    }
+
+    /// The twin plans for itself.
+    fn on_host(&self, x: &Tensor, y: &Tensor) -> Result<()> {
+        let (load, store, points) = self.modes(true);
+        let nothing = x.device().cached(("fourier", [0; 6]), || vec![0.0; 2])?;
+        let params = Params { points: points as u32, ..self.params(points) };
+        launch(x.device(), &FFT_LINES, &params, load, store)
+            .bind(x)
+            .bind(y)
+            .bind(&nothing)
+            .bind(&Tensor::empty(x.device(), [1], DType::F32)?)
+            .record()
+    }
+
+    fn in_memory(&self, x: &Tensor, y: &Tensor) -> Result<()> {
+        let device = x.device();
+        let (load, store, count) = self.modes(true);
+        let plan = Plan::whole(count)?;
+        let table = self.table(&plan, count, load, store);
+        let stages = radices(plan.points).unwrap_or_default();
+        let params = filled(self.params(count), plan.points, &stages, &table);
+        let lines = self.outer * self.inner;
+        let together = lines < FEW_LINES;
+        let side_by_side = if together { 1 } else { SIDE_BY_SIDE };
+        let groups = lines.div_ceil(side_by_side).min(IN_FLIGHT);
+        let places = 2 * groups * side_by_side * plan.points;
+        let scratch = Tensor::empty(device, [places, 2], DType::F32)?;
+        launch(device, &FFT_LINES, &params, load, store)
+            .variant(usize::from(!together))
+            .constant("CHIRP", u32::from(plan.chirp))
+            .constant("RADICES", occurring(&stages))
+            .bind(x)
+            .bind(y)
+            .bind(&on_device(device, &table)?)
+            .bind(&scratch)
+            .groups([groups as u32, 1, 1])
+            .record()
+    }
+
+    /// What a plan in one launch looks up.
+    fn table(&self, plan: &Plan, count: usize, load: Mode, store: Mode) -> Table {
+        let pairs = load == Mode::HalfPairs || store == Mode::HalfPairs;
+        Table {
+            points: plan.points,
+            chirp: plan.chirp.then_some(count),
+            spectrum: plan.chirp.then_some((count, plan.points)),
+            roots: pairs.then_some((count + 1, self.length)),
+        }
+    }
+
+    fn in_tiles(&self, x: &Tensor, y: &Tensor) -> Result<()> {
+        let (load, store, count) = self.modes(true);
+        let plan = Plan::tiled(count)?;
+        match plan.passes {
+            Some(_) => self.in_passes(x, y),
+            None => {
+                let table = self.table(&plan, count, load, store);
+                let stages = radices(plan.points).unwrap_or_default();
+                let params = filled(self.params(count), plan.points, &stages, &table);
+                let chirp = if plan.chirp { 7 } else { 0 };
+                tile(&params, [load, store], chirp, [x, y], &table)
+            }
+        }
+    }
+
+    /// Long lines: N = A B points, first the B lines of A points that stand B apart, then the A lines
+    /// of B.
+    fn in_passes(&self, x: &Tensor, y: &Tensor) -> Result<()> {
+        let (load, store, count) = self.modes(false);
+        let plan = Plan::tiled(count)?;
+        let Some(passes) = plan.passes else { return Ok(()) };
+        let lines = self.outer * self.inner;
+        let room = || Tensor::empty(x.device(), [lines, plan.points, 2], DType::F32);
+        let z = room()?;
+        let whole = self.params(count);
+        let inside = Params {
+            loaded: plan.points as u32,
+            load_inner: 1,
+            load_extent: plan.points as u32,
+            ..whole
+        };
+        let between = Params { scale: 1.0, ..whole };
+        if !plan.chirp {
+            self.first_pass(&whole, passes, (load, None), [x, &z])?;
+            return self.second_pass(&inside, passes, (store, None), [&z, y]);
+        }
+        let chirp = Some(count);
+        self.first_pass(&between, passes, (load, chirp), [x, &z])?;
+        let convolved = room()?;
+        let store_all = Params {
+            count: plan.points as u32,
+            store_inner: 1,
+            store_extent: plan.points as u32,
+            scale: 1.0,
+            ..inside
+        };
+        self.second_pass(&store_all, passes, (Mode::Convolved, chirp), [&z, &convolved])?;
+        let again = Params { scale: 1.0, ..inside };
+        self.first_pass(&again, passes, (Mode::Complex, None), [&convolved, &z])?;
+        self.second_pass(&inside, passes, (store, chirp), [&z, y])
+    }
+
+    fn first_pass(
+        &self,
+        whole: &Params,
+        [a, b]: [usize; 2],
+        (load, chirp): (Mode, Option<usize>),
+        tensors: [&Tensor; 2],
+    ) -> Result<()> {
+        let table = Table { points: a, chirp, spectrum: None, roots: Some((a * b, a * b)) };
+        let stages = radices(a).unwrap_or_default();
+        let params = Params {
+            lines: whole.lines * b as u32,
+            subs: b as u32,
+            load_step: b as u32,
+            load_sub: 1,
+            store_inner: 1,
+            store_extent: (a * b) as u32,
+            store_step: b as u32,
+            store_sub: 1,
+            scale: 1.0,
+            ..*whole
+        };
+        let params = filled(params, a, &stages, &table);
+        tile(&params, [load, Mode::Turned], u32::from(chirp.is_some()), tensors, &table)
+    }
+
+    fn second_pass(
+        &self,
+        whole: &Params,
+        [a, b]: [usize; 2],
+        (store, chirp): (Mode, Option<usize>),
+        tensors: [&Tensor; 2],
+    ) -> Result<()> {
+        let convolved = store == Mode::Convolved;
+        let spectrum = chirp.filter(|_| convolved).map(|n| (n, a * b));
+        let chirp = chirp.filter(|_| !convolved);
+        let table = Table { points: b, chirp, spectrum, roots: None };
+        let stages = radices(b).unwrap_or_default();
+        let params = Params {
+            lines: whole.lines * a as u32,
+            subs: a as u32,
+            load_step: 1,
+            load_sub: b as u32,
+            store_step: a as u32,
+            store_sub: 1,
+            ..*whole
+        };
+        let params = filled(params, b, &stages, &table);
+        let bits = if chirp.is_some() { 4 } else { 0 };
+        tile(&params, [Mode::Complex, store], bits, tensors, &table)
+    }
+}
+
+/// Below so many lines, eight invocations of a software adapter share one.
+const FEW_LINES: usize = 16;
+/// The lines that a workgroup of a software adapter transforms side by side.
+const SIDE_BY_SIDE: usize = 8;
+/// The most workgroups of a software adapter: each keeps its own scratch near.
+const IN_FLIGHT: usize = 64;
+
+fn launch(
+    device: &Device,
+    kernel: &'static Kernel,
+    params: &Params,
+    load: Mode,
+    store: Mode,
+) -> Launch {
+    let launch = device.launch(kernel).params(params);
+    launch.constant("LOAD", load as u32).constant("STORE", store as u32)
+}
+
+fn filled(params: Params, points: usize, stages: &[usize], table: &Table) -> Params {
+    let [chirp_at, spectrum_at, roots_at] = table.places();
+    Params {
+        radices: packed(stages),
+        stages: stages.len() as u32,
+        points: points as u32,
+        chirp_at,
+        spectrum_at,
+        roots_at,
+        ..params
+    }
+}
+
+fn tile(
+    params: &Params,
+    [load, store]: [Mode; 2],
+    chirp: u32,
+    [x, y]: [&Tensor; 2],
+    table: &Table,
+) -> Result<()> {
+    let most = TILE_POINTS / params.points as usize;
+    launch(x.device(), &FFT_TILE, params, load, store)
+        .constant("CHIRP", chirp)
+        .bind(x)
+        .bind(y)
+        .bind(&on_device(x.device(), table)?)
+        .items((params.lines as usize).div_ceil(most), 1)
+        .record()
+}
+
+/// A table on a device: made and uploaded once.
+fn on_device(device: &Device, table: &Table) -> Result<Tensor> {
+    let (n, points) = table.spectrum.unwrap_or_default();
+    let (count, order) = table.roots.unwrap_or_default();
+    let key = [table.points, table.chirp.unwrap_or(0), n, points, count, order];
+    device.cached(("fourier", key), || table.values())
+}

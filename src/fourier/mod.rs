@@ -1,0 +1,48 @@
+//! Fourier transforms of any length, and operators on spectra.
+//!
+//! A complex tensor is an f32 tensor whose last axis holds the real and the imaginary part:
+//! `[.., 2]`. Axes are counted without it. Its gradient has the same shape and holds the derivatives
+//! with respect to both parts, dL/dRe + i dL/dIm.
+//!
+//! Every length has a transform: a mixed radix of 2, 3, 4, 5, 7, 8 and primes up to 37, and
+//! Bluestein's convolution where a larger prime divides it. Real lines of even length are complex
+//! ones of half the length. Roots of unity and chirps are made in f64, once a device.
+
+mod codes;
+mod complex;
+mod complex_linear;
+mod concrete;
+mod gate;
+mod lines;
+mod mix;
+mod plan;
+mod transform;
+mod twin;
+
+pub use codes::{cpg_codes, cpg_pairs};
+pub use complex_linear::complex_linear;
+pub use concrete::HardConcrete;
+pub use gate::{ComplexGate, Gated};
+pub use mix::{graph_dense, graph_diag, graph_diag_outer};
+pub use transform::{Scaling, fft, ifft, irfft, rfft};
+
+use crate::kernel::Kernel;
+
+/// The kernels of the family.
+pub const KERNELS: &[&Kernel] = &[
+    &concrete::HARD_CONCRETE,
+    &concrete::HARD_CONCRETE_BACKWARD,
+    &gate::COMPLEX_GATE,
+    &gate::COMPLEX_GATE_BACKWARD,
+    &complex::COMPLEX_MAP,
+    &complex::COMPLEX_MAP_BACKWARD,
+    &complex::COMPLEX_PRODUCT,
+    &complex_linear::COMPLEX_WEIGHT,
+    &complex_linear::COMPLEX_WEIGHT_BACKWARD,
+    &lines::FFT_LINES,
+    &lines::FFT_TILE,
+    &mix::MIX_DIAG,
+    &mix::MIX_DIAG_BACKWARD,
+    &mix::MIX_SHRINK,
+    &mix::MIX_SHRINK_BACKWARD,
+];
