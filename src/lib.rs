@@ -61,7 +61,6 @@
 //! | [`spectral`] | spectral clipping, polar factors, spectral norms |
 //! | [`loss`], [`optim`] | losses, optimizers, schedules |
 //! | [`token`] | embedding, token shift, the mix of two paths |
-//! | [`nn`] | layers |
 //! | [`nn`], [`models`] | layers, whole published models |
 //! | [`tape`] | differentiation, and checks of gradients |
 //! | `checkpoint`, `data`, `plot` | files and pictures, each behind the feature of its name |

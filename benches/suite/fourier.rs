@@ -2,8 +2,8 @@
 
 use crate::harness::{Suite, median};
 use crate::input;
-use realfft::{RealFftPlanner, RealToComplex};
 use rayon::prelude::*;
+use realfft::{RealFftPlanner, RealToComplex};
 use rustfft::num_complex::Complex32;
 use spikegrad::fourier::{Scaling, fft, graph_diag, graph_diag_outer, irfft, rfft};
 use spikegrad::{Device, Result, Tape, Tensor};
@@ -16,8 +16,25 @@ const SAMPLES: usize = 1 << 20;
 /// Powers of two; twelve times the variables of data sets of traffic, weather, power and epidemics;
 /// primes.
 const LENGTHS: [usize; 19] = [
-    64, 256, 1024, 4096, 1 << 14, 1 << 17, 1680, 660, 7116, 4440, 11_556, 2484, 3900, 24_000, 97,
-    251, 1021, 4093, 16_381,
+    64,
+    256,
+    1024,
+    4096,
+    1 << 14,
+    1 << 17,
+    1680,
+    660,
+    7116,
+    4440,
+    11_556,
+    2484,
+    3900,
+    24_000,
+    97,
+    251,
+    1021,
+    4093,
+    16_381,
 ];
 
 pub fn measure(suite: &mut Suite) {
@@ -102,7 +119,7 @@ fn batch(
     z: &mut [Complex32],
     [n, bins]: [usize; 2],
 ) {
-    let lines = (1 << 13usize).div_ceil(n);
+    let lines = (1usize << 13).div_ceil(n);
     let tasks = x.par_chunks(lines * n).zip(z.par_chunks_mut(lines * bins));
     let scratch = || (plan.make_scratch_vec(), plan.make_input_vec());
     tasks.for_each_init(scratch, |(work, line), (x, z)| {
@@ -128,7 +145,10 @@ fn along_the_middle(suite: &mut Suite) {
 fn mixes(suite: &mut Suite) {
     let (samples, nodes, channels) = (2, 1680, 128);
     for outer in [true, false] {
-        let shape = format!("{samples}x{nodes}x{channels}, {}", ["E spectra", "one spectrum"][usize::from(outer)]);
+        let shape = format!(
+            "{samples}x{nodes}x{channels}, {}",
+            ["E spectra", "one spectrum"][usize::from(outer)]
+        );
         suite.case("fourier", "graph operator", &shape, |device| {
             let x = input::normal(device, [samples, nodes])?;
             let e = input::normal(device, [channels])?;

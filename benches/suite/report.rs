@@ -63,6 +63,8 @@ const PLOTS: &[Plot] = &[
         title: "Language models, one token decoded: time by position",
         x: logarithmic("position"),
         y: linear("ms"),
+    },
+    Plot {
         id: "fourier",
         title: "Fourier transforms: rate by length",
         x: logarithmic("points"),

@@ -1,6 +1,7 @@
 // gz = g G of the complex gate, the gate taken as constant; with STE also through g = s_r + s_i - s_r s_i:
 // ds_r = (1 - s_i) Re(conj(G) z), ds_i = (1 - s_r) Re(conj(G) z), back through both membranes,
-// dh[t] = ds[t] s'(h[t]) + dh[t+1] (1 - 1/tau) (1 - s[t]), dx = dh / tau  (arctangent surrogate, reset detached)
+// dv[t] = dh[t+1] (1 - 1/tau), dh[t] = (ds[t] - h[t] dv[t]) s'(h[t]) + dv[t] (1 - s[t]), dx = dh / tau
+// (arctangent surrogate; with DETACH the reset is a constant, and - h dv falls away)
 //
 // z, upstream: [T, columns] pairs; gate: [ceil(T / 32), columns]; gz: [T, columns] pairs, output.
 // One invocation a column. With STE it goes forward in time first and leaves h in gz, then back.
@@ -11,6 +12,7 @@ import package::shared::surrogate::{surrogate, ATAN};
 
 override WG: u32 = 128u;
 override STE: bool = false;
+override DETACH: bool = false;
 
 @group(0) @binding(0) var<storage, read> z: array<vec2<f32>>;
 @group(0) @binding(1) var<storage, read> gate: array<u32>;
@@ -56,8 +58,12 @@ fn complex_gate_backward(
             let h = gz[at];
             let s = fires_both(h, p.threshold);
             let dg = dot(g, z[at]);
-            let ds = dg * (1.0 - s.yx);
-            dh = ds * vec2<f32>(slope(h.x), slope(h.y)) + dh * (1.0 - p.gain) * (1.0 - s);
+            var ds = dg * (1.0 - s.yx);
+            let dv = dh * (1.0 - p.gain);
+            if !DETACH {
+                ds -= h * dv;
+            }
+            dh = ds * vec2<f32>(slope(h.x), slope(h.y)) + dv * (1.0 - s);
             value += dh * p.gain;
         }
         gz[at] = value;

@@ -11,7 +11,7 @@ import package::shared::complex::{cmul, conj};
 import package::shared::index::group_index;
 import package::shared::spectrum::{p, table, load, store, split, unchirped, HALF_PAIRS, HALF};
 import package::shared::stages::{
-    Stage, stage_of, bit_of, get, put, take2, give2, take3, give3, take4, give4, take5, give5,
+    Stage, stage_of, bit_of, point_at, set_point, take2, give2, take3, give3, take4, give4, take5, give5,
     take7, give7, take8, give8, dense, first_place,
 };
 
@@ -55,7 +55,7 @@ fn run_stage(s: Stage, lane: u32, start: u32, to: u32) {
     if has(s, 11u) {
         for (var j = lane; j < s.gap; j += LANES) {
             for (var output = 0u; output < s.radix; output++) {
-                put(first_place(s, to, j) + output * s.run * s.pitch, dense(s, start, j, output));
+                set_point(first_place(s, to, j) + output * s.run * s.pitch, dense(s, start, j, output));
             }
         }
     }
@@ -76,7 +76,7 @@ fn transform(lane: u32, places: vec2<u32>) -> vec2<u32> {
 }
 
 fn outcome(start: u32, i: u32) -> vec2<f32> {
-    let z = get(start + i * LINES);
+    let z = point_at(start + i * LINES);
     if CHIRP {
         return unchirped(i, z);
     }
@@ -97,14 +97,14 @@ fn fft_lines(
     for (var line = g * LINES + slot; line < p.lines; line += groups.x * groups.y * LINES) {
         var at = vec2<u32>(first, first + p.points * LINES);
         for (var i = lane; i < p.points; i += LANES) {
-            put(at.x + i * LINES, load(LOAD, CHIRP, line, 0u, i));
+            set_point(at.x + i * LINES, load(LOAD, CHIRP, line, 0u, i));
         }
         wait();
         at = transform(lane, at);
         if CHIRP {
             for (var i = lane; i < p.points; i += LANES) {
-                let z = get(at.x + i * LINES);
-                put(at.x + i * LINES, conj(cmul(table[p.spectrum_at + i], z)));
+                let z = point_at(at.x + i * LINES);
+                set_point(at.x + i * LINES, conj(cmul(table[p.spectrum_at + i], z)));
             }
             wait();
             at = transform(lane, at);

@@ -12,7 +12,7 @@ import package::shared::spectrum::{
     p, table, load, store, split, unchirped, is_stored, HALF_PAIRS,
 };
 import package::shared::stages::{
-    Stage, stage_of, get, put, take2, give2, take3, give3, take4, give4, take5, give5,
+    Stage, stage_of, point_at, set_point, take2, give2, take3, give3, take4, give4, take5, give5,
     take7, give7, take8, give8, dense, first_place,
 };
 
@@ -122,7 +122,7 @@ fn stage_dense(s: Stage, lines: u32, local: u32) {
         if e < total {
             let line = e / p.points;
             let within = e - line * p.points;
-            put(first_place(s, line * p.points, within % s.gap) + within / s.gap * s.run, v[i]);
+            set_point(first_place(s, line * p.points, within % s.gap) + within / s.gap * s.run, v[i]);
         }
     }
 }
@@ -154,7 +154,7 @@ fn element(e: u32, lines: u32, points: u32, across: bool) -> vec2<u32> {
 }
 
 fn outcome(start: u32, i: u32) -> vec2<f32> {
-    let z = get(start + i);
+    let z = point_at(start + i);
     if (CHIRP & 4u) != 0u {
         return unchirped(i, z);
     }
@@ -178,13 +178,13 @@ fn fft_tile(
         let at = element(e, lines, p.points, read_across);
         let whole = (first + at.x) / p.subs;
         let c = first + at.x - whole * p.subs;
-        put(at.x * p.points + at.y, load(LOAD, (CHIRP & 1u) != 0u, whole, c, at.y));
+        set_point(at.x * p.points + at.y, load(LOAD, (CHIRP & 1u) != 0u, whole, c, at.y));
     }
     workgroupBarrier();
     transform(lines, local);
     if (CHIRP & 2u) != 0u {
         for (var e = local; e < lines * p.points; e += WG) {
-            put(e, conj(cmul(table[p.spectrum_at + e % p.points], get(e))));
+            set_point(e, conj(cmul(table[p.spectrum_at + e % p.points], point_at(e))));
         }
         workgroupBarrier();
         transform(lines, local);
@@ -206,9 +206,9 @@ fn fft_tile(
             let mirror = select(p.count - i, 0u, i == 0u);
             store(STORE, whole, c, at.y, split(i, outcome(start, k), outcome(start, mirror)));
         } else if (CHIRP & 4u) != 0u {
-            store(STORE, whole, c, at.y, unchirped(i, get(start + at.y)));
+            store(STORE, whole, c, at.y, unchirped(i, point_at(start + at.y)));
         } else {
-            store(STORE, whole, c, at.y, get(start + at.y));
+            store(STORE, whole, c, at.y, point_at(start + at.y));
         }
     }
 }

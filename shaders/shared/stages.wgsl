@@ -17,10 +17,10 @@ import package::shared::spectrum::{p, table, radix_of};
 @if(TILE) var<workgroup> tile: array<vec2<f32>, 2048>;
 @if(!TILE) @group(0) @binding(3) var<storage, read_write> scratch: array<vec2<f32>>;
 
-@if(TILE) fn get(i: u32) -> vec2<f32> { return tile[i]; }
-@if(!TILE) fn get(i: u32) -> vec2<f32> { return scratch[i]; }
-@if(TILE) fn put(i: u32, v: vec2<f32>) { tile[i] = v; }
-@if(!TILE) fn put(i: u32, v: vec2<f32>) { scratch[i] = v; }
+@if(TILE) fn point_at(i: u32) -> vec2<f32> { return tile[i]; }
+@if(!TILE) fn point_at(i: u32) -> vec2<f32> { return scratch[i]; }
+@if(TILE) fn set_point(i: u32, v: vec2<f32>) { tile[i] = v; }
+@if(!TILE) fn set_point(i: u32, v: vec2<f32>) { scratch[i] = v; }
 
 struct Stage {
     radix: u32,
@@ -45,7 +45,7 @@ fn bit_of(radix: u32) -> u32 {
 
 // Point q of butterfly j of the line that starts at `start`, turned by q of `k`.
 fn turned_point(s: Stage, start: u32, j: u32, k: u32, q: u32) -> vec2<f32> {
-    return cmul(table[k * q * s.stride], get(start + (j + q * s.gap) * s.pitch));
+    return cmul(table[k * q * s.stride], point_at(start + (j + q * s.gap) * s.pitch));
 }
 
 // Where butterfly j writes its first outcome; the others follow at `run` points each.
@@ -56,34 +56,34 @@ fn first_place(s: Stage, to: u32, j: u32) -> u32 {
 
 fn take2(s: Stage, start: u32, j: u32) -> Two {
     let k = j % s.run;
-    return butterfly2(Two(get(start + j * s.pitch), turned_point(s, start, j, k, 1u)));
+    return butterfly2(Two(point_at(start + j * s.pitch), turned_point(s, start, j, k, 1u)));
 }
 
 fn give2(s: Stage, to: u32, j: u32, v: Two) {
     let at = first_place(s, to, j);
-    put(at, v.a);
-    put(at + s.run * s.pitch, v.b);
+    set_point(at, v.a);
+    set_point(at + s.run * s.pitch, v.b);
 }
 
 fn take3(s: Stage, start: u32, j: u32) -> Three {
     let k = j % s.run;
     return butterfly3(Three(
-        get(start + j * s.pitch), turned_point(s, start, j, k, 1u), turned_point(s, start, j, k, 2u),
+        point_at(start + j * s.pitch), turned_point(s, start, j, k, 1u), turned_point(s, start, j, k, 2u),
     ));
 }
 
 fn give3(s: Stage, to: u32, j: u32, v: Three) {
     let at = first_place(s, to, j);
     let next = s.run * s.pitch;
-    put(at, v.a);
-    put(at + next, v.b);
-    put(at + 2u * next, v.c);
+    set_point(at, v.a);
+    set_point(at + next, v.b);
+    set_point(at + 2u * next, v.c);
 }
 
 fn take4(s: Stage, start: u32, j: u32) -> Four {
     let k = j % s.run;
     return butterfly4(Four(
-        get(start + j * s.pitch), turned_point(s, start, j, k, 1u),
+        point_at(start + j * s.pitch), turned_point(s, start, j, k, 1u),
         turned_point(s, start, j, k, 2u), turned_point(s, start, j, k, 3u),
     ));
 }
@@ -91,16 +91,16 @@ fn take4(s: Stage, start: u32, j: u32) -> Four {
 fn give4(s: Stage, to: u32, j: u32, v: Four) {
     let at = first_place(s, to, j);
     let next = s.run * s.pitch;
-    put(at, v.a);
-    put(at + next, v.b);
-    put(at + 2u * next, v.c);
-    put(at + 3u * next, v.d);
+    set_point(at, v.a);
+    set_point(at + next, v.b);
+    set_point(at + 2u * next, v.c);
+    set_point(at + 3u * next, v.d);
 }
 
 fn take5(s: Stage, start: u32, j: u32) -> Five {
     let k = j % s.run;
     return butterfly5(Five(
-        get(start + j * s.pitch), turned_point(s, start, j, k, 1u),
+        point_at(start + j * s.pitch), turned_point(s, start, j, k, 1u),
         turned_point(s, start, j, k, 2u), turned_point(s, start, j, k, 3u),
         turned_point(s, start, j, k, 4u),
     ));
@@ -109,17 +109,17 @@ fn take5(s: Stage, start: u32, j: u32) -> Five {
 fn give5(s: Stage, to: u32, j: u32, v: Five) {
     let at = first_place(s, to, j);
     let next = s.run * s.pitch;
-    put(at, v.a);
-    put(at + next, v.b);
-    put(at + 2u * next, v.c);
-    put(at + 3u * next, v.d);
-    put(at + 4u * next, v.e);
+    set_point(at, v.a);
+    set_point(at + next, v.b);
+    set_point(at + 2u * next, v.c);
+    set_point(at + 3u * next, v.d);
+    set_point(at + 4u * next, v.e);
 }
 
 fn take7(s: Stage, start: u32, j: u32) -> Seven {
     let k = j % s.run;
     return butterfly7(Seven(
-        get(start + j * s.pitch), turned_point(s, start, j, k, 1u),
+        point_at(start + j * s.pitch), turned_point(s, start, j, k, 1u),
         turned_point(s, start, j, k, 2u), turned_point(s, start, j, k, 3u),
         turned_point(s, start, j, k, 4u), turned_point(s, start, j, k, 5u),
         turned_point(s, start, j, k, 6u),
@@ -129,19 +129,19 @@ fn take7(s: Stage, start: u32, j: u32) -> Seven {
 fn give7(s: Stage, to: u32, j: u32, v: Seven) {
     let at = first_place(s, to, j);
     let next = s.run * s.pitch;
-    put(at, v.a);
-    put(at + next, v.b);
-    put(at + 2u * next, v.c);
-    put(at + 3u * next, v.d);
-    put(at + 4u * next, v.e);
-    put(at + 5u * next, v.f);
-    put(at + 6u * next, v.g);
+    set_point(at, v.a);
+    set_point(at + next, v.b);
+    set_point(at + 2u * next, v.c);
+    set_point(at + 3u * next, v.d);
+    set_point(at + 4u * next, v.e);
+    set_point(at + 5u * next, v.f);
+    set_point(at + 6u * next, v.g);
 }
 
 fn take8(s: Stage, start: u32, j: u32) -> Eight {
     let k = j % s.run;
     return butterfly8(Eight(
-        get(start + j * s.pitch), turned_point(s, start, j, k, 1u),
+        point_at(start + j * s.pitch), turned_point(s, start, j, k, 1u),
         turned_point(s, start, j, k, 2u), turned_point(s, start, j, k, 3u),
         turned_point(s, start, j, k, 4u), turned_point(s, start, j, k, 5u),
         turned_point(s, start, j, k, 6u), turned_point(s, start, j, k, 7u),
@@ -151,14 +151,14 @@ fn take8(s: Stage, start: u32, j: u32) -> Eight {
 fn give8(s: Stage, to: u32, j: u32, v: Eight) {
     let at = first_place(s, to, j);
     let next = s.run * s.pitch;
-    put(at, v.a);
-    put(at + next, v.b);
-    put(at + 2u * next, v.c);
-    put(at + 3u * next, v.d);
-    put(at + 4u * next, v.e);
-    put(at + 5u * next, v.f);
-    put(at + 6u * next, v.g);
-    put(at + 7u * next, v.h);
+    set_point(at, v.a);
+    set_point(at + next, v.b);
+    set_point(at + 2u * next, v.c);
+    set_point(at + 3u * next, v.d);
+    set_point(at + 4u * next, v.e);
+    set_point(at + 5u * next, v.f);
+    set_point(at + 6u * next, v.g);
+    set_point(at + 7u * next, v.h);
 }
 
 // Outcome `output` of butterfly j of a prime radix, as a dense sum over its points.
@@ -167,7 +167,7 @@ fn dense(s: Stage, start: u32, j: u32, output: u32) -> vec2<f32> {
     var sum: vec2<f32>;
     var root = 0u;
     for (var q = 0u; q < s.radix; q++) {
-        sum += cmul(table[root], get(start + (j + q * s.gap) * s.pitch));
+        sum += cmul(table[root], point_at(start + (j + q * s.gap) * s.pitch));
         root += turn;
         root -= select(0u, p.points, root >= p.points);
     }

@@ -46,12 +46,7 @@ const OP: &str = "complex_linear";
 /// # Errors
 /// [`Error::Shape`] where these shapes are not met; [`Error::DType`] for other elements than f32;
 /// [`Error::DeviceMismatch`]; [`Error::TapeMismatch`].
-pub fn complex_linear(
-    x: &Var,
-    w: &Var,
-    bias: Option<&Var>,
-    activation: Activation,
-) -> Result<Var> {
+pub fn complex_linear(x: &Var, w: &Var, bias: Option<&Var>, activation: Activation) -> Result<Var> {
     let (k, n) = check(x.value(), w.value(), bias.map(Var::value))?;
     let mut dims = x.shape().dims().to_vec();
     dims.truncate(dims.len() - 2);

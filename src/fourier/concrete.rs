@@ -158,12 +158,8 @@ impl HardConcrete {
                 return Err(Error::shape(OP, detail));
             }
         }
-        let params = Params {
-            count: a.count() as u32,
-            beta: self.beta,
-            gamma: self.gamma,
-            zeta: self.zeta,
-        };
+        let params =
+            Params { count: a.count() as u32, beta: self.beta, gamma: self.gamma, zeta: self.zeta };
         // Without noise its binding is read by nothing.
         let u = noise.unwrap_or(&a).clone();
         let noisy = u32::from(noise.is_some());

@@ -50,7 +50,7 @@ fn cost(args: &CostArgs<'_>, flops: f64) -> Cost {
 /// What passes is complex and real-valued; the gate alone is binary. The released code compares
 /// Booleans, so that no gradient reaches the neurons; that is the default here:
 /// `gz = g G`. With [`straight_through`](Self::straight_through) it does, by
-/// `g = s_r + s_i - s_r s_i`, with the arctangent surrogate and a detached reset.
+/// `g = s_r + s_i - s_r s_i` and the arctangent surrogate, and through the reset.
 ///
 /// Source: SpikF-GO, released code.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -60,11 +60,12 @@ pub struct ComplexGate {
     threshold: f32,
     alpha: f32,
     straight_through: bool,
+    detach_reset: bool,
 }
 
 impl Default for ComplexGate {
     fn default() -> Self {
-        Self { tau: 2.0, threshold: 1.0, alpha: 4.0, straight_through: false }
+        Self { tau: 2.0, threshold: 1.0, alpha: 4.0, straight_through: false, detach_reset: false }
     }
 }
 
@@ -107,6 +108,12 @@ impl ComplexGate {
         self
     }
 
+    /// Whether no gradient flows through the reset.
+    pub fn detach_reset(mut self, on: bool) -> Self {
+        self.detach_reset = on;
+        self
+    }
+
     /// Gates `z [T, .., 2]`.
     ///
     /// # Errors
@@ -125,13 +132,14 @@ impl ComplexGate {
             launch.items(params.columns as usize, 128).record()?;
         }
         let (value, bits) = (z.value().clone(), gate.clone());
-        let through = self.straight_through;
+        let (through, detach) = (self.straight_through, self.detach_reset);
         let y = z.tape().record_one(OP, &[z], y, move |bw| {
             if let Some(g) = bw.upstream(0).filter(|_| bw.needs(0)) {
                 let gz = Tensor::empty(g.device(), *g.shape(), DType::F32)?;
                 if gz.count() > 0 {
                     let launch = g.device().launch(&COMPLEX_GATE_BACKWARD).params(&params);
                     let launch = launch.constant("STE", u32::from(through));
+                    let launch = launch.constant("DETACH", u32::from(detach));
                     let launch = launch.bind(&value).bind(&bits).bind(g).bind(&gz);
                     launch.items(params.columns as usize, 128).record()?;
                 }

@@ -154,12 +154,7 @@ impl Input {
 ///
 /// # Errors
 /// Those of [`complex_linear`]; [`Error::Argument`] for a threshold below 0.
-pub fn graph_dense(
-    x: &Var,
-    weights: [&Var; 3],
-    biases: [&Var; 3],
-    threshold: f32,
-) -> Result<Var> {
+pub fn graph_dense(x: &Var, weights: [&Var; 3], biases: [&Var; 3], threshold: f32) -> Result<Var> {
     check_threshold("graph_dense", threshold)?;
     let a = complex_linear(x, weights[0], Some(biases[0]), Activation::Relu)?;
     let b = complex_linear(&a, weights[1], Some(biases[1]), Activation::Relu)?;

@@ -35,7 +35,7 @@ impl<'a> Batch<'a> {
             [count] => (1, 1, *count),
             [batch @ .., rows, cols] => (batch.iter().product(), *rows, *cols),
         };
-        let total = entries.checked_mul(tensors.len()).unwrap_or(usize::MAX);
+        let total = entries.saturating_mul(tensors.len());
         if total > u32::MAX as usize {
             let (asked, allowed) = (total as u64, u64::from(u32::MAX));
             return Err(Error::Limit {

@@ -170,10 +170,10 @@ pub(super) fn express(low: f64, count: usize, cushion: f64, safety: f64) -> Vec<
             let centre = 2.0 / (evaluate(p, low) + evaluate(p, high));
             p = p.map(|v| v * centre);
         }
-        (low, high) = next(p, low);
         if i + 1 < count {
             p = [p[0] / safety, p[1] / safety.powi(3), p[2] / safety.powi(5)];
         }
+        (low, high) = next(p, low);
         made.push(p);
     }
     made

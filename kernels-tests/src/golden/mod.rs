@@ -3,8 +3,8 @@
 
 mod attention;
 pub mod case;
-mod head;
 mod fourier;
+mod head;
 mod lif;
 mod mixer;
 mod peers;

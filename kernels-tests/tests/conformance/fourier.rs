@@ -74,7 +74,8 @@ fn transforms(outer: usize, n: usize, inner: usize, tolerance: f64) {
     };
     let expected = run(oracle()).unwrap();
     for subject in subjects() {
-        let found = run(&subject.device).unwrap_or_else(|e| panic!("{n} on {}: {e}", subject.label));
+        let found =
+            run(&subject.device).unwrap_or_else(|e| panic!("{n} on {}: {e}", subject.label));
         for ((found, expected), which) in
             found.iter().zip(&expected).zip(["fft", "ifft", "rfft", "irfft"])
         {
@@ -156,10 +157,11 @@ fn gradients_are_those_of_finite_differences() {
         Random::new(seed).values(count, -1.0, 1.0).iter().map(|v| f64::from(*v)).collect()
     };
     for n in [1, 2, 3, 7, 8, 12, 13] {
-        let x = [(values(2 * n, 1), [2, n].as_slice())];
-        let z = [(values(4 * n, 1), [2, n, 2].as_slice())];
         let bins = n / 2 + 1;
-        let half = [(values(4 * bins, 1), [2, bins, 2].as_slice())];
+        let (real, complex, spectrum) = ([2, n], [2, n, 2], [2, bins, 2]);
+        let x = [(values(2 * n, 1), real.as_slice())];
+        let z = [(values(4 * n, 1), complex.as_slice())];
+        let half = [(values(4 * bins, 1), spectrum.as_slice())];
         let outcomes = [
             gradient_check(&x, 1e-4, |v| Ok(vec![v[0].rfft(1, Scaling::Ortho)?])),
             gradient_check(&z, 1e-4, |v| Ok(vec![v[0].fft(1, Scaling::None)?])),
@@ -224,7 +226,7 @@ fn the_same_bits_every_time() {
 fn spikes_are_transformed_packed_or_not() {
     conform("spikes", 1e-6, |device| {
         let mut random = Random::new(5);
-        let spikes: Vec<bool> = (0..4 * 12 * 3).map(|_| random.word() % 3 == 0).collect();
+        let spikes: Vec<bool> = (0..4 * 12 * 3).map(|_| random.word().is_multiple_of(3)).collect();
         let tape = Tape::new();
         let s = tape.leaf(&Tensor::from_bools(device, &spikes, [4, 12, 3])?);
         let z = s.rfft(1, Scaling::Ortho)?;
@@ -439,15 +441,20 @@ fn a_dense_mix_of_diagonal_matrices_is_a_diagonal_mix() {
 #[test]
 fn complex_gates() {
     for (steps, columns) in [(1, 1), (4, 37), (40, 5), (4, 9000)] {
-        for through in [false, true] {
-            conform(&format!("gate of {steps} x {columns}, through {through}"), 1e-5, |device| {
+        for (through, detach) in [(false, false), (true, false), (true, true)] {
+            let what = format!("gate of {steps} x {columns}, {through}, {detach}");
+            conform(&what, 1e-5, |device| {
                 let tape = Tape::new();
                 // A grid that keeps membranes away from the threshold.
                 let grid = |v: f32| (v * 12.0).round() / 4.0 + 0.0625;
-                let values: Vec<f32> =
-                    Random::new(1).values(steps * columns * 2, -1.0, 1.0).into_iter().map(grid).collect();
+                let values: Vec<f32> = Random::new(1)
+                    .values(steps * columns * 2, -1.0, 1.0)
+                    .into_iter()
+                    .map(grid)
+                    .collect();
                 let z = tape.leaf(&Tensor::from_slice(device, &values, [steps, columns, 2])?);
-                let out = ComplexGate::new().straight_through(through).run(&z)?;
+                let gate = ComplexGate::new().straight_through(through).detach_reset(detach);
+                let out = gate.run(&z)?;
                 let g = out.y.backward_from(&data(device, &[steps, columns, 2], 2)?)?;
                 Ok(vec![out.y.value().clone(), out.gate, g.get(&z).unwrap().clone()])
             });
@@ -474,7 +481,13 @@ fn hard_concrete_gates() {
         ];
         let gradients = kernels_tests::seeded(&seeds)?.backward()?;
         let g = gradients.get(&a).unwrap().clone();
-        Ok(vec![m.value().clone(), still.value().clone(), share.value().clone(), penalty.value().clone(), g])
+        Ok(vec![
+            m.value().clone(),
+            still.value().clone(),
+            share.value().clone(),
+            penalty.value().clone(),
+            g,
+        ])
     });
     let gates = HardConcrete::new();
     let mut generator = Generator::new(oracle(), 1).unwrap();

@@ -45,6 +45,7 @@ pub(in super::super) fn forward<R: Real>(args: &mut HostArgs<'_, R>) {
 pub(in super::super) fn backward<R: Real>(args: &mut HostArgs<'_, R>) {
     let p: Params = args.params();
     let through = args.constant("STE", 0) == 1;
+    let detach = args.constant("DETACH", 0) == 1;
     let columns = p.columns as usize;
     let (z, gate, g) = (complex(args.reals(0)), args.words(1), complex(args.reals(2)));
     let gz = complex_mut(args.reals_mut(3));
@@ -61,7 +62,7 @@ pub(in super::super) fn backward<R: Real>(args: &mut HostArgs<'_, R>) {
         }
         if through {
             for c in 0..gz.first().map_or(0, |row| row.len()) {
-                through_membranes(&p, c, (z, g, first), &mut gz);
+                through_membranes(&p, detach, c, (z, g, first), &mut gz);
             }
         }
     });
@@ -70,6 +71,7 @@ pub(in super::super) fn backward<R: Real>(args: &mut HostArgs<'_, R>) {
 /// Adds what reaches column `c` of a block through the neurons.
 fn through_membranes<R: Real>(
     p: &Params,
+    detach: bool,
     c: usize,
     (z, g, first): (&[Complex<R>], &[Complex<R>], usize),
     gz: &mut [&mut [Complex<R>]],
@@ -84,9 +86,10 @@ fn through_membranes<R: Real>(
         let (z, g) = (z[at(t)], g[at(t)]);
         let dg = g.re * z.re + g.im * z.im;
         for (i, h) in [h.re, h.im].into_iter().enumerate() {
-            let ds = dg * (R::one() - s[1 - i]);
-            let kept = dh[i] * (R::one() - gain) * (R::one() - s[i]);
-            dh[i] = ds * surrogate.derivative(h - threshold) + kept;
+            let dv = dh[i] * (R::one() - gain);
+            let reset = if detach { R::zero() } else { h * dv };
+            let ds = dg * (R::one() - s[1 - i]) - reset;
+            dh[i] = ds * surrogate.derivative(h - threshold) + dv * (R::one() - s[i]);
         }
         gz[t][c] += Complex::new(dh[0] * gain, dh[1] * gain);
     }

@@ -3,8 +3,8 @@
 use super::super::lines::{Mode, Params};
 use super::Precise;
 use crate::host::{HostArgs, columns};
-use realfft::{ComplexToReal, RealToComplex};
 use rayon::prelude::*;
+use realfft::{ComplexToReal, RealToComplex};
 use rustfft::Fft;
 use rustfft::num_complex::Complex;
 use std::sync::Arc;
@@ -115,12 +115,7 @@ fn weighted<R: Precise>(y: &mut [R], length: u32, edge: R, middle: R) {
     }
 }
 
-pub(super) fn transform<R: Precise>(
-    p: &Params,
-    load: u32,
-    store: u32,
-    args: &mut HostArgs<'_, R>,
-) {
+pub(super) fn transform<R: Precise>(p: &Params, load: u32, store: u32, args: &mut HostArgs<'_, R>) {
     let line = Line::plan(p, load, store);
     let (x, y) = (args.reals(0), args.reals_mut(1));
     if p.load_inner == 1 {

@@ -15,9 +15,8 @@ type Layer<R> = (Complex<R>, Complex<R>);
 
 /// The three layers of every channel.
 fn layers<R: Real>(w: &[R], channels: usize) -> Vec<[Layer<R>; 3]> {
-    let number = |row: usize, c: usize| {
-        Complex::new(w[row * channels + c], w[(row + 1) * channels + c])
-    };
+    let number =
+        |row: usize, c: usize| Complex::new(w[row * channels + c], w[(row + 1) * channels + c]);
     let layer = |k: usize, c: usize| (number(4 * k, c), number(4 * k + 2, c));
     (0..channels).map(|c| [0, 1, 2].map(|k| layer(k, c))).collect()
 }

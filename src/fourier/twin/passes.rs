@@ -5,12 +5,7 @@ use super::Precise;
 use crate::host::HostArgs;
 use rustfft::num_complex::Complex;
 
-pub(super) fn transform<R: Precise>(
-    p: &Params,
-    load: u32,
-    store: u32,
-    args: &mut HostArgs<'_, R>,
-) {
+pub(super) fn transform<R: Precise>(p: &Params, load: u32, store: u32, args: &mut HostArgs<'_, R>) {
     let chirp = args.constant("CHIRP", 0);
     let (x, table) = (args.reals(0), bytemuck::cast_slice(args.reals(2)));
     let y = args.reals_mut(1);
