@@ -12,6 +12,7 @@ mod lif;
 mod linalg;
 mod models;
 mod norm;
+mod optim;
 mod options;
 mod peers;
 mod plot;
@@ -74,6 +75,8 @@ fn run(mut suite: Suite) -> ExitCode {
     reduce::measure(&mut suite);
     linalg::measure(&mut suite);
     lif::measure(&mut suite);
+    optim::measure(&mut suite);
+    spectral::measure(&mut suite);
     attention::measure(&mut suite);
     spike_product::measure(&mut suite);
     norm::measure(&mut suite);

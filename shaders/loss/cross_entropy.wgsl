@@ -1,5 +1,6 @@
-// For each row r of logits with target t: m = max_c x[r, c], s = sum_c exp(x[r, c] - m),
-//   loss[r] = log(s) - (1 - a) (x[r, t] - m) - a / C sum_c (x[r, c] - m), a the label smoothing;
+// For each row r of scores z = f(x) (`shared/scores.wgsl`) with target t:
+//   m = max_c z[r, c], s = sum_c exp(z[r, c] - m),
+//   loss[r] = log(s) - (1 - a) (z[r, t] - m) - a / C sum_c (z[r, c] - m), a the label smoothing;
 // part[i] = sum of loss[r] over rows i * span .. (i + 1) * span. A target >= C gives loss 0.
 //
 // x: [rows, classes]; targets: [rows]; stats: [rows, 2] takes m and log(s); part: [parts].
@@ -7,6 +8,7 @@
 
 import package::shared::index::{group_index, item_index};
 import package::shared::reduce::{LANES, RANGE, Place, row_sum, row_max};
+import package::shared::scores::score_of;
 
 struct Params {
     rows: u32,
@@ -14,7 +16,10 @@ struct Params {
     span: u32,
     parts: u32,
     smoothing: f32,
+    sharpness: f32,
 }
+
+override KIND: u32 = 0u;
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read> targets: array<u32>;
@@ -22,11 +27,15 @@ struct Params {
 @group(0) @binding(3) var<storage, read_write> part: array<f32>;
 @group(1) @binding(0) var<uniform> p: Params;
 
+fn score(i: u32) -> f32 {
+    return score_of(KIND, p.sharpness, x[i]);
+}
+
 fn row_loss(r: u32, first: u32, at: Place) -> f32 {
     let base = r * p.classes;
-    var largest = x[base];
+    var largest = score(base);
     for (var c = first; c < p.classes; c += LANES) {
-        largest = max(largest, x[base + c]);
+        largest = max(largest, score(base + c));
     }
     largest = row_max(largest, at);
     // Chains of 64 keep the rounding of long rows small.
@@ -35,7 +44,7 @@ fn row_loss(r: u32, first: u32, at: Place) -> f32 {
     for (var block = first; block < p.classes; block += 64u * LANES) {
         var sums = vec2<f32>(0.0);
         for (var c = block; c < min(block + 64u * LANES, p.classes); c += LANES) {
-            let v = x[base + c] - largest;
+            let v = score(base + c) - largest;
             sums += vec2(exp(v), v);
         }
         exponentials += sums.x;
@@ -54,7 +63,7 @@ fn row_loss(r: u32, first: u32, at: Place) -> f32 {
         return 0.0;
     }
     let even = p.smoothing / f32(p.classes) * shifted;
-    return log_sum - (1.0 - p.smoothing) * (x[base + t] - largest) - even;
+    return log_sum - (1.0 - p.smoothing) * (score(base + t) - largest) - even;
 }
 
 @compute @workgroup_size(RANGE)

@@ -1,17 +1,21 @@
-// gx[r, c] = g (exp(x[r, c] - m[r] - log s[r]) - (1 - a) [c = t] - a / C) / divisor
-//   with target t of row r, label smoothing a; 0 in rows whose target is >= C.
+// gx[r, c] = g f'(x) (exp(z[r, c] - m[r] - log s[r]) - (1 - a) [c = t] - a / C) / divisor
+//   with scores z = f(x), target t of row r, label smoothing a; 0 in rows whose target is >= C.
 //
 // x, gx: [rows, classes]; targets: [rows]; stats: [rows, 2] of m and log s; g: [1].
 // One invocation SPAN neighbouring elements, whose indices are counted on instead of divided out.
 
 import package::shared::index::item_index;
+import package::shared::scores::{score_of, slope_of};
 
 struct Params {
     count: u32,
     classes: u32,
     smoothing: f32,
     divisor: f32,
+    sharpness: f32,
 }
+
+override KIND: u32 = 0u;
 
 override WG: u32 = 64u;
 override SPAN: u32 = 1u;
@@ -36,9 +40,11 @@ fn cross_entropy_backward(
     var c = first % p.classes;
     for (var i = first; i < min(first + SPAN, p.count); i++) {
         let t = targets[r];
-        let probability = exp(x[i] - stats[2u * r] - stats[2u * r + 1u]);
+        let z = score_of(KIND, p.sharpness, x[i]);
+        let slope = scale * slope_of(KIND, p.sharpness, x[i]);
+        let probability = exp(z - stats[2u * r] - stats[2u * r + 1u]);
         let hit = select(0.0, 1.0 - p.smoothing, c == t);
-        gx[i] = select(0.0, scale * (probability - hit - even), t < p.classes);
+        gx[i] = select(0.0, slope * (probability - hit - even), t < p.classes);
         c++;
         if c == p.classes {
             c = 0u;

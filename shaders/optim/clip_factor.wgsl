@@ -1,13 +1,15 @@
 // norm = sqrt(sum of partials)
-// factor = most / max(norm, most); 0, and the step is skipped, if the sum is not finite
+// factor = most / max(norm, most); 0, and the step is skipped, if the sum is not finite, or one of
+// the partials that are only checked
 //
-// partials: [count] at the start of the buffer;
+// partials: [count] at the start of the buffer, then [checked];
 // clip: factor, norm, whether this step is skipped, skipped steps (the last is counted on).
 // One workgroup: strided sums in registers, then a tree in workgroup memory. With WG = 1 no barrier
 // is left.
 
 struct Params {
     count: u32,
+    checked: u32,
     most: f32,
 }
 
@@ -29,8 +31,8 @@ fn is_not_finite(value: f32) -> bool {
 fn clip_factor(@builtin(local_invocation_index) local: u32) {
     var sum = 0.0;
     var fault = 0u;
-    for (var i = local; i < p.count; i += WG) {
-        sum += partials[i];
+    for (var i = local; i < p.count + p.checked; i += WG) {
+        sum += select(0.0, partials[i], i < p.count);
         fault |= select(0u, 1u, is_not_finite(partials[i]));
     }
     sums[local] = sum;

@@ -46,3 +46,22 @@ fn erfc_of(x: f32) -> f32 {
     let p = 1.00002368 + t * (0.37409196 + t * (0.09678418 + t * (-0.18628806 + t * (0.27886807 + t * (-1.13520398 + t * (1.48851587 + t * (-0.82215223 + t * 0.17087277)))))));
     return t * exp_of(-x * x) * exp_of(-1.26551223 + t * p);
 }
+
+// The arc tangent: Cephes' reduction to |t| <= tan(pi / 8), then a polynomial. WGSL's own may be
+// wrong by 4096 units in the last place.
+fn atan_of(x: f32) -> f32 {
+    let a = abs(x);
+    var base = 0.0;
+    var t = a;
+    if a > 2.41421356 {
+        base = 1.57079633;
+        t = -1.0 / a;
+    } else if a > 0.41421356 {
+        base = 0.78539816;
+        t = (a - 1.0) / (a + 1.0);
+    }
+    let q = t * t;
+    let tail = q * (-3.33329491e-1 + q * (1.99777106e-1 + q * (-1.38776856e-1 + q * 8.05374449e-2)));
+    let y = base + (t + t * tail);
+    return select(y, -y, x < 0.0);
+}

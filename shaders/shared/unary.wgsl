@@ -1,7 +1,7 @@
 // Functions of one number with up to two constants, and their derivatives. The numbers are
 // `Unary::code` in Rust.
 
-import package::shared::math::{exp_of, ln_of};
+import package::shared::math::{atan_of, exp_of, ln_of};
 
 const AFFINE: u32 = 0u;
 const EXP: u32 = 1u;
@@ -13,6 +13,7 @@ const RECIP: u32 = 6u;
 const SIGN: u32 = 7u;
 const CLAMP: u32 = 8u;
 const POWER: u32 = 9u;
+const ATAN: u32 = 10u;
 
 fn evaluate(kind: u32, first: f32, second: f32, x: f32) -> f32 {
     switch kind {
@@ -26,6 +27,7 @@ fn evaluate(kind: u32, first: f32, second: f32, x: f32) -> f32 {
         case SIGN: { return select(select(0.0, -1.0, x < 0.0), 1.0, x > 0.0); }
         case CLAMP: { return min(max(x, first), second); }
         case POWER: { return power(x, first); }
+        case ATAN: { return atan_of(x); }
         default: { return x; }
     }
 }
@@ -47,6 +49,7 @@ fn derivative(kind: u32, first: f32, second: f32, saved: f32) -> f32 {
         case RECIP: { return -saved * saved; }
         case CLAMP: { return select(0.0, 1.0, saved >= first && saved <= second); }
         case POWER: { return first * power(saved, first - 1.0); }
+        case ATAN: { return 1.0 / (1.0 + saved * saved); }
         default: { return 0.0; }
     }
 }

@@ -69,6 +69,8 @@ pub enum Unary {
     },
     /// `x^exponent`, for `x >= 0`
     Power(f32),
+    /// `arctan x`
+    Atan,
 }
 
 impl Unary {
@@ -85,6 +87,7 @@ impl Unary {
             Unary::Sign => 7,
             Unary::Clamp { .. } => 8,
             Unary::Power(_) => 9,
+            Unary::Atan => 10,
         }
     }
 
@@ -100,6 +103,7 @@ impl Unary {
             7 => Unary::Sign,
             8 => Unary::Clamp { low: first, high: second },
             9 => Unary::Power(first),
+            10 => Unary::Atan,
             _ => Unary::Affine { scale: first, shift: second },
         }
     }
@@ -132,6 +136,7 @@ impl Unary {
             Unary::Sign => sign(x),
             Unary::Clamp { low, high } => x.max(real(low)).min(real(high)),
             Unary::Power(exponent) => power(x, real(exponent)),
+            Unary::Atan => x.atan(),
         }
     }
 
@@ -150,6 +155,7 @@ impl Unary {
             Unary::Sign => R::zero(),
             Unary::Clamp { low, high } => when(saved >= real(low) && saved <= real(high), R::one()),
             Unary::Power(e) => real(e) * power(saved, real(e) - R::one()),
+            Unary::Atan => (R::one() + saved * saved).recip(),
         }
     }
 }

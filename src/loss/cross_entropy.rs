@@ -1,6 +1,7 @@
 //! Cross-entropy with integer targets.
 
 use super::parts::{Parts, total};
+use super::stable_max::Scores;
 use super::twin;
 use crate::kernel::{Kernel, shader};
 use crate::reduce::{ROWS, over_elements, over_rows};
@@ -33,6 +34,7 @@ pub(super) struct Params {
     pub(super) span: u32,
     pub(super) parts: u32,
     pub(super) smoothing: f32,
+    pub(super) sharpness: f32,
 }
 
 #[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
@@ -42,6 +44,7 @@ pub(super) struct BackwardParams {
     pub(super) classes: u32,
     pub(super) smoothing: f32,
     pub(super) divisor: f32,
+    pub(super) sharpness: f32,
 }
 
 /// How the losses of rows become one number.
@@ -55,20 +58,28 @@ pub enum Reduction {
 }
 
 /// Options of [`cross_entropy`].
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct CrossEntropy {
     /// The part of the target's probability that is spread evenly over all classes, in [0, 1).
     /// 0 by default.
     pub smoothing: f32,
     /// The mean by default.
     pub reduction: Reduction,
+    /// What the logits are divided by, more than 0. 1 by default.
+    pub temperature: f32,
+}
+
+impl Default for CrossEntropy {
+    fn default() -> Self {
+        Self { smoothing: 0.0, reduction: Reduction::Mean, temperature: 1.0 }
+    }
 }
 
 /// The cross-entropy between softmax(logits) over the last axis and targets: a scalar.
 ///
 /// For logits `x[.., C]` and targets `t[..]` (u32), with label smoothing `a` (Szegedy et al. 2016,
 /// section 7): `loss = log sum_c exp(x_c) - (1 - a) x_t - a / C sum_c x_c`, in two launches; its
-/// gradient `softmax(x) - (1 - a) onehot(t) - a / C` in one.
+/// gradient `softmax(x) - (1 - a) onehot(t) - a / C` in one. With a temperature T the logits are x / T.
 ///
 /// Targets stay on the device and are not read back: a row whose target is not below `C` has loss 0
 /// and gradient 0, and counts in the mean. [`check_targets`] finds such targets on the host.
@@ -76,12 +87,28 @@ pub struct CrossEntropy {
 /// # Errors
 /// [`Error::Shape`] unless the targets have the shape of the logits without the last axis, and there
 /// is at least one row and one class; [`Error::DType`]; [`Error::DeviceMismatch`];
-/// [`Error::Argument`] for a smoothing outside [0, 1).
+/// [`Error::Argument`] for a smoothing outside [0, 1) or a temperature that is not positive.
 pub fn cross_entropy(logits: &Var, targets: &Tensor, options: CrossEntropy) -> Result<Var> {
-    let (rows, classes) = check("cross_entropy", logits.value(), targets)?;
+    entropy_of("cross_entropy", Scores::Softmax, logits, targets, options)
+}
+
+/// The cross-entropy of softmax(scores).
+pub(super) fn entropy_of(
+    op: &'static str,
+    scores: Scores,
+    logits: &Var,
+    targets: &Tensor,
+    options: CrossEntropy,
+) -> Result<Var> {
+    let (rows, classes) = check(op, logits.value(), targets)?;
     if !(0.0..1.0).contains(&options.smoothing) {
         let detail = format!("a label smoothing of {}, not in [0, 1)", options.smoothing);
-        return Err(Error::argument("cross_entropy", detail));
+        return Err(Error::argument(op, detail));
+    }
+    let sharpness = options.temperature.recip();
+    if !(sharpness.is_normal() && sharpness > 0.0) {
+        let detail = format!("a temperature of {}, allowed are more than 0", options.temperature);
+        return Err(Error::argument(op, detail));
     }
     let divisor = match options.reduction {
         Reduction::Mean => rows as f32,
@@ -89,7 +116,7 @@ pub fn cross_entropy(logits: &Var, targets: &Tensor, options: CrossEntropy) -> R
     };
     let x = logits.value().clone();
     let stats = Tensor::empty(x.device(), [rows, 2], DType::F32)?;
-    let parts = forward(&x, targets, &stats, classes, options.smoothing)?;
+    let parts = forward((&x, scores), targets, &stats, (classes, options))?;
     let y = total(&parts, divisor)?;
     let targets = targets.clone();
     let params = BackwardParams {
@@ -97,11 +124,13 @@ pub fn cross_entropy(logits: &Var, targets: &Tensor, options: CrossEntropy) -> R
         classes: classes as u32,
         smoothing: options.smoothing,
         divisor,
+        sharpness,
     };
-    logits.tape().record_one("cross_entropy", &[logits], y, move |bw| {
+    logits.tape().record_one(op, &[logits], y, move |bw| {
         if let Some(gradient) = bw.upstream(0).filter(|_| bw.needs(0)) {
             let gx = Tensor::empty(x.device(), *x.shape(), DType::F32)?;
             let launch = x.device().launch(&CROSS_ENTROPY_BACKWARD).params(&params);
+            let launch = launch.constant("KIND", scores as u32);
             let launch = launch.bind(&x).bind(&targets).bind(&stats).bind(gradient).bind(&gx);
             over_elements(x.device(), launch, x.count()).record()?;
             bw.give(0, gx);
@@ -112,11 +141,10 @@ pub fn cross_entropy(logits: &Var, targets: &Tensor, options: CrossEntropy) -> R
 
 /// The losses in parts; the largest logit and the logarithm of the sum of each row in `stats`.
 fn forward(
-    x: &Tensor,
+    (x, scores): (&Tensor, Scores),
     t: &Tensor,
     stats: &Tensor,
-    classes: usize,
-    smoothing: f32,
+    (classes, options): (usize, CrossEntropy),
 ) -> Result<Tensor> {
     let rows = t.count();
     let parts = Parts::of(x.device(), rows, 1);
@@ -126,9 +154,11 @@ fn forward(
         classes: classes as u32,
         span: parts.span as u32,
         parts: parts.count as u32,
-        smoothing,
+        smoothing: options.smoothing,
+        sharpness: options.temperature.recip(),
     };
     over_rows(x.device(), &CROSS_ENTROPY, parts.count, classes)
+        .constant("KIND", scores as u32)
         .params(&params)
         .bind(x)
         .bind(t)

@@ -9,6 +9,7 @@ mod linear_cross_entropy;
 mod mse;
 mod parts;
 mod rate_mse;
+mod stable_max;
 mod twin;
 
 pub use accuracy::accuracy;
@@ -20,6 +21,7 @@ pub use linear_cross_entropy::{
 };
 pub use mse::mse;
 pub use rate_mse::rate_mse;
+pub use stable_max::stable_max;
 
 use crate::kernel::Kernel;
 

@@ -4,9 +4,11 @@ use super::accuracy::Params as HitsParams;
 use super::cross_entropy::{BackwardParams as EntropyBackward, Params as EntropyParams};
 use super::linear_cross_entropy::TileParams;
 use super::rate_mse::{BackwardParams as RateBackward, Params as RateParams};
+use super::stable_max::Scores;
 use crate::host::{HostArgs, Real, exp, vectorised};
 use crate::reduce::{log_sum_exp, pairwise};
 use rayon::prelude::*;
+use std::borrow::Cow;
 
 pub(super) fn cross_entropy<R: Real>(args: &mut HostArgs<'_, R>) {
     let p: EntropyParams = args.params();
@@ -14,9 +16,11 @@ pub(super) fn cross_entropy<R: Real>(args: &mut HostArgs<'_, R>) {
     let (stats, part) = (args.reals_mut(2), args.reals_mut(3));
     let (classes, span) = (p.classes as usize, p.span as usize);
     let a = R::lit(f64::from(p.smoothing));
+    let scores = Scores::from_code(args.constant("KIND", 0));
+    let sharpness = R::lit(f64::from(p.sharpness));
     let row_loss = |r: usize, stats: &mut [R]| {
-        let x = &x[r * classes..][..classes];
-        let (largest, sum) = log_sum_exp(x);
+        let x = scored(&x[r * classes..][..classes], scores, sharpness);
+        let (largest, sum) = log_sum_exp(&x);
         stats.copy_from_slice(&[largest, sum.ln()]);
         let Some(hit) = x.get(targets[r] as usize) else { return R::zero() };
         let even = pairwise(0, classes, &|c| x[c] - largest) / R::lit(classes as f64);
@@ -30,12 +34,22 @@ pub(super) fn cross_entropy<R: Real>(args: &mut HostArgs<'_, R>) {
     });
 }
 
+/// The scores of a row of logits.
+fn scored<R: Real>(x: &[R], scores: Scores, sharpness: R) -> Cow<'_, [R]> {
+    if scores == Scores::Softmax && sharpness == R::one() {
+        return Cow::Borrowed(x);
+    }
+    x.iter().map(|x| scores.of(*x * sharpness)).collect()
+}
+
 pub(super) fn cross_entropy_backward<R: Real>(args: &mut HostArgs<'_, R>) {
     let p: EntropyBackward = args.params();
     let (x, targets, stats) = (args.reals(0), args.words(1), args.reals(2));
     let (g, gx) = (args.reals(3)[0], args.reals_mut(4));
     let classes = p.classes as usize;
     let (a, divisor) = (R::lit(f64::from(p.smoothing)), R::lit(f64::from(p.divisor)));
+    let scores = Scores::from_code(args.constant("KIND", 0));
+    let sharpness = R::lit(f64::from(p.sharpness));
     gx.par_chunks_mut(classes).enumerate().for_each(|(r, gx)| {
         let target = targets[r] as usize;
         if target >= classes {
@@ -44,9 +58,11 @@ pub(super) fn cross_entropy_backward<R: Real>(args: &mut HostArgs<'_, R>) {
         }
         let (largest, log_sum) = (stats[2 * r], stats[2 * r + 1]);
         for (c, gx) in gx.iter_mut().enumerate() {
-            let probability = (x[r * classes + c] - largest - log_sum).exp();
+            let z = x[r * classes + c] * sharpness;
+            let probability = (scores.of(z) - largest - log_sum).exp();
             let hit = if c == target { R::one() - a } else { R::zero() };
-            *gx = g * (probability - hit - a / R::lit(classes as f64)) / divisor;
+            let slope = g * sharpness * scores.slope(z);
+            *gx = slope * (probability - hit - a / R::lit(classes as f64)) / divisor;
         }
     });
 }

@@ -24,11 +24,13 @@
 //! # }
 //! ```
 
+mod compander;
 mod embedding;
 mod layer_norm;
 mod lif_layer;
 mod linear;
 
+pub use compander::Compander;
 pub use embedding::Embedding;
 pub use layer_norm::LayerNorm;
 pub use lif_layer::{LifLayer, LifLayerBuilder};

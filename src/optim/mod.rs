@@ -1,8 +1,27 @@
 //! Optimizers, schedules and gradient clipping.
 //!
-//! An optimizer's step is launches only; what changes from step to step (learning rate, bias
-//! corrections) is written to device memory by [`Optimizer::tick`], so that a captured training
-//! step can be replayed:
+//! Every optimizer is a [`Recipe`]: hooks on the gradients, a rule that turns them into directions,
+//! and a step that may be held to a [`Constraint`]; groups of parameters may have recipes of their
+//! own. All rules are forms of one kernel, and rule and step are one launch a parameter.
+//!
+//! | | direction | state a parameter |
+//! |---|---|---|
+//! | [`Sgd`] | the gradient, or its momentum | 1, or none |
+//! | [`Adam`], [`AdamW`] | mean over root mean square | 2 |
+//! | [`AdEmaMix`] | with a second, slow mean | 3 |
+//! | [`Spam`] | Adam's, spikes limited, moments reset now and then | 2 |
+//! | [`Signum`] | the sign of the momentum | 1 |
+//! | [`Muon`], [`NorMuon`] | the polar factor of the momentum | 1 |
+//! | [`Dion`] | the polar factor of a low-rank part of it | 1 and a factor |
+//!
+//! Hooks for every one of them: [`clip_norm`](Recipe::clip_norm),
+//! [`skip_non_finite`](Recipe::skip_non_finite), [`orthogonal`](Recipe::orthogonal),
+//! [`pre_clip`](Recipe::pre_clip) and [`post_clip`](Recipe::post_clip) (SPECTRA),
+//! [`constraint`](Recipe::constraint), [`group`](Recipe::group).
+//!
+//! A step is launches only; what changes from step to step (learning rate, bias corrections) is
+//! written to device memory by [`Optimizer::tick`], so that a captured training step can be
+//! replayed:
 //!
 //! ```
 //! use spikegrad::optim::{AdamW, Optimizer, Schedule};
@@ -31,65 +50,51 @@
 //! ```
 
 mod adamw;
-mod core;
+mod ademamix;
+mod constraint;
+mod descent;
+mod dion;
+mod engine;
+mod low_rank;
+mod muon;
+mod neurons;
 mod norm;
+mod numbers;
+mod project;
+mod recipe;
+mod rule;
 mod schedule;
 mod sgd;
+mod shaping;
+mod signum;
+mod spam;
 mod twin;
+mod update;
 
-pub use adamw::{AdamW, AdamWBuilder};
+pub use adamw::{Adam, AdamRule, AdamW, AdamWBuilder};
+pub use ademamix::{AdEmaMix, AdEmaMixBuilder, AdEmaMixRule};
+pub use constraint::Constraint;
+pub use descent::{Descent, Optimizer};
+pub use dion::{Dion, DionBuilder, DionRule};
+pub use muon::{Muon, MuonBuilder, MuonRule, NorMuon};
+pub use recipe::Recipe;
+pub use rule::Rule;
 pub use schedule::Schedule;
-pub use sgd::{Sgd, SgdBuilder};
+pub use sgd::{Sgd, SgdBuilder, SgdRule};
+pub use signum::{Signum, SignumBuilder, SignumRule};
+pub use spam::{Spam, SpamBuilder, SpamRule};
 
 use crate::kernel::Kernel;
-use crate::{Gradients, Result, Tensor};
 
 /// The kernels of the family.
-pub const KERNELS: &[&Kernel] = &[&adamw::ADAMW, &norm::CLIP_FACTOR, &sgd::SGD, &norm::SQUARE_SUM];
-
-/// What all optimizers have in common.
-pub trait Optimizer {
-    /// Goes on to the next step: counts it and writes its learning rate and bias corrections,
-    /// computed in f64, to device memory. Call it before every [`step`](Self::step) and every
-    /// replay of a captured one, outside of the capture.
-    ///
-    /// # Errors
-    /// A call within a capture; device loss.
-    fn tick(&mut self) -> Result<()>;
-
-    /// Records the update of every parameter that has a gradient; the others stay as they are.
-    ///
-    /// # Errors
-    /// [`Error::Argument`](crate::Error::Argument) before the first [`tick`](Self::tick);
-    /// [`Error::Shape`](crate::Error::Shape) for a gradient of another shape than its parameter's;
-    /// device loss.
-    fn step(&self, gradients: &Gradients) -> Result<()>;
-
-    /// The steps counted so far. Skipped ones count.
-    fn steps(&self) -> u64;
-
-    /// Goes on from a saved step count.
-    fn set_steps(&mut self, steps: u64);
-
-    /// The learning rate of the step that was last counted.
-    fn learning_rate(&self) -> f64;
-
-    /// What must be saved to go on with the same bits, apart from the parameters and
-    /// [`steps`](Self::steps): tensors that share the optimizer's memory, with their names.
-    fn state(&self) -> Vec<(String, Tensor)>;
-
-    /// The norm of all gradients of the last step together, before clipping; 0 without clipping
-    /// and for a skipped step. Waits for the device.
-    ///
-    /// # Errors
-    /// Device loss.
-    fn gradient_norm(&self) -> Result<f32>;
-
-    /// How many steps were skipped, parameters and moments untouched, because the norm of the
-    /// gradients was not finite: an infinity or a NaN among them, or squares whose sum overflows.
-    /// Always 0 without clipping, which is what looks for them. Waits for the device.
-    ///
-    /// # Errors
-    /// Device loss.
-    fn skipped(&self) -> Result<u64>;
-}
+pub const KERNELS: &[&Kernel] = &[
+    &norm::CLIP_FACTOR,
+    &low_rank::GRAM_FACTOR,
+    &neurons::NEURON_FACTORS,
+    &project::OVERLAP,
+    &project::PROJECT,
+    &norm::SQUARE_SUM,
+    &numbers::STEP_NUMBERS,
+    &low_rank::UNIT_COLUMNS,
+    &update::UPDATE,
+];

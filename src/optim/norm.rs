@@ -33,6 +33,7 @@ pub(super) struct SquareSumParams {
 #[repr(C)]
 pub(super) struct ClipFactorParams {
     pub(super) count: u32,
+    pub(super) checked: u32,
     pub(super) most: f32,
 }
 
@@ -47,6 +48,12 @@ fn square_sum_cost(args: &CostArgs<'_>) -> Cost {
 const MOST_GROUPS: usize = 256;
 /// The fewest elements worth a workgroup.
 const LEAST_CHUNK: usize = 4096;
+
+/// The elements of a chunk, and the number of chunks.
+pub(super) fn chunks(count: usize) -> (u32, u32) {
+    let chunk = count.div_ceil(MOST_GROUPS).max(LEAST_CHUNK);
+    (chunk as u32, count.div_ceil(chunk) as u32)
+}
 
 /// Global-norm clipping: everything stays on the device.
 #[derive(Debug)]
@@ -63,28 +70,39 @@ impl Clip {
         Ok(Self { most: most.min(f64::from(f32::MAX)) as f32, partials })
     }
 
-    /// Computes norm and factor of `gradients` into `state`: factor, norm, skip, skipped steps.
+    /// Computes norm and factor of `gradients` into `state`: factor, norm, skip, skipped steps. What
+    /// is in `checked` must be finite too.
     pub(super) fn record<'a>(
         &self,
         gradients: impl Iterator<Item = &'a Tensor>,
+        checked: impl Iterator<Item = &'a Tensor>,
         state: &Tensor,
     ) -> Result<()> {
         let device = self.partials.device();
         // A software adapter pays for every barrier; one invocation a workgroup needs none.
         let size = if device.capabilities().software { 1u32 } else { 256 };
-        let mut offset = 0;
-        for gradient in gradients {
-            let count = gradient.count();
-            let chunk = count.div_ceil(MOST_GROUPS).max(LEAST_CHUNK);
-            let groups = count.div_ceil(chunk) as u32;
-            let (count, chunk) = (count as u32, chunk as u32);
-            let params = SquareSumParams { count, chunk, groups, offset };
-            let launch = device.launch(&SQUARE_SUM).params(&params).constant("WG", size);
-            launch.bind(gradient).bind(&self.partials).groups([groups.max(1), 1, 1]).record()?;
-            offset += groups;
-        }
-        let params = ClipFactorParams { count: offset, most: self.most };
+        let count = self.record_sums(gradients, 0, size)?;
+        let all = self.record_sums(checked, count, size)?;
+        let params = ClipFactorParams { count, checked: all - count, most: self.most };
         let launch = device.launch(&CLIP_FACTOR).params(&params).constant("WG", size);
         launch.bind(&self.partials).bind(state).record()
+    }
+
+    /// Sums of squares from the place `offset` on; returns the place after the last.
+    fn record_sums<'a>(
+        &self,
+        gradients: impl Iterator<Item = &'a Tensor>,
+        mut offset: u32,
+        size: u32,
+    ) -> Result<u32> {
+        for gradient in gradients {
+            let (chunk, groups) = chunks(gradient.count());
+            let params = SquareSumParams { count: gradient.count() as u32, chunk, groups, offset };
+            let launch = self.partials.device().launch(&SQUARE_SUM).params(&params);
+            let launch = launch.constant("WG", size).bind(gradient).bind(&self.partials);
+            launch.groups([groups.max(1), 1, 1]).record()?;
+            offset += groups;
+        }
+        Ok(offset)
     }
 }

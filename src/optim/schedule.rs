@@ -50,6 +50,16 @@ impl Schedule {
         self.floor + (self.peak - self.floor) * 0.5 * (1.0 + (std::f64::consts::PI * part).cos())
     }
 
+    /// The highest rate.
+    pub(super) fn peak(&self) -> f64 {
+        self.peak
+    }
+
+    /// The steps of the warm-up.
+    pub(super) fn warmup_steps(&self) -> u64 {
+        self.warmup
+    }
+
     /// Whether every rate is a finite number that is not negative.
     pub(super) fn is_sound(&self) -> bool {
         [self.peak, self.floor].iter().all(|rate| rate.is_finite() && *rate >= 0.0)

@@ -1,60 +1,36 @@
 //! The CPU twins.
 
-use super::adamw::Params as AdamWParams;
+mod update;
+
+use super::low_rank::{ColumnParams, FactorParams};
+use super::neurons::Params as NeuronParams;
 use super::norm::{ClipFactorParams, SquareSumParams};
-use super::sgd::Params as SgdParams;
+use super::numbers::{COUNT, INPUTS};
+use super::project::{OverlapParams, ProjectParams};
 use crate::host::{HostArgs, Real};
 use rayon::prelude::*;
+pub(super) use update::update;
 
-/// The fewest elements worth a thread.
-const GRAIN: usize = 8192;
-
-/// Factor of the gradient and whether the step is skipped.
-fn clipping<R: Real>(clip: &[R]) -> (R, bool) {
-    (clip[0], clip[2] != R::zero())
+pub(super) fn step_numbers<R: Real>(args: &mut HostArgs<'_, R>) {
+    let (inputs, clip, numbers) = (args.reals(0), args.reals(1), args.reals_mut(2));
+    for (input, number) in inputs.chunks(INPUTS).zip(numbers.chunks_mut(COUNT)) {
+        let mark = if input[12] == R::zero() { number[11] } else { clip[3] };
+        number.copy_from_slice(&input[..COUNT]);
+        number[11] = mark;
+        let t = (input[11] - (clip[3] - mark)).max(R::one());
+        let rest = |ln_beta: R| -(t * ln_beta).exp_m1();
+        number[1] = rest(input[1]).recip();
+        number[2] = rest(input[2]).sqrt().recip();
+        if input[13] != R::zero() {
+            number[8] = input[8] * number[2];
+        }
+    }
 }
 
-pub(super) fn adamw<R: Real>(args: &mut HostArgs<'_, R>) {
-    let p: AdamWParams = args.params();
-    let (x, m, v) = (args.reals_mut(0), args.reals_mut(1), args.reals_mut(2));
-    let (g, control, clip) = (args.reals(3), args.reals(4), args.reals(5));
-    let (factor, skipped) = clipping(clip);
-    if skipped {
-        return;
-    }
-    let real = |value: f32| R::lit(value.into());
-    let (beta1, beta2) = (real(p.beta1), real(p.beta2));
-    let (rest1, rest2) = (real(p.rest1), real(p.rest2));
-    let (eta, eps) = (control[0] * real(p.scale), real(p.eps));
-    let decay = eta * real(p.decay);
-    let (c1, c2) = (control[1], control[2]);
-    let elements = x.par_iter_mut().zip(m).zip(v).zip(g).with_min_len(GRAIN);
-    elements.for_each(|(((x, m), v), g)| {
-        let h = factor * *g;
-        *m = beta1 * *m + rest1 * h;
-        *v = beta2 * *v + rest2 * h * h;
-        *x = *x - decay * *x - eta * (*m * c1 / (v.sqrt() * c2 + eps));
-    });
-}
-
-pub(super) fn sgd<R: Real>(args: &mut HostArgs<'_, R>) {
-    let p: SgdParams = args.params();
-    let (x, v) = (args.reals_mut(0), args.reals_mut(1));
-    let (g, control, clip) = (args.reals(2), args.reals(3), args.reals(4));
-    let (factor, skipped) = clipping(clip);
-    if skipped {
-        return;
-    }
-    let momentum = R::lit(p.momentum.into());
-    let eta = control[0] * R::lit(p.scale.into());
-    let decay = eta * R::lit(p.decay.into());
-    let elements = x.par_iter_mut().zip(v).zip(g).with_min_len(GRAIN);
-    elements.for_each(|((x, v), g)| {
-        let h = factor * *g;
-        *v = momentum * *v + h;
-        let update = if p.nesterov != 0 { h + momentum * *v } else { *v };
-        *x = *x - decay * *x - eta * update;
-    });
+/// The sum of a long list, in blocks, so that it keeps its small terms.
+fn blocked<R: Real>(count: usize, term: impl Fn(usize) -> R) -> R {
+    let block = |start: usize| (start..count.min(start + 64)).map(&term).sum::<R>();
+    (0..count).step_by(64).map(block).sum()
 }
 
 pub(super) fn square_sum<R: Real>(args: &mut HostArgs<'_, R>) {
@@ -63,21 +39,116 @@ pub(super) fn square_sum<R: Real>(args: &mut HostArgs<'_, R>) {
     let partials = args.reals_mut(1);
     let places = &mut partials[p.offset as usize..][..p.groups as usize];
     let chunks = g[..p.count as usize].par_chunks(p.chunk as usize);
-    // In blocks, so that a long sum of squares keeps its small terms.
-    let block = |block: &[R]| block.iter().map(|g| *g * *g).sum::<R>();
-    let sum = |chunk: &[R]| chunk.chunks(64).map(block).sum::<R>();
+    let sum = |g: &[R]| blocked(g.len(), |i| g[i] * g[i]);
     places.par_iter_mut().zip(chunks).for_each(|(place, chunk)| *place = sum(chunk));
 }
 
 pub(super) fn clip_factor<R: Real>(args: &mut HostArgs<'_, R>) {
     let p: ClipFactorParams = args.params();
-    let sum: R = args.reals(0)[..p.count as usize].iter().copied().sum();
+    let (counted, checked) = args.reals(0).split_at(p.count as usize);
+    let sum: R = counted.iter().copied().sum();
+    let sound = checked[..p.checked as usize].iter().all(|sum| sum.is_finite());
     let clip = args.reals_mut(1);
-    if sum.is_finite() {
+    if sum.is_finite() && sound {
         let (norm, most) = (sum.sqrt(), R::lit(p.most.into()));
         clip[..3].copy_from_slice(&[most / norm.max(most), norm, R::zero()]);
     } else {
         clip[..3].copy_from_slice(&[R::zero(), R::zero(), R::one()]);
         clip[3] += R::one();
+    }
+}
+
+pub(super) fn overlap<R: Real>(args: &mut HostArgs<'_, R>) {
+    let p: OverlapParams = args.params();
+    let (g, w, partials) = (args.reals(0), args.reals(1), args.reals_mut(2));
+    let chunk = p.chunk as usize;
+    let chunks = g.par_chunks(chunk).zip(w.par_chunks(chunk));
+    partials.par_chunks_mut(3).zip(chunks).for_each(|(place, (g, w))| {
+        place[0] = blocked(g.len(), |i| g[i] * w[i]);
+        place[1] = blocked(g.len(), |i| w[i] * w[i]);
+        place[2] = blocked(g.len(), |i| g[i] * g[i]);
+    });
+}
+
+pub(super) fn project<R: Real>(args: &mut HostArgs<'_, R>) {
+    let p: ProjectParams = args.params();
+    let (g, w, partials) = (args.reals(0), args.reals(1), args.reals(2));
+    let y = args.reals_mut(3);
+    let total = |k: usize| -> R { partials.chunks(3).map(|sums| sums[k]).sum() };
+    let (gw, ww, gg) = (total(0), total(1), total(2));
+    let (a, b) = if ww == R::zero() {
+        (R::one(), R::zero())
+    } else {
+        let along = gw / ww;
+        let rest = gg - along * gw;
+        if rest <= R::lit(1e-6) * gg {
+            (R::zero(), R::zero())
+        } else {
+            let scale = (gg / rest).sqrt();
+            (scale, -scale * along)
+        }
+    };
+    let y = &mut y[..p.count as usize];
+    y.par_iter_mut().zip(g).zip(w).for_each(|((y, g), w)| *y = a * *g + b * *w);
+}
+
+pub(super) fn neuron_factors<R: Real>(args: &mut HostArgs<'_, R>) {
+    let p: NeuronParams = args.params();
+    let (q, clip) = (args.reals(0), args.reals(1));
+    let (v, factors) = (args.reals_mut(2), args.reals_mut(3));
+    if clip[2] != R::zero() {
+        factors.fill(R::zero());
+        return;
+    }
+    let (beta, rest) = (R::lit(p.beta.into()), R::lit(p.rest.into()));
+    let (mut before, mut after) = (R::zero(), R::zero());
+    for ((q, v), factor) in q.iter().zip(v).zip(&mut *factors) {
+        *v = beta * *v + rest * *q;
+        *factor = (v.sqrt() + R::lit(1e-8)).recip();
+        before += *q;
+        after += *factor * *factor * *q;
+    }
+    let ratio = if after > R::zero() { (before / after).sqrt() } else { R::zero() };
+    factors.iter_mut().for_each(|factor| *factor *= ratio);
+}
+
+pub(super) fn gram_factor<R: Real>(args: &mut HostArgs<'_, R>) {
+    let n = args.params::<FactorParams>().n as usize;
+    let (g, l, w) = (args.reals(0), args.reals_mut(1), args.reals_mut(2));
+    for k in 0..n {
+        let done: Vec<R> = l[k * n..k * n + k].to_vec();
+        let rest = |g: R, row: &[R]| g - row.iter().zip(&done).map(|(a, b)| *a * *b).sum::<R>();
+        let square = rest(g[k * n + k], &done);
+        let sound = square > R::lit(1e-6) * g[k * n + k];
+        let inverse = if sound { square.sqrt().recip() } else { R::zero() };
+        for i in k + 1..n {
+            l[i * n + k] = rest(g[i * n + k], &l[i * n..i * n + k]) * inverse;
+        }
+        l[k * n + k] = inverse;
+    }
+    w.fill(R::zero());
+    for j in 0..n {
+        w[j * n + j] = l[j * n + j];
+        for i in (0..j).rev() {
+            let sum: R = (i + 1..=j).map(|k| l[k * n + i] * w[k * n + j]).sum();
+            w[i * n + j] = -sum * l[i * n + i];
+        }
+    }
+}
+
+pub(super) fn unit_columns<R: Real>(args: &mut HostArgs<'_, R>) {
+    let p: ColumnParams = args.params();
+    let (r, q) = (args.reals(0), args.reals_mut(1));
+    let columns = p.columns as usize;
+    for j in 0..columns {
+        let column = r.iter().skip(j).step_by(columns);
+        let largest = column.clone().fold(R::zero(), |most, v| most.max(v.abs()));
+        if largest == R::zero() {
+            continue;
+        }
+        let sum: R = column.clone().map(|v| (*v / largest) * (*v / largest)).sum();
+        let factor = (largest * sum.sqrt()).recip();
+        let places = q.iter_mut().skip(j).step_by(columns);
+        places.zip(column).for_each(|(q, r)| *q = *r * factor);
     }
 }

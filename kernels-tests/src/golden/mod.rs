@@ -7,6 +7,7 @@ mod fourier;
 mod head;
 mod lif;
 mod mixer;
+mod optim;
 mod peers;
 mod scan;
 mod spectral;
@@ -30,14 +31,15 @@ pub const HANDLERS: &[(&str, Handler)] = &[
     ("sfgo", fourier::spiking_graph),
     ("cpg", fourier::codes),
     ("lif", lif::check),
+    ("optimizer", optim::check),
+    ("soft_clip", spectral::soft_clip),
+    ("polar", spectral::polar),
     ("decay", scan::decay),
     ("wkv", scan::wkv),
     ("spike_attn", attention::from_spikes),
     ("spike_attn_norope", attention::two_gates),
     ("spike_attn_perhead", attention::by_head),
     ("sparse_tcam", mixer::check),
-    ("soft_clip", spectral::soft_clip),
-    ("polar", spectral::polar),
     ("surrogate_table", surrogate::check),
     ("peer_lifnode", peers::spikingjelly),
     ("peer_parametriclifnode", peers::spikingjelly),

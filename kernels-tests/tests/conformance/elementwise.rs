@@ -10,7 +10,7 @@ use spikegrad::{DType, Device, Error, Result, Tape, Tensor, Var};
 const BINARIES: [Binary; 6] =
     [Binary::Add, Binary::Sub, Binary::Mul, Binary::Div, Binary::Minimum, Binary::Maximum];
 
-const UNARIES: [Unary; 10] = [
+const UNARIES: [Unary; 11] = [
     Unary::Affine { scale: -1.5, shift: 0.25 },
     Unary::Exp,
     Unary::Ln,
@@ -21,6 +21,7 @@ const UNARIES: [Unary; 10] = [
     Unary::Sign,
     Unary::Clamp { low: -0.5, high: 0.75 },
     Unary::Power(1.7),
+    Unary::Atan,
 ];
 
 const ACTIVATIONS: [Activation; 9] = [

@@ -56,7 +56,7 @@ fn cross_entropy_agrees_with_the_oracle() {
             let t = targets(device, &shape[..shape.len() - 1], classes, spoil)?;
             let tape = Tape::new();
             let x = tape.leaf(&data(device, shape, -10.0, 40.0)?);
-            let options = CrossEntropy { smoothing, reduction };
+            let options = CrossEntropy { smoothing, reduction, ..CrossEntropy::default() };
             with_gradient(&loss::cross_entropy(&x, &t, options)?, &x)
         });
     }
@@ -71,10 +71,57 @@ fn cross_entropy_has_its_known_values() {
         let x = tape.leaf(&Tensor::from_slice(device, &[1000.0f32; 8], [2, 4]).unwrap());
         for (second, rows) in [(3, 2.0), (4, 1.0)] {
             let t = Tensor::from_slice(device, &[0u32, second], [2]).unwrap();
-            let options = CrossEntropy { smoothing: 0.3, reduction: Reduction::Mean };
+            let options = CrossEntropy { smoothing: 0.3, ..CrossEntropy::default() };
             let y = loss::cross_entropy(&x, &t, options).unwrap().value().item().unwrap();
             assert!((f64::from(y) - 4f64.ln() * rows / 2.0).abs() < 1e-6, "{}: {y}", subject.label);
         }
+    }
+}
+
+/// `-ln (s(x_t) / sum s(x_c))`, plainly.
+fn plain_stable_max(x: &[f64], t: usize) -> f64 {
+    let s = |x: f64| if x >= 0.0 { x + 1.0 } else { 1.0 / (1.0 - x) };
+    -(s(x[t]) / x.iter().map(|x| s(*x)).sum::<f64>()).ln()
+}
+
+#[test]
+fn stable_max_is_the_papers() {
+    let x = [3.0f32, -2.0, 0.0, 0.25, -1e-3, 1e4, -1e4, 7.0];
+    let wide: Vec<f64> = x.iter().map(|x| f64::from(*x)).collect();
+    let expected = plain_stable_max(&wide[..4], 1) + plain_stable_max(&wide[4..], 2);
+    for device in subjects().iter().map(|s| &s.device).chain([kernels_tests::oracle()]) {
+        let leaf = Tape::new().leaf(&Tensor::from_slice(device, &x, [2, 4]).unwrap());
+        let t = Tensor::from_slice(device, &[1u32, 2], [2]).unwrap();
+        let options = CrossEntropy { reduction: Reduction::Sum, ..CrossEntropy::default() };
+        let y = loss::stable_max(&leaf, &t, options).unwrap().value().to_vec::<f64>().unwrap()[0];
+        assert!((y - expected).abs() < 2e-6 * expected, "{device}: {y}, not {expected}");
+    }
+}
+
+#[test]
+fn scores_agree_with_the_oracle() {
+    let stable = |x: &Var, t: &Tensor, o| loss::stable_max(x, t, o);
+    let softmax = |x: &Var, t: &Tensor, o| loss::cross_entropy(x, t, o);
+    type Loss<'a> = &'a dyn Fn(&Var, &Tensor, CrossEntropy) -> Result<Var>;
+    let losses: [(&str, Loss<'_>); 2] = [("stable_max", &stable), ("cross_entropy", &softmax)];
+    for (name, loss) in losses {
+        for (rows, classes, temperature) in [(9, 2, 2.0), (7, 11, 0.25), (5, 1001, 3.0)] {
+            let what = format!("{name} {rows}x{classes} at {temperature}");
+            let options = CrossEntropy { smoothing: 0.1, temperature, ..CrossEntropy::default() };
+            conform(&what, 5e-6, |device| {
+                let t = targets(device, &[rows], classes, false)?;
+                let x = Tape::new().leaf(&data(device, &[rows, classes], -9.0, 9.0)?);
+                with_gradient(&loss(&x, &t, options)?, &x)
+            });
+        }
+        let x: Vec<f64> = (0..15).map(|i| f64::from(i * 7 % 15) - 7.3).collect();
+        let t = [3u32, 0, 4];
+        let outcome = gradient_check(&[(x, &[3, 5])], 1e-5, |v| {
+            let t = Tensor::from_slice(v[0].device(), &t, [3])?;
+            let options = CrossEntropy { temperature: 1.7, ..CrossEntropy::default() };
+            Ok(vec![loss(&v[0], &t, options)?])
+        });
+        assert!(outcome.unwrap().error < 1e-7, "{name}");
     }
 }
 
@@ -260,7 +307,8 @@ fn gradients_match_differences() {
     let outcome = gradient_check(&inputs, 1e-5, |v| {
         let t = targets(v[0].device(), &[4, 2], 3, false)?;
         let of_batch = targets(v[0].device(), &[2], 3, false)?;
-        let smooth = CrossEntropy { smoothing: 0.1, reduction: Reduction::Sum };
+        let smooth =
+            CrossEntropy { smoothing: 0.1, reduction: Reduction::Sum, ..CrossEntropy::default() };
         Ok(vec![
             loss::cross_entropy(&v[0], &t, CrossEntropy::default())?,
             loss::cross_entropy(&v[1], &t, smooth)?,
@@ -344,6 +392,8 @@ fn mistakes_are_errors() {
         loss::cross_entropy(&x, &float_targets, plain),
         loss::cross_entropy(&x, &t, CrossEntropy { smoothing: 1.0, ..plain }),
         loss::cross_entropy(&x, &t, CrossEntropy { smoothing: -0.1, ..plain }),
+        loss::cross_entropy(&x, &t, CrossEntropy { temperature: 0.0, ..plain }),
+        loss::stable_max(&x, &t, CrossEntropy { temperature: f32::NAN, ..plain }),
         loss::cross_entropy(&zeros(&[0, 3], DType::F32), &no_targets, plain),
         loss::cross_entropy(&zeros(&[2, 0], DType::F32), &t, plain),
         loss::cross_entropy(&zeros(&[], DType::F32), &t, plain),

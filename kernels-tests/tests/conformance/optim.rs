@@ -1,8 +1,13 @@
-//! Optimizers and global-norm clipping.
+//! Optimizers: every rule, hook and constraint, groups, clipping, skipped steps, replay, state.
 
 use kernels_tests::{Random, conform, oracle, own_subjects, subjects};
 use proptest::prelude::*;
-use spikegrad::optim::{AdamW, Optimizer, Schedule, Sgd};
+use spikegrad::nn::{Compander, Module};
+use spikegrad::optim::{
+    AdEmaMix, Adam, AdamW, Constraint, Dion, Muon, NorMuon, Optimizer, Schedule, Sgd, Signum, Spam,
+};
+use spikegrad::spectral::{Polar, SpectralClip};
+use spikegrad::tape::gradient_check;
 use spikegrad::{Device, Error, Gradients, Param, Result, Tape, Tensor};
 use std::path::PathBuf;
 
@@ -84,6 +89,439 @@ impl Plain {
     }
 }
 
+/// Runs an optimizer and the same rule written plainly over a few steps, everywhere.
+fn compare(
+    steps: usize,
+    make: impl Fn(&[Param]) -> Result<Box<dyn Optimizer>>,
+    plain: impl Fn(&mut [f64], &mut [Vec<f64>; 3], &[f64], i32),
+) {
+    let shapes = [vec![5, 7], vec![8]];
+    let mut random = Random::new(11);
+    let (start, seeds) = (random_params(&mut random, &shapes), seeds(&mut random, &shapes, steps));
+    for (label, device, tolerance) in everywhere() {
+        let params = params(&device, &start).unwrap();
+        let mut optimizer = make(&params).unwrap();
+        let mut states: Vec<_> = start.iter().map(|(x, _)| wide(x)).collect();
+        let mut moments: Vec<_> =
+            start.iter().map(|(x, _)| [0, 1, 2].map(|_| vec![0.0; x.len()])).collect();
+        for (t, seeds) in seeds.iter().enumerate() {
+            step_all(&mut *optimizer, &params, seeds).unwrap();
+            for (i, seed) in seeds.iter().enumerate() {
+                plain(&mut states[i], &mut moments[i], &wide(seed), t as i32 + 1);
+                assert_near(&label, params[i].value(), &states[i], 3.0 * tolerance);
+            }
+        }
+    }
+}
+
+fn wide(values: &[f32]) -> Vec<f64> {
+    values.iter().map(|v| f64::from(*v)).collect()
+}
+
+#[test]
+fn signum_is_the_papers() {
+    for nesterov in [false, true] {
+        let builder = Signum::builder().momentum(0.9).nesterov(nesterov).learning_rate(0.01);
+        let builder = builder.weight_decay(0.2).decay_only(|_| true);
+        compare(
+            6,
+            |p| boxed(builder.clone().build(p)),
+            |x, [m, ..], g, _| {
+                for (i, g) in g.iter().enumerate() {
+                    m[i] = 0.9 * m[i] + g;
+                    let u = if nesterov { g + 0.9 * m[i] } else { m[i] };
+                    x[i] -= 0.01 * (0.2 * x[i] + u.signum());
+                }
+            },
+        );
+    }
+}
+
+#[test]
+fn ademamix_is_the_papers() {
+    let (b1, b2, b3, mix) = (0.8, 0.98, 0.95, 3.0);
+    let builder = AdEmaMix::builder().betas(b1, b2, b3).mix(mix).warmup(4).learning_rate(0.02);
+    compare(
+        7,
+        |p| boxed(builder.clone().weight_decay(0.0).build(p)),
+        |x, [m, n, v], g, t| {
+            let part = (f64::from(t) / 4.0).min(1.0);
+            let f = |b: f64| 0.5f64.ln() / (b + 1e-8).ln() - 1.0;
+            let mixed = (1.0 - part) * f(b1) + part * f(b3);
+            let b3 = if t < 4 { 0.5f64.powf(1.0 / (mixed + 1.0)) } else { b3 };
+            for (i, g) in g.iter().enumerate() {
+                m[i] = b1 * m[i] + (1.0 - b1) * g;
+                n[i] = b3 * n[i] + (1.0 - b3) * g;
+                v[i] = b2 * v[i] + (1.0 - b2) * g * g;
+                let up = m[i] / (1.0 - b1.powi(t)) + part * mix * n[i];
+                x[i] -= 0.02 * up / ((v[i] / (1.0 - b2.powi(t))).sqrt() + 1e-8);
+            }
+        },
+    );
+}
+
+#[test]
+fn spam_is_the_papers() {
+    let (b1, b2, theta, interval, warmup, grace) = (0.8, 0.9, 0.7, 4, 3, 2);
+    for compat in [false, true] {
+        let builder = Spam::builder().betas(b1, b2).theta(theta).interval(interval as u64);
+        let builder = builder.warmup(warmup as u64).grace(grace as u64).eps(1e-3).compat(compat);
+        compare(
+            11,
+            |p| boxed(builder.clone().learning_rate(0.02).build(p)),
+            |x, [m, v, _], g, t| {
+                let since = t % interval;
+                let part = f64::from(since) / (f64::from(warmup) + 1.0);
+                let ramp = 1.0 - 0.99 * (1.0 + (std::f64::consts::PI * part).cos()) / 2.0;
+                let warm = if t < interval || since >= warmup { 1.0 } else { ramp };
+                let age = if compat || t < interval { t } else { since + 1 };
+                for (i, g) in g.iter().enumerate() {
+                    if since == 0 {
+                        (m[i], v[i]) = (0.0, 0.0);
+                    }
+                    let limited = t >= grace && since >= grace && g * g > theta * v[i];
+                    let g = if limited { g.signum() * (theta * v[i]).sqrt() } else { *g };
+                    m[i] = b1 * m[i] + (1.0 - b1) * g;
+                    v[i] = b2 * v[i] + (1.0 - b2) * g * g;
+                    let (c1, c2) = (1.0 - b1.powi(age), (1.0 - b2.powi(age)).sqrt());
+                    let eps = if compat { 1e-3 / c2 } else { 1e-3 };
+                    x[i] -= 0.02 * warm * (m[i] / c1) / (v[i].sqrt() / c2 + eps);
+                }
+            },
+        );
+    }
+}
+
+/// Elements outside of the mask rest; the mask is drawn anew at a reset and has the density asked
+/// for.
+#[test]
+fn sparse_momentum_moves_a_part() {
+    const COUNT: usize = 4000;
+    for subject in subjects() {
+        let start = vec![(vec![1.0; COUNT], vec![COUNT])];
+        let params = params(&subject.device, &start).unwrap();
+        let mut optimizer = spam().density(0.25, 3).build(&params).unwrap();
+        let mut moved = Vec::new();
+        for _ in 0..4 {
+            let before = params[0].value().to_vec::<f32>().unwrap();
+            step_all(&mut optimizer, &params, &[vec![1.0; COUNT]]).unwrap();
+            let after = params[0].value().to_vec::<f32>().unwrap();
+            moved.push(before.iter().zip(after).map(|(a, b)| *a != b).collect::<Vec<_>>());
+        }
+        assert_eq!(moved[0], moved[1], "{}", subject.label);
+        assert_ne!(moved[1], moved[2], "drawn anew on {}", subject.label);
+        assert_eq!(moved[2], moved[3], "{}", subject.label);
+        let part = moved[0].iter().filter(|m| **m).count() as f64 / COUNT as f64;
+        assert!((part - 0.25).abs() < 0.03, "{part} on {}", subject.label);
+    }
+}
+
+/// The gradient's part along the parameter goes, its norm stays; what is parallel becomes 0.
+#[test]
+fn orthogonal_gradients() {
+    let shapes = [vec![41, 7], vec![10_001]];
+    let mut random = Random::new(21);
+    let start = random_params(&mut random, &shapes);
+    let seeds = seeds(&mut random, &shapes, 1).remove(0);
+    for (label, device, tolerance) in everywhere() {
+        let params = params(&device, &start).unwrap();
+        let builder = Sgd::builder().momentum(0.0).learning_rate(1.0).orthogonal(true);
+        let mut optimizer = builder.build(&params).unwrap();
+        step_all(&mut optimizer, &params, &seeds).unwrap();
+        for ((param, (w, _)), g) in params.iter().zip(&start).zip(&seeds) {
+            let (w, g) = (wide(w), wide(g));
+            let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
+            let along = dot(&w, &g) / dot(&w, &w);
+            let rest: Vec<f64> = g.iter().zip(&w).map(|(g, w)| g - along * w).collect();
+            let scale = (dot(&g, &g) / dot(&rest, &rest)).sqrt();
+            let expected: Vec<f64> = w.iter().zip(&rest).map(|(w, r)| w - scale * r).collect();
+            assert_near(&label, param.value(), &expected, tolerance);
+        }
+        let scalar = Param::new("s", Tensor::from_slice(&device, &[0.7f32], [1]).unwrap());
+        let scalar = [scalar];
+        let mut optimizer = builder_for_scalars().build(&scalar).unwrap();
+        step_all(&mut optimizer, &scalar, &[vec![0.3]]).unwrap();
+        assert_near(&label, scalar[0].value(), &[f64::from(0.7f32)], tolerance);
+    }
+}
+
+fn builder_for_scalars() -> spikegrad::optim::SgdBuilder {
+    Sgd::builder().momentum(0.0).learning_rate(1.0).orthogonal(true)
+}
+
+/// `sum_j a_ij b_kj`, plainly: a [m, n], b [k, n].
+fn product(a: &[f64], b: &[f64], n: usize) -> Vec<f64> {
+    let dot = |(a, b): (&[f64], &[f64])| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
+    a.chunks(n).flat_map(|a| b.chunks(n).map(move |b| dot((a, b)))).collect()
+}
+
+fn transposed(a: &[f64], columns: usize) -> Vec<f64> {
+    (0..a.len()).map(|i| a[i % (a.len() / columns) * columns + i / (a.len() / columns)]).collect()
+}
+
+/// Five of Muon's steps on a wide matrix `[rows, columns]`.
+fn plain_polar(x: &[f64], columns: usize) -> Vec<f64> {
+    let rows = x.len() / columns;
+    if rows > columns {
+        return transposed(&plain_polar(&transposed(x, columns), rows), rows);
+    }
+    let norm = x.iter().map(|x| x * x).sum::<f64>().sqrt() + 1e-7;
+    let mut x: Vec<f64> = x.iter().map(|x| x / norm).collect();
+    for _ in 0..5 {
+        let gram = product(&x, &x, columns);
+        let square = product(&gram, &gram, rows);
+        let mixed = gram.iter().zip(&square).map(|(g, s)| -4.775 * g + 2.0315 * s);
+        let step = product(&mixed.collect::<Vec<_>>(), &transposed(&x, columns), rows);
+        x = x.iter().zip(&step).map(|(x, s)| 3.4445 * x + s).collect();
+    }
+    x
+}
+
+#[test]
+fn muon_and_normuon_are_the_papers() {
+    for (normalised, moonlight, rows) in [(false, false, 9), (false, true, 4), (true, false, 9)] {
+        let columns = 6;
+        let builder = if normalised { NorMuon::builder() } else { Muon::builder() };
+        let builder = builder.momentum(0.9).weight_decay(0.1).moonlight(moonlight);
+        let (mut random, shape) = (Random::new(33), vec![vec![rows, columns]]);
+        let (start, seeds) = (random_params(&mut random, &shape), seeds(&mut random, &shape, 3));
+        let gain = (rows as f64 / columns as f64).max(1.0).sqrt();
+        let gain = if moonlight {
+            0.2 * rows.max(columns) as f64 / (rows.max(columns) as f64).sqrt()
+        } else {
+            gain
+        };
+        for (label, device, tolerance) in everywhere() {
+            let params = params(&device, &start).unwrap();
+            let mut optimizer = builder.clone().build(&params).unwrap();
+            let mut x = wide(&start[0].0);
+            let (mut m, mut v) = (vec![0.0; x.len()], vec![0.0; rows]);
+            for seeds in &seeds {
+                step_all(&mut optimizer, &params, seeds).unwrap();
+                let g = wide(&seeds[0]);
+                m.iter_mut().zip(&g).for_each(|(m, g)| *m = 0.9 * *m + 0.1 * g);
+                let z: Vec<f64> = m.iter().zip(&g).map(|(m, g)| 0.9 * m + 0.1 * g).collect();
+                let mut u = plain_polar(&z, columns);
+                if normalised {
+                    let norm = |u: &[f64]| u.iter().map(|u| u * u).sum::<f64>().sqrt();
+                    let before = norm(&u);
+                    for (u, v) in u.chunks_mut(columns).zip(&mut v) {
+                        *v = 0.95 * *v + 0.05 * norm(u).powi(2) / columns as f64;
+                        u.iter_mut().for_each(|u| *u /= v.sqrt() + 1e-8);
+                    }
+                    let after = norm(&u);
+                    u.iter_mut().for_each(|u| *u *= before / after);
+                }
+                x.iter_mut().zip(&u).for_each(|(x, u)| *x -= 0.02 * (0.1 * *x + gain * u));
+                assert_near(&label, params[0].value(), &x, 5.0 * tolerance);
+            }
+        }
+    }
+}
+
+#[test]
+fn dion_is_the_papers() {
+    let (rows, columns, rank) = (7, 5, 3);
+    let (mut random, shape) = (Random::new(37), vec![vec![rows, columns]]);
+    let (start, seeds) = (random_params(&mut random, &shape), seeds(&mut random, &shape, 4));
+    let builder = Dion::builder().rank(0.5).momentum(0.8).weight_decay(0.1).seed(5);
+    let gain = (rows as f64 / columns as f64).sqrt();
+    for (label, device, tolerance) in everywhere() {
+        let params = params(&device, &start).unwrap();
+        let mut optimizer = builder.clone().build(&params).unwrap();
+        let state = optimizer.state();
+        let (name, q) = &state[2];
+        assert_eq!((name.as_str(), q.shape().dims()), ("dion.q.p0", [columns, rank].as_slice()));
+        let mut q = q.to_vec::<f64>().unwrap();
+        let (mut x, mut m) = (wide(&start[0].0), vec![0.0; rows * columns]);
+        for seeds in &seeds {
+            step_all(&mut optimizer, &params, seeds).unwrap();
+            m.iter_mut().zip(&seeds[0]).for_each(|(m, g)| *m += f64::from(*g));
+            let b = product(&m, &transposed(&q, rank), columns);
+            let left = gram_schmidt(&transposed(&b, rank), rows);
+            let p = transposed(&left, rows);
+            let r = product(&transposed(&m, columns), &left, rows);
+            let part = product(&p, &r, rank);
+            m.iter_mut().zip(&part).for_each(|(m, part)| *m -= 0.2 * part);
+            q = transposed(&unit_rows(&transposed(&r, rank), columns), columns);
+            let u = product(&p, &q, rank);
+            x.iter_mut().zip(&u).for_each(|(x, u)| *x -= 0.01 * (0.1 * *x + gain * u));
+            assert_near(&label, params[0].value(), &x, 10.0 * tolerance);
+        }
+    }
+}
+
+/// Orthonormal rows that span those of `[rows, columns]`, each from those before it.
+fn gram_schmidt(a: &[f64], columns: usize) -> Vec<f64> {
+    let mut done: Vec<Vec<f64>> = Vec::new();
+    for row in a.chunks(columns) {
+        let mut row = row.to_vec();
+        for other in &done {
+            let along: f64 = row.iter().zip(other).map(|(a, b)| a * b).sum();
+            row.iter_mut().zip(other).for_each(|(a, b)| *a -= along * b);
+        }
+        done.push(unit_rows(&row, columns));
+    }
+    done.concat()
+}
+
+/// Rows divided by their norms.
+fn unit_rows(a: &[f64], columns: usize) -> Vec<f64> {
+    let norm = |row: &[f64]| row.iter().map(|v| v * v).sum::<f64>().sqrt();
+    a.chunks(columns)
+        .flat_map(|row| row.iter().map(|v| v / norm(row)).collect::<Vec<_>>())
+        .collect()
+}
+
+/// Weights kept the other way round take the same steps with `outputs_last`, and the axes after the
+/// first are one.
+#[test]
+fn layouts_of_matrices() {
+    let (rows, columns) = (8, 5);
+    let mut random = Random::new(35);
+    let start = random.values(rows * columns, -1.0, 1.0);
+    let gradient = random.values(rows * columns, -1.0, 1.0);
+    let turned = |v: &[f32]| -> Vec<f32> {
+        transposed(&wide(v), columns).iter().map(|v| *v as f32).collect()
+    };
+    for (label, device, tolerance) in everywhere() {
+        let run =
+            |builder: spikegrad::optim::MuonBuilder, x: &[f32], g: &[f32], shape: &[usize]| {
+                let params = params(&device, &[(x.to_vec(), shape.to_vec())]).unwrap();
+                let mut optimizer = builder.build(&params).unwrap();
+                for _ in 0..2 {
+                    step_all(&mut optimizer, &params, &[g.to_vec()]).unwrap();
+                }
+                params[0].value().to_vec::<f64>().unwrap()
+            };
+        let plain = run(NorMuon::builder(), &start, &gradient, &[rows, columns]);
+        let last = NorMuon::builder().outputs_last(true);
+        let last = run(last, &turned(&start), &turned(&gradient), &[columns, rows]);
+        let expected = transposed(&plain, columns);
+        for (a, b) in last.iter().zip(&expected) {
+            assert!((a - b).abs() < 20.0 * tolerance, "{label}: {a}, not {b}");
+        }
+        let whole = run(Muon::builder(), &start, &gradient, &[10, 4]);
+        let parts = run(Muon::builder(), &start, &gradient, &[10, 2, 2]);
+        assert_eq!(whole, parts, "{label}");
+    }
+}
+
+/// The largest singular value of `[rows, columns]`, by power iteration.
+fn plain_norm(x: &[f64], columns: usize) -> f64 {
+    let mut v = vec![1.0; columns];
+    let mut norm = 0.0;
+    for _ in 0..200 {
+        let y = product(x, &v, columns);
+        v = product(&transposed(x, columns), &y, y.len());
+        let length = v.iter().map(|v| v * v).sum::<f64>().sqrt();
+        norm = length.sqrt();
+        v.iter_mut().for_each(|v| *v /= length);
+    }
+    norm
+}
+
+/// A step's spectral norm is at most rate, gain and radius; while the rate warms up, its product with
+/// the radius stays; a radius beyond every update changes nothing.
+#[test]
+fn spectra_bounds_every_step() {
+    let (rows, columns) = (24, 6);
+    let mut random = Random::new(41);
+    let start = vec![(vec![0.0f32; rows * columns], vec![rows, columns])];
+    let gradient = vec![random.values(rows * columns, -1.0, 1.0)];
+    let schedule = Schedule::constant(0.1).warmup(2);
+    for (label, device, _) in everywhere() {
+        let moves = |c: Option<f64>| {
+            let params = params(&device, &start).unwrap();
+            let builder = AdamW::builder().weight_decay(0.0).schedule(schedule);
+            let clip = |c: f64| SpectralClip::new(c);
+            let builder = match c {
+                Some(c) => builder.post_clip(clip(c)),
+                None => builder,
+            };
+            let mut optimizer = builder.build(&params).unwrap();
+            let mut last = vec![0.0; rows * columns];
+            let mut norms = Vec::new();
+            for _ in 0..3 {
+                step_all(&mut optimizer, &params, &gradient).unwrap();
+                let x = params[0].value().to_vec::<f64>().unwrap();
+                let change: Vec<f64> = x.iter().zip(&last).map(|(x, l)| x - l).collect();
+                norms.push(plain_norm(&change, columns));
+                last = x;
+            }
+            (last, norms)
+        };
+        let (plain, free) = moves(None);
+        let (_, bound) = moves(Some(0.5));
+        // Signs of 24 x 6 have singular values of about 3 to 7.
+        for (norm, free) in bound.iter().zip(&free) {
+            assert!(*norm < 0.1 * 2.0 * 0.5 * 1.001, "{label}: {bound:?}");
+            assert!(*free > 0.1, "{label}: {free}");
+        }
+        // At half the rate the radius is doubled: a step nearly as long as the next.
+        assert!(bound[0] > 0.95 * bound[1], "{label}: {bound:?}");
+        let (wide, _) = moves(Some(1e4));
+        let doubled: Vec<f64> = plain.iter().map(|x| 2.0 * x).collect();
+        for (a, b) in wide.iter().zip(&doubled) {
+            assert!((a - b).abs() < 1e-4, "{label}: {a}, not {b}");
+        }
+    }
+}
+
+/// Steps with bad gradients are found before pre-clipping can hide them.
+#[test]
+fn spectral_hooks_skip_bad_gradients() {
+    for subject in subjects() {
+        let start = vec![(vec![1.0; 12], vec![3, 4]), (vec![2.0; 5], vec![5])];
+        let params = params(&subject.device, &start).unwrap();
+        let clip = || SpectralClip::new(0.5);
+        let builder = NorMuon::builder().pre_clip(clip()).skip_non_finite(true);
+        let rest = AdamW::builder().pre_clip(clip()).post_clip(clip());
+        let builder = builder.group("vectors", |p| p.value().shape().rank() < 2, rest);
+        let mut optimizer = builder.build(&params).unwrap();
+        let good = vec![vec![0.5; 12], vec![0.25; 5]];
+        step_all(&mut optimizer, &params, &good).unwrap();
+        let bits = |o: &dyn Optimizer| -> Vec<Vec<f32>> {
+            outcome(o, &params).iter().map(|t| t.to_vec::<f32>().unwrap()).collect()
+        };
+        let mut before = bits(&optimizer);
+        for (place, fault) in [(0, f32::NAN), (1, f32::INFINITY)] {
+            let mut bad = good.clone();
+            bad[place][3] = fault;
+            step_all(&mut optimizer, &params, &bad).unwrap();
+        }
+        let mut after = bits(&optimizer);
+        assert_eq!(optimizer.skipped().unwrap(), 2);
+        // The state of clipping itself counts.
+        before.remove(2);
+        after.remove(2);
+        assert_eq!(before, after, "{}", subject.label);
+    }
+}
+
+#[test]
+fn constraints_hold() {
+    for (label, device, tolerance) in everywhere() {
+        let x = [0.5f32, -0.4, 0.02, -3.0, 9.0];
+        let apply = |constraint: Constraint| {
+            let params = [Param::new("x", Tensor::from_slice(&device, &x, [5]).unwrap())];
+            let mut optimizer = sgd_to(constraint).learning_rate(0.0).build(&params).unwrap();
+            step_all(&mut optimizer, &params, &[vec![1.0; 5]]).unwrap();
+            params[0].value().clone()
+        };
+        let expect = |constraint: Constraint, f: &dyn Fn(f64) -> f64| {
+            let expected: Vec<f64> = x.iter().map(|x| f(f64::from(*x))).collect();
+            assert_near(&label, &apply(constraint), &expected, tolerance);
+        };
+        expect(Constraint::Free, &|x| x);
+        expect(Constraint::NonNegative, &|x| x.max(0.0));
+        expect(Constraint::Box { low: -1.0, high: 2.0 }, &|x| x.clamp(-1.0, 2.0));
+        let infinite = f32::INFINITY;
+        expect(Constraint::Box { low: -infinite, high: infinite }, &|x| x);
+        expect(Constraint::Compand { a: 0.5, b: 0.25 }, &|x| 0.5 * (x / 0.25).atan());
+    }
+}
+
 fn assert_near(what: &str, found: &Tensor, expected: &[f64], tolerance: f64) {
     let found = found.to_vec::<f64>().unwrap();
     assert_eq!(found.len(), expected.len(), "{what}");
@@ -157,29 +595,72 @@ fn sgd_is_the_textbooks() {
     }
 }
 
+/// Every rule and hook under a name.
+const MAKERS: &[(&str, Maker)] = &[
+    ("adamw", |p| boxed(AdamW::builder().clip_norm(3.0).build(p))),
+    ("adam, spikes", |p| boxed(Adam::builder().spike_clip(50.0).skip_non_finite(true).build(p))),
+    ("sgd", |p| boxed(Sgd::builder().nesterov(true).clip_norm(3.0).build(p))),
+    ("sgd without momentum", |p| boxed(Sgd::builder().momentum(0.0).build(p))),
+    ("signum", |p| boxed(Signum::builder().nesterov(false).learning_rate(0.01).build(p))),
+    ("ademamix", |p| boxed(AdEmaMix::builder().warmup(5).clip_norm(3.0).build(p))),
+    ("spam", |p| boxed(spam().theta(2.0).build(p))),
+    ("spam, compat", |p| boxed(spam().compat(true).build(p))),
+    ("spam, sparse", |p| boxed(spam().density(0.4, 7).weight_decay(0.1).build(p))),
+    ("orthogonal", |p| boxed(Sgd::builder().orthogonal(true).clip_norm(1.0).build(p))),
+    ("not negative", |p| boxed(sgd_to(Constraint::NonNegative).build(p))),
+    ("box", |p| boxed(sgd_to(Constraint::Box { low: -0.3, high: 0.1 }).build(p))),
+    ("companding", |p| boxed(sgd_to(Constraint::Compand { a: 0.6, b: 0.4 }).build(p))),
+    ("muon", |p| boxed(Muon::builder().weight_decay(0.1).build(p))),
+    ("moonlight", |p| boxed(Muon::builder().moonlight(true).nesterov(false).build(p))),
+    ("normuon", |p| boxed(NorMuon::builder().clip_norm(2.0).build(p))),
+    ("normuon, outputs last", |p| boxed(NorMuon::builder().outputs_last(true).build(p))),
+    ("spectra", |p| {
+        let schedule = Schedule::constant(0.01).warmup(3);
+        boxed(AdamW::builder().schedule(schedule).post_clip(SpectralClip::new(2.0)).build(p))
+    }),
+    ("spectra, both", |p| {
+        let clips = Sgd::builder().pre_clip(SpectralClip::new(1.0).compat(true));
+        boxed(clips.post_clip(SpectralClip::new(0.5)).clip_norm(3.0).build(p))
+    }),
+    ("dion", |p| boxed(Dion::builder().clip_norm(2.0).build(p))),
+    ("groups", |p| {
+        let rest = Sgd::builder().learning_rate(0.02).orthogonal(true);
+        let main = AdEmaMix::builder().group("vectors", |p| p.value().shape().rank() < 2, rest);
+        boxed(main.clip_norm(2.0).build(p))
+    }),
+];
+
+type Maker = fn(&[Param]) -> Result<Box<dyn Optimizer>>;
+
+fn boxed(optimizer: Result<impl Optimizer + 'static>) -> Result<Box<dyn Optimizer>> {
+    Ok(Box::new(optimizer?))
+}
+
+fn spam() -> spikegrad::optim::SpamBuilder {
+    Spam::builder().interval(3).warmup(2).grace(1).learning_rate(0.01)
+}
+
+fn sgd_to(constraint: Constraint) -> spikegrad::optim::SgdBuilder {
+    Sgd::builder().learning_rate(0.1).constraint(constraint)
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(12))]
+    #![proptest_config(ProptestConfig::with_cases(6))]
     #[test]
     fn devices_agree_with_the_oracle(seed in any::<u64>(), rows in 1usize..90, columns in 1usize..70) {
         let shapes = [vec![rows, columns], vec![columns]];
         let mut random = Random::new(seed);
-        let (start, seeds) = (random_params(&mut random, &shapes), seeds(&mut random, &shapes, 3));
-        conform("adamw", 2e-5, |device| {
-            let params = params(device, &start)?;
-            let mut optimizer = AdamW::builder().clip_norm(3.0).build(&params)?;
-            for seeds in &seeds {
-                step_all(&mut optimizer, &params, seeds)?;
-            }
-            Ok(outcome(&optimizer, &params))
-        });
-        conform("sgd", 2e-5, |device| {
-            let params = params(device, &start)?;
-            let mut optimizer = Sgd::builder().nesterov(true).clip_norm(3.0).build(&params)?;
-            for seeds in &seeds {
-                step_all(&mut optimizer, &params, seeds)?;
-            }
-            Ok(outcome(&optimizer, &params))
-        });
+        let (start, seeds) = (random_params(&mut random, &shapes), seeds(&mut random, &shapes, 5));
+        for (name, make) in MAKERS {
+            conform(name, 5e-5, |device| {
+                let params = params(device, &start)?;
+                let mut optimizer = make(&params)?;
+                for seeds in &seeds {
+                    step_all(&mut *optimizer, &params, seeds)?;
+                }
+                Ok(outcome(&*optimizer, &params))
+            });
+        }
     }
 }
 
@@ -223,7 +704,7 @@ fn norm_in_workgroup_memory() {
                 let params = SquareSum { count, chunk, groups, offset: 3 };
                 let launch = device.launch(square_sum).params(&params).constant("WG", size);
                 launch.bind(&g).bind(&partials).groups([groups, 1, 1]).record()?;
-                let params = [groups + 3, 2.0f32.to_bits()];
+                let params = [groups, 3, 2.0f32.to_bits()];
                 let launch = device.launch(clip_factor).params(&params).constant("WG", size);
                 launch.bind(&partials).bind(&clip).record()?;
                 Ok(vec![partials, clip])
@@ -260,54 +741,155 @@ fn a_gradient_that_is_not_finite_skips_the_step() {
     }
 }
 
+/// A skipped step leaves no trace: bias corrections count on the device, and do not count it. With
+/// `skip_non_finite` as with clipping.
+#[test]
+fn skipped_steps_do_not_count_in_the_corrections() {
+    let good = [vec![0.5, -0.25, 1.5], vec![0.1, 0.2, -0.3], vec![-1.0, 0.6, 0.9]];
+    for subject in subjects() {
+        let run = |faults: usize| {
+            let start = vec![(vec![1.0, 2.0, 3.0], vec![3])];
+            let params = params(&subject.device, &start).unwrap();
+            let builder = AdEmaMix::builder().skip_non_finite(true);
+            let mut optimizer = builder.build(&params).unwrap();
+            for seed in &good {
+                for _ in 0..faults {
+                    let bad = [vec![1.0, f32::NAN, f32::INFINITY]];
+                    step_all(&mut optimizer, &params, &bad).unwrap();
+                }
+                step_all(&mut optimizer, &params, std::slice::from_ref(seed)).unwrap();
+            }
+            assert_eq!(optimizer.skipped().unwrap(), 3 * faults as u64);
+            let moments = optimizer.state().split_off(1).into_iter().map(|(_, t)| t);
+            let tensors = moments.chain([params[0].value().clone()]);
+            tensors.map(|t| t.to_vec::<f32>().unwrap()).collect::<Vec<_>>()
+        };
+        assert_eq!(run(0), run(2), "{}", subject.label);
+    }
+}
+
 /// A replayed step is the recorded one, and a restored optimizer goes on with the same bits.
 #[test]
 fn replayed_and_restored_steps_have_the_same_bits() {
     let shapes = [vec![9, 31], vec![31]];
     let mut random = Random::new(5);
     let (start, seeds) = (random_params(&mut random, &shapes), seeds(&mut random, &shapes, 1));
-    let bits = |o: &AdamW, p: &[Param]| -> Vec<Vec<u32>> {
+    let schedule = Schedule::cosine(0.1, 9).warmup(2);
+    for subject in own_subjects() {
+        for (name, make) in MAKERS {
+            bits_are_kept(
+                &format!("{name} on {}", subject.label),
+                &subject.device,
+                make,
+                (&start, &seeds[0]),
+            );
+        }
+        let scheduled =
+            |p: &[Param]| boxed(AdamW::builder().schedule(schedule).clip_norm(1.0).build(p));
+        bits_are_kept(&subject.label, &subject.device, scheduled, (&start, &seeds[0]));
+    }
+}
+
+type Start<'a> = (&'a [(Vec<f32>, Vec<usize>)], &'a [Vec<f32>]);
+
+fn bits_are_kept(
+    label: &str,
+    device: &Device,
+    make: impl Fn(&[Param]) -> Result<Box<dyn Optimizer>>,
+    (start, seeds): Start<'_>,
+) {
+    let bits = |o: &dyn Optimizer, p: &[Param]| -> Vec<Vec<u32>> {
         let words = |t: &Tensor| t.to_vec::<f32>().unwrap().iter().map(|v| v.to_bits()).collect();
         outcome(o, p).iter().map(words).collect()
     };
-    let schedule = Schedule::cosine(0.1, 9).warmup(2);
-    let build = |p: &[Param]| AdamW::builder().schedule(schedule).clip_norm(1.0).build(p).unwrap();
-    for subject in own_subjects() {
-        let device = &subject.device;
-        let plain = params(device, &start).unwrap();
-        let mut optimizer = build(&plain);
-        let mut middle = Vec::new();
-        for t in 0..9 {
-            step_all(&mut optimizer, &plain, &seeds[0]).unwrap();
-            if t == 4 {
-                middle = outcome(&optimizer, &plain);
-                middle = middle.iter().map(|t| t.duplicate().unwrap()).collect();
-            }
+    let plain = params(device, start).unwrap();
+    let mut optimizer = make(&plain).unwrap();
+    let mut middle = Vec::new();
+    for t in 0..9 {
+        step_all(&mut *optimizer, &plain, seeds).unwrap();
+        if t == 4 {
+            middle = outcome(&*optimizer, &plain);
+            middle = middle.iter().map(|t| t.duplicate().unwrap()).collect();
         }
-        let expected = bits(&optimizer, &plain);
-
-        let replayed = params(device, &start).unwrap();
-        let mut other = build(&replayed);
-        other.tick().unwrap();
-        let step = || other.step(&joint(&replayed, &seeds[0])?);
-        let ((), capture) = device.capture(step).unwrap();
-        for _ in 1..9 {
-            other.tick().unwrap();
-            capture.replay().unwrap();
-        }
-        assert_eq!(bits(&other, &replayed), expected, "replay on {}", subject.label);
-
-        let restored = params(device, &start).unwrap();
-        let mut third = build(&restored);
-        for (to, from) in outcome(&third, &restored).iter().zip(&middle) {
-            to.copy_from(from).unwrap();
-        }
-        third.set_steps(5);
-        for _ in 5..9 {
-            step_all(&mut third, &restored, &seeds[0]).unwrap();
-        }
-        assert_eq!(bits(&third, &restored), expected, "restored on {}", subject.label);
     }
+    let expected = bits(&*optimizer, &plain);
+
+    let replayed = params(device, start).unwrap();
+    let mut other = make(&replayed).unwrap();
+    other.tick().unwrap();
+    let step = || other.step(&joint(&replayed, seeds)?);
+    let ((), capture) = device.capture(step).unwrap();
+    for _ in 1..9 {
+        other.tick().unwrap();
+        capture.replay().unwrap();
+    }
+    assert_eq!(bits(&*other, &replayed), expected, "replay of {label}");
+
+    let restored = params(device, start).unwrap();
+    let mut third = make(&restored).unwrap();
+    for (to, from) in outcome(&*third, &restored).iter().zip(&middle) {
+        to.copy_from(from).unwrap();
+    }
+    third.set_steps(5);
+    for _ in 5..9 {
+        step_all(&mut *third, &restored, seeds).unwrap();
+    }
+    assert_eq!(bits(&*third, &restored), expected, "restored {label}");
+}
+
+/// A group has the rule, rate, decay and hooks of its recipe; the last that chooses wins.
+#[test]
+fn groups_have_recipes_of_their_own() {
+    for (label, device, tolerance) in everywhere() {
+        let start: Vec<_> = (0..3).map(|_| (vec![1.0f32, -2.0], vec![2, 1])).collect();
+        let params = params(&device, &start).unwrap();
+        let sgd = Sgd::builder().momentum(0.0);
+        let bound = sgd.clone().learning_rate(0.5).constraint(Constraint::NonNegative);
+        let recipe = sgd.clone().learning_rate(0.1).weight_decay(0.5);
+        let recipe = recipe.group("two", |p| p.name() != "p0", bound);
+        let recipe = recipe.group("one", |p| p.name() == "p1", sgd.learning_rate(1.0));
+        let mut optimizer = recipe.build(&params).unwrap();
+        let seeds = vec![vec![1.0f32, 1.0]; 3];
+        step_all(&mut optimizer, &params, &seeds).unwrap();
+        assert_near(&label, params[0].value(), &[0.95 - 0.1, -1.9 - 0.1], tolerance);
+        assert_near(&label, params[1].value(), &[0.0, -3.0], tolerance);
+        assert_near(&label, params[2].value(), &[0.5, 0.0], tolerance);
+        assert_eq!(optimizer.learning_rate(), 0.1);
+        optimizer.set_learning_rate(0.0).unwrap();
+        step_all(&mut optimizer, &params, &seeds).unwrap();
+        assert_near(&label, params[0].value(), &[0.85, -2.0], tolerance);
+        assert_near(&label, params[1].value(), &[-1.0, -4.0], tolerance);
+    }
+}
+
+/// The weight starts as asked for, stays bounded, and its gradients are right.
+#[test]
+fn weight_compander() {
+    let start = [0.9f32, -0.3, 0.0, 1.5, -1.5, 0.02];
+    for (label, device, tolerance) in everywhere() {
+        let tensor = Tensor::from_slice(&device, &start, [2, 3]).unwrap();
+        let layer = Compander::new("w", &tensor, 1.0, 0.5).unwrap();
+        let weight = layer.weight(&Tape::new()).unwrap();
+        assert_near(&label, weight.value(), &wide(&start), tolerance);
+        let names: Vec<String> = layer.params().iter().map(|p| p.name().to_string()).collect();
+        assert_eq!(names, ["w.raw", "w.a", "w.b"]);
+        assert!(Compander::new("w", &tensor, 0.9, 0.5).is_err(), "beyond the bound");
+        assert!(Compander::new("w", &tensor, 1.0, 0.0).is_err());
+    }
+    let inputs: [(Vec<f64>, &[usize]); 3] =
+        [(vec![0.3, -2.0, 0.01, 5.0], &[4]), (vec![0.8], &[1]), (vec![0.6], &[1])];
+    let outcome = gradient_check(&inputs, 1e-5, |v| {
+        Ok(vec![v[0].div(&v[2])?.unary(spikegrad::elementwise::Unary::Atan)?.mul(&v[1])?])
+    });
+    assert!(outcome.unwrap().error < 1e-7);
+    conform("compander", 5e-6, |device| {
+        let tensor = Tensor::from_slice(device, &start, [2, 3])?;
+        let layer = Compander::new("w", &tensor, 1.0, 0.5)?;
+        let weight = layer.weight(&Tape::new())?;
+        let gradients = weight.backward_from(&tensor)?;
+        let of = |param: &Param| gradients.of(param).cloned();
+        Ok(layer.params().iter().filter_map(of).collect())
+    });
 }
 
 #[test]
@@ -325,6 +907,31 @@ fn mistakes_are_errors() {
     argument(AdamW::builder().learning_rate(f64::INFINITY).build(&one));
     argument(AdamW::builder().build(&[param("x"), param("x")]));
     assert!(Sgd::builder().momentum(1.0).build(&one).is_err());
+    argument(AdamW::builder().spike_clip(0.0).build(&one));
+    for c in [0.0, -1.0, f64::NAN, f64::INFINITY] {
+        argument(AdamW::builder().post_clip(SpectralClip::new(c)).build(&one));
+        argument(AdamW::builder().pre_clip(SpectralClip::new(c)).build(&one));
+    }
+    assert!(Muon::builder().momentum(1.0).build(&one).is_err());
+    assert!(Muon::builder().polar(Polar::muon(0)).build(&one).is_err());
+    assert!(NorMuon::builder().neuron_beta(1.0).build(&one).is_err());
+    assert!(Dion::builder().rank(0.0).build(&one).is_err());
+    assert!(Dion::builder().momentum(1.0).build(&one).is_err());
+    assert!(Dion::builder().post_clip(SpectralClip::new(1.0)).build(&one).is_err());
+    argument(AdamW::builder().scale_rate(f64::NAN, |_| true).build(&one));
+    argument(AdamW::builder().constraint(Constraint::Box { low: 1.0, high: 0.0 }).build(&one));
+    argument(AdamW::builder().constraint(Constraint::Compand { a: 1.0, b: 0.0 }).build(&one));
+    argument(AdamW::builder().group("empty", |_| false, Sgd::builder()).build(&one));
+    argument(AdamW::builder().group("bad", |_| true, Sgd::builder().momentum(2.0)).build(&one));
+    let bad = Spam::builder().weight_decay(f64::NAN);
+    argument(AdamW::builder().group("bad", |_| true, bad).build(&one));
+    assert!(Signum::builder().momentum(-0.1).build(&one).is_err());
+    assert!(AdEmaMix::builder().mix(f64::NAN).build(&one).is_err());
+    assert!(AdEmaMix::builder().betas(0.9, 0.9, 1.0).build(&one).is_err());
+    assert!(Spam::builder().interval(0).build(&one).is_err());
+    assert!(Spam::builder().theta(-1.0).build(&one).is_err());
+    assert!(Spam::builder().density(0.0, 0).build(&one).is_err());
+    assert!(Sgd::builder().build(&one).unwrap().set_learning_rate(-1.0).is_err());
     let words = Tensor::from_slice(&device, &[1u32], [1]).unwrap();
     let error = AdamW::builder().build(&[Param::new("w", words)]);
     assert!(matches!(error, Err(Error::DType { .. })));
@@ -332,6 +939,12 @@ fn mistakes_are_errors() {
     let error = AdamW::builder().build(&[param("x"), Param::new("y", other)]);
     assert!(matches!(error, Err(Error::DeviceMismatch { .. })));
     let optimizer = AdamW::builder().build(&one).unwrap();
+    // A gradient of the shape that the parameter had before it was replaced.
+    let twice = [Param::new("x", Tensor::from_slice(&device, &[1.0f32; 2], [2]).unwrap())];
+    let mut ticked = AdamW::builder().build(&one).unwrap();
+    ticked.tick().unwrap();
+    ticked.step(&joint(&twice, &[vec![1.0; 2]]).unwrap()).unwrap();
+    assert_eq!(one[0].value().to_vec::<f32>().unwrap(), [1.0], "a stranger's gradient");
     let early = optimizer.step(&joint(&one, &[vec![1.0]]).unwrap());
     assert!(matches!(early, Err(Error::Argument { .. })));
 }

@@ -1,0 +1,53 @@
+// partials[k] = (sum of g w, sum of w^2, sum of g^2) over k chunk <= i < min((k + 1) chunk, count)
+//
+// g, w: [count]; partials: [groups, 3].
+// One workgroup a chunk: strided sums in registers, then a tree in workgroup memory. With WG = 1 no
+// barrier is left: that is for software adapters.
+
+import package::shared::index::group_index;
+
+struct Params {
+    count: u32,
+    chunk: u32,
+    groups: u32,
+}
+
+override WG: u32 = 256u;
+
+@group(0) @binding(0) var<storage, read> g: array<f32>;
+@group(0) @binding(1) var<storage, read> w: array<f32>;
+@group(0) @binding(2) var<storage, read_write> partials: array<f32>;
+@group(1) @binding(0) var<uniform> p: Params;
+
+var<workgroup> sums: array<vec3<f32>, 256>;
+
+@compute @workgroup_size(WG)
+fn overlap(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) local: u32,
+) {
+    let k = group_index(group, groups);
+    let end = min((k + 1u) * p.chunk, p.count);
+    var sum = vec3(0.0);
+    // Chains of 64 keep the rounding of long sums small.
+    for (var block = k * p.chunk + local; block < end; block += 64u * WG) {
+        var part = vec3(0.0);
+        for (var i = block; i < min(block + 64u * WG, end); i += WG) {
+            part += vec3(g[i] * w[i], w[i] * w[i], g[i] * g[i]);
+        }
+        sum += part;
+    }
+    sums[local] = sum;
+    for (var half = WG / 2u; half > 0u; half /= 2u) {
+        workgroupBarrier();
+        if local < half {
+            sums[local] += sums[local + half];
+        }
+    }
+    if local == 0u && k < p.groups {
+        partials[3u * k] = sums[0].x;
+        partials[3u * k + 1u] = sums[0].y;
+        partials[3u * k + 2u] = sums[0].z;
+    }
+}

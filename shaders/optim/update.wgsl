@@ -1,0 +1,166 @@
+// h = factor g, limited to +- sqrt(theta v) where theta is not 0; then the direction u:
+//   no moment          u = h
+//   one (FIRST)        m <- beta1 m + rest1 h;  u = m, or beta1 m + rest1 h of the new m (NESTEROV);
+//                      sign(u) with SIGN
+//   two (SECOND)       m <- beta1 m + rest1 h;  v <- beta2 v + rest2 h^2
+//                      u = c1 m / (c2 sqrt(v) + eps)
+//   three (SLOW)       n <- beta3 n + rest3 h as well;  u = (c1 m + mix n) / (c2 sqrt(v) + eps)
+// and the step:
+//   x <- x - eta decay x - eta gain f u     with eta = rate scale, then limited to low .. high (BOX),
+//                                           or low atan(x / high) (COMPAND)
+//   x <- shrink u                           with WRITE: x takes the direction, for what follows
+//
+// x: [cells] read and written in place, with WRITE only written; g: [cells]; numbers: those of the
+// group, from `p.numbers` on (`shared/numbers.wgsl`): rate, c1, c2, f, mix, beta3, rest3, theta, eps,
+// shrink; clip: factor (of g with CLIPPED, else taken as 1), norm, whether this step is skipped,
+// skipped steps; m, v, n: [cells] in place.
+// A cell is one element, or four (condition `wide`). With the condition MASK an element takes part
+// only where a random word is below `p.threshold`; the others rest, their moments 0.
+// One invocation a cell.
+
+import package::shared::cells::Cell;
+import package::shared::index::item_index;
+import package::shared::math::atan_of;
+import package::shared::numbers::{RATE, CORRECT1, CORRECT2, FACTOR, MIX, BETA3, REST3, SPIKES, EPS, SHRINK, DRAW};
+import package::shared::rng::word_of;
+
+struct Params {
+    cells: u32,
+    mode: u32,
+    numbers: u32,
+    threshold: u32,
+    key: vec2<u32>,
+    beta1: f32,
+    rest1: f32,
+    beta2: f32,
+    rest2: f32,
+    decay: f32,
+    scale: f32,
+    gain: f32,
+    low: f32,
+    high: f32,
+    unused: f32,
+}
+
+const NESTEROV: u32 = 1u;
+const SIGN: u32 = 2u;
+const WRITE: u32 = 4u;
+const CLIPPED: u32 = 8u;
+const BOX: u32 = 16u;
+const COMPAND: u32 = 32u;
+
+override WG: u32 = 64u;
+
+@group(0) @binding(0) var<storage, read_write> x: array<Cell>;
+@group(0) @binding(1) var<storage, read> g: array<Cell>;
+@group(0) @binding(2) var<storage, read> numbers: array<f32>;
+@group(0) @binding(3) var<storage, read> clip: array<f32>;
+@if(FIRST) @group(0) @binding(4) var<storage, read_write> m: array<Cell>;
+@if(SECOND) @group(0) @binding(5) var<storage, read_write> v: array<Cell>;
+@if(SLOW) @group(0) @binding(6) var<storage, read_write> n: array<Cell>;
+@group(1) @binding(0) var<uniform> p: Params;
+
+fn number(i: u32) -> f32 {
+    return numbers[p.numbers + i];
+}
+
+fn on(flag: u32) -> bool {
+    return (p.mode & flag) != 0u;
+}
+
+@if(!wide)
+fn compand(v: Cell) -> Cell {
+    return p.low * atan_of(v / p.high);
+}
+
+@if(wide)
+fn compand(v: Cell) -> Cell {
+    let z = v / p.high;
+    return p.low * vec4(atan_of(z.x), atan_of(z.y), atan_of(z.z), atan_of(z.w));
+}
+
+// 1 for an element that takes part.
+@if(MASK && !wide)
+fn kept(i: u32) -> Cell {
+    return select(0.0, 1.0, word_of(p.key, u32(number(DRAW)), i) < p.threshold);
+}
+
+@if(MASK && wide)
+fn kept(i: u32) -> Cell {
+    let draw = u32(number(DRAW));
+    var words: vec4<u32>;
+    for (var k = 0u; k < 4u; k++) {
+        words[k] = word_of(p.key, draw, 4u * i + k);
+    }
+    return select(vec4(0.0), vec4(1.0), words < vec4(p.threshold));
+}
+
+@if(!FIRST)
+fn direction(i: u32, h: Cell) -> Cell {
+    return h;
+}
+
+@if(FIRST && !SECOND)
+fn direction(i: u32, h: Cell) -> Cell {
+    let first = p.beta1 * m[i] + p.rest1 * h;
+    m[i] = first;
+    let u = select(first, p.beta1 * first + p.rest1 * h, on(NESTEROV));
+    return select(u, sign(u), on(SIGN));
+}
+
+@if(SECOND)
+fn direction(i: u32, gradient: Cell) -> Cell {
+    var h = gradient;
+    let before = v[i];
+    let theta = number(SPIKES);
+    if theta > 0.0 {
+        let most = sqrt(theta * before);
+        h = clamp(h, -most, most);
+    }
+    var first = p.beta1 * m[i] + p.rest1 * h;
+    var second = p.beta2 * before + p.rest2 * h * h;
+    @if(MASK) first = first * kept(i);
+    @if(MASK) second = second * kept(i);
+    m[i] = first;
+    v[i] = second;
+    var u = number(CORRECT1) * first;
+    @if(SLOW) let slow = number(BETA3) * n[i] + number(REST3) * h;
+    @if(SLOW) n[i] = slow;
+    @if(SLOW) u = u + number(MIX) * slow;
+    return u / (sqrt(second) * number(CORRECT2) + Cell(number(EPS)));
+}
+
+@compute @workgroup_size(WG)
+fn update(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) local: u32,
+) {
+    let i = item_index(group, groups, local, WG);
+    if i >= p.cells {
+        return;
+    }
+    if clip[2] != 0.0 {
+        if on(WRITE) {
+            x[i] = Cell(0.0);
+        }
+        return;
+    }
+    let factor = select(1.0, clip[0], on(CLIPPED));
+    let u = direction(i, factor * g[i]);
+    if on(WRITE) {
+        x[i] = number(SHRINK) * u;
+        return;
+    }
+    let before = x[i];
+    let eta = number(RATE) * p.scale;
+    var after = before - eta * p.decay * before - eta * p.gain * number(FACTOR) * u;
+    if on(BOX) {
+        after = clamp(after, Cell(p.low), Cell(p.high));
+    }
+    if on(COMPAND) {
+        after = compand(after);
+    }
+    @if(!MASK) x[i] = after;
+    @if(MASK) x[i] = select(before, after, kept(i) > Cell(0.5));
+}

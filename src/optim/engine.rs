@@ -1,0 +1,363 @@
+//! What every optimizer does: groups, state, clipping, and the order of a step.
+
+use super::low_rank::LowRank;
+use super::neurons::Neurons;
+use super::norm::Clip;
+use super::numbers::{Inputs, Numbers};
+use super::project::orthogonal;
+use super::recipe::{Group, Settings};
+use super::rule::Rule;
+use super::shaping::matrix;
+use super::update::{Form, Goal, Shared, Stride};
+use crate::error::{Error, Result};
+use crate::{Bind, DType, Device, Gradients, Param, Tensor};
+use std::collections::HashSet;
+use std::sync::Arc;
+
+/// How the parameters of a group are updated.
+#[derive(Debug, Clone)]
+pub(super) struct Part {
+    pub(super) rule: Arc<dyn Rule>,
+    pub(super) settings: Settings,
+}
+
+/// A parameter with the optimizer's tensors of its shape, and its group's numbers.
+#[derive(Debug)]
+struct Slot {
+    param: Param,
+    index: usize,
+    moments: Vec<Tensor>,
+    neurons: Option<Neurons>,
+    low_rank: Option<LowRank>,
+    stride: Stride,
+}
+
+/// A parameter's gradient on its way through a step.
+struct Found<'a> {
+    slot: &'a Slot,
+    gradient: Tensor,
+}
+
+/// An optimizer without its name.
+#[derive(Debug)]
+pub(super) struct Engine {
+    op: &'static str,
+    /// The first holds what no other chose.
+    parts: Vec<Part>,
+    slots: Vec<Slot>,
+    steps: u64,
+    /// A rate in place of the first part's schedule.
+    rate: Option<f64>,
+    numbers: Numbers,
+    clip: Option<Clip>,
+    /// Factor, norm, skip, skipped steps.
+    clip_state: Tensor,
+}
+
+impl Engine {
+    pub(super) fn new(
+        main: Part,
+        groups: Vec<Group>,
+        most: Option<f64>,
+        params: &[Param],
+    ) -> Result<Self> {
+        let op = main.rule.name();
+        let device = checked_device(op, params)?;
+        let mut parts = vec![main];
+        parts.extend(groups.iter().map(|group| group.part.clone()));
+        for Part { rule, settings } in &parts {
+            settings.shapes.check(rule.name(), device)?;
+        }
+        let mut slots = Vec::with_capacity(params.len());
+        for (index, param) in params.iter().enumerate() {
+            // The last that chooses it; part 0 chooses all.
+            let group = groups.iter().rposition(|group| (group.chosen)(param));
+            let group = group.map_or(0, |place| place + 1);
+            slots.push(Slot::new(param, index, &parts[group], group)?);
+        }
+        for (i, Group { name, .. }) in groups.iter().enumerate() {
+            if !slots.iter().any(|slot| slot.stride.group == i + 1) {
+                let detail = format!("the group `{name}` has no parameters");
+                return Err(Error::argument(op, detail));
+            }
+        }
+        // With a clip before the norm, gradients are checked as they came as well.
+        let checked = parts.iter().any(|part| part.settings.shapes.before.is_some());
+        let gradients = if checked { 2 * params.len() } else { params.len() };
+        let clip = most.map(|most| Clip::new(device, most, gradients)).transpose()?;
+        Ok(Self {
+            op,
+            numbers: Numbers::new(device, parts.len())?,
+            parts,
+            slots,
+            steps: 0,
+            rate: None,
+            clip,
+            clip_state: Tensor::from_slice(device, &[1.0f32, 0.0, 0.0, 0.0], [4])?,
+        })
+    }
+
+    /// Counts a step and writes its numbers.
+    pub(super) fn tick(&mut self) -> Result<()> {
+        let step = self.steps + 1;
+        let inputs: Vec<Inputs> =
+            self.parts.iter().enumerate().map(|(i, part)| self.inputs(i, part, step)).collect();
+        self.numbers.write(&inputs, &self.clip_state)?;
+        for slot in self.slots.iter().filter(|slot| inputs[slot.stride.group].restart) {
+            slot.moments.iter().try_for_each(Tensor::clear)?;
+        }
+        self.steps = step;
+        Ok(())
+    }
+
+    fn inputs(&self, group: usize, part: &Part, step: u64) -> Inputs {
+        let Part { rule, settings } = part;
+        let own = self.rate.filter(|_| group == 0);
+        let rate = own.unwrap_or_else(|| settings.schedule.at(step));
+        let mut inputs = rule.numbers(step, rate);
+        // H_rc(u) = r H_c(u / r): the radius itself stays, and can be a constant of the clip.
+        let schedule = settings.schedule;
+        let (warmup, peak) = (schedule.warmup_steps(), schedule.peak());
+        let ratio = settings.shapes.radius_ratio(warmup, (step, rate), peak);
+        inputs.shrink = ratio.recip();
+        inputs.factor *= ratio;
+        inputs
+    }
+
+    /// Hooks, clipping, then every parameter's update.
+    pub(super) fn step(&self, gradients: &Gradients) -> Result<()> {
+        if self.steps == 0 {
+            return Err(Error::argument(self.op, "step before the first tick"));
+        }
+        let mut found = Vec::with_capacity(self.slots.len());
+        for slot in &self.slots {
+            let Some(gradient) = gradients.of(&slot.param) else { continue };
+            slot.check(self.op, gradient)?;
+            found.push(Found { slot, gradient: self.projected(slot, gradient)? });
+        }
+        let raw = self.clip_matrices(&mut found)?;
+        for Found { slot, gradient } in &mut found {
+            *gradient = apart(gradient, slot.param.value())?;
+        }
+        if let Some(clip) = &self.clip {
+            let gradients = found.iter().map(|found| &found.gradient);
+            clip.record(gradients, raw.iter(), &self.clip_state)?;
+        }
+        self.update(&found)
+    }
+
+    /// A gradient after the projection.
+    fn projected(&self, slot: &Slot, gradient: &Tensor) -> Result<Tensor> {
+        if self.settings(slot).orthogonal {
+            return orthogonal(gradient, slot.param.value());
+        }
+        Ok(gradient.clone())
+    }
+
+    /// Clips the singular values of gradients, where asked for. Returns what they were before.
+    fn clip_matrices(&self, found: &mut [Found<'_>]) -> Result<Vec<Tensor>> {
+        let mut raw = Vec::new();
+        let clips = |found: &Found<'_>| self.settings(found.slot).shapes.before.is_some();
+        for batch in batches(found, clips)? {
+            let Some(clip) = &self.settings(found[batch.places[0]].slot).shapes.before else {
+                continue;
+            };
+            let clipped = clip.run_all(&batch.matrices.iter().collect::<Vec<_>>())?.0;
+            for (place, gradient) in batch.places.into_iter().zip(clipped) {
+                let Found { slot, gradient: old } = &mut found[place];
+                let gradient = gradient.reshape(slot.param.value().shape().dims())?;
+                raw.push(std::mem::replace(old, gradient));
+            }
+        }
+        Ok(raw)
+    }
+
+    /// Every parameter's update: in one launch, or by way of a direction that is shaped.
+    fn update(&self, found: &[Found<'_>]) -> Result<()> {
+        let mut directions = Vec::new();
+        for Found { slot, gradient } in found {
+            let value = slot.param.value();
+            let form = self.parts[slot.stride.group].rule.form().of_slot(slot.index);
+            let gradient = (gradient, self.clip.is_some());
+            if !self.settings(slot).shapes.any_after() {
+                let goal = (value, Goal::Step(&slot.stride));
+                form.record(goal, gradient, &slot.moments, self.shared(slot))?;
+                continue;
+            }
+            let u = Tensor::empty(value.device(), *value.shape(), DType::F32)?;
+            form.record((&u, Goal::Direction), gradient, &slot.moments, self.shared(slot))?;
+            directions.push(Found { slot, gradient: u });
+        }
+        for batch in batches(&directions, |_| true)? {
+            self.step_shaped(&directions, &batch)?;
+        }
+        Ok(())
+    }
+
+    /// The steps along directions of one shape, once they are shaped.
+    fn step_shaped(&self, directions: &[Found<'_>], batch: &Batch) -> Result<()> {
+        let first = &directions[batch.places[0]];
+        let shaped = match &self.settings(first.slot).shapes.after {
+            Some(shaping) => shaping.run(&batch.matrices.iter().collect::<Vec<_>>())?,
+            None => batch.matrices.clone(),
+        };
+        for (place, mut u) in batch.places.iter().zip(shaped) {
+            let slot = directions[*place].slot;
+            if let Some(neurons) = &slot.neurons {
+                u = neurons.normalise(&u, &self.clip_state)?;
+            }
+            if let (Some(low_rank), Some(m)) = (&slot.low_rank, slot.moments.first()) {
+                u = low_rank.direction(&u, m, &self.clip_state)?;
+            }
+            let goal = (slot.param.value(), Goal::Step(&slot.stride));
+            Form::given().record(goal, (&u, false), &[], self.shared(slot))?;
+        }
+        Ok(())
+    }
+
+    fn settings(&self, slot: &Slot) -> &Settings {
+        &self.parts[slot.stride.group].settings
+    }
+
+    fn shared(&self, slot: &Slot) -> Shared<'_> {
+        let (numbers, clip) = (&self.numbers.values, &self.clip_state);
+        Shared { numbers, clip, group: slot.stride.group }
+    }
+
+    pub(super) fn steps(&self) -> u64 {
+        self.steps
+    }
+
+    pub(super) fn set_steps(&mut self, steps: u64) {
+        self.steps = steps;
+    }
+
+    pub(super) fn set_rate(&mut self, rate: Option<f64>) -> Result<()> {
+        match rate {
+            Some(rate) if !(rate >= 0.0 && rate.is_finite()) => {
+                Err(Error::argument(self.op, format!("learning rate {rate}")))
+            }
+            rate => {
+                self.rate = rate;
+                Ok(())
+            }
+        }
+    }
+
+    pub(super) fn learning_rate(&self) -> f64 {
+        self.rate.unwrap_or_else(|| self.parts[0].settings.schedule.at(self.steps))
+    }
+
+    pub(super) fn state(&self) -> Vec<(String, Tensor)> {
+        let mut state = vec![(format!("{}.clip", self.op), self.clip_state.clone())];
+        if self.parts.iter().any(|part| part.rule.restarts()) {
+            state.push((format!("{}.numbers", self.op), self.numbers.values.clone()));
+        }
+        for slot in &self.slots {
+            let rule = &self.parts[slot.stride.group].rule;
+            let (op, param) = (rule.name(), slot.param.name());
+            for (name, moment) in rule.moments().iter().zip(&slot.moments) {
+                state.push((format!("{op}.{name}.{param}"), moment.clone()));
+            }
+            if let Some(neurons) = &slot.neurons {
+                state.push((format!("{op}.neurons.{param}"), neurons.moments.clone()));
+            }
+            if let Some(low_rank) = &slot.low_rank {
+                state.push((format!("{op}.q.{param}"), low_rank.right.clone()));
+            }
+        }
+        state
+    }
+
+    pub(super) fn gradient_norm(&self) -> Result<f32> {
+        Ok(self.clip_state.to_vec::<f32>()?[1])
+    }
+
+    pub(super) fn skipped(&self) -> Result<u64> {
+        Ok(self.clip_state.to_vec::<f32>()?[3] as u64)
+    }
+}
+
+impl Slot {
+    fn new(param: &Param, index: usize, part: &Part, group: usize) -> Result<Self> {
+        let (value, settings) = (param.value(), &part.settings);
+        let mut moments = Vec::new();
+        for (i, _) in part.rule.moments().iter().enumerate() {
+            moments.push(if i == 0 && part.rule.starts_at_parameter() {
+                value.duplicate()?
+            } else {
+                Tensor::zeros(value.device(), *value.shape(), DType::F32)?
+            });
+        }
+        let scales = settings.scales.iter().filter(|(chosen, _)| chosen(param));
+        let stride = Stride {
+            group,
+            decay: if (settings.decays)(param) { settings.weight_decay as f32 } else { 0.0 },
+            scale: scales.map(|(_, factor)| factor).product::<f64>() as f32,
+            gain: settings.shapes.gain_of(value) as f32,
+            constraint: settings.constraint,
+        };
+        let neurons = settings.shapes.neurons_of(value)?;
+        let low_rank = settings.shapes.low_rank_of(value, index)?;
+        Ok(Self { param: param.clone(), index, moments, neurons, low_rank, stride })
+    }
+
+    fn check(&self, op: &'static str, gradient: &Tensor) -> Result<()> {
+        let (name, value) = (self.param.name(), self.param.value());
+        if gradient.shape() != value.shape() {
+            let detail = format!("gradient {} for `{name}` {}", gradient.shape(), value.shape());
+            return Err(Error::shape(op, detail));
+        }
+        Ok(())
+    }
+}
+
+/// Matrices of one group and shape.
+struct Batch {
+    group: usize,
+    places: Vec<usize>,
+    matrices: Vec<Tensor>,
+}
+
+/// Those of `found` that are chosen, by group and shape.
+fn batches(found: &[Found<'_>], chosen: impl Fn(&Found<'_>) -> bool) -> Result<Vec<Batch>> {
+    let mut batches: Vec<Batch> = Vec::new();
+    for (place, item) in found.iter().enumerate().filter(|(_, item)| chosen(item)) {
+        let (matrix, group) = (matrix(&item.gradient)?, item.slot.stride.group);
+        let fits = |b: &&mut Batch| b.group == group && b.matrices[0].shape() == matrix.shape();
+        match batches.iter_mut().find(fits) {
+            Some(batch) => {
+                batch.places.push(place);
+                batch.matrices.push(matrix);
+            }
+            None => batches.push(Batch { group, places: vec![place], matrices: vec![matrix] }),
+        }
+    }
+    Ok(batches)
+}
+
+/// The gradient in memory of its own: that of `|x|^2 / 2` may be `x` itself, which the update of `x`
+/// cannot read.
+fn apart(gradient: &Tensor, value: &Tensor) -> Result<Tensor> {
+    if gradient.bound().memory.same(&value.bound().memory) {
+        return gradient.duplicate();
+    }
+    Ok(gradient.clone())
+}
+
+/// The device that all parameters live on.
+fn checked_device<'a>(op: &'static str, params: &'a [Param]) -> Result<&'a Device> {
+    let Some(first) = params.first() else {
+        return Err(Error::argument(op, "no parameters"));
+    };
+    let mut names = HashSet::new();
+    for param in params {
+        param.value().expect(op, DType::F32)?;
+        first.value().same_device(op, param.value())?;
+        if !names.insert(param.name()) {
+            let detail = format!("two parameters are called `{}`", param.name());
+            return Err(Error::argument(op, detail));
+        }
+    }
+    Ok(first.value().device())
+}

@@ -1,0 +1,124 @@
+//! The low-rank factor of a momentum, as Dion keeps it: one power iteration a step.
+
+use super::numbers::Numbers;
+use super::update::{Form, Goal, Shared, Stride};
+use super::{Constraint, twin};
+use crate::error::Result;
+use crate::kernel::{Kernel, shader};
+use crate::linalg::{Layout, matmul};
+use crate::random::threefry;
+use crate::{DType, Tensor};
+
+/// The inverse of the triangular factor of a Gram matrix.
+pub(super) static GRAM_FACTOR: Kernel = Kernel::new(
+    "optim",
+    "gram_factor",
+    shader!("optim/gram_factor"),
+    crate::twin!(twin::gram_factor),
+)
+.params::<FactorParams>();
+
+/// Columns divided by their norms.
+pub(super) static UNIT_COLUMNS: Kernel = Kernel::new(
+    "optim",
+    "unit_columns",
+    shader!("optim/unit_columns"),
+    crate::twin!(twin::unit_columns),
+)
+.params::<ColumnParams>();
+
+#[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
+#[repr(C)]
+pub(super) struct FactorParams {
+    pub(super) n: u32,
+}
+
+#[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
+#[repr(C)]
+pub(super) struct ColumnParams {
+    pub(super) rows: u32,
+    pub(super) columns: u32,
+}
+
+/// Options of the factor.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct LowRankOptions {
+    /// The rank, as a part of the smaller extent.
+    pub(super) fraction: f64,
+    /// What the momentum keeps of its low-rank part.
+    pub(super) keep: f64,
+    pub(super) seed: u64,
+}
+
+/// The factor of one matrix.
+#[derive(Debug)]
+pub(super) struct LowRank {
+    lost: f32,
+    /// `[columns, rank]`, columns of norm 1
+    pub(super) right: Tensor,
+    /// The rate 1, for the update kernel.
+    one: Numbers,
+}
+
+impl LowRank {
+    /// A random factor for a matrix `[rows, columns]`, the one numbered `index`.
+    pub(super) fn new(options: LowRankOptions, matrix: &Tensor, index: usize) -> Result<Self> {
+        let [rows, columns] = sides(matrix);
+        let rank = ((rows.min(columns) as f64 * options.fraction).ceil() as usize).max(1);
+        let key = threefry([options.seed as u32, (options.seed >> 32) as u32], [index as u32, 1]);
+        let draw = |i: usize| {
+            let word = threefry(key, [(i / 2) as u32, 0])[i % 2];
+            f64::from(word) / 4_294_967_296.0 - 0.5
+        };
+        let values: Vec<f64> = (0..columns * rank).map(draw).collect();
+        let right = Tensor::from_slice(matrix.device(), &values, [columns, rank])?;
+        let one = Numbers::unit(matrix.device())?;
+        Ok(Self { lost: (1.0 - options.keep) as f32, right, one })
+    }
+
+    /// `P Q^T` for the momentum `m`, of which `u` is a copy (0 in a step that is skipped):
+    /// `P = qr(m Q)`, `R = m^T P`; then `m -= (1 - keep) P R^T` and `Q` becomes R with columns of
+    /// norm 1.
+    pub(super) fn direction(&self, u: &Tensor, m: &Tensor, clip: &Tensor) -> Result<Tensor> {
+        let shape = *u.shape();
+        if u.count() == 0 {
+            return Ok(u.clone());
+        }
+        let u = u.reshape(sides(u))?;
+        let left = orthonormal(&orthonormal(&matmul(&u, &self.right, Layout::NN)?)?)?;
+        let r = matmul(&u, &left, Layout::TN)?;
+        let part = matmul(&left, &r, Layout::NT)?;
+        let constraint = Constraint::Free;
+        let stride = Stride { group: 0, decay: 0.0, scale: 1.0, gain: self.lost, constraint };
+        let shared = Shared { numbers: &self.one.values, clip, group: 0 };
+        Form::given().record((m, Goal::Step(&stride)), (&part, false), &[], shared)?;
+        let [rows, columns] = sides(&r);
+        let params = ColumnParams { rows: rows as u32, columns: columns as u32 };
+        let launch = u.device().launch(&UNIT_COLUMNS).params(&params);
+        launch.bind(&r).bind(&self.right).items(columns, 64).record()?;
+        matmul(&left, &self.right, Layout::NT)?.reshape(shape.dims())
+    }
+}
+
+/// Rows and columns; a vector is one row.
+fn sides(matrix: &Tensor) -> [usize; 2] {
+    match matrix.shape().dims() {
+        [rows, columns] => [*rows, *columns],
+        _ => [1, matrix.count()],
+    }
+}
+
+/// `b r^-1` where `b^T b = r^T r`: orthonormal columns that span those of b, but for the square of
+/// b's condition times rounding; a second time makes up for that.
+fn orthonormal(b: &Tensor) -> Result<Tensor> {
+    let device = b.device();
+    let gram = matmul(b, b, Layout::TN)?;
+    let n = gram.shape().dims()[0];
+    let scratch = Tensor::empty(device, [n, n], DType::F32)?;
+    let inverse = Tensor::empty(device, [n, n], DType::F32)?;
+    let size = if device.capabilities().software { 1u32 } else { 256 };
+    let launch = device.launch(&GRAM_FACTOR).params(&FactorParams { n: n as u32 });
+    let launch = launch.constant("WG", size).bind(&gram).bind(&scratch).bind(&inverse);
+    launch.groups([1, 1, 1]).record()?;
+    matmul(b, &inverse, Layout::NN)
+}

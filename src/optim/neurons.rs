@@ -1,0 +1,67 @@
+//! Directions normalised neuron by neuron, as NorMuon does it.
+
+use super::twin;
+use crate::elementwise::{Binary, binary};
+use crate::error::Result;
+use crate::kernel::{Kernel, shader};
+use crate::reduce::{Fold, Op, Pass, Term, fold};
+use crate::{DType, Tensor};
+
+/// From mean squares of neurons to their moments and to factors.
+pub(super) static NEURON_FACTORS: Kernel = Kernel::new(
+    "optim",
+    "neuron_factors",
+    shader!("optim/neuron_factors"),
+    crate::twin!(twin::neuron_factors),
+)
+.params::<Params>();
+
+#[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
+#[repr(C)]
+pub(super) struct Params {
+    pub(super) count: u32,
+    pub(super) beta: f32,
+    pub(super) rest: f32,
+}
+
+/// The second moments of a matrix' neurons.
+#[derive(Debug)]
+pub(super) struct Neurons {
+    beta: f64,
+    /// A neuron is a column.
+    columns: bool,
+    pub(super) moments: Tensor,
+}
+
+impl Neurons {
+    pub(super) fn new(beta: f64, matrix: &Tensor, columns: bool) -> Result<Self> {
+        let count = matrix.shape().dims()[usize::from(columns)];
+        Ok(Self { beta, columns, moments: Tensor::zeros(matrix.device(), [count], DType::F32)? })
+    }
+
+    /// `u_i / (sqrt(v_i) + 1e-8)` for each neuron i, with `v_i = beta v_i + (1 - beta) mean(u_i^2)`,
+    /// scaled to the Frobenius norm that u had. Nothing changes in a step that `clip` skips.
+    pub(super) fn normalise(&self, u: &Tensor, clip: &Tensor) -> Result<Tensor> {
+        if u.count() == 0 {
+            return Ok(u.clone());
+        }
+        let [rows, columns] = [u.shape().dims()[0], u.shape().dims()[1]];
+        let pass = if self.columns {
+            Pass { outer: 1, length: rows, inner: columns }
+        } else {
+            Pass { outer: rows, length: columns, inner: 1 }
+        };
+        let mean = Fold { term: Term::Square, divisor: pass.length as f32, ..Fold::of(Op::Sum) };
+        let squares = fold(u, pass, mean)?;
+        let count = self.moments.count();
+        let factors = Tensor::empty(u.device(), [count], DType::F32)?;
+        let (beta, rest) = (self.beta as f32, (1.0 - self.beta) as f32);
+        let launch = u.device().launch(&NEURON_FACTORS);
+        let launch = launch.params(&Params { count: count as u32, beta, rest });
+        let size = if u.device().capabilities().software { 1u32 } else { 256 };
+        let launch = launch.constant("WG", size).bind(&squares).bind(clip);
+        launch.bind(&self.moments).bind(&factors).record()?;
+        let factors = if self.columns { factors } else { factors.reshape([rows, 1])? };
+        binary(Binary::Mul, u, &factors)
+    }
+}

@@ -1,0 +1,295 @@
+//! What an optimizer is made of: a rule, hooks, a schedule, and groups of parameters.
+
+use super::engine::{Engine, Part};
+use super::rule::{Rule, check_betas};
+use super::shaping::{Shapes, Shaping};
+use super::{Constraint, Descent, Schedule};
+use crate::Param;
+use crate::error::{Error, Result};
+use crate::spectral::SpectralClip;
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+/// A choice of parameters.
+pub(super) type Filter = Arc<dyn Fn(&Param) -> bool + Send + Sync>;
+
+/// What the parameters of a group have in common, apart from the rule.
+#[derive(Clone)]
+pub(super) struct Settings {
+    pub(super) schedule: Schedule,
+    pub(super) weight_decay: f64,
+    pub(super) decays: Filter,
+    pub(super) scales: Vec<(Filter, f64)>,
+    pub(super) orthogonal: bool,
+    pub(super) shapes: Shapes,
+    pub(super) constraint: Constraint,
+}
+
+impl Settings {
+    pub(super) fn new(rate: f64, weight_decay: f64) -> Self {
+        Self {
+            schedule: Schedule::constant(rate),
+            weight_decay,
+            decays: Arc::new(|param| param.value().shape().rank() > 1),
+            scales: Vec::new(),
+            orthogonal: false,
+            shapes: Shapes::default(),
+            constraint: Constraint::Free,
+        }
+    }
+
+    fn check(&self, op: &'static str) -> Result<()> {
+        if !self.schedule.is_sound() {
+            let detail = format!("{:?} has a rate that is negative or not finite", self.schedule);
+            return Err(Error::argument(op, detail));
+        }
+        if !(self.weight_decay >= 0.0 && self.weight_decay.is_finite()) {
+            let detail = format!("weight decay {}, allowed are 0 and more", self.weight_decay);
+            return Err(Error::argument(op, detail));
+        }
+        if let Some((_, factor)) = self.scales.iter().find(|(_, f)| !(*f >= 0.0 && f.is_finite())) {
+            let detail = format!("a rate scaled by {factor}, allowed are 0 and more");
+            return Err(Error::argument(op, detail));
+        }
+        if let Some(beta) = self.shapes.neurons {
+            check_betas(op, &[beta])?;
+        }
+        self.constraint.check(op)
+    }
+}
+
+impl std::fmt::Debug for Settings {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Settings")
+            .field("schedule", &self.schedule)
+            .field("weight_decay", &self.weight_decay)
+            .field("orthogonal", &self.orthogonal)
+            .field("shapes", &self.shapes)
+            .field("constraint", &self.constraint)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A named choice of parameters and how they are updated.
+#[derive(Clone)]
+pub(super) struct Group {
+    pub(super) name: String,
+    pub(super) chosen: Filter,
+    pub(super) part: Part,
+}
+
+impl std::fmt::Debug for Group {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Group").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+/// The options of an optimizer with the rule `R`, made by its `builder`. What stands here holds for
+/// every rule; the options of one rule stand with it.
+///
+/// A step is, for every parameter that has a gradient:
+///
+/// 1. [`orthogonal`](Self::orthogonal) removes the part of the gradient along the parameter;
+/// 2. [`pre_clip`](Self::pre_clip) softly clips its singular values;
+/// 3. [`clip_norm`](Self::clip_norm) scales all gradients together;
+/// 4. the rule updates its moments and gives a direction u;
+/// 5. [`post_clip`](Self::post_clip), or the polar factor of [`Muon`](super::Muon), shapes u;
+/// 6. `x = (1 - rate decay) x - rate u`, held to the [`constraint`](Self::constraint).
+///
+/// 4 and 6 are one launch a parameter where nothing stands between them. 2 and 5 run all parameters
+/// of one shape together.
+#[derive(Debug, Clone)]
+#[must_use]
+pub struct Recipe<R> {
+    pub(super) rule: R,
+    pub(super) settings: Settings,
+    pub(super) clip_norm: Option<f64>,
+    pub(super) skips: bool,
+    pub(super) groups: Vec<Group>,
+}
+
+impl<R: Rule + Clone> Recipe<R> {
+    pub(super) fn new(rule: R, rate: f64, weight_decay: f64) -> Self {
+        let settings = Settings::new(rate, weight_decay);
+        Self { rule, settings, clip_norm: None, skips: false, groups: Vec::new() }
+    }
+
+    /// The learning rate, the same at every step.
+    pub fn learning_rate(mut self, rate: f64) -> Self {
+        self.settings.schedule = Schedule::constant(rate);
+        self
+    }
+
+    /// The learning rate as a function of the step.
+    pub fn schedule(mut self, schedule: Schedule) -> Self {
+        self.settings.schedule = schedule;
+        self
+    }
+
+    /// The decoupled weight decay, per unit of learning rate.
+    pub fn weight_decay(mut self, decay: f64) -> Self {
+        self.settings.weight_decay = decay;
+        self
+    }
+
+    /// Which parameters decay: by default those with two axes and more.
+    pub fn decay_only(mut self, chosen: impl Fn(&Param) -> bool + Send + Sync + 'static) -> Self {
+        self.settings.decays = Arc::new(chosen);
+        self
+    }
+
+    /// Multiplies the learning rate of the chosen parameters. Factors of several calls multiply.
+    pub fn scale_rate(
+        mut self,
+        factor: f64,
+        chosen: impl Fn(&Param) -> bool + Send + Sync + 'static,
+    ) -> Self {
+        self.settings.scales.push((Arc::new(chosen), factor));
+        self
+    }
+
+    /// Clips the norm of all gradients together to `norm`, and skips steps whose norm is not
+    /// finite. With infinity nothing is clipped, and such steps are skipped all the same.
+    pub fn clip_norm(mut self, norm: f64) -> Self {
+        self.clip_norm = Some(norm);
+        self
+    }
+
+    /// Whether steps with gradients that are not finite are skipped without
+    /// [`clip_norm`](Self::clip_norm) too, which always does. Off by default: it reads every
+    /// gradient once more.
+    pub fn skip_non_finite(mut self, on: bool) -> Self {
+        self.skips = on;
+        self
+    }
+
+    /// Whether the part of the gradient along the parameter is removed before anything else, and
+    /// the rest scaled to the norm that the gradient had (Prieto et al. 2025, "perp-grad"), for
+    /// every parameter by itself:
+    /// `g' = s (g - (w.g / w.w) w)`, s so that `|g'| = |g|`. A gradient that is parallel to its
+    /// parameter to a thousandth becomes 0. Off by default.
+    pub fn orthogonal(mut self, on: bool) -> Self {
+        self.settings.orthogonal = on;
+        self
+    }
+
+    /// Softly clips the singular values of every gradient, before the norm of all is clipped and
+    /// before the moments (SPECTRA's pre-clipping): of a matrix; of tensors with more axes, all after
+    /// the first are one; the norm of a vector. Steps are checked for gradients that are not finite
+    /// before it. Its authors advise against it together with [`post_clip`](Self::post_clip).
+    pub fn pre_clip(mut self, clip: SpectralClip) -> Self {
+        self.settings.shapes.before = Some(clip);
+        self
+    }
+
+    /// Softly clips the singular values of every direction (SPECTRA's post-clipping):
+    /// `x = (1 - rate decay) x - rate gain H_c(u)`, gain `sqrt(max(1, rows / columns))` and 1 for
+    /// vectors, so that the spectral norm of a step is at most `rate gain c`. While the schedule
+    /// warms up, the radius is `c peak / rate`, so that its product with the rate stays the same.
+    ///
+    /// Give parameters that shall go unclipped (as the authors do with those that are no matrices)
+    /// a group of their own.
+    ///
+    /// ```
+    /// use spikegrad::optim::{AdamW, Schedule};
+    /// use spikegrad::spectral::SpectralClip;
+    /// let spectra = AdamW::builder()
+    ///     .schedule(Schedule::cosine(1e-3, 10_000).warmup(500))
+    ///     .post_clip(SpectralClip::new(10.0));
+    /// let with_vectors_unclipped = spectra.clone().group(
+    ///     "vectors",
+    ///     |param| param.value().shape().rank() != 2,
+    ///     AdamW::builder().schedule(Schedule::cosine(1e-3, 10_000).warmup(500)),
+    /// );
+    /// # let _ = with_vectors_unclipped;
+    /// ```
+    pub fn post_clip(mut self, clip: SpectralClip) -> Self {
+        self.settings.shapes.after = Some(Shaping::Clip(clip));
+        self
+    }
+
+    /// The steps in which [`post_clip`](Self::post_clip) makes up for a rate below the schedule's
+    /// peak; those of the schedule's warm-up by default, 0 for a constant radius.
+    pub fn clip_warmup(mut self, steps: u64) -> Self {
+        self.settings.shapes.warmup = Some(steps);
+        self
+    }
+
+    /// Whether the outputs of a layer stand along the last axis of its weight, as in
+    /// [`Linear`](crate::nn::Linear), and not along the first, for which gains and NorMuon are
+    /// published: swaps rows and columns in them. Off by default.
+    pub fn outputs_last(mut self, on: bool) -> Self {
+        self.settings.shapes.outputs_last = on;
+        self
+    }
+
+    /// What parameters are held to after every step; nothing by default.
+    pub fn constraint(mut self, constraint: Constraint) -> Self {
+        self.settings.constraint = constraint;
+        self
+    }
+
+    /// Lets the chosen parameters be updated as `recipe` says: with a rule, rate, decay and hooks of
+    /// their own. Of several groups that choose a parameter, the one that was added last gets it.
+    ///
+    /// What concerns all gradients together ([`clip_norm`](Self::clip_norm),
+    /// [`skip_non_finite`](Self::skip_non_finite)), and further groups, are not taken from `recipe`.
+    ///
+    /// ```
+    /// use spikegrad::optim::{AdamW, Constraint, Sgd};
+    /// use spikegrad::{Device, Param, Tensor};
+    /// # fn main() -> spikegrad::Result<()> {
+    /// let device = Device::host();
+    /// let weight = Param::new("weight", Tensor::from_slice(&device, &[1.0f32, 2.0], [2, 1])?);
+    /// let decay = Param::new("decay", Tensor::from_slice(&device, &[0.9f32], [1])?);
+    /// let bounds = Constraint::Box { low: 0.0, high: 1.0 };
+    /// let decays = Sgd::builder().learning_rate(0.1).constraint(bounds);
+    /// let optimizer = AdamW::builder()
+    ///     .group("decays", |param| param.name() == "decay", decays)
+    ///     .build(&[weight, decay])?;
+    /// # let _ = optimizer;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn group<Q: Rule + Clone>(
+        mut self,
+        name: impl Into<String>,
+        chosen: impl Fn(&Param) -> bool + Send + Sync + 'static,
+        recipe: Recipe<Q>,
+    ) -> Self {
+        let (name, chosen, part) = (name.into(), Arc::new(chosen), recipe.part());
+        self.groups.push(Group { name, chosen, part });
+        self
+    }
+
+    fn part(self) -> Part {
+        Part { rule: Arc::new(self.rule), settings: self.settings }
+    }
+
+    /// The optimizer of `params`, its state at rest.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] for numbers outside their domains, no parameters, two of one name, or a
+    /// group without any; [`Error::DType`] for parameters that are not f32;
+    /// [`Error::DeviceMismatch`].
+    pub fn build(self, params: &[Param]) -> Result<Descent<R>> {
+        let op = self.rule.name();
+        self.settings.check(op)?;
+        self.rule.check()?;
+        for Group { part, .. } in &self.groups {
+            part.settings.check(part.rule.name())?;
+            part.rule.check()?;
+        }
+        let most = match self.clip_norm {
+            Some(norm) if norm.is_nan() || norm <= 0.0 => {
+                let detail = format!("clip norm {norm}, allowed is more than 0");
+                return Err(Error::argument(op, detail));
+            }
+            None if self.skips => Some(f64::INFINITY),
+            norm => norm,
+        };
+        let groups = self.groups.clone();
+        let engine = Engine::new(self.part(), groups, most, params)?;
+        Ok(Descent { engine, rule: PhantomData })
+    }
+}

@@ -1,0 +1,164 @@
+//! The twin of the update: block by block, first the directions, then the step.
+
+use crate::host::{HostArgs, Real};
+use crate::optim::update::{BOX, CLIPPED, COMPAND, MASK, NESTEROV, Params, SIGN, WRITE};
+use crate::random::threefry;
+use rayon::prelude::*;
+
+/// Elements of a block: its directions stay in the first cache.
+const BLOCK: usize = 1024;
+
+/// What all blocks of a launch read.
+struct Launch<'a, R> {
+    p: Params,
+    numbers: &'a [R],
+    factor: R,
+}
+
+/// A block of the tensors; those that a rule has not are empty.
+struct Block<'a, R> {
+    first: usize,
+    x: &'a mut [R],
+    g: &'a [R],
+    moments: [&'a mut [R]; 3],
+}
+
+pub(in crate::optim) fn update<R: Real>(args: &mut HostArgs<'_, R>) {
+    let p: Params = args.params();
+    let rule = args.slots.len() - 4;
+    let (x, g, clip) = (args.reals_mut(0), args.reals(1), args.reals(3));
+    if clip[2] != R::zero() {
+        if p.mode & WRITE != 0 {
+            x.fill(R::zero());
+        }
+        return;
+    }
+    let numbers = &args.reals(2)[p.numbers as usize..];
+    let factor = if p.mode & CLIPPED != 0 { clip[0] } else { R::one() };
+    let launch = Launch { p, numbers, factor };
+    let mut moments = (4..7).map(|i| (i < rule + 4).then(|| args.reals_mut(i).chunks_mut(BLOCK)));
+    let [mut m, mut v, mut n] = [(); 3].map(|()| moments.next().flatten());
+    let blocks = x.chunks_mut(BLOCK).zip(g.chunks(BLOCK)).enumerate();
+    let blocks: Vec<Block<'_, R>> = blocks
+        .map(|(i, (x, g))| {
+            let mut next = || [&mut m, &mut v, &mut n].map(|c| part(c));
+            Block { first: i * BLOCK, x, g, moments: next() }
+        })
+        .collect();
+    blocks.into_par_iter().with_min_len(8).for_each(|block| launch.run(rule, block));
+}
+
+/// The next block of a moment that is there.
+fn part<'a, R>(chunks: &mut Option<std::slice::ChunksMut<'a, R>>) -> &'a mut [R] {
+    chunks.as_mut().and_then(Iterator::next).unwrap_or_default()
+}
+
+impl<R: Real> Launch<'_, R> {
+    fn on(&self, flag: u32) -> bool {
+        self.p.mode & flag != 0
+    }
+
+    fn run(&self, rule: usize, block: Block<'_, R>) {
+        let Block { first, x, g, moments: [m, v, n] } = block;
+        let mut directions = [R::zero(); BLOCK];
+        let u = &mut directions[..x.len()];
+        u.iter_mut().zip(g).for_each(|(u, g)| *u = self.factor * *g);
+        match rule {
+            0 => {}
+            1 => self.momentum(u, m),
+            2 => self.adam(u, m, v, None),
+            _ => self.adam(u, m, v, Some(n)),
+        }
+        let mut resting = [false; BLOCK];
+        if self.on(MASK) {
+            for (k, rests) in resting[..u.len()].iter_mut().enumerate() {
+                *rests = !self.takes_part(first + k);
+                if *rests {
+                    (m[k], v[k]) = (R::zero(), R::zero());
+                }
+            }
+        }
+        if self.on(WRITE) {
+            let shrink = self.numbers[9];
+            x.iter_mut().zip(u).for_each(|(x, u)| *x = shrink * *u);
+        } else if self.on(MASK) {
+            let mut kept = [R::zero(); BLOCK];
+            kept[..x.len()].copy_from_slice(x);
+            self.step(x, u);
+            for ((x, kept), rests) in x.iter_mut().zip(kept).zip(resting) {
+                if rests {
+                    *x = kept;
+                }
+            }
+        } else {
+            self.step(x, u);
+        }
+    }
+
+    /// Whether the mask lets an element take part.
+    fn takes_part(&self, element: usize) -> bool {
+        let draw = self.numbers[10].f64() as u32;
+        threefry(self.p.key, [(element / 2) as u32, draw])[element % 2] < self.p.threshold
+    }
+
+    /// The directions in place of the gradients.
+    fn momentum(&self, u: &mut [R], m: &mut [R]) {
+        let (mu, rest) = (R::lit(self.p.beta1.into()), R::lit(self.p.rest1.into()));
+        let nesterov = self.on(NESTEROV);
+        for (u, m) in u.iter_mut().zip(m) {
+            let h = rest * *u;
+            *m = mu * *m + h;
+            *u = if nesterov { mu * *m + h } else { *m };
+        }
+        if self.on(SIGN) {
+            for u in u {
+                let sign = |on: bool| if on { R::one() } else { R::zero() };
+                *u = sign(*u > R::zero()) - sign(*u < R::zero());
+            }
+        }
+    }
+
+    fn adam(&self, u: &mut [R], m: &mut [R], v: &mut [R], slow: Option<&mut [R]>) {
+        let real = |value: f32| R::lit(value.into());
+        let p = &self.p;
+        let (beta1, rest1) = (real(p.beta1), real(p.rest1));
+        let (beta2, rest2) = (real(p.beta2), real(p.rest2));
+        let number = |i: usize| self.numbers[i];
+        let (c1, c2, eps, theta) = (number(1), number(2), number(8), number(7));
+        if theta > R::zero() {
+            for (u, v) in u.iter_mut().zip(&*v) {
+                let most = (theta * *v).sqrt();
+                *u = u.max(-most).min(most);
+            }
+        }
+        let mut slow_part = [R::zero(); BLOCK];
+        if let Some(n) = slow {
+            let (mix, beta3, rest3) = (number(4), number(5), number(6));
+            for ((part, n), u) in slow_part.iter_mut().zip(n).zip(&*u) {
+                *n = beta3 * *n + rest3 * *u;
+                *part = mix * *n;
+            }
+        }
+        for (((u, m), v), slow) in u.iter_mut().zip(m).zip(v).zip(&slow_part) {
+            let h = *u;
+            *m = beta1 * *m + rest1 * h;
+            *v = beta2 * *v + rest2 * h * h;
+            *u = (c1 * *m + *slow) / (c2 * v.sqrt() + eps);
+        }
+    }
+
+    fn step(&self, x: &mut [R], u: &[R]) {
+        let real = |value: f32| R::lit(value.into());
+        let p = &self.p;
+        let eta = self.numbers[0] * real(p.scale);
+        let (decay, gain) = (eta * real(p.decay), eta * real(p.gain) * self.numbers[3]);
+        x.iter_mut().zip(u).for_each(|(x, u)| *x = *x - decay * *x - gain * *u);
+        let (low, high) = (real(p.low), real(p.high));
+        if self.on(BOX) {
+            x.iter_mut().for_each(|x| *x = x.max(low).min(high));
+        }
+        if self.on(COMPAND) {
+            x.iter_mut().for_each(|x| *x = low * (*x / high).atan());
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! The update: every rule is a form of one kernel.
+
+use super::numbers::COUNT;
+use super::{Constraint, twin};
+use crate::error::Result;
+use crate::kernel::{CostArgs, Kernel, Needs, Variant, shader};
+use crate::{Cost, Tensor};
+
+/// Gradient to direction, direction to step.
+pub(super) static UPDATE: Kernel =
+    Kernel::new("optim", "update", shader!("optim/update"), crate::twin!(twin::update))
+        .params::<Params>()
+        .variants(VARIANTS)
+        .cost(cost);
+
+/// One set of moments a rule; each with one element a cell, then with four.
+const VARIANTS: &[Variant] = &[
+    variant("given", &[]),
+    variant("momentum", &["FIRST"]),
+    variant("adam", &["FIRST", "SECOND"]),
+    variant("ademamix", &["FIRST", "SECOND", "SLOW"]),
+    variant("masked", &["FIRST", "SECOND", "MASK"]),
+    variant("given, wide", &["wide"]),
+    variant("momentum, wide", &["FIRST", "wide"]),
+    variant("adam, wide", &["FIRST", "SECOND", "wide"]),
+    variant("ademamix, wide", &["FIRST", "SECOND", "SLOW", "wide"]),
+    variant("masked, wide", &["FIRST", "SECOND", "MASK", "wide"]),
+];
+const MASKED: usize = 4;
+const WIDE: usize = 5;
+
+const fn variant(name: &'static str, features: &'static [&'static str]) -> Variant {
+    Variant { name, features, needs: Needs::NOTHING }
+}
+
+/// The flags of `mode`.
+pub(super) const NESTEROV: u32 = 1;
+pub(super) const SIGN: u32 = 2;
+pub(super) const WRITE: u32 = 4;
+pub(super) const CLIPPED: u32 = 8;
+pub(super) const BOX: u32 = 16;
+pub(super) const COMPAND: u32 = 32;
+/// Known to the twin alone, which is not told its variant.
+pub(super) const MASK: u32 = 64;
+
+#[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
+#[repr(C)]
+pub(super) struct Params {
+    pub(super) cells: u32,
+    pub(super) mode: u32,
+    pub(super) numbers: u32,
+    pub(super) threshold: u32,
+    pub(super) key: [u32; 2],
+    pub(super) beta1: f32,
+    pub(super) rest1: f32,
+    pub(super) beta2: f32,
+    pub(super) rest2: f32,
+    pub(super) decay: f32,
+    pub(super) scale: f32,
+    pub(super) gain: f32,
+    pub(super) low: f32,
+    pub(super) high: f32,
+    unused: f32,
+}
+
+/// Parameter and gradient read, parameter written; every moment read and written. A direction that
+/// is written saves reading the parameter.
+fn cost(args: &CostArgs<'_>) -> Cost {
+    let count = args.words[0] as f64;
+    let moments = args.words.len() as f64 - 4.0;
+    let writes_direction = args.params::<Params>().mode & WRITE != 0;
+    let tensors = if writes_direction { 2.0 } else { 3.0 } + 2.0 * moments;
+    Cost { bytes: 4.0 * tensors * count, flops: (5.0 + 6.0 * moments) * count }
+}
+
+/// The constants of a rule.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Form {
+    /// `NESTEROV`, `SIGN`
+    pub(super) mode: u32,
+    pub(super) betas: [f64; 2],
+    /// What a new gradient counts in the moments.
+    pub(super) rests: [f64; 2],
+    /// The density of a random mask, and its key.
+    pub(super) mask: Option<(f64, [u32; 2])>,
+}
+
+/// The numbers of a parameter's group.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Stride {
+    pub(super) group: usize,
+    pub(super) decay: f32,
+    pub(super) scale: f32,
+    pub(super) gain: f32,
+    pub(super) constraint: Constraint,
+}
+
+/// Where the outcome goes.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Goal<'a> {
+    /// To a tensor of the parameter's shape, for another kernel.
+    Direction,
+    /// To the parameter.
+    Step(&'a Stride),
+}
+
+/// What every launch of a step is bound to.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Shared<'a> {
+    pub(super) numbers: &'a Tensor,
+    pub(super) clip: &'a Tensor,
+    pub(super) group: usize,
+}
+
+impl Form {
+    /// The rule of a direction that is known.
+    pub(super) fn given() -> Self {
+        Self::default()
+    }
+
+    /// The form of the parameter `index`: each has a random mask of its own.
+    pub(super) fn of_slot(mut self, index: usize) -> Self {
+        if let Some((_, [_, stream])) = &mut self.mask {
+            *stream = stream.wrapping_add(index as u32);
+        }
+        self
+    }
+
+    fn params(&self, cells: usize, mode: u32, group: usize) -> Params {
+        let (density, key) = self.mask.unwrap_or((0.0, [0; 2]));
+        Params {
+            cells: cells as u32,
+            mode,
+            numbers: (group * COUNT) as u32,
+            threshold: (density * 4_294_967_296.0).round() as u32,
+            key,
+            beta1: self.betas[0] as f32,
+            // Rounded once: the difference of the rounded beta would be wrong by 1e-5.
+            rest1: self.rests[0] as f32,
+            beta2: self.betas[1] as f32,
+            rest2: self.rests[1] as f32,
+            decay: 0.0,
+            scale: 1.0,
+            gain: 1.0,
+            low: 0.0,
+            high: 0.0,
+            unused: 0.0,
+        }
+    }
+
+    /// Records the launch: `gradient` and the moments to `target`. `clipped` if the gradient is yet
+    /// to be multiplied with the factor of the clipped norm.
+    pub(super) fn record(
+        &self,
+        (target, goal): (&Tensor, Goal<'_>),
+        (gradient, clipped): (&Tensor, bool),
+        moments: &[Tensor],
+        shared: Shared<'_>,
+    ) -> Result<()> {
+        let count = target.count();
+        if count == 0 {
+            return Ok(());
+        }
+        let wide = count.is_multiple_of(4);
+        let cells = if wide { count / 4 } else { count };
+        let flag = |on: bool, flag: u32| if on { flag } else { 0 };
+        let masked = self.mask.is_some();
+        let mode = self.mode | flag(clipped, CLIPPED) | flag(masked, MASK);
+        let mut params = self.params(cells, mode, shared.group);
+        match goal {
+            Goal::Direction => params.mode |= WRITE,
+            Goal::Step(stride) => {
+                (params.decay, params.scale) = (stride.decay, stride.scale);
+                params.gain = stride.gain;
+                let (flag, low, high) = stride.constraint.code();
+                params.mode |= flag;
+                (params.low, params.high) = (low, high);
+            }
+        }
+        let rule = if masked { MASKED } else { moments.len() };
+        let variant = rule + if wide { WIDE } else { 0 };
+        let launch = target.device().launch(&UPDATE).variant(variant).params(&params);
+        let launch = launch.bind(target).bind(gradient).bind(shared.numbers).bind(shared.clip);
+        let launch = moments.iter().fold(launch, |launch, moment| launch.bind(moment));
+        launch.items(cells, 64).record()
+    }
+}
