@@ -1,7 +1,7 @@
 // C = u I + v A + x B + w A B, a symmetric matrix                C: [m, m], for each part and matrix
 //
 // a: [parts, batch, m, k], b: [batch, k, m] ([batch, m, k] if ROWS); all extents are multiples of 4
-// and elements are read by four; plan: [batch, steps, 2] coefficients (u, v, w, x) of each part, read
+// and elements are read by four, f32 or f16 (HALF; C: HALF_OUT), sums are f32; plan: [batch, steps, 2] coefficients (u, v, w, x) of each part, read
 // if PLAN, nothing is computed where all four are zero; c: [batch, m, m], the first part;
 // second: [.., m, m], the second one from matrix `second_start` on. What a launch does not use may be
 // bound to anything. v and x need k = m.

@@ -611,6 +611,10 @@ const MAKERS: &[(&str, Maker)] = &[
     ("box", |p| boxed(sgd_to(Constraint::Box { low: -0.3, high: 0.1 }).build(p))),
     ("companding", |p| boxed(sgd_to(Constraint::Compand { a: 0.6, b: 0.4 }).build(p))),
     ("muon", |p| boxed(Muon::builder().weight_decay(0.1).build(p))),
+    ("muon in a box", |p| {
+        let box_of = Constraint::Box { low: -0.5, high: 0.4 };
+        boxed(Muon::builder().polar(Polar::muon(5)).constraint(box_of).build(p))
+    }),
     ("moonlight", |p| boxed(Muon::builder().moonlight(true).nesterov(false).build(p))),
     ("normuon", |p| boxed(NorMuon::builder().clip_norm(2.0).build(p))),
     ("normuon, outputs last", |p| boxed(NorMuon::builder().outputs_last(true).build(p))),

@@ -1,7 +1,8 @@
 //! The twin of the update: block by block, first the directions, then the step.
 
 use crate::host::{HostArgs, Real};
-use crate::optim::update::{BOX, CLIPPED, COMPAND, MASK, NESTEROV, Params, SIGN, WRITE};
+use crate::optim::step::{constrain, step_rates};
+use crate::optim::update::{CLIPPED, MASK, NESTEROV, Params, SIGN, WRITE};
 use crate::random::threefry;
 use rayon::prelude::*;
 
@@ -27,6 +28,8 @@ pub(in crate::optim) fn update<R: Real>(args: &mut HostArgs<'_, R>) {
     let p: Params = args.params();
     let rule = args.slots.len() - 4;
     let (x, g, clip) = (args.reals_mut(0), args.reals(1), args.reals(3));
+    // A direction may be one of many in its tensor.
+    let x = &mut x[p.first as usize * (g.len() / p.cells as usize)..][..g.len()];
     if clip[2] != R::zero() {
         if p.mode & WRITE != 0 {
             x.fill(R::zero());
@@ -71,11 +74,10 @@ impl<R: Real> Launch<'_, R> {
         }
         let mut resting = [false; BLOCK];
         if self.on(MASK) {
-            for (k, rests) in resting[..u.len()].iter_mut().enumerate() {
-                *rests = !self.takes_part(first + k);
-                if *rests {
-                    (m[k], v[k]) = (R::zero(), R::zero());
-                }
+            let resting = &mut resting[..u.len()];
+            self.find_resting(first, resting);
+            for (k, _) in resting.iter().enumerate().filter(|(_, rests)| **rests) {
+                (m[k], v[k]) = (R::zero(), R::zero());
             }
         }
         if self.on(WRITE) {
@@ -95,10 +97,21 @@ impl<R: Real> Launch<'_, R> {
         }
     }
 
-    /// Whether the mask lets an element take part.
-    fn takes_part(&self, element: usize) -> bool {
+    /// Which elements from `first`, an even one, the mask lets rest.
+    fn find_resting(&self, first: usize, resting: &mut [bool]) {
+        const PAIRS: usize = 16;
         let draw = self.numbers[10].f64() as u32;
-        threefry(self.p.key, [(element / 2) as u32, draw])[element % 2] < self.p.threshold
+        for (i, resting) in resting.chunks_mut(2 * PAIRS).enumerate() {
+            // Side by side, so that vector instructions make several pairs at a time.
+            let start = (first / 2 + i * PAIRS) as u32;
+            let words: [[u32; 2]; PAIRS] =
+                std::array::from_fn(|k| threefry(self.p.key, [start + k as u32, draw]));
+            let words = words.as_flattened().iter();
+            resting
+                .iter_mut()
+                .zip(words)
+                .for_each(|(rests, word)| *rests = *word >= self.p.threshold);
+        }
     }
 
     /// The directions in place of the gradients.
@@ -148,17 +161,9 @@ impl<R: Real> Launch<'_, R> {
     }
 
     fn step(&self, x: &mut [R], u: &[R]) {
-        let real = |value: f32| R::lit(value.into());
         let p = &self.p;
-        let eta = self.numbers[0] * real(p.scale);
-        let (decay, gain) = (eta * real(p.decay), eta * real(p.gain) * self.numbers[3]);
+        let [decay, gain] = step_rates(self.numbers, [p.decay, p.scale, p.gain]);
         x.iter_mut().zip(u).for_each(|(x, u)| *x = *x - decay * *x - gain * *u);
-        let (low, high) = (real(p.low), real(p.high));
-        if self.on(BOX) {
-            x.iter_mut().for_each(|x| *x = x.max(low).min(high));
-        }
-        if self.on(COMPAND) {
-            x.iter_mut().for_each(|x| *x = low * (*x / high).atan());
-        }
+        constrain(p.mode, [p.low, p.high], x);
     }
 }
