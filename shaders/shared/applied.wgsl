@@ -1,4 +1,4 @@
-// What the kernels of Y = Z X / s share: operands, read in blocks of 4 x 4, and the part after the sum.
+// What the kernels of y = r Z X share: operands, read in blocks of 4 x 4, and the part after the sum.
 // See `spectral/apply_product.wgsl` for the layout.
 //
 // Conditions: HALF, a and b are f16; UPDATE, y is a parameter that takes a step along the product.
@@ -33,7 +33,7 @@ struct Params {
 
 @group(0) @binding(0) var<storage, read> a: array<Operand>;
 @group(0) @binding(1) var<storage, read> b: array<Operand>;
-@group(0) @binding(2) var<storage, read> facts: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read> start: array<vec4<f32>>;
 @group(0) @binding(3) var<storage, read_write> y: array<f32>;
 @if(UPDATE) @group(0) @binding(4) var<storage, read> numbers: array<f32>;
 @if(UPDATE) @group(0) @binding(5) var<storage, read> clip: array<f32>;
@@ -91,13 +91,12 @@ fn outcome(i: u32, u: f32) -> f32 {
     return u;
 }
 
-// 1 / s, or 1 unless `scaled`; 0 for a matrix that is not finite.
-fn unscale(scaled: bool, e: u32) -> f32 {
-    if !scaled {
-        return 1.0;
+// What the product of matrix e is multiplied with, from `clip_plan`; 1 unless `scaled`.
+fn outer_factor(scaled: bool, e: u32) -> f32 {
+    if scaled {
+        return start[2u * e].z;
     }
-    let s = facts[e].x;
-    return select(1.0 / s, 0.0, s == 0.0);
+    return 1.0;
 }
 
 // Stores block (g, h) of matrix z of y: a column of `block` is a row.

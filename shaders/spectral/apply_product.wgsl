@@ -1,14 +1,14 @@
-// y = Z X / s, or a parameter y takes a step along it (UPDATE; `shared/step.wgsl`), for each matrix
+// y = r Z X, or a parameter y takes a step along it (UPDATE; `shared/step.wgsl`), for each matrix
 //
 // Z: [.., m, m] symmetric; X: [.., m, n], wide and padded to multiples of 4; y: [entries, rows, cols]
 // without the padding. a: Z, b: X; for matrices that are taller than wide (TALL) a: X, b: Z, and y is
-// the transpose. a and b are read by four, f32 or f16 (HALF); sums are f32. facts: [..] of
-// `matrix_scale`, whose first is s (SCALED; else s = 1); numbers, clip: those of `optim/update.wgsl`.
+// the transpose. a and b are read by four, f32 or f16 (HALF); sums are f32. start:
+// [.., 2] of `clip_plan`, which holds r (SCALED; else r = 1); numbers, clip: those of `optim/update.wgsl`.
 // One invocation a tile of 4 R x 4 R, in registers: no workgroup memory, no barrier.
 
 import package::shared::index::item_index;
 import package::shared::tile::tile_at;
-import package::shared::applied::{p, a_block, b_block, put, skipped, unscale};
+import package::shared::applied::{p, a_block, b_block, outer_factor, put, skipped};
 
 override WG: u32 = 64u;
 override TALL: bool = false;
@@ -46,7 +46,7 @@ fn apply_product(
             }
         }
     }
-    let factor = unscale(SCALED, e);
+    let factor = outer_factor(SCALED, e);
     for (var i = 0u; i < R; i++) {
         for (var j = 0u; j < R; j++) {
             put(z, g + i, h + j, factor * sum[i * R + j]);

@@ -1,4 +1,4 @@
-// y = Z X / s, or a parameter y takes a step along it, by tiles in workgroup memory
+// y = r Z X, or a parameter y takes a step along it, by tiles in workgroup memory
 //
 // Operands and outcome as in `apply_product.wgsl`.
 // A workgroup of 128 makes a tile of 64 x 64 in steps of 16 in depth: half of it brings blocks of 4 x 4
@@ -6,7 +6,7 @@
 
 import package::shared::index::group_index;
 import package::shared::tile::tile_at;
-import package::shared::applied::{p, a_block, b_block, put, skipped, unscale};
+import package::shared::applied::{p, a_block, b_block, outer_factor, put, skipped};
 
 override TALL: bool = false;
 override SCALED: bool = false;
@@ -72,7 +72,7 @@ fn apply_product_tiled(
     if skipped() {
         return;
     }
-    let factor = unscale(SCALED, e);
+    let factor = outer_factor(SCALED, e);
     put(z, g + 2u * y, h + x, factor * upper);
     put(z, g + 2u * y + 1u, h + x, factor * lower);
 }

@@ -6,12 +6,13 @@
 //
 // rows: [entries, m] pairs of `gram_rows` for S or S S; facts: [entries] of `matrix_scale`; schedules:
 // [grid, most] of (a, b, c, 1), or zeros where fewer than `most` iterations are made: row j holds those
-// for alpha <= 2^j; start: [entries, 2] vectors: (p, q, 0, 0), and the coefficients of (I, S, S S) in
-// the first Q; plan: [entries, launches, 2] coefficients (u, v, w, x) of the two parts of each product
-// C = u I + v A + x B + w A B.
+// for alpha <= 2^j; start: [entries, 2] vectors: (p, q, r, 0), r what the outcome is multiplied with,
+// and the coefficients of (I, S, S S) in the first Q; plan: [entries, launches, 2] coefficients (u, v, w,
+// x) of the two parts of each product C = u I + v A + x B + w A B.
 // Classic (QUINTIC off), 2 products an iteration:  U = 1.5 M - .5 M M;  (M, Z) <- 1.5 (U, Z) - .5 (U,
 // Z) M.  QUINTIC, 3 products:  Q = a I + b M + c M M, the first made from `start`;  (N, Z) <- (M, Z) Q;
-// M <- N Q.  Z starts as I; the last iteration makes Z alone, times s c / sqrt(w + b).
+// M <- N Q.  Z starts as I; the last iteration makes Z alone, times sqrt(w / (w + b)), so that it ends
+// below 1; r = s c / sqrt(w) / s, over 1 + margin sqrt(alpha).
 // One invocation a matrix, or one workgroup with the condition WORKGROUP.
 
 import package::shared::index::{group_index, item_index};
@@ -23,6 +24,7 @@ struct Params {
     grid: u32,
     most: u32,
     least: f32,
+    margin: f32,
 }
 
 override QUINTIC: bool = false;
@@ -106,11 +108,13 @@ fn clip_plan(
     }
     let w = max(facts[e].z * facts[e].z, p.least * bound);
     let total = w + bound;
-    let scale = facts[e].z / sqrt(total);
+    let scale = sqrt(w / total);
+    let s = facts[e].x;
     let shift = w / total;
     let slope = 1.0 / total;
     if local % LANES == 0u {
-        start[2u * e] = vec4<f32>(shift, slope, 0.0, 0.0);
+        let outer = select(facts[e].z / sqrt(w) / s, 0.0, s == 0.0) / (1.0 + p.margin / sqrt(shift));
+        start[2u * e] = vec4<f32>(shift, slope, outer, 0.0);
     }
     let j = grid_row(w, total);
     for (var i = local % LANES; i < p.most; i += LANES) {

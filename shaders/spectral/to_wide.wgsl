@@ -1,8 +1,8 @@
 // wide[first + e] = enter x[e], lying on its long side, padded with zeros
 //
 // x: [entries, rows, cols]; facts: [.., 4] of `matrix_scale`, of which the first is `enter`; wide:
-// [.., m, n / 4] vectors of four, f32 or f16 (HALF_OUT), where m and n are the smaller and the larger extent, rounded up to
-// multiples of 4. TALL: x has more rows than columns and is transposed.
+// [.., m, n / 4] vectors of four, f32 or f16 (HALF_OUT), where m and n are the smaller and the larger
+// extent, rounded up to multiples of 4. TALL: x has more rows than columns and is transposed.
 // One invocation four neighbours of `wide`. Where `enter` is 0, zeros are written whatever x holds.
 
 import package::shared::index::item_index;

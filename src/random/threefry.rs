@@ -26,6 +26,35 @@ pub const fn threefry(key: [u32; 2], counter: [u32; 2]) -> [u32; 2] {
     [x, y]
 }
 
+/// The words of `N` counters from `[first, step]` on, those of each side by side: vector instructions make
+/// several at a time.
+pub(crate) fn threefry_lanes<const N: usize>(
+    key: [u32; 2],
+    first: u32,
+    step: u32,
+) -> [[u32; N]; 2] {
+    const TURNS: [[u32; 4]; 2] = [[13, 15, 26, 6], [17, 29, 16, 24]];
+    let schedule = [key[0], key[1], 0x1BD1_1BDA ^ key[0] ^ key[1]];
+    let counter = |k: usize| first.wrapping_add(k as u32).wrapping_add(schedule[0]);
+    let mut x: [u32; N] = std::array::from_fn(counter);
+    let mut y = [step.wrapping_add(schedule[1]); N];
+    for four in 0..5 {
+        for turn in TURNS[four % 2] {
+            for (x, y) in x.iter_mut().zip(&mut y) {
+                *x = x.wrapping_add(*y);
+                *y = y.rotate_left(turn) ^ *x;
+            }
+        }
+        let added =
+            [schedule[(four + 1) % 3], schedule[(four + 2) % 3].wrapping_add(four as u32 + 1)];
+        for (x, y) in x.iter_mut().zip(&mut y) {
+            *x = x.wrapping_add(added[0]);
+            *y = y.wrapping_add(added[1]);
+        }
+    }
+    [x, y]
+}
+
 /// The word of element `e` in a step.
 pub(super) fn word_of(key: [u32; 2], step: u32, e: usize) -> u32 {
     threefry(key, [(e / 2) as u32, step])[e % 2]
@@ -38,7 +67,17 @@ pub(super) fn unit(word: u32) -> f32 {
 
 #[cfg(test)]
 mod tests {
-    use super::threefry;
+    use super::{threefry, threefry_lanes};
+
+    #[test]
+    fn lanes_are_counters() {
+        let key = [0x1319_8a2e, 0x0370_7344];
+        let lanes = threefry_lanes::<5>(key, u32::MAX - 1, 77);
+        for k in 0..5 {
+            let expected = threefry(key, [(u32::MAX - 1).wrapping_add(k as u32), 77]);
+            assert_eq!([lanes[0][k], lanes[1][k]], expected);
+        }
+    }
 
     #[test]
     fn known_answers() {

@@ -1,7 +1,6 @@
 //! The last product: `Z X`, to tensors of their own or as a step of parameters.
 
 use super::batch::Batch;
-use super::norm::Facts;
 use super::twin;
 use crate::kernel::{Cost, CostArgs, Kernel, Needs, Variant, shader};
 use crate::linalg::MAX_LAUNCH_FLOPS;
@@ -84,19 +83,18 @@ fn cost(args: &CostArgs<'_>) -> Cost {
     Cost { bytes: bytes * entries, flops: 2.0 * rows * n * k * entries }
 }
 
-/// Factors of a batch's outcome: `Z X / s` for each of its matrices.
+/// Factors of a batch's outcome: `r Z X` for each of its matrices.
 #[derive(Debug)]
-pub(super) struct Factors<'a> {
+pub(super) struct Factors {
     /// `[total, m, m]`
     pub(super) z: Tensor,
     /// `[total, m, n]`
     pub(super) x: Tensor,
-    pub(super) facts: &'a Facts,
-    /// Whether the outcome is divided by the scale that X entered with.
-    pub(super) scaled: bool,
+    /// `[total, 2, 4]` of a [`Plan`](super::plan::Plan), which holds r; 1 without one.
+    pub(super) start: Option<Tensor>,
 }
 
-impl Factors<'_> {
+impl Factors {
     /// The outcome as a tensor for each of the batch.
     pub(super) fn tensors(&self, batch: &Batch<'_>) -> Result<Vec<Tensor>> {
         let outcome = |(_, first): (&Tensor, usize)| {
@@ -176,12 +174,20 @@ impl Factors<'_> {
         let variant = half + if step.is_some() { 2 } else { 0 };
         let mut launch = y.device().launch(way.kernel).variant(variant).params(params);
         launch = launch.constant("TALL", u32::from(tall));
-        launch = launch.constant("SCALED", u32::from(self.scaled));
+        launch = launch.constant("SCALED", u32::from(self.start.is_some()));
         if way.edge < TILED {
             launch = launch.constant("R", way.edge as u32 / 4).constant("WG", way.workgroup);
         }
         let (a, b) = if tall { (&self.x, &self.z) } else { (&self.z, &self.x) };
-        launch = launch.bind(a).bind(b).bind(&self.facts.facts).bind(y);
+        let unused;
+        let start = match &self.start {
+            Some(start) => start,
+            None => {
+                unused = Tensor::empty(y.device(), [4], DType::F32)?;
+                &unused
+            }
+        };
+        launch = launch.bind(a).bind(b).bind(start).bind(y);
         if let Some(step) = step {
             launch = launch.bind(step.numbers).bind(step.clip);
         }
@@ -221,4 +227,41 @@ fn way(software: bool, [m, n, entries]: [usize; 3]) -> Way {
     let enough = entries * m.div_ceil(8) * n.div_ceil(8) >= BUSY_INVOCATIONS;
     let edge = if enough { 8 } else { 4 };
     Way { kernel: &APPLY_PRODUCT, edge, workgroup: if software { 8 } else { 64 } }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Factors;
+    use crate::spectral::batch::Batch;
+    use crate::{DType, Device, Tensor};
+
+    /// Launches over parts of the rows together cover what one launch does.
+    #[test]
+    fn split_launches_cover_the_product() {
+        let gpus = Device::list().into_iter().map(|a| Device::select(&a.name).unwrap());
+        for device in [Device::host()].into_iter().chain(gpus) {
+            for [rows, cols] in [[38, 75], [75, 38]] {
+                let tensor = |count: usize, shape: [usize; 3]| {
+                    let values: Vec<f32> =
+                        (0..count).map(|i| (i * 37 % 101) as f32 * 0.02).collect();
+                    Tensor::from_slice(&device, &values, shape).unwrap()
+                };
+                let (z, x) = (tensor(2 * 40 * 40, [2, 40, 40]), tensor(2 * 40 * 76, [2, 40, 76]));
+                let like = Tensor::zeros(&device, [2, rows, cols], DType::F32).unwrap();
+                let batch = Batch::new("test", &[&like]).unwrap();
+                let factors = Factors { z, x, start: None };
+                let under = |limit: f64| {
+                    let y = Tensor::zeros(&device, [2, rows, cols], DType::F32).unwrap();
+                    factors.record_within(limit, &batch, &y, 0..2, None).unwrap();
+                    y.to_vec::<f32>().unwrap()
+                };
+                let whole = under(f64::INFINITY);
+                for limit in [1e3, 1e5, 4e5] {
+                    let parts = under(limit);
+                    let close = whole.iter().zip(&parts).all(|(a, b)| (a - b).abs() < 1e-3);
+                    assert!(close, "{rows} x {cols} within {limit} on {device}");
+                }
+            }
+        }
+    }
 }

@@ -118,9 +118,11 @@ impl SpectralClip {
 
     /// What matrices are stored as between products: [`DType::F32`], the default, or
     /// [`DType::F16`], which takes half the memory and bandwidth. Sums are f32 all the same, as are
-    /// bound and outcome. With f16 the error is about 1e-3 of the outcome, and radii below a
-    /// thirtieth of the largest singular value shrink the small ones (a thousandth in f32).
-    /// Vectors, and variables with a gradient, are computed in f32 either way.
+    /// bound and outcome. With f16 the outcome stays within the radius and is off by one to seven
+    /// thousandths; where the radius is less than a thirtieth of the largest singular value, small
+    /// ones are shrunk (a thousandth in f32). For the classic form only: the steeper polynomials of the
+    /// other amplify the rounding. Vectors, and variables with a gradient, are computed in f32 either
+    /// way. The host computes in f32 anyway and gains nothing.
     pub fn storage(mut self, dtype: DType) -> Self {
         self.storage = dtype;
         self
@@ -130,7 +132,7 @@ impl SpectralClip {
     ///
     /// # Errors
     /// [`Error::Argument`] for a radius that is not positive and finite, no steps, or too many, or a
-    /// storage other than f32 and f16; [`Error::DType`] unless it is f32; [`Error::Limit`] for a batch beyond the device's buffers.
+    /// storage other than f32 and f16 (for the minimax form, f32); [`Error::DType`] unless it is f32; [`Error::Limit`] for a batch beyond the device's buffers.
     pub fn run(&self, x: &Tensor) -> Result<Tensor> {
         self.run_flagged(x).map(|(y, _)| y)
     }
@@ -185,12 +187,7 @@ impl SpectralClip {
         Scale::Radius(radius, factor)
     }
 
-    fn factors<'a>(
-        &self,
-        batch: &Batch<'_>,
-        facts: &'a Facts,
-        schedules: &Schedules,
-    ) -> Result<Factors<'a>> {
+    fn factors(&self, batch: &Batch<'_>, facts: &Facts, schedules: &Schedules) -> Result<Factors> {
         let x = wide::to_wide(batch, facts, self.storage)?;
         let (total, m) = (batch.total(), batch.m());
         let s = gram(&x, DType::F32)?;
@@ -207,7 +204,7 @@ impl SpectralClip {
             None => iteration.classic(&s)?,
             Some(squares) => iteration.minimax(&s, squares)?,
         };
-        Ok(Factors { z, x, facts, scaled: true })
+        Ok(Factors { z, x, start: Some(plan.start) })
     }
 
     pub(super) fn radius_and_factor(&self) -> (f64, Option<&Tensor>) {
@@ -226,6 +223,9 @@ impl SpectralClip {
     pub(super) fn checked(&self, x: &Tensor) -> Result<Arc<Schedules>> {
         checked_radius(OP, self.radius)?;
         checked_storage(OP, self.storage)?;
+        if self.storage == DType::F16 && self.form == Form::Minimax {
+            return Err(Error::argument(OP, "the minimax form needs F32 as storage"));
+        }
         if let Some(factor) = &self.factor {
             x.same_device(OP, factor)?;
             factor.expect(OP, DType::F32)?;

@@ -77,7 +77,7 @@ impl HardClip {
         // X / c, whose radius is 1. No square of it is taken, so that no scale overflows.
         let facts = Facts::new(&batch, Scale::Inverse(radius, None))?;
         let x = wide::to_wide(&batch, &facts, DType::F32)?;
-        let y = self.clip_to_one(&x, radius)?;
+        let y = self.clip_to_one(&x, batch.rows.min(batch.cols), radius)?;
         Ok((wide::split(&batch, &y, batch.tall())?, facts.flags))
     }
 
@@ -88,8 +88,8 @@ impl HardClip {
         Ok((radius, &self.sign))
     }
 
-    /// `radius min(s, 1)` of wide matrices `[total, m, n]`.
-    fn clip_to_one(&self, x: &Tensor, radius: f32) -> Result<Tensor> {
+    /// `radius min(s, 1)` of wide matrices `[total, m, n]`, of whose rows `short` are not padding.
+    fn clip_to_one(&self, x: &Tensor, short: usize, radius: f32) -> Result<Tensor> {
         let &[total, m, n] = x.shape().dims() else {
             return Err(Error::shape(OP, format!("matrices {}", x.shape())));
         };
@@ -105,7 +105,8 @@ impl HardClip {
             coefficients: Coefficients::Fixed([1.0, 0.0, -1.0, 0.0]),
         };
         product.record(Output::First(&gap))?;
-        let sign = self.sign_of(&gap)?;
+        // In the padding gap is I, which the norm must not count.
+        let sign = self.sign_of(&wide::corner(&gap, short)?)?;
         let over = blend([1.0, -1.0, 0.0], &o, x, None)?;
         let turned = matmul(&sign, &over, Layout::NN)?;
         let half = 0.5 * radius;

@@ -41,8 +41,13 @@ pub(super) fn stored(dtype: DType) -> usize {
 /// The least share of the bound that the squared radius stands for, in f32: below, rounding makes
 /// eigenvalues negative, and the iteration lets those grow.
 const LEAST: f32 = 1.0 / (1u32 << 20) as f32;
-/// The same in f16.
-const LEAST_HALF: f32 = 1.0 / (1u32 << 10) as f32;
+/// The same in f16, whose rounding is coarser.
+const LEAST_HALF: f32 = 1.0 / (1u32 << 12) as f32;
+
+/// What f16 may add to the largest singular value of the outcome for each time that it is the radius: Z
+/// is rounded as its largest eigenvalue is, and multiplies X along its smallest. The outcome is
+/// divided by as much, so that it stays within the radius.
+const MARGIN_HALF: f32 = 1e-4;
 
 #[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
 #[repr(C)]
@@ -52,6 +57,7 @@ pub(super) struct PlanParams {
     pub(super) grid: u32,
     pub(super) most: u32,
     pub(super) least: f32,
+    pub(super) margin: f32,
 }
 
 #[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
@@ -64,8 +70,8 @@ pub(super) struct StartParams {
 /// What an iteration is run by.
 #[derive(Debug)]
 pub(super) struct Plan {
-    /// `[total, 2, 4]`: the first `M` is `p I + q S` with (p, q) in the first row; the first `Q` is
-    /// `u I + v S + w S S` with (u, v, w) in the second.
+    /// `[total, 2, 4]`: the first `M` is `p I + q S` with (p, q, r) in the first row, and the outcome is
+    /// `r Z X`; the first `Q` is `u I + v S + w S S` with (u, v, w) in the second.
     pub(super) start: Tensor,
     /// `[total, launches, 2, 4]`.
     pub(super) plan: Tensor,
@@ -92,8 +98,9 @@ impl Plan {
         let launches = products * most;
         let plan = Tensor::empty(device, [total, launches, 2, 4], DType::F32)?;
         let (entries, grid, most) = (total as u32, grid as u32, most as u32);
-        let least = if dtype == DType::F16 { LEAST_HALF } else { LEAST };
-        let params = PlanParams { entries, m: m as u32, grid, most, least };
+        let half = dtype == DType::F16;
+        let [least, margin] = if half { [LEAST_HALF, MARGIN_HALF] } else { [LEAST, 0.0] };
+        let params = PlanParams { entries, m: m as u32, grid, most, least, margin };
         let launch = over_rows(device, &CLIP_PLAN, total, m).params(&params);
         let launch = launch.constant("QUINTIC", u32::from(products == 3));
         let launch = launch.bind(rows).bind(&facts.facts).bind(&table);

@@ -125,7 +125,7 @@ impl Polar {
         let facts = Facts::new(&batch, Scale::Unit { margin: self.margin(), eps: EPS })?;
         let x = wide::to_wide(&batch, &facts, self.storage)?;
         let (z, x) = self.iterate(x)?;
-        let y = Factors { z, x, facts: &facts, scaled: false }.tensors(&batch)?;
+        let y = Factors { z, x, start: None }.tensors(&batch)?;
         Ok((y, facts.flags))
     }
 
@@ -137,7 +137,7 @@ impl Polar {
         let facts = Facts::new(&batch, Scale::Unit { margin: self.margin(), eps: EPS })?;
         let x = wide::to_wide(&batch, &facts, self.storage)?;
         let (z, x) = self.iterate(x)?;
-        Factors { z, x, facts: &facts, scaled: false }.steps(&batch, steps)
+        Factors { z, x, start: None }.steps(&batch, steps)
     }
 
     pub(super) fn margin(&self) -> f32 {

@@ -189,3 +189,41 @@ struct Way {
     edge: usize,
     workgroup: u32,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Coefficients, Output, SymmetricProduct};
+    use crate::{DType, Device, Tensor};
+
+    /// Launches over parts of the tiles together cover what one launch does; the twin is told of parts as
+    /// well.
+    #[test]
+    fn split_launches_cover_the_products() {
+        let gpus = Device::list().into_iter().map(|a| Device::select(&a.name).unwrap());
+        for device in [Device::host()].into_iter().chain(gpus) {
+            let (m, batch) = (36, 3);
+            let value = |i: usize| (i * 37 % 101) as f32 * 0.02 - 1.0;
+            // Symmetric: what is not computed is the mirror image of what is.
+            let of = |i: usize| value((i / m % m) * (i % m) + i / m / m);
+            let values: Vec<f32> = (0..2 * batch * m * m).map(of).collect();
+            let pair = Tensor::from_slice(&device, &values, [2 * batch, m, m]).unwrap();
+            let one = Tensor::from_slice(&device, &values[..batch * m * m], [batch, m, m]).unwrap();
+            let coefficients = Coefficients::Fixed([0.5, 1.0, -0.25, 2.0]);
+            let (a, b) = (&pair, &one);
+            let product = SymmetricProduct { a, b, rows: false, batch, m, k: m, coefficients };
+            let under = |limit: f64| {
+                let outputs = [batch, 2 * batch]
+                    .map(|count| Tensor::zeros(&device, [count, m, m], DType::F32).unwrap());
+                let output = Output::Both(&outputs[0], &outputs[1], batch);
+                product.record_within(limit, output).unwrap();
+                outputs.map(|t| t.to_vec::<f32>().unwrap()).concat()
+            };
+            let whole = under(f64::INFINITY);
+            for limit in [1e3, 3e4, 1e6] {
+                let parts = under(limit);
+                let close = whole.iter().zip(&parts).all(|(a, b)| (a - b).abs() < 1e-3);
+                assert!(close, "within {limit} on {device}");
+            }
+        }
+    }
+}

@@ -64,6 +64,21 @@ pub(super) fn split(batch: &Batch<'_>, x: &Tensor, turn: bool) -> Result<Vec<Ten
     batch.parts().map(crop).collect()
 }
 
+/// The upper left `extent x extent` of square matrices `[total, m, m]`.
+pub(super) fn corner(x: &Tensor, extent: usize) -> Result<Tensor> {
+    let (total, m) = (x.shape()[0], x.shape()[1]);
+    if m == extent {
+        return Ok(x.clone());
+    }
+    let y = Tensor::empty(x.device(), [total, extent, extent], DType::F32)?;
+    let [rows, cols] = [extent as u32; 2];
+    let [m, n] = [m as u32; 2];
+    let params = Params { entries: total as u32, rows, cols, m, n, first: 0 };
+    let launch = x.device().launch(&CROP).params(&params);
+    launch.bind(x).bind(&y).items(y.count(), 64).record()?;
+    Ok(y)
+}
+
 fn params(batch: &Batch<'_>, [m, n]: [usize; 2], first: usize) -> Params {
     Params {
         entries: batch.entries as u32,

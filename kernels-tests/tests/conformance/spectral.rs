@@ -338,44 +338,45 @@ fn stored_as_halves() {
             let x = Matrix { data: x.data.iter().map(|v| v * c).collect(), ..x }.rounded();
             let expected = x.spectral(soft(c));
             for subject in subjects() {
-                for form in FORMS {
-                    let clip = SpectralClip::new(c).form(form).steps(Steps::Ratio(28.0));
-                    let y = clip.storage(DType::F16).run(&x.tensor(&subject.device)).unwrap();
-                    let error = frobenius(&y, &expected);
-                    let what = format!("{rows} x {cols} {form:?} at {c} on {}", subject.label);
-                    assert!(error < 3e-3, "{what}: {error:e}");
-                    let y = Matrix { data: y.to_vec().unwrap(), ..x };
-                    assert!(y.norm_is_below(1.001 * c), "{what}: {:?}", y.values());
-                }
+                let clip = SpectralClip::new(c).steps(Steps::Ratio(28.0)).storage(DType::F16);
+                let y = clip.run(&x.tensor(&subject.device)).unwrap();
+                let error = frobenius(&y, &expected);
+                let what = format!("{rows} x {cols} at {c} on {}", subject.label);
+                assert!(error < 8e-3, "{what}: {error:e}");
+                let y = Matrix { data: y.to_vec().unwrap(), ..x };
+                assert!(y.norm_is_below(1.001 * c), "{what}: {:?}", y.values());
             }
         }
     }
 }
 
-/// A radius far above, or far below, everything else.
+/// A radius far above, or far below, everything else; the polar factor and the hard clip.
 #[test]
 fn halves_at_the_edge() {
     let x = with_values(5, 12, 18, &spread(12, 3.0, 0.3)).rounded();
     let zero = Matrix { data: vec![0.0; 216], ..x };
     for subject in subjects() {
+        let what = &subject.label;
         let run = |c: f64, x: &Matrix| {
-            let clip = SpectralClip::new(c).form(Form::Minimax).steps(Steps::Bound(12));
-            clip.storage(DType::F16).run(&x.tensor(&subject.device)).unwrap()
+            let clip = SpectralClip::new(c).steps(Steps::Bound(20)).storage(DType::F16);
+            clip.run(&x.tensor(&subject.device)).unwrap()
         };
-        assert!(frobenius(&run(1e6, &x), &x) < 1e-3, "{}", subject.label);
-        assert!(frobenius(&run(1e30, &x), &x) < 1e-3, "{}", subject.label);
+        assert!(frobenius(&run(1e6, &x), &x) < 1e-3, "{what}");
+        assert!(frobenius(&run(1e30, &x), &x) < 1e-3, "{what}");
         assert_eq!(run(1.0, &zero).to_vec::<f32>().unwrap(), [0.0; 216]);
         let y = Matrix { data: run(1e-6, &x).to_vec().unwrap(), ..x };
-        assert!(y.norm_is_below(1.001e-6), "{}", subject.label);
+        assert!(y.norm_is_below(1.001e-6), "{what}: {:?}", y.values());
         let norm = y.data.iter().map(|v| v * v).sum::<f64>().sqrt();
-        assert!(norm > 1e-6, "{norm:e} on {}", subject.label);
-        let polar = Polar::muon(5).storage(DType::F16).run(&x.tensor(&subject.device)).unwrap();
+        assert!(norm > 1e-6, "{norm:e} on {what}");
         let exact = Polar::muon(5).run(&x.tensor(&subject.device)).unwrap();
         let exact = Matrix { data: exact.to_vec().unwrap(), ..x };
-        assert!(frobenius(&polar, &exact) < 1e-2, "{}", subject.label);
+        let polar = Polar::muon(5).storage(DType::F16).run(&x.tensor(&subject.device)).unwrap();
+        let error = frobenius(&polar, &exact);
+        assert!(error < 1e-2, "polar factor on {what}: {error:e}");
         let hard = HardClip::new(1.0).sign(Polar::express(10).storage(DType::F16));
         let hard = hard.run(&x.tensor(&subject.device)).unwrap();
-        assert!(frobenius(&hard, &x.spectral(|s| s.min(1.0))) < 1e-2, "{}", subject.label);
+        let error = frobenius(&hard, &x.spectral(|s| s.min(1.0)));
+        assert!(error < 2e-2, "hard clip on {what}: {error:e}");
     }
 }
 
@@ -604,7 +605,7 @@ fn gradients_by_differences() {
             check(shape, &format!("{form:?}"), &|x| x.spectral_clip(&clip));
         }
         check(shape, "muon", &|x| x.polar(&Polar::muon(3)));
-        let hard = HardClip::new(0.8).sign(Polar::express(4));
+        let hard = HardClip::new(0.8).sign(Polar::classic(12));
         check(shape, "hard", &|x| x.hard_clip(&hard));
     }
 }
@@ -664,6 +665,7 @@ fn mistakes_are_errors() {
         argument(SpectralClip::new(1.0).steps(steps).run(&x));
     }
     argument(SpectralClip::new(1.0).storage(DType::U32).run(&x));
+    argument(SpectralClip::new(1.0).form(Form::Minimax).storage(DType::F16).run(&x));
     argument(Polar::muon(5).storage(DType::Bits).run(&x));
     argument(Polar::muon(0).run(&x));
     argument(Polar::custom(&[[1.0, f64::NAN, 0.0]]).run(&x));

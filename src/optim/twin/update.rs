@@ -3,7 +3,7 @@
 use crate::host::{HostArgs, Real};
 use crate::optim::step::{constrain, step_rates};
 use crate::optim::update::{CLIPPED, MASK, NESTEROV, Params, SIGN, WRITE};
-use crate::random::threefry;
+use crate::random::threefry_lanes;
 use rayon::prelude::*;
 
 /// Elements of a block: its directions stay in the first cache.
@@ -102,15 +102,14 @@ impl<R: Real> Launch<'_, R> {
         const PAIRS: usize = 16;
         let draw = self.numbers[10].f64() as u32;
         for (i, resting) in resting.chunks_mut(2 * PAIRS).enumerate() {
-            // Side by side, so that vector instructions make several pairs at a time.
-            let start = (first / 2 + i * PAIRS) as u32;
-            let words: [[u32; 2]; PAIRS] =
-                std::array::from_fn(|k| threefry(self.p.key, [start + k as u32, draw]));
-            let words = words.as_flattened().iter();
-            resting
-                .iter_mut()
-                .zip(words)
-                .for_each(|(rests, word)| *rests = *word >= self.p.threshold);
+            let [even, odd] =
+                threefry_lanes::<PAIRS>(self.p.key, (first / 2 + i * PAIRS) as u32, draw);
+            for (pair, words) in resting.chunks_mut(2).zip(even.iter().zip(odd)) {
+                pair[0] = *words.0 >= self.p.threshold;
+                if let [_, rests] = pair {
+                    *rests = words.1 >= self.p.threshold;
+                }
+            }
         }
     }
 

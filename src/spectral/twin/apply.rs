@@ -9,13 +9,13 @@ use rayon::prelude::*;
 /// Multiplications from which a matrix is worth several threads.
 const PARALLEL: usize = 1 << 18;
 
-/// `Z X / s`, or a step along it. A launch over a part of the rows comes from a GPU that is being
+/// `r Z X`, or a step along it. A launch over a part of the rows comes from a GPU that is being
 /// checked.
 pub(in crate::spectral) fn apply_product<R: Real>(args: &mut HostArgs<'_, R>) {
     let p: Params = args.params();
     let [m, n, k, rows, cols] = [p.m, p.n, p.k, p.rows, p.cols].map(|v| v as usize);
     let (tall, scaled) = (args.constant("TALL", 0) != 0, args.constant("SCALED", 0) != 0);
-    let (a, b, facts) = (floats_of(args, 0), floats_of(args, 1), args.reals(2));
+    let (a, b, start) = (floats_of(args, 0), floats_of(args, 1), args.reals(2));
     let steps = args.slots.len() > 4;
     let y = args.reals_mut(3);
     // What y keeps, and what it takes of the product.
@@ -32,12 +32,7 @@ pub(in crate::spectral) fn apply_product<R: Real>(args: &mut HostArgs<'_, R>) {
     let count = (4 * p.groups as usize).min(rows - first);
     let one = |(z, y): (usize, &mut [R]), threads: bool| {
         let e = p.first as usize + z;
-        let s = facts[4 * e];
-        let factor = match (scaled, s == R::zero()) {
-            (true, true) => R::zero(),
-            (true, false) => s.recip(),
-            (false, _) => R::one(),
-        };
+        let factor = if scaled { start[8 * e + 2] } else { R::one() };
         let job = Job {
             a: &a[e * m * k..][..m * k],
             b: &b[e * k * n..][..k * n],

@@ -28,7 +28,7 @@ pub(in crate::spectral) fn clip_plan<R: Real>(args: &mut HostArgs<'_, R>) {
         let rows = &rows[2 * e * m..][..2 * m];
         let widest = rows.iter().step_by(2).copied().fold(R::zero(), R::max);
         let norm = rows.iter().skip(1).step_by(2).copied().sum::<R>().sqrt();
-        let sc = facts[4 * e + 2];
+        let (s, sc) = (facts[4 * e], facts[4 * e + 2]);
         let bound = widest.min(norm);
         let bound = if quintic { bound.sqrt() } else { bound };
         let w = (sc * sc).max(R::lit(p.least.into()) * bound);
@@ -37,6 +37,8 @@ pub(in crate::spectral) fn clip_plan<R: Real>(args: &mut HostArgs<'_, R>) {
         let start = &mut start[8 * e..][..8];
         start.fill(R::zero());
         (start[0], start[1]) = (shift, slope);
+        let margin = R::one() + R::lit(p.margin.into()) / shift.sqrt();
+        start[2] = if s == R::zero() { s } else { sc / w.sqrt() / s / margin };
         let schedule = &schedules[4 * grid_row(w, total, p.grid as usize) * most..][..4 * most];
         let plan = &mut plan[8 * e * products * most..][..8 * products * most];
         let mut begun = false;
@@ -46,7 +48,7 @@ pub(in crate::spectral) fn clip_plan<R: Real>(args: &mut HostArgs<'_, R>) {
             if now[3] == R::zero() {
                 continue;
             }
-            let scale = (i + 1 == most).then(|| sc / total.sqrt());
+            let scale = (i + 1 == most).then(|| (w / total).sqrt());
             iteration(launches, now, !begun, scale);
             if quintic && !begun {
                 let two = R::one() + R::one();

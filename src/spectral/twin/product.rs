@@ -6,8 +6,8 @@ use crate::linalg::{floats_of, pack_halves, unpack_halves};
 use crate::spectral::product::Params;
 use rayon::prelude::*;
 
-/// The most panels of a matrix: with as many, 53 % of a full product is computed.
-const PANELS: usize = 16;
+/// The most panels of a matrix: with as many, 54 % of a full product is computed.
+const PANELS: usize = 12;
 /// The fewest rows of a panel: fewer cost the GEMM crate more than they save.
 const LEAST_ROWS: usize = 32;
 /// Multiplications from which a launch is worth several threads.
