@@ -2,8 +2,8 @@
 //
 // Z: [.., m, m] symmetric; X: [.., m, n], wide and padded to multiples of 4; y: [entries, rows, cols]
 // without the padding. a: Z, b: X; for matrices that are taller than wide (TALL) a: X, b: Z, and y is
-// the transpose. a and b are read by four, f32 or f16 (HALF); sums are f32. start:
-// [.., 2] of `clip_plan`, which holds r (SCALED; else r = 1); numbers, clip: those of `optim/update.wgsl`.
+// the transpose. a and b are read by four, f32 or f16 (HALF); sums are f32. start: [.., 2] of
+// `clip_plan`, which holds r (SCALED; else r = 1); numbers, clip: those of `optim/update.wgsl`.
 // One invocation a tile of 4 R x 4 R, in registers: no workgroup memory, no barrier.
 
 import package::shared::index::item_index;

@@ -33,26 +33,36 @@ pub(crate) fn threefry_lanes<const N: usize>(
     first: u32,
     step: u32,
 ) -> [[u32; N]; 2] {
-    const TURNS: [[u32; 4]; 2] = [[13, 15, 26, 6], [17, 29, 16, 24]];
     let schedule = [key[0], key[1], 0x1BD1_1BDA ^ key[0] ^ key[1]];
     let counter = |k: usize| first.wrapping_add(k as u32).wrapping_add(schedule[0]);
     let mut x: [u32; N] = std::array::from_fn(counter);
     let mut y = [step.wrapping_add(schedule[1]); N];
     for four in 0..5 {
-        for turn in TURNS[four % 2] {
-            for (x, y) in x.iter_mut().zip(&mut y) {
-                *x = x.wrapping_add(*y);
-                *y = y.rotate_left(turn) ^ *x;
-            }
+        if four % 2 == 0 {
+            round::<N, 13>(&mut x, &mut y);
+            round::<N, 15>(&mut x, &mut y);
+            round::<N, 26>(&mut x, &mut y);
+            round::<N, 6>(&mut x, &mut y);
+        } else {
+            round::<N, 17>(&mut x, &mut y);
+            round::<N, 29>(&mut x, &mut y);
+            round::<N, 16>(&mut x, &mut y);
+            round::<N, 24>(&mut x, &mut y);
         }
-        let added =
-            [schedule[(four + 1) % 3], schedule[(four + 2) % 3].wrapping_add(four as u32 + 1)];
-        for (x, y) in x.iter_mut().zip(&mut y) {
-            *x = x.wrapping_add(added[0]);
-            *y = y.wrapping_add(added[1]);
-        }
+        let added = schedule[(four + 2) % 3].wrapping_add(four as u32 + 1);
+        x = x.map(|x| x.wrapping_add(schedule[(four + 1) % 3]));
+        y = y.map(|y| y.wrapping_add(added));
     }
     [x, y]
+}
+
+/// A round on all lanes, with a turn that is known to the compiler.
+#[inline(always)]
+fn round<const N: usize, const TURN: u32>(x: &mut [u32; N], y: &mut [u32; N]) {
+    for k in 0..N {
+        x[k] = x[k].wrapping_add(y[k]);
+        y[k] = y[k].rotate_left(TURN) ^ x[k];
+    }
 }
 
 /// The word of element `e` in a step.
@@ -73,9 +83,10 @@ mod tests {
     fn lanes_are_counters() {
         let key = [0x1319_8a2e, 0x0370_7344];
         let lanes = threefry_lanes::<5>(key, u32::MAX - 1, 77);
-        for k in 0..5 {
-            let expected = threefry(key, [(u32::MAX - 1).wrapping_add(k as u32), 77]);
-            assert_eq!([lanes[0][k], lanes[1][k]], expected);
+        let found = lanes[0].iter().zip(lanes[1]);
+        for (k, (even, odd)) in found.enumerate() {
+            let counter = (u32::MAX - 1).wrapping_add(k as u32);
+            assert_eq!([*even, odd], threefry(key, [counter, 77]));
         }
     }
 

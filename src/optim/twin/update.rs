@@ -76,8 +76,10 @@ impl<R: Real> Launch<'_, R> {
         if self.on(MASK) {
             let resting = &mut resting[..u.len()];
             self.find_resting(first, resting);
-            for (k, _) in resting.iter().enumerate().filter(|(_, rests)| **rests) {
-                (m[k], v[k]) = (R::zero(), R::zero());
+            // Chosen, not branched on: which elements rest cannot be predicted.
+            for ((m, v), rests) in m.iter_mut().zip(v).zip(&*resting) {
+                *m = if *rests { R::zero() } else { *m };
+                *v = if *rests { R::zero() } else { *v };
             }
         }
         if self.on(WRITE) {
@@ -88,9 +90,7 @@ impl<R: Real> Launch<'_, R> {
             kept[..x.len()].copy_from_slice(x);
             self.step(x, u);
             for ((x, kept), rests) in x.iter_mut().zip(kept).zip(resting) {
-                if rests {
-                    *x = kept;
-                }
+                *x = if rests { kept } else { *x };
             }
         } else {
             self.step(x, u);
