@@ -28,6 +28,7 @@ pub const fn threefry(key: [u32; 2], counter: [u32; 2]) -> [u32; 2] {
 
 /// The words of `N` counters from `[first, step]` on, those of each side by side: vector instructions make
 /// several at a time.
+#[inline(always)]
 pub(crate) fn threefry_lanes<const N: usize>(
     key: [u32; 2],
     first: u32,

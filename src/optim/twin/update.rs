@@ -1,6 +1,6 @@
 //! The twin of the update: block by block, first the directions, then the step.
 
-use crate::host::{HostArgs, Real};
+use crate::host::{HostArgs, Real, vectorised};
 use crate::optim::step::{constrain, step_rates};
 use crate::optim::update::{CLIPPED, MASK, NESTEROV, Params, SIGN, WRITE};
 use crate::random::threefry_lanes;
@@ -101,16 +101,21 @@ impl<R: Real> Launch<'_, R> {
     fn find_resting(&self, first: usize, resting: &mut [bool]) {
         const PAIRS: usize = 16;
         let draw = self.numbers[10].f64() as u32;
-        for (i, resting) in resting.chunks_mut(2 * PAIRS).enumerate() {
-            let [even, odd] =
-                threefry_lanes::<PAIRS>(self.p.key, (first / 2 + i * PAIRS) as u32, draw);
-            for (pair, words) in resting.chunks_mut(2).zip(even.iter().zip(odd)) {
-                pair[0] = *words.0 >= self.p.threshold;
-                if let [_, rests] = pair {
-                    *rests = words.1 >= self.p.threshold;
+        let (key, threshold) = (self.p.key, self.p.threshold);
+        vectorised(
+            #[inline(always)]
+            || {
+                for (i, resting) in resting.chunks_mut(2 * PAIRS).enumerate() {
+                    let start = (first / 2 + i * PAIRS) as u32;
+                    let [even, odd] = threefry_lanes::<PAIRS>(key, start, draw);
+                    let mut rests = [[false; 2]; PAIRS];
+                    for ((rests, even), odd) in rests.iter_mut().zip(even).zip(odd) {
+                        *rests = [even >= threshold, odd >= threshold];
+                    }
+                    resting.copy_from_slice(&rests.as_flattened()[..resting.len()]);
                 }
-            }
-        }
+            },
+        );
     }
 
     /// The directions in place of the gradients.
