@@ -76,7 +76,6 @@ fn run(mut suite: Suite) -> ExitCode {
     linalg::measure(&mut suite);
     lif::measure(&mut suite);
     optim::measure(&mut suite);
-    spectral::measure(&mut suite);
     attention::measure(&mut suite);
     spike_product::measure(&mut suite);
     norm::measure(&mut suite);

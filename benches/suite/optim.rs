@@ -1,20 +1,23 @@
 //! One step of every optimizer over a model of ten million parameters: bytes per second next to the
 //! copy kernel, and launches.
 
-use crate::harness::Suite;
+use crate::harness::{Row, Suite};
 use crate::input;
 use spikegrad::optim::{
-    AdEmaMix, AdamW, Constraint, Dion, Muon, NorMuon, Optimizer, Sgd, Signum, Spam,
+    AdEmaMix, Adam, AdamW, Constraint, Dion, Muon, NorMuon, Optimizer, Sgd, Signum, Spam,
 };
-use spikegrad::spectral::SpectralClip;
+use spikegrad::spectral::{Form, SpectralClip, Steps};
 use spikegrad::{DType, Device, Gradients, Param, Result, Tape, Tensor};
+use std::time::Instant;
 
 type Maker = fn(&[Param]) -> Result<Box<dyn Optimizer>>;
 
 /// The elementwise ones, then those with matrix iterations, which are bound by arithmetic.
 const MAKERS: &[(&str, Maker)] = &[
     ("sgd", |p| boxed(Sgd::builder().build(p))),
+    ("adam", |p| boxed(Adam::builder().build(p))),
     ("adamw", |p| boxed(AdamW::builder().build(p))),
+    ("adamw skip_non_finite", |p| boxed(AdamW::builder().skip_non_finite(true).build(p))),
     ("adamw clip_norm", |p| boxed(AdamW::builder().clip_norm(1.0).build(p))),
     ("adamw orthogonal", |p| boxed(AdamW::builder().orthogonal(true).build(p))),
     ("adamw companding", |p| {
@@ -30,7 +33,15 @@ const MAKERS: &[(&str, Maker)] = &[
     ("normuon", |p| boxed(NorMuon::builder().build(p))),
     ("dion", |p| boxed(Dion::builder().build(p))),
     ("spectra adamw", |p| boxed(AdamW::builder().post_clip(SpectralClip::new(10.0)).build(p))),
+    ("spectra adamw minimax", |p| {
+        let clip = SpectralClip::new(10.0).form(Form::Minimax).steps(Steps::Fixed(4));
+        boxed(AdamW::builder().post_clip(clip).build(p))
+    }),
     ("spectra pre adamw", |p| boxed(AdamW::builder().pre_clip(SpectralClip::new(0.1)).build(p))),
+    ("spectra both adamw", |p| {
+        let clipped = AdamW::builder().pre_clip(SpectralClip::new(0.1));
+        boxed(clipped.post_clip(SpectralClip::new(5.0)).build(p))
+    }),
 ];
 
 fn boxed(optimizer: Result<impl Optimizer + 'static>) -> Result<Box<dyn Optimizer>> {
@@ -60,15 +71,36 @@ pub fn measure(suite: &mut Suite) {
         if rows.is_empty() {
             continue;
         }
-        let time: f64 = rows.iter().map(|row| row.fastest).sum();
-        let bytes: f64 = rows.iter().map(|row| row.bytes).sum();
+        let sum = |of: fn(&Row) -> f64| rows.iter().map(of).sum::<f64>();
+        let (time, bytes, flops) = (sum(|r| r.fastest), sum(|r| r.bytes), sum(|r| r.flops));
         let launches: usize = rows.iter().map(|row| row.launches).sum();
         let copy = suite.roofline.bandwidth(bytes);
-        suite.figure(format!("optim {name}: a step"), time / 1e6, "ms");
+        suite.figure(format!("optim {name}: kernels of a step"), time / 1e6, "ms");
+        match wall(suite, &shapes, *make) {
+            Ok(wall) => suite.figure(format!("optim {name}: a step"), wall / 1e6, "ms"),
+            Err(e) => suite.fail(name, &e),
+        }
         suite.figure(format!("optim {name}: bytes"), bytes / time, "GB/s");
         suite.figure(format!("optim {name}: of a copy's bytes"), bytes / time / copy, "");
+        if flops > 20.0 * bytes {
+            suite.figure(format!("optim {name}: operations"), flops / time, "GFLOP/s");
+        }
         suite.figure(format!("optim {name}: launches"), launches as f64, "launches");
     }
+}
+
+/// The shortest time of a whole step, with all that records it.
+fn wall(suite: &Suite, shapes: &[Vec<usize>], make: Maker) -> Result<f64> {
+    let (params, gradients) = model(&suite.device, shapes)?;
+    let mut optimizer = make(&params)?;
+    let times = suite.effort().repeat(|| {
+        let start = Instant::now();
+        optimizer.tick()?;
+        optimizer.step(&gradients)?;
+        suite.device.wait()?;
+        Ok(start.elapsed().as_nanos() as f64)
+    })?;
+    Ok(times.into_iter().fold(f64::INFINITY, f64::min))
 }
 
 /// Parameters with their gradients.

@@ -1,11 +1,11 @@
 //! Spectral clipping by size: each kernel, the whole clip against matrix products, the two forms at
 //! equal accuracy, and a singular value decomposition on the host.
 
-use crate::harness::{Suite, median};
+use crate::harness::Suite;
 use crate::input;
 use spikegrad::linalg::{Layout, matmul};
 use spikegrad::spectral::{Form, Polar, SpectralClip, Steps};
-use spikegrad::{Device, Result, Tensor};
+use spikegrad::{DType, Device, Result, Tensor};
 use std::time::Instant;
 
 pub fn measure(suite: &mut Suite) {
@@ -55,15 +55,70 @@ fn kernels(suite: &mut Suite, shape: [usize; 2]) {
     });
 }
 
+/// What the singular values of a matrix are like.
+#[derive(Clone, Copy)]
+enum Values {
+    /// Those of normal elements: close together where a matrix is wide.
+    Normal,
+    /// From the largest down to a thousandth of it, each smaller by the same factor.
+    Spread,
+}
+
+impl Values {
+    fn name(self) -> &'static str {
+        match self {
+            Values::Normal => "normal",
+            Values::Spread => "spread",
+        }
+    }
+
+    fn matrix(self, device: &Device, [m, n]: [usize; 2]) -> Result<Tensor> {
+        match self {
+            Values::Normal => matrix(device, [m, n]),
+            Values::Spread => {
+                let largest = (1e-3f64).powf(1.0 / m as f64);
+                let mut x = vec![0.0; m * n];
+                for i in 0..m {
+                    x[i * n + i] = RATIO * largest.powi(i as i32);
+                }
+                let x = turned(&reflected(x, n), n);
+                let x = turned(&reflected(x, m), m);
+                Tensor::from_slice(device, &x, [m, n])
+            }
+        }
+    }
+}
+
+/// Rows of `width` elements, each reflected at eight random planes.
+fn reflected(mut x: Vec<f64>, width: usize) -> Vec<f64> {
+    let mut uniform = input::xorshift(input::SEED);
+    for _ in 0..8 {
+        let plane: Vec<f64> = (0..width).map(|_| f64::from(uniform()) - 0.5).collect();
+        let square: f64 = plane.iter().map(|v| v * v).sum();
+        for row in x.chunks_exact_mut(width) {
+            let dot: f64 = row.iter().zip(&plane).map(|(a, b)| a * b).sum();
+            row.iter_mut().zip(&plane).for_each(|(a, b)| *a -= 2.0 * dot / square * b);
+        }
+    }
+    x
+}
+
+fn turned(x: &[f64], width: usize) -> Vec<f64> {
+    let rows = x.len() / width;
+    (0..x.len()).map(|i| x[i % rows * width + i / rows]).collect()
+}
+
 /// Whole runs at equal accuracy, interleaved, so that a busy machine slows all of them.
 fn whole(suite: &mut Suite, shape: [usize; 2]) {
     let [m, n] = shape;
-    if !suite.wants(&format!("spectral/whole {m}x{n}")) {
-        return;
-    }
-    match compare(suite, shape) {
-        Ok(found) => report(suite, shape, &found),
-        Err(e) => suite.fail("spectral clip", &e),
+    for values in [Values::Normal, Values::Spread] {
+        if !suite.wants(&format!("spectral/whole {m}x{n} {}", values.name())) {
+            continue;
+        }
+        match compare(suite, shape, values) {
+            Ok(found) => report(suite, shape, values, &found),
+            Err(e) => suite.fail("spectral clip", &e),
+        }
     }
 }
 
@@ -71,25 +126,26 @@ fn whole(suite: &mut Suite, shape: [usize; 2]) {
 struct Found {
     classic_steps: usize,
     minimax_steps: usize,
-    /// A product `m x m x m`, the classic and the minimax clip, Muon's factor.
-    times: [f64; 4],
+    /// A product `m x m x m`, the classic and the minimax clip, the classic one in f16, Muon's factor.
+    times: [f64; 5],
 }
 
-fn compare(suite: &Suite, [m, n]: [usize; 2]) -> Result<Found> {
+fn compare(suite: &Suite, [m, n]: [usize; 2], values: Values) -> Result<Found> {
     let device = suite.device.clone();
-    let x = matrix(&device, [m, n])?;
+    let x = values.matrix(&device, [m, n])?;
     let exact = clip(Form::Classic, 30).run(&x)?.to_vec::<f32>()?;
     let classic_steps = least_steps(&x, &exact, Form::Classic)?;
     let minimax_steps = least_steps(&x, &exact, Form::Minimax)?;
     let a = input::normal(&device, [m, m])?;
-    let works: [&dyn Fn() -> Result<Tensor>; 4] = [
+    let works: [&dyn Fn() -> Result<Tensor>; 5] = [
         &|| matmul(&a, &a, Layout::NN),
         &|| clip(Form::Classic, classic_steps).run(&x),
         &|| clip(Form::Minimax, minimax_steps).run(&x),
+        &|| clip(Form::Classic, classic_steps).storage(DType::F16).run(&x),
         &|| Polar::muon(5).run(&x),
     ];
     let runs = suite.effort().repeat(|| {
-        let mut times = [0.0; 4];
+        let mut times = [0.0; 5];
         for (time, work) in times.iter_mut().zip(works) {
             let start = Instant::now();
             let y = work()?;
@@ -116,43 +172,62 @@ fn least_steps(x: &Tensor, exact: &[f32], form: Form) -> Result<usize> {
     Ok(30)
 }
 
-/// Operations of the released form: full products, `k` iterations.
-fn released_flops([m, n]: [usize; 2], k: usize) -> f64 {
-    let (m, n) = (m as f64, n as f64);
-    4.0 * m * m * n + (6.0 * k as f64 - 6.0) * m * m * m
+/// Operations of `products` symmetric products, the Gram matrix and the last product: as full products,
+/// and as many as half of each symmetric one takes.
+fn flops([m, n]: [usize; 2], products: usize) -> [f64; 2] {
+    let (cube, panel) = ((m as f64).powi(3), (m * m * n) as f64);
+    let full = |halves: f64| 2.0 * halves * (products as f64 * cube + panel) + 2.0 * panel;
+    [full(1.0), full(0.5)]
 }
 
-fn report(suite: &mut Suite, [m, n]: [usize; 2], found: &Found) {
-    let [product, classic, minimax, muon] = found.times;
-    let label = format!("spectral {m}x{n}");
+fn report(suite: &mut Suite, [m, n]: [usize; 2], values: Values, found: &Found) {
+    let [product, classic, minimax, half, muon] = found.times;
+    let label = format!("spectral {m}x{n} {}", values.name());
     let cube = 2.0 * (m as f64).powi(3) / product;
-    let rate = released_flops([m, n], found.classic_steps) / classic;
-    suite.figure(format!("{label} matrix product"), cube, "GFLOP/s");
-    suite.figure(format!("{label} classic, counted as full products"), rate, "GFLOP/s");
-    suite.figure(format!("{label} classic over matrix product"), rate / cube, "x");
-    suite.figure(format!("{label} classic, {} steps", found.classic_steps), classic / 1e6, "ms");
-    suite.figure(format!("{label} minimax, {} steps", found.minimax_steps), minimax / 1e6, "ms");
-    suite.figure(format!("{label} classic over minimax time"), classic / minimax, "x");
-    suite.figure(format!("{label} muon 5"), muon / 1e6, "ms");
-    suite.point("spectral", "classic, as full products", m as f64, rate);
+    suite.figure(format!("{label}: matrix product"), cube, "GFLOP/s");
+    let (k, q) = (found.classic_steps, found.minimax_steps);
+    // In the first iteration Z is I, in the last one M is not needed.
+    for (form, products, time) in
+        [("classic", 3 * k - 3, classic), ("minimax", 4 * q - 3, minimax), ("muon", 10, muon)]
+    {
+        // Each of Muon's steps has a Gram matrix and a last product of its own.
+        let [full, done] = match form {
+            "muon" => flops([m, n], 1).map(|f| 5.0 * f),
+            _ => flops([m, n], products),
+        };
+        suite.figure(format!("{label}: {form}, as full products"), full / time, "GFLOP/s");
+        suite.figure(format!("{label}: {form}, over matrix product"), full / time / cube, "x");
+        suite.figure(format!("{label}: {form}, halves, over that"), done / time / cube, "x");
+        if form == "classic" {
+            suite.point("spectral", format!("{}, as full", values.name()), m as f64, full / time);
+        }
+    }
+    suite.figure(format!("{label}: classic, {k} steps"), classic / 1e6, "ms");
+    suite.figure(format!("{label}: minimax, {q} steps"), minimax / 1e6, "ms");
+    suite.figure(format!("{label}: classic, {k} steps, f16"), half / 1e6, "ms");
+    suite.figure(format!("{label}: muon, 5 steps"), muon / 1e6, "ms");
+    suite.figure(format!("{label}: classic over minimax time"), classic / minimax, "x");
     suite.point("spectral", "matrix product", m as f64, cube);
 }
 
 /// One-sided Jacobi in f64, on one thread: what clipping by singular values costs on the host.
 fn decomposition(suite: &mut Suite) {
-    let extent = if suite.options.quick { 128 } else { 256 };
-    let shape = format!("{extent}x{extent}");
-    if !suite.wants(&format!("spectral/jacobi {shape}")) {
-        return;
+    let extents: &[usize] = if suite.options.quick { &[128] } else { &[128, 256, 512] };
+    for &extent in extents {
+        let shape = format!("{extent}x{extent}");
+        if !suite.wants(&format!("spectral/jacobi {shape}")) {
+            continue;
+        }
+        let mut uniform = input::xorshift(input::SEED);
+        let rows: Vec<f64> = (0..extent * extent).map(|_| f64::from(uniform()) - 0.5).collect();
+        let start = Instant::now();
+        let sweeps = jacobi(rows, extent);
+        let time = start.elapsed().as_nanos() as f64;
+        let flops = sweeps as f64 * (extent as f64).powi(3) * 6.0;
+        let bytes = 8.0 * (extent * extent) as f64;
+        suite.plain_row("spectral", "jacobi (host, f64)", &shape, &[time], (bytes, flops));
+        suite.figure(format!("spectral {shape}: jacobi (host, f64)"), time / 1e6, "ms");
     }
-    let mut uniform = input::xorshift(input::SEED);
-    let rows: Vec<f64> = (0..extent * extent).map(|_| f64::from(uniform()) - 0.5).collect();
-    let start = Instant::now();
-    let sweeps = jacobi(rows, extent);
-    let time = start.elapsed().as_nanos() as f64;
-    let flops = sweeps as f64 * (extent as f64).powi(3) * 6.0;
-    let bytes = 8.0 * (extent * extent) as f64;
-    suite.plain_row("spectral", "jacobi (host, f64)", &shape, &[median(&[time])], (bytes, flops));
 }
 
 /// Rotates the rows until they are orthogonal; the sweeps that took.

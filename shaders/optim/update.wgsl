@@ -6,9 +6,9 @@
 //                      u = c1 m / (c2 sqrt(v) + eps)
 //   three (SLOW)       n <- beta3 n + rest3 h as well;  u = (c1 m + mix n) / (c2 sqrt(v) + eps)
 // and the step:
-//   x <- x - eta decay x - eta gain f u     with eta = rate scale, then limited to low .. high (BOX),
-//                                           or low atan(x / high) (COMPAND)
-//   x <- shrink u                           with WRITE: x takes the direction, for what follows
+//   x <- x - eta decay x - eta gain f u     with eta = rate scale, and so on (`shared/step.wgsl`)
+//   x <- shrink u                           with WRITE: x takes the direction, for what follows, from
+//                                           cell `first` on
 //
 // x: [cells] read and written in place, with WRITE only written; g: [cells]; numbers: those of the
 // group, from `p.numbers` on (`shared/numbers.wgsl`): rate, c1, c2, f, mix, beta3, rest3, theta, eps,
@@ -20,9 +20,9 @@
 
 import package::shared::cells::Cell;
 import package::shared::index::item_index;
-import package::shared::math::atan_of;
 import package::shared::numbers::{RATE, CORRECT1, CORRECT2, FACTOR, MIX, BETA3, REST3, SPIKES, EPS, SHRINK, DRAW};
 import package::shared::rng::word_of;
+import package::shared::step::{Stride, stepped};
 
 struct Params {
     cells: u32,
@@ -39,15 +39,13 @@ struct Params {
     gain: f32,
     low: f32,
     high: f32,
-    unused: f32,
+    first: u32,
 }
 
 const NESTEROV: u32 = 1u;
 const SIGN: u32 = 2u;
 const WRITE: u32 = 4u;
 const CLIPPED: u32 = 8u;
-const BOX: u32 = 16u;
-const COMPAND: u32 = 32u;
 
 override WG: u32 = 64u;
 
@@ -66,17 +64,6 @@ fn number(i: u32) -> f32 {
 
 fn on(flag: u32) -> bool {
     return (p.mode & flag) != 0u;
-}
-
-@if(!wide)
-fn compand(v: Cell) -> Cell {
-    return p.low * atan_of(v / p.high);
-}
-
-@if(wide)
-fn compand(v: Cell) -> Cell {
-    let z = v / p.high;
-    return p.low * vec4(atan_of(z.x), atan_of(z.y), atan_of(z.z), atan_of(z.w));
 }
 
 // 1 for an element that takes part.
@@ -142,25 +129,19 @@ fn update(
     }
     if clip[2] != 0.0 {
         if on(WRITE) {
-            x[i] = Cell(0.0);
+            x[p.first + i] = Cell(0.0);
         }
         return;
     }
     let factor = select(1.0, clip[0], on(CLIPPED));
     let u = direction(i, factor * g[i]);
     if on(WRITE) {
-        x[i] = number(SHRINK) * u;
+        x[p.first + i] = number(SHRINK) * u;
         return;
     }
     let before = x[i];
-    let eta = number(RATE) * p.scale;
-    var after = before - eta * p.decay * before - eta * p.gain * number(FACTOR) * u;
-    if on(BOX) {
-        after = clamp(after, Cell(p.low), Cell(p.high));
-    }
-    if on(COMPAND) {
-        after = compand(after);
-    }
+    let stride = Stride(p.mode, p.decay, p.scale, p.gain, p.low, p.high);
+    let after = stepped(before, u, number(RATE), number(FACTOR), stride);
     @if(!MASK) x[i] = after;
     @if(MASK) x[i] = select(before, after, kept(i) > Cell(0.5));
 }

@@ -1,5 +1,8 @@
 // What the kernels of symmetric products C = u I + v A + x B + w A B share: operands, read in blocks
 // of 4 x 4, and the part after the sum. See `spectral/symmetric_product.wgsl` for the layout.
+// Conditions: HALF, a and b are f16; HALF_OUT, c and second are.
+
+import package::shared::quad::{Operand, Outcome, loaded, stored};
 
 struct Params {
     // Rows of C, depth: multiples of 4.
@@ -26,11 +29,11 @@ struct Params {
     x: f32,
 }
 
-@group(0) @binding(0) var<storage, read> a: array<vec4<f32>>;
-@group(0) @binding(1) var<storage, read> b: array<vec4<f32>>;
+@group(0) @binding(0) var<storage, read> a: array<Operand>;
+@group(0) @binding(1) var<storage, read> b: array<Operand>;
 @group(0) @binding(2) var<storage, read> plan: array<vec4<f32>>;
-@group(0) @binding(3) var<storage, read_write> c: array<vec4<f32>>;
-@group(0) @binding(4) var<storage, read_write> second: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read_write> c: array<Outcome>;
+@group(0) @binding(4) var<storage, read_write> second: array<Outcome>;
 @group(1) @binding(0) var<uniform> p: Params;
 
 // What a tile belongs to: part and matrix, and where their operands start, in vectors of four.
@@ -83,7 +86,9 @@ fn upper_tile(tile: u32) -> vec2<u32> {
 fn a_block(at: Entry, g: u32, d: u32) -> mat4x4<f32> {
     let stride = p.k / 4u;
     let i = at.a + 4u * min(g, p.m / 4u - 1u) * stride + d;
-    return mat4x4<f32>(a[i], a[i + stride], a[i + 2u * stride], a[i + 3u * stride]);
+    return mat4x4<f32>(
+        loaded(a[i]), loaded(a[i + stride]), loaded(a[i + 2u * stride]), loaded(a[i + 3u * stride]),
+    );
 }
 
 // Depths 4 d .. 4 d + 3 of B, columns 4 h .. 4 h + 3: a column of the result is a row of B. B is stored
@@ -93,11 +98,15 @@ fn b_block(rows: bool, at: Entry, d: u32, h: u32) -> mat4x4<f32> {
     if rows {
         let stride = p.k / 4u;
         let i = at.b + 4u * col * stride + d;
-        return transpose(mat4x4<f32>(b[i], b[i + stride], b[i + 2u * stride], b[i + 3u * stride]));
+        return transpose(mat4x4<f32>(
+            loaded(b[i]), loaded(b[i + stride]), loaded(b[i + 2u * stride]), loaded(b[i + 3u * stride]),
+        ));
     }
     let stride = p.m / 4u;
     let i = at.b + 4u * d * stride + col;
-    return mat4x4<f32>(b[i], b[i + stride], b[i + 2u * stride], b[i + 3u * stride]);
+    return mat4x4<f32>(
+        loaded(b[i]), loaded(b[i + stride]), loaded(b[i + 2u * stride]), loaded(b[i + 3u * stride]),
+    );
 }
 
 // A block on the diagonal, its lower half from its upper one.
@@ -115,12 +124,12 @@ fn put(at: Entry, g: u32, h: u32, block: mat4x4<f32>) {
     if at.part == 0u {
         let i = at.z * p.m * stride + 4u * g * stride + h;
         for (var r = 0u; r < 4u; r++) {
-            c[i + r * stride] = block[r];
+            c[i + r * stride] = stored(block[r]);
         }
     } else {
         let i = (p.second_start + at.z) * p.m * stride + 4u * g * stride + h;
         for (var r = 0u; r < 4u; r++) {
-            second[i + r * stride] = block[r];
+            second[i + r * stride] = stored(block[r]);
         }
     }
 }

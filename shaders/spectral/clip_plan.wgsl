@@ -1,15 +1,18 @@
-// For each matrix, with S = s^2 X X^T and b = min(max_i sum_j |S_ij|, ||S||_F) >= its largest
-// eigenvalue:  start = (w, 1) / (w + b), w = (s c)^2, so that (w I + S) / (w + b) = (I + X X^T / c^2) /
-// alpha with alpha = 1 + b / w;  plan = the coefficients of every product of the iteration. w is at
-// least b / 2^20: below, rounding makes eigenvalues negative, and the iteration lets those grow.
+// For each matrix, with S = s^2 X X^T and a bound b >= its largest eigenvalue:  M = p I + q S with
+// (p, q) = (w, 1) / (w + b), w = (s c)^2, so that M = (I + X X^T / c^2) / alpha, alpha = 1 + b / w;
+// plan = the coefficients of every product of the iteration. b = min(max_i sum_j |S_ij|, ||S||_F), or
+// the root of that for S S (QUINTIC). w is at least `least` b: below, rounding makes eigenvalues
+// negative, and the iteration lets those grow.
 //
-// rows: [entries, m] pairs of `gram_rows`; facts: [entries] of `matrix_scale`; schedules: [grid, most]
-// of (a, b, c, 1), or zeros where fewer than `most` iterations are made: row j holds those for alpha <=
-// 2^j; start: [entries] pairs; plan: [entries, launches, 2] coefficients (u, v, w, x) of the two parts
-// of each product C = u I + v A + x B + w A B.
+// rows: [entries, m] pairs of `gram_rows` for S or S S; facts: [entries] of `matrix_scale`; schedules:
+// [grid, most] of (a, b, c, 1), or zeros where fewer than `most` iterations are made: row j holds those
+// for alpha <= 2^j; start: [entries, 2] vectors: (p, q, r, 0), r what the outcome is multiplied with,
+// and the coefficients of (I, S, S S) in the first Q; plan: [entries, launches, 2] coefficients (u, v, w,
+// x) of the two parts of each product C = u I + v A + x B + w A B.
 // Classic (QUINTIC off), 2 products an iteration:  U = 1.5 M - .5 M M;  (M, Z) <- 1.5 (U, Z) - .5 (U,
-// Z) M.  QUINTIC, 3 products:  Q = a I + b M + c M M;  (N, Z) <- (M, Z) Q;  M <- N Q.  Z starts as I;
-// the last iteration makes Z alone, times c / sqrt(w + b).
+// Z) M.  QUINTIC, 3 products:  Q = a I + b M + c M M, the first made from `start`;  (N, Z) <- (M, Z) Q;
+// M <- N Q.  Z starts as I; the last iteration makes Z alone, times sqrt(w / (w + b)), so that it ends
+// below 1; r = s c / sqrt(w) / s, over 1 + margin sqrt(alpha).
 // One invocation a matrix, or one workgroup with the condition WORKGROUP.
 
 import package::shared::index::{group_index, item_index};
@@ -20,16 +23,16 @@ struct Params {
     m: u32,
     grid: u32,
     most: u32,
+    least: f32,
+    margin: f32,
 }
 
 override QUINTIC: bool = false;
 
-const LEAST: f32 = 9.5367431640625e-7;
-
 @group(0) @binding(0) var<storage, read> rows: array<vec2<f32>>;
 @group(0) @binding(1) var<storage, read> facts: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read> schedules: array<vec4<f32>>;
-@group(0) @binding(3) var<storage, read_write> start: array<vec2<f32>>;
+@group(0) @binding(3) var<storage, read_write> start: array<vec4<f32>>;
 @group(0) @binding(4) var<storage, read_write> plan: array<vec4<f32>>;
 @group(1) @binding(0) var<uniform> p: Params;
 
@@ -58,7 +61,7 @@ fn write_iteration(e: u32, i: u32, now: vec4<f32>, first: bool, scale: f32) {
     }
     let factor = select(1.0, scale, last);
     if QUINTIC {
-        plan[at] = vec4<f32>(now.xyz, 0.0);
+        plan[at] = select(vec4<f32>(now.xyz, 0.0), none, first);
         plan[at + 3u] = factor * select(vec4<f32>(0.0, 0.0, 1.0, 0.0), vec4<f32>(0.0, 0.0, 0.0, 1.0), first);
         if !last {
             plan[at + 2u] = vec4<f32>(0.0, 0.0, 1.0, 0.0);
@@ -99,12 +102,19 @@ fn clip_plan(
     }
     widest = row_max(widest, at);
     squares = row_sum(squares, at);
-    let bound = min(widest, sqrt(squares));
-    let w = max(facts[e].z * facts[e].z, LEAST * bound);
+    var bound = min(widest, sqrt(squares));
+    if QUINTIC {
+        bound = sqrt(bound);
+    }
+    let w = max(facts[e].z * facts[e].z, p.least * bound);
     let total = w + bound;
-    let scale = facts[e].w / sqrt(total);
+    let scale = sqrt(w / total);
+    let s = facts[e].x;
+    let shift = w / total;
+    let slope = 1.0 / total;
     if local % LANES == 0u {
-        start[e] = vec2<f32>(w, 1.0) / total;
+        let outer = select(facts[e].z / sqrt(w) / s, 0.0, s == 0.0) / (1.0 + p.margin / sqrt(shift));
+        start[2u * e] = vec4<f32>(shift, slope, outer, 0.0);
     }
     let j = grid_row(w, total);
     for (var i = local % LANES; i < p.most; i += LANES) {
@@ -114,5 +124,11 @@ fn clip_plan(
             first = schedules[j * p.most + i - 1u].w == 0.0;
         }
         write_iteration(e, i, now, first, scale);
+        if QUINTIC && first && now.w != 0.0 {
+            start[2u * e + 1u] = vec4<f32>(
+                now.x + shift * (now.y + shift * now.z), slope * (now.y + 2.0 * shift * now.z),
+                slope * slope * now.z, 0.0,
+            );
+        }
     }
 }

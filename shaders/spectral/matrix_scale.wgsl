@@ -4,7 +4,8 @@
 // parts: [entries, chunks] of `norm_parts`; factor: one float, read if DYNAMIC; facts: [entries]
 // vectors of four; flags: [entries].
 // `enter` is what the matrix is multiplied by before anything is computed from it: s (MODE 0), or
-// s / (margin ||s x||_F + eps) (MODE 1), or s = 1 / c (MODE 2); 0 for a matrix that is not finite.
+// s / (margin ||s x||_F + eps) (MODE 1), or s = 1 / c (MODE 2), or s without regard to c, and s c
+// at most 2^40 (MODE 3: what is stored as f16); 0 for a matrix that is not finite.
 // One invocation a matrix.
 
 import package::shared::index::item_index;
@@ -17,6 +18,9 @@ struct Params {
     margin: f32,
     eps: f32,
 }
+
+// Beside a radius that is so much larger nothing is clipped.
+const MOST: f32 = 1099511627776.0;
 
 override WG: u32 = 64u;
 override MODE: u32 = 0u;
@@ -53,6 +57,9 @@ fn matrix_scale(
     if MODE == 2u {
         s = 1.0 / c;
     }
+    if MODE == 3u {
+        s = to_one(largest);
+    }
     var sum = 0.0;
     for (var k = 0u; k < p.chunks; k++) {
         let part = parts[e * p.chunks + k];
@@ -66,6 +73,11 @@ fn matrix_scale(
         // Of a zero matrix nothing is left to scale, and s over a small number may leave the range.
         enter = select(1.0, s / (p.margin * norm + p.eps), norm > 0.0);
     }
+    var radius = s * c;
+    // One of the two does not leave the range.
+    if MODE == 3u && select(s * c > MOST, c > MOST / s, s > 1.0) {
+        radius = MOST;
+    }
     flags[e] = fault;
-    facts[e] = vec4<f32>(select(enter, 0.0, fault != 0.0), norm, s * c, c);
+    facts[e] = vec4<f32>(select(enter, 0.0, fault != 0.0), norm, radius, c);
 }

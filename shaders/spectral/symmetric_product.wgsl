@@ -1,10 +1,10 @@
 // C = u I + v A + x B + w A B, a symmetric matrix                C: [m, m], for each part and matrix
 //
-// a: [parts, batch, m, k], b: [batch, k, m] ([batch, m, k] if ROWS); all extents are multiples of 4
-// and elements are read by four; plan: [batch, steps, 2] coefficients (u, v, w, x) of each part, read
-// if PLAN, nothing is computed where all four are zero; c: [batch, m, m], the first part;
-// second: [.., m, m], the second one from matrix `second_start` on. What a launch does not use may be
-// bound to anything. v and x need k = m.
+// a: [parts, batch, m, k], b: [batch, k, m] ([batch, m, k] if ROWS), f32 or f16 (HALF); all extents are
+// multiples of 4 and elements are read by four; sums are f32; plan: [batch, steps, 2] coefficients (u,
+// v, w, x) of each part, read if PLAN, nothing is computed where all four are zero; c: [batch, m, m], the
+// first part, f32 or f16 (HALF_OUT); second: [.., m, m], the second one from matrix `second_start` on.
+// What a launch does not use may be bound to anything of its type. v and x need k = m.
 // Only what lies on and above the diagonal is computed, and stored twice. One invocation a tile of
 // 4 R x 4 R, in registers: no workgroup memory, no barrier.
 

@@ -1,11 +1,12 @@
 // wide[first + e] = enter x[e], lying on its long side, padded with zeros
 //
 // x: [entries, rows, cols]; facts: [.., 4] of `matrix_scale`, of which the first is `enter`; wide:
-// [.., m, n / 4] vectors of four, where m and n are the smaller and the larger extent, rounded up to
-// multiples of 4. TALL: x has more rows than columns and is transposed.
+// [.., m, n / 4] vectors of four, f32 or f16 (HALF_OUT), where m and n are the smaller and the larger
+// extent, rounded up to multiples of 4. TALL: x has more rows than columns and is transposed.
 // One invocation four neighbours of `wide`. Where `enter` is 0, zeros are written whatever x holds.
 
 import package::shared::index::item_index;
+import package::shared::quad::{Outcome, stored};
 
 struct Params {
     entries: u32,
@@ -21,7 +22,7 @@ override TALL: bool = false;
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read> facts: array<vec4<f32>>;
-@group(0) @binding(2) var<storage, read_write> wide: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read_write> wide: array<Outcome>;
 @group(1) @binding(0) var<uniform> p: Params;
 
 // Element (row, col) of the wide matrix.
@@ -55,5 +56,5 @@ fn to_wide(
         element(base, row, 4u * quad + 2u), element(base, row, 4u * quad + 3u),
     );
     wide[((p.first + e) * p.m + row) * quads + quad] =
-        select(enter * v, vec4<f32>(0.0), enter == 0.0);
+        stored(select(enter * v, vec4<f32>(0.0), enter == 0.0));
 }

@@ -7,6 +7,7 @@ use wesl::{ManglerKind, VirtualResolver, Wesl};
 /// `import package::shared::NAME::item;`.
 const SHARED: &[(&str, &str)] = &[
     ("activation", include_str!("../../shaders/shared/activation.wgsl")),
+    ("applied", include_str!("../../shaders/shared/applied.wgsl")),
     ("binary", include_str!("../../shaders/shared/binary.wgsl")),
     ("blocks", include_str!("../../shaders/shared/blocks.wgsl")),
     ("cache", include_str!("../../shaders/shared/cache.wgsl")),
@@ -29,11 +30,13 @@ const SHARED: &[(&str, &str)] = &[
     ("numbers", include_str!("../../shaders/shared/numbers.wgsl")),
     ("operands", include_str!("../../shaders/shared/operands.wgsl")),
     ("product", include_str!("../../shaders/shared/product.wgsl")),
+    ("quad", include_str!("../../shaders/shared/quad.wgsl")),
     ("reduce", include_str!("../../shaders/shared/reduce.wgsl")),
     ("rng", include_str!("../../shaders/shared/rng.wgsl")),
     ("spectrum", include_str!("../../shaders/shared/spectrum.wgsl")),
     ("stages", include_str!("../../shaders/shared/stages.wgsl")),
     ("scores", include_str!("../../shaders/shared/scores.wgsl")),
+    ("step", include_str!("../../shaders/shared/step.wgsl")),
     ("strides", include_str!("../../shaders/shared/strides.wgsl")),
     ("surrogate", include_str!("../../shaders/shared/surrogate.wgsl")),
     ("symmetric", include_str!("../../shaders/shared/symmetric.wgsl")),

@@ -142,13 +142,18 @@ fn part_of<R: Real>(
 }
 
 /// Floats of a binding that holds f32 or pairs of f16.
-fn floats<'a, R: Real>(args: &HostArgs<'a, R>, i: usize) -> Cow<'a, [R]> {
+pub(crate) fn floats<'a, R: Real>(args: &HostArgs<'a, R>, i: usize) -> Cow<'a, [R]> {
     if args.is_real(i) {
         return Cow::Borrowed(args.reals(i));
     }
+    Cow::Owned(unpack_halves(args.words(i)))
+}
+
+/// The numbers of pairs of f16.
+pub(crate) fn unpack_halves<R: Real>(words: &[u32]) -> Vec<R> {
     let half = |bits: u32| R::lit(f16::from_bits(bits as u16).to_f64());
     let pair = |w: &u32| [half(*w), half(*w >> 16)];
-    Cow::Owned(args.words(i).par_iter().flat_map_iter(pair).collect())
+    words.par_iter().flat_map_iter(pair).collect()
 }
 
 /// What a product writes: C, and the second output.
@@ -247,7 +252,8 @@ fn over_rows<R: Real>(data: &mut [R], n: usize, f: impl Fn(&mut [R]) + Send + Sy
     }
 }
 
-fn pack<R: Real>(values: &[R], words: &mut [u32]) {
+/// Numbers as pairs of f16.
+pub(crate) fn pack<R: Real>(values: &[R], words: &mut [u32]) {
     let bits = |v: &R| u32::from(f16::from_f64(v.f64()).to_bits());
     for (word, pair) in words.iter_mut().zip(values.chunks(2)) {
         *word = bits(&pair[0]) | pair.get(1).map_or(0, bits) << 16;

@@ -43,7 +43,7 @@ impl Constraint {
     }
 
     /// Flag and numbers of the update kernel.
-    pub(super) fn code(&self) -> (u32, f32, f32) {
+    pub(crate) fn code(&self) -> (u32, f32, f32) {
         let finite = |v: f32| v.clamp(f32::MIN, f32::MAX);
         match *self {
             Constraint::Free => (0, 0.0, 0.0),

@@ -65,9 +65,8 @@ pub trait Optimizer {
 
     /// How many steps were skipped, parameters and moments untouched, because the norm of the
     /// gradients was not finite: an infinity or a NaN among them, or squares whose sum overflows.
-    /// Always 0 without [`clip_norm`](super::Recipe::clip_norm) and
-    /// [`skip_non_finite`](super::Recipe::skip_non_finite), which look for them. Waits for the
-    /// device.
+    /// Always 0 where [`skip_non_finite`](super::Recipe::skip_non_finite) is off and
+    /// [`clip_norm`](super::Recipe::clip_norm) not given. Waits for the device.
     ///
     /// # Errors
     /// Device loss.

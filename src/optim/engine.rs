@@ -7,7 +7,8 @@ use super::numbers::{Inputs, Numbers};
 use super::project::orthogonal;
 use super::recipe::{Group, Settings};
 use super::rule::Rule;
-use super::shaping::matrix;
+use super::shaping::{Shaping, matrix};
+use super::step::Step;
 use super::update::{Form, Goal, Shared, Stride};
 use crate::error::{Error, Result};
 use crate::{Bind, DType, Device, Gradients, Param, Tensor};
@@ -174,35 +175,71 @@ impl Engine {
 
     /// Every parameter's update: in one launch, or by way of a direction that is shaped.
     fn update(&self, found: &[Found<'_>]) -> Result<()> {
-        let mut directions = Vec::new();
-        for Found { slot, gradient } in found {
-            let value = slot.param.value();
-            let form = self.parts[slot.stride.group].rule.form().of_slot(slot.index);
-            let gradient = (gradient, self.clip.is_some());
-            if !self.settings(slot).shapes.any_after() {
-                let goal = (value, Goal::Step(&slot.stride));
-                form.record(goal, gradient, &slot.moments, self.shared(slot))?;
-                continue;
-            }
-            let u = Tensor::empty(value.device(), *value.shape(), DType::F32)?;
-            form.record((&u, Goal::Direction), gradient, &slot.moments, self.shared(slot))?;
-            directions.push(Found { slot, gradient: u });
+        for item in found.iter().filter(|item| !self.shapes(item)) {
+            let goal = (item.slot.param.value(), Goal::Step(&item.slot.stride));
+            self.record_rule(item, goal)?;
         }
-        for batch in batches(&directions, |_| true)? {
-            self.step_shaped(&directions, &batch)?;
+        for batch in batches(found, |item| self.shapes(item))? {
+            match self.fused(&found[batch.places[0]], &batch) {
+                Some(shaping) => self.step_together(found, &batch, shaping)?,
+                None => self.step_shaped(found, &batch)?,
+            }
         }
         Ok(())
     }
 
+    /// Whether something stands between the direction and the step.
+    fn shapes(&self, item: &Found<'_>) -> bool {
+        self.settings(item.slot).shapes.any_after()
+    }
+
+    /// The launch of a parameter's rule.
+    fn record_rule(&self, item: &Found<'_>, goal: (&Tensor, Goal<'_>)) -> Result<()> {
+        let Found { slot, gradient } = item;
+        let form = self.parts[slot.stride.group].rule.form().of_slot(slot.index);
+        let gradient = (gradient, self.clip.is_some());
+        form.record(goal, gradient, &slot.moments, self.shared(slot))
+    }
+
+    /// What shapes the directions of a batch, if steps can be taken by its last product: they are
+    /// matrices, and nothing else comes after.
+    fn fused(&self, first: &Found<'_>, batch: &Batch) -> Option<&Shaping> {
+        let matrices =
+            matches!(batch.matrices[0].shape().dims(), [rows, cols] if (*rows).min(*cols) > 1);
+        let last = first.slot.neurons.is_none() && first.slot.low_rank.is_none();
+        self.settings(first.slot).shapes.after.as_ref().filter(|_| matrices && last)
+    }
+
+    /// Directions of one shape in one tensor, and steps by the product that shapes them.
+    fn step_together(&self, found: &[Found<'_>], batch: &Batch, shaping: &Shaping) -> Result<()> {
+        let first = &batch.matrices[0];
+        let [rows, cols] = [first.shape()[0], first.shape()[1]];
+        let shape = [batch.places.len(), rows, cols];
+        let directions = Tensor::empty(first.device(), shape, DType::F32)?;
+        let mut steps = Vec::with_capacity(batch.places.len());
+        for (number, place) in batch.places.iter().enumerate() {
+            let slot = found[*place].slot;
+            self.record_rule(&found[*place], (&directions, Goal::Direction(number)))?;
+            let Shared { numbers, clip, .. } = self.shared(slot);
+            steps.push(Step { parameter: slot.param.value(), stride: &slot.stride, numbers, clip });
+        }
+        shaping.step(&directions, &steps)
+    }
+
     /// The steps along directions of one shape, once they are shaped.
-    fn step_shaped(&self, directions: &[Found<'_>], batch: &Batch) -> Result<()> {
-        let first = &directions[batch.places[0]];
-        let shaped = match &self.settings(first.slot).shapes.after {
-            Some(shaping) => shaping.run(&batch.matrices.iter().collect::<Vec<_>>())?,
-            None => batch.matrices.clone(),
+    fn step_shaped(&self, found: &[Found<'_>], batch: &Batch) -> Result<()> {
+        let mut directions = Vec::with_capacity(batch.places.len());
+        for (place, matrix) in batch.places.iter().zip(&batch.matrices) {
+            let u = Tensor::empty(matrix.device(), *matrix.shape(), DType::F32)?;
+            self.record_rule(&found[*place], (&u, Goal::Direction(0)))?;
+            directions.push(u);
+        }
+        let shaped = match &self.settings(found[batch.places[0]].slot).shapes.after {
+            Some(shaping) => shaping.run(&directions.iter().collect::<Vec<_>>())?,
+            None => directions,
         };
         for (place, mut u) in batch.places.iter().zip(shaped) {
-            let slot = directions[*place].slot;
+            let slot = found[*place].slot;
             if let Some(neurons) = &slot.neurons {
                 u = neurons.normalise(&u, &self.clip_state)?;
             }

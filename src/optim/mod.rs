@@ -68,6 +68,7 @@ mod sgd;
 mod shaping;
 mod signum;
 mod spam;
+mod step;
 mod twin;
 mod update;
 
@@ -83,6 +84,7 @@ pub use schedule::Schedule;
 pub use sgd::{Sgd, SgdBuilder, SgdRule};
 pub use signum::{Signum, SignumBuilder, SignumRule};
 pub use spam::{Spam, SpamBuilder, SpamRule};
+pub(crate) use step::{Step, constrain, step_rates};
 
 use crate::kernel::Kernel;
 

@@ -97,21 +97,23 @@ impl std::fmt::Debug for Group {
 /// 6. `x = (1 - rate decay) x - rate u`, held to the [`constraint`](Self::constraint).
 ///
 /// 4 and 6 are one launch a parameter where nothing stands between them. 2 and 5 run all parameters
-/// of one shape together.
+/// of one shape together; the last product of 5 and 6 are one launch a matrix, so that the parameter is
+/// read and written once, and the shaped direction never is.
 #[derive(Debug, Clone)]
 #[must_use]
 pub struct Recipe<R> {
     pub(super) rule: R,
     pub(super) settings: Settings,
     pub(super) clip_norm: Option<f64>,
-    pub(super) skips: bool,
+    /// Whether bad gradients are looked for; by default where directions are shaped.
+    pub(super) skips: Option<bool>,
     pub(super) groups: Vec<Group>,
 }
 
 impl<R: Rule + Clone> Recipe<R> {
     pub(super) fn new(rule: R, rate: f64, weight_decay: f64) -> Self {
         let settings = Settings::new(rate, weight_decay);
-        Self { rule, settings, clip_norm: None, skips: false, groups: Vec::new() }
+        Self { rule, settings, clip_norm: None, skips: None, groups: Vec::new() }
     }
 
     /// The learning rate, the same at every step.
@@ -156,10 +158,12 @@ impl<R: Rule + Clone> Recipe<R> {
     }
 
     /// Whether steps with gradients that are not finite are skipped without
-    /// [`clip_norm`](Self::clip_norm) too, which always does. Off by default: it reads every
-    /// gradient once more.
+    /// [`clip_norm`](Self::clip_norm) too, which always does, and counted
+    /// ([`Optimizer::skipped`](super::Optimizer::skipped)). It reads every gradient once more: off by
+    /// default, but on where [`pre_clip`](Self::pre_clip), [`post_clip`](Self::post_clip) or a matrix
+    /// rule shapes any parameter's direction, beside whose work that is little.
     pub fn skip_non_finite(mut self, on: bool) -> Self {
-        self.skips = on;
+        self.skips = Some(on);
         self
     }
 
@@ -262,6 +266,14 @@ impl<R: Rule + Clone> Recipe<R> {
         self
     }
 
+    /// Whether singular values of any group are clipped, or directions shaped.
+    fn shapes_any(&self) -> bool {
+        let groups = self.groups.iter().map(|group| &group.part.settings);
+        let mut all =
+            groups.chain(std::iter::once(&self.settings)).map(|settings| &settings.shapes);
+        all.any(|shapes| shapes.before.is_some() || shapes.any_after())
+    }
+
     fn part(self) -> Part {
         Part { rule: Arc::new(self.rule), settings: self.settings }
     }
@@ -285,7 +297,7 @@ impl<R: Rule + Clone> Recipe<R> {
                 let detail = format!("clip norm {norm}, allowed is more than 0");
                 return Err(Error::argument(op, detail));
             }
-            None if self.skips => Some(f64::INFINITY),
+            None if self.skips.unwrap_or_else(|| self.shapes_any()) => Some(f64::INFINITY),
             norm => norm,
         };
         let groups = self.groups.clone();

@@ -2,6 +2,7 @@
 
 use super::low_rank::{LowRank, LowRankOptions};
 use super::neurons::Neurons;
+use super::step::Step;
 use crate::error::{Error, Result};
 use crate::spectral::{Polar, SpectralClip};
 use crate::{DType, Device, Tensor};
@@ -48,6 +49,16 @@ impl Shaping {
         match self {
             Shaping::Clip(clip) => clip.run_all(directions).map(|(shaped, _)| shaped),
             Shaping::Polar(polar) => polar.run_all(directions).map(|(shaped, _)| shaped),
+        }
+    }
+}
+
+impl Shaping {
+    /// Steps along the outcome for matrices `[count, rows, cols]`.
+    pub(super) fn step(&self, directions: &Tensor, steps: &[Step<'_>]) -> Result<()> {
+        match self {
+            Shaping::Clip(clip) => clip.step_all(directions, steps),
+            Shaping::Polar(polar) => polar.step_all(directions, steps),
         }
     }
 }

@@ -60,13 +60,15 @@ pub(super) struct Params {
     pub(super) gain: f32,
     pub(super) low: f32,
     pub(super) high: f32,
-    unused: f32,
+    /// Where a direction begins in its tensor, in cells.
+    pub(super) first: u32,
 }
 
 /// Parameter and gradient read, parameter written; every moment read and written. A direction that
 /// is written saves reading the parameter.
 fn cost(args: &CostArgs<'_>) -> Cost {
-    let count = args.words[0] as f64;
+    // The gradient's: a direction may be one of many in its tensor.
+    let count = args.words[1] as f64;
     let moments = args.words.len() as f64 - 4.0;
     let writes_direction = args.params::<Params>().mode & WRITE != 0;
     let tensors = if writes_direction { 2.0 } else { 3.0 } + 2.0 * moments;
@@ -87,19 +89,19 @@ pub struct Form {
 
 /// The numbers of a parameter's group.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Stride {
-    pub(super) group: usize,
-    pub(super) decay: f32,
-    pub(super) scale: f32,
-    pub(super) gain: f32,
-    pub(super) constraint: Constraint,
+pub(crate) struct Stride {
+    pub(crate) group: usize,
+    pub(crate) decay: f32,
+    pub(crate) scale: f32,
+    pub(crate) gain: f32,
+    pub(crate) constraint: Constraint,
 }
 
 /// Where the outcome goes.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Goal<'a> {
-    /// To a tensor of the parameter's shape, for another kernel.
-    Direction,
+    /// For another kernel, to a tensor of directions of one shape, as the one of this number.
+    Direction(usize),
     /// To the parameter.
     Step(&'a Stride),
 }
@@ -144,7 +146,7 @@ impl Form {
             gain: 1.0,
             low: 0.0,
             high: 0.0,
-            unused: 0.0,
+            first: 0,
         }
     }
 
@@ -157,7 +159,7 @@ impl Form {
         moments: &[Tensor],
         shared: Shared<'_>,
     ) -> Result<()> {
-        let count = target.count();
+        let count = gradient.count();
         if count == 0 {
             return Ok(());
         }
@@ -168,7 +170,10 @@ impl Form {
         let mode = self.mode | flag(clipped, CLIPPED) | flag(masked, MASK);
         let mut params = self.params(cells, mode, shared.group);
         match goal {
-            Goal::Direction => params.mode |= WRITE,
+            Goal::Direction(number) => {
+                params.mode |= WRITE;
+                params.first = (number * cells) as u32;
+            }
             Goal::Step(stride) => {
                 (params.decay, params.scale) = (stride.decay, stride.scale);
                 params.gain = stride.gain;

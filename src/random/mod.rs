@@ -16,6 +16,7 @@ mod uniform;
 
 pub use generator::{Generator, GeneratorState};
 pub use threefry::threefry;
+pub(crate) use threefry::threefry_lanes;
 
 use crate::kernel::Kernel;
 

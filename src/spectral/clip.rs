@@ -1,5 +1,6 @@
 //! Soft spectral clipping.
 
+use super::apply::Factors;
 use super::batch::Batch;
 use super::bound::gram_rows;
 use super::norm::{Facts, Scale};
@@ -7,7 +8,7 @@ use super::plan::Plan;
 use super::product::{Coefficients, Output, SymmetricProduct};
 use super::schedule::{Schedules, steps_for};
 use super::{vector, wide};
-use crate::linalg::{Layout, matmul};
+use crate::optim::Step;
 use crate::{DType, Error, Result, Tensor};
 use std::sync::Arc;
 
@@ -35,7 +36,8 @@ pub enum Steps {
     /// matrix that needs fewer the first ones return at once.
     Bound(usize),
     /// As [`Steps::Bound`], where the most is what singular values up to so many times the radius can
-    /// need: the bound is above the largest by the fourth root of the short side at the most.
+    /// need: the bound is above the largest by the fourth root of the short side at the most (classic),
+    /// or by the eighth (minimax).
     Ratio(f64),
 }
 
@@ -71,12 +73,20 @@ pub struct SpectralClip {
     form: Form,
     steps: Option<Steps>,
     compat: bool,
+    storage: DType,
 }
 
 impl SpectralClip {
     /// Clipping to the radius `c`: ten classic iterations.
     pub fn new(c: f64) -> Self {
-        Self { radius: c, factor: None, form: Form::Classic, steps: None, compat: false }
+        Self {
+            radius: c,
+            factor: None,
+            form: Form::Classic,
+            steps: None,
+            compat: false,
+            storage: DType::F32,
+        }
     }
 
     /// The polynomial, classic by default.
@@ -106,11 +116,23 @@ impl SpectralClip {
         self
     }
 
+    /// What matrices are stored as between products: [`DType::F32`], the default, or
+    /// [`DType::F16`], which takes half the memory and bandwidth. Sums are f32 all the same, as are
+    /// bound and outcome. With f16 the outcome stays within the radius and is off by one to seven
+    /// thousandths; where the radius is less than a thirtieth of the largest singular value, small
+    /// ones are shrunk (a thousandth in f32). For the classic form only: the steeper polynomials of the
+    /// other amplify the rounding. Vectors, and variables with a gradient, are computed in f32 either
+    /// way. The host computes in f32 anyway and gains nothing.
+    pub fn storage(mut self, dtype: DType) -> Self {
+        self.storage = dtype;
+        self
+    }
+
     /// `H_c(X)` for a matrix, a vector, or a batch of matrices `[.., rows, cols]`.
     ///
     /// # Errors
-    /// [`Error::Argument`] for a radius that is not positive and finite, no steps, or too many;
-    /// [`Error::DType`] unless it is f32; [`Error::Limit`] for a batch beyond the device's buffers.
+    /// [`Error::Argument`] for a radius that is not positive and finite, no steps, or too many, or a
+    /// storage other than f32 and f16 (for the minimax form, f32); [`Error::DType`] unless it is f32; [`Error::Limit`] for a batch beyond the device's buffers.
     pub fn run(&self, x: &Tensor) -> Result<Tensor> {
         self.run_flagged(x).map(|(y, _)| y)
     }
@@ -139,35 +161,50 @@ impl SpectralClip {
             let flags = Tensor::zeros(batch.device(), [batch.total()], DType::F32)?;
             return Ok((batch.empty_outputs()?, flags));
         }
-        let scale = Scale::Radius(self.radius as f32, self.factor.as_ref());
-        let facts = Facts::new(&batch, scale)?;
+        let facts = Facts::new(&batch, self.scale(batch.vectors()))?;
         let outputs = if batch.vectors() {
             vector::clip(&batch, &facts, self.compat && batch.shape.rank() == 1)?
         } else {
-            self.run_matrices(&batch, &facts, &schedules)?
+            self.factors(&batch, &facts, &schedules)?.tensors(&batch)?
         };
         Ok((outputs, facts.flags))
     }
 
-    fn run_matrices(
-        &self,
-        batch: &Batch<'_>,
-        facts: &Facts,
-        schedules: &Schedules,
-    ) -> Result<Vec<Tensor>> {
-        let x = wide::to_wide(batch, facts)?;
+    /// A step of each parameter along `H_c` of its matrix in `[count, rows, cols]`, neither extent 1:
+    /// the last product and the step are one launch, so that parameters are written once.
+    pub(crate) fn step_all(&self, directions: &Tensor, steps: &[Step<'_>]) -> Result<()> {
+        let batch = Batch::new(OP, &[directions])?;
+        let schedules = self.checked(directions)?;
+        let facts = Facts::new(&batch, self.scale(false))?;
+        self.factors(&batch, &facts, &schedules)?.steps(&batch, steps)
+    }
+
+    fn scale(&self, vectors: bool) -> Scale<'_> {
+        let (radius, factor) = (self.radius as f32, self.factor.as_ref());
+        if self.storage == DType::F16 && !vectors {
+            return Scale::Own(radius, factor);
+        }
+        Scale::Radius(radius, factor)
+    }
+
+    fn factors(&self, batch: &Batch<'_>, facts: &Facts, schedules: &Schedules) -> Result<Factors> {
+        let x = wide::to_wide(batch, facts, self.storage)?;
         let (total, m) = (batch.total(), batch.m());
-        let s = gram(&x)?;
-        let plan = Plan::new(&gram_rows(&s, total, m)?, facts, schedules)?;
-        let adapt = !matches!(self.steps, None | Some(Steps::Fixed(_)));
-        let z = Iteration { plan: &plan, total, m, most: schedules.most(), adapt };
-        let z = match self.form {
-            Form::Classic => z.classic(&s)?,
-            Form::Minimax => z.minimax(&s)?,
+        let s = gram(&x, DType::F32)?;
+        let squares = match self.form {
+            Form::Classic => None,
+            Form::Minimax => Some(square(&s)?),
         };
-        let y =
-            if batch.tall() { matmul(&x, &z, Layout::TN)? } else { matmul(&z, &x, Layout::NN)? };
-        wide::split(batch, &y, false)
+        let rows = gram_rows(squares.as_ref().unwrap_or(&s), total, m)?;
+        let plan = Plan::new(&rows, facts, schedules, self.storage)?;
+        let adapt = !matches!(self.steps, None | Some(Steps::Fixed(_)));
+        let dtype = self.storage;
+        let iteration = Iteration { plan: &plan, total, m, most: schedules.most(), adapt, dtype };
+        let z = match &squares {
+            None => iteration.classic(&s)?,
+            Some(squares) => iteration.minimax(&s, squares)?,
+        };
+        Ok(Factors { z, x, start: Some(plan.start) })
     }
 
     pub(super) fn radius_and_factor(&self) -> (f64, Option<&Tensor>) {
@@ -185,6 +222,10 @@ impl SpectralClip {
     /// Checks radius, its factor and steps; the polynomials.
     pub(super) fn checked(&self, x: &Tensor) -> Result<Arc<Schedules>> {
         checked_radius(OP, self.radius)?;
+        checked_storage(OP, self.storage)?;
+        if self.storage == DType::F16 && self.form == Form::Minimax {
+            return Err(Error::argument(OP, "the minimax form needs F32 as storage"));
+        }
         if let Some(factor) = &self.factor {
             x.same_device(OP, factor)?;
             factor.expect(OP, DType::F32)?;
@@ -198,7 +239,7 @@ impl SpectralClip {
             Some(Steps::Fixed(steps)) => (steps, false),
             Some(Steps::Bound(most)) => (most, true),
             Some(Steps::Ratio(ratio)) if (0.0..=MOST_RATIO).contains(&ratio) => {
-                (steps_for(quintic, largest_bound(x, ratio)), true)
+                (steps_for(quintic, largest_bound(x, ratio, quintic)), true)
             }
             Some(Steps::Ratio(ratio)) => {
                 let detail = format!("ratio {ratio}, allowed are 0 to {MOST_RATIO}");
@@ -214,13 +255,15 @@ impl SpectralClip {
 }
 
 /// The largest bound `alpha` of matrices with singular values up to `ratio` times the radius: the
-/// Frobenius norm of `X X^T` is at most the root of its extent times its largest eigenvalue.
-fn largest_bound(x: &Tensor, ratio: f64) -> f64 {
+/// Frobenius norm of a symmetric matrix is at most the root of its extent times its largest
+/// eigenvalue. Quintic iterations take the root of that of the square.
+fn largest_bound(x: &Tensor, ratio: f64, quintic: bool) -> f64 {
     let extent = match x.shape().dims() {
         [.., rows, cols] => *rows.min(cols),
         _ => 1,
     };
-    1.0 + ratio * ratio * (extent as f64).sqrt()
+    let slack = (extent as f64).sqrt();
+    1.0 + ratio * ratio * if quintic { slack.sqrt() } else { slack }
 }
 
 /// Singular values that f32 cannot tell from one another beside the largest.
@@ -247,12 +290,30 @@ pub(super) fn checked_radius(op: &'static str, radius: f64) -> Result<f32> {
     Err(Error::argument(op, detail))
 }
 
-/// `X X^T` for wide matrices `[total, m, n]`.
-pub(super) fn gram(x: &Tensor) -> Result<Tensor> {
+/// The type that work matrices are stored as.
+pub(super) fn checked_storage(op: &'static str, dtype: DType) -> Result<()> {
+    match dtype {
+        DType::F32 | DType::F16 => Ok(()),
+        other => Err(Error::argument(op, format!("storage {other:?}, allowed are F32 and F16"))),
+    }
+}
+
+/// `S S` for symmetric matrices `[total, m, m]`.
+fn square(s: &Tensor) -> Result<Tensor> {
+    let (batch, m) = (s.shape()[0], s.shape()[1]);
+    let squares = Tensor::empty(s.device(), *s.shape(), DType::F32)?;
+    let coefficients = Coefficients::Fixed([0.0, 0.0, 1.0, 0.0]);
+    let product = SymmetricProduct { a: s, b: s, rows: false, batch, m, k: m, coefficients };
+    product.record(Output::First(&squares))?;
+    Ok(squares)
+}
+
+/// `X X^T` as `dtype` for wide matrices `[total, m, n]`.
+pub(super) fn gram(x: &Tensor, dtype: DType) -> Result<Tensor> {
     let &[total, m, n] = x.shape().dims() else {
         return Err(Error::shape(OP, format!("matrices {}", x.shape())));
     };
-    let s = Tensor::empty(x.device(), [total, m, m], DType::F32)?;
+    let s = Tensor::empty(x.device(), [total, m, m], dtype)?;
     let coefficients = Coefficients::Fixed([0.0, 0.0, 1.0, 0.0]);
     let product = SymmetricProduct { a: x, b: x, rows: true, batch: total, m, k: n, coefficients };
     product.record(Output::First(&s))?;
@@ -267,6 +328,7 @@ struct Iteration<'a> {
     most: usize,
     /// Matrices may begin at any iteration.
     adapt: bool,
+    dtype: DType,
 }
 
 impl Iteration<'_> {
@@ -286,7 +348,7 @@ impl Iteration<'_> {
     }
 
     fn empty<const N: usize>(&self, device: &crate::Device, parts: usize) -> Result<[Tensor; N]> {
-        let make = || Tensor::empty(device, [parts * self.total, self.m, self.m], DType::F32);
+        let make = || Tensor::empty(device, [parts * self.total, self.m, self.m], self.dtype);
         let made = (0..N).map(|_| make()).collect::<Result<Vec<_>>>()?;
         made.try_into().map_err(|_| Error::argument(OP, "internal: buffers"))
     }
@@ -297,7 +359,7 @@ impl Iteration<'_> {
         let m: [Tensor; 2] = self.empty(device, 1)?;
         let uz: [Tensor; 2] = self.empty(device, 2)?;
         let [out] = self.empty(device, 1)?;
-        self.plan.write_start(s, &m[0], self.adapt.then_some(&m[1]))?;
+        self.plan.write_start(s, [&m[0], &m[1]], self.adapt, None)?;
         for i in 0..self.most {
             let (now, then) = (i % 2, (i + 1) % 2);
             let pair = [&uz[now], &m[now]];
@@ -312,15 +374,18 @@ impl Iteration<'_> {
         Ok(out)
     }
 
-    /// `Q = a I + b M + c M M`, then `(N, Z) <- (M, Z) Q`, then `M <- N Q`. M and Z stand together.
-    fn minimax(&self, s: &Tensor) -> Result<Tensor> {
+    /// `Q = a I + b M + c M M`, the first from `S S`, then `(N, Z) <- (M, Z) Q`, then `M <- N Q`. M
+    /// and Z stand together.
+    fn minimax(&self, s: &Tensor, squares: &Tensor) -> Result<Tensor> {
         let device = s.device();
         let mz: [Tensor; 2] = self.empty(device, 2)?;
         let [q, n, out] = self.empty(device, 1)?;
-        self.plan.write_start(s, &mz[0], self.adapt.then_some(&mz[1]))?;
+        self.plan.write_start(s, [&mz[0], &mz[1]], self.adapt, Some([squares, &q]))?;
         for i in 0..self.most {
             let (now, then) = (&mz[i % 2], &mz[(i + 1) % 2]);
-            self.product(3 * i, [now, now], Output::First(&q))?;
+            if i > 0 {
+                self.product(3 * i, [now, now], Output::First(&q))?;
+            }
             if i + 1 == self.most {
                 self.product(3 * i + 1, [now, &q], Output::Second(&out, 0))?;
             } else {

@@ -7,7 +7,7 @@ use super::norm::{Facts, Scale};
 use super::polar::{EPS, Polar};
 use super::product::{Coefficients, Output, SymmetricProduct};
 use super::wide;
-use crate::linalg::{Layout, matmul};
+use crate::linalg::{Layout, Matmul, matmul};
 use crate::{DType, Error, Result, Tensor};
 
 const OP: &str = "hard_clip";
@@ -69,21 +69,27 @@ impl HardClip {
     /// that differ; [`Error::DeviceMismatch`].
     pub fn run_all(&self, tensors: &[&Tensor]) -> Result<(Vec<Tensor>, Tensor)> {
         let batch = Batch::new(OP, tensors)?;
-        let radius = super::clip::checked_radius(OP, self.radius)?;
-        self.sign.check(OP)?;
+        let (radius, _) = self.checked()?;
         if batch.total() * batch.count() == 0 {
             let flags = Tensor::zeros(batch.device(), [batch.total()], DType::F32)?;
             return Ok((batch.empty_outputs()?, flags));
         }
         // X / c, whose radius is 1. No square of it is taken, so that no scale overflows.
         let facts = Facts::new(&batch, Scale::Inverse(radius, None))?;
-        let x = wide::to_wide(&batch, &facts)?;
-        let y = self.clip_to_one(&x, radius)?;
+        let x = wide::to_wide(&batch, &facts, DType::F32)?;
+        let y = self.clip_to_one(&x, batch.rows.min(batch.cols), radius)?;
         Ok((wide::split(&batch, &y, batch.tall())?, facts.flags))
     }
 
-    /// `radius min(s, 1)` of wide matrices `[total, m, n]`.
-    fn clip_to_one(&self, x: &Tensor, radius: f32) -> Result<Tensor> {
+    /// The radius and the sign, once they are known to be right.
+    pub(super) fn checked(&self) -> Result<(f32, &Polar)> {
+        let radius = super::clip::checked_radius(OP, self.radius)?;
+        self.sign.check(OP)?;
+        Ok((radius, &self.sign))
+    }
+
+    /// `radius min(s, 1)` of wide matrices `[total, m, n]`, of whose rows `short` are not padding.
+    fn clip_to_one(&self, x: &Tensor, short: usize, radius: f32) -> Result<Tensor> {
         let &[total, m, n] = x.shape().dims() else {
             return Err(Error::shape(OP, format!("matrices {}", x.shape())));
         };
@@ -99,7 +105,8 @@ impl HardClip {
             coefficients: Coefficients::Fixed([1.0, 0.0, -1.0, 0.0]),
         };
         product.record(Output::First(&gap))?;
-        let sign = self.sign_of(&gap)?;
+        // In the padding gap is I, which the norm must not count.
+        let sign = self.sign_of(&wide::corner(&gap, short)?)?;
         let over = blend([1.0, -1.0, 0.0], &o, x, None)?;
         let turned = matmul(&sign, &over, Layout::NN)?;
         let half = 0.5 * radius;
@@ -110,7 +117,8 @@ impl HardClip {
     fn sign_of(&self, x: &Tensor) -> Result<Tensor> {
         let batch = Batch::new(OP, &[x])?;
         let scale = Scale::Unit { margin: self.sign.margin(), eps: EPS };
-        let unit = wide::to_wide(&batch, &Facts::new(&batch, scale)?)?;
-        self.sign.iterate(unit, false)
+        let unit = wide::to_wide(&batch, &Facts::new(&batch, scale)?, self.sign.stored_as())?;
+        let (z, x) = self.sign.iterate(unit)?;
+        Matmul::new().run(&z, &x)
     }
 }

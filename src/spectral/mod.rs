@@ -18,7 +18,8 @@
 //!
 //! On the short side of `X` (`m x m`, `m <= n`), `A = (I + X X^T / c^2) / alpha` has its eigenvalues in
 //! `[1 / alpha, 1]` where `alpha = 1 + b / c^2` and `b`, the smaller of the largest row sum and the
-//! Frobenius norm of `X X^T`, bounds the largest eigenvalue. The Newton-Schulz iteration for the inverse
+//! Frobenius norm of `X X^T`, bounds the largest eigenvalue. (The minimax form, whose first polynomial
+//! needs `(X X^T)^2` anyway, takes the root of that matrix's bound, which is tighter.) The Newton-Schulz iteration for the inverse
 //! square root is run on the pair `(M, Z)`, which starts as `(A, I)`:
 //!
 //! ```text
@@ -39,6 +40,7 @@
 //! Sources: SPECTRA (spectral clipping of gradients and updates); Higham, "Functions of Matrices"
 //! (2008), chapter 6; Jordan et al., "Muon" (2024); Amsel et al., "The Polar Express" (2025).
 
+mod apply;
 mod batch;
 mod blend;
 mod bound;
@@ -64,6 +66,8 @@ use crate::kernel::Kernel;
 
 /// The kernels of the family.
 pub const KERNELS: &[&Kernel] = &[
+    &apply::APPLY_PRODUCT,
+    &apply::APPLY_PRODUCT_TILED,
     &blend::MATRIX_BLEND,
     &plan::CLIP_PLAN,
     &plan::CLIP_START,

@@ -64,6 +64,9 @@ pub(super) enum Scale<'a> {
     /// By the power of two that brings the larger of its largest element and `c` to [1, 2), where `c`
     /// is the radius times the element of the tensor.
     Radius(f32, Option<&'a Tensor>),
+    /// By the power of two that brings its largest element to [1, 2): for matrices that are stored as
+    /// f16, whose small elements must not vanish beside a large radius.
+    Own(f32, Option<&'a Tensor>),
     /// By the inverse of the radius times the element of the tensor.
     Inverse(f32, Option<&'a Tensor>),
     /// To the Frobenius norm `1 / margin`; a zero matrix stays zero by `eps`.
@@ -102,6 +105,7 @@ impl Facts {
             Scale::Radius(radius, factor) => (0u32, radius, factor, [0.0; 2]),
             Scale::Unit { margin, eps } => (1, 0.0, None, [margin, eps]),
             Scale::Inverse(radius, factor) => (2, radius, factor, [0.0; 2]),
+            Scale::Own(radius, factor) => (3, radius, factor, [0.0; 2]),
         };
         let (entries, chunks) = (batch.total() as u32, chunks as u32);
         let params = ScaleParams { entries, chunks, radius, margin, eps };

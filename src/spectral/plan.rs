@@ -3,7 +3,7 @@
 use super::norm::Facts;
 use super::schedule::Schedules;
 use super::twin;
-use crate::kernel::{Kernel, shader};
+use crate::kernel::{Kernel, Needs, Variant, shader};
 use crate::reduce::{ROWS, over_rows};
 use crate::{DType, Result, Tensor};
 
@@ -17,14 +17,37 @@ pub(super) static CLIP_PLAN: Kernel = Kernel::new(
 .params::<PlanParams>()
 .variants(ROWS);
 
-/// `M = p I + q S`
+/// `M = p I + q S`, and the first Q
 pub(super) static CLIP_START: Kernel = Kernel::new(
     "spectral",
     "clip_start",
     shader!("spectral/clip_start"),
     crate::twin!(twin::clip_start),
 )
-.params::<StartParams>();
+.params::<StartParams>()
+.variants(STORED);
+
+/// How what is written is stored.
+pub(super) const STORED: &[Variant] = &[
+    Variant { name: "f32", features: &[], needs: Needs::NOTHING },
+    Variant { name: "f16", features: &["HALF_OUT"], needs: Needs::NOTHING },
+];
+
+/// The place in [`STORED`] of a type.
+pub(super) fn stored(dtype: DType) -> usize {
+    usize::from(dtype == DType::F16)
+}
+
+/// The least share of the bound that the squared radius stands for, in f32: below, rounding makes
+/// eigenvalues negative, and the iteration lets those grow.
+const LEAST: f32 = 1.0 / (1u32 << 20) as f32;
+/// The same in f16, whose rounding is coarser.
+const LEAST_HALF: f32 = 1.0 / (1u32 << 12) as f32;
+
+/// What f16 may add to the largest singular value of the outcome for each time that it is the radius: Z
+/// is rounded as its largest eigenvalue is, and multiplies X along its smallest. The outcome is
+/// divided by as much, so that it stays within the radius.
+const MARGIN_HALF: f32 = 1e-4;
 
 #[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
 #[repr(C)]
@@ -33,6 +56,8 @@ pub(super) struct PlanParams {
     pub(super) m: u32,
     pub(super) grid: u32,
     pub(super) most: u32,
+    pub(super) least: f32,
+    pub(super) margin: f32,
 }
 
 #[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
@@ -45,7 +70,8 @@ pub(super) struct StartParams {
 /// What an iteration is run by.
 #[derive(Debug)]
 pub(super) struct Plan {
-    /// `[total, 2]`: the first `M` is `p I + q S`.
+    /// `[total, 2, 4]`: the first `M` is `p I + q S` with (p, q, r) in the first row, and the outcome is
+    /// `r Z X`; the first `Q` is `u I + v S + w S S` with (u, v, w) in the second.
     pub(super) start: Tensor,
     /// `[total, launches, 2, 4]`.
     pub(super) plan: Tensor,
@@ -53,8 +79,14 @@ pub(super) struct Plan {
 }
 
 impl Plan {
-    /// The plans of `total` matrices from the sums of the rows of their `S`, `[total, m, 2]`.
-    pub(super) fn new(rows: &Tensor, facts: &Facts, schedules: &Schedules) -> Result<Self> {
+    /// The plans of `total` matrices from the sums of the rows of their `S`, of their `S S` where the
+    /// schedules are quintic: `[total, m, 2]`. Iterations are stored as `dtype`.
+    pub(super) fn new(
+        rows: &Tensor,
+        facts: &Facts,
+        schedules: &Schedules,
+        dtype: DType,
+    ) -> Result<Self> {
         let device = rows.device();
         let &[total, m, _] = rows.shape().dims() else {
             return Err(crate::Error::shape("clip_plan", format!("rows {}", rows.shape())));
@@ -62,11 +94,13 @@ impl Plan {
         let products = schedules.products();
         let (grid, most) = (schedules.grid(), schedules.most());
         let table = Tensor::from_slice(device, schedules.table(), [grid, most, 4])?;
-        let start = Tensor::empty(device, [total, 2], DType::F32)?;
+        let start = Tensor::empty(device, [total, 2, 4], DType::F32)?;
         let launches = products * most;
         let plan = Tensor::empty(device, [total, launches, 2, 4], DType::F32)?;
         let (entries, grid, most) = (total as u32, grid as u32, most as u32);
-        let params = PlanParams { entries, m: m as u32, grid, most };
+        let half = dtype == DType::F16;
+        let [least, margin] = if half { [LEAST_HALF, MARGIN_HALF] } else { [LEAST, 0.0] };
+        let params = PlanParams { entries, m: m as u32, grid, most, least, margin };
         let launch = over_rows(device, &CLIP_PLAN, total, m).params(&params);
         let launch = launch.constant("QUINTIC", u32::from(products == 3));
         let launch = launch.bind(rows).bind(&facts.facts).bind(&table);
@@ -74,23 +108,27 @@ impl Plan {
         Ok(Self { start, plan, launches })
     }
 
-    /// Writes the first `M`, to `m1` as well if it is given.
-    pub(super) fn write_start(&self, s: &Tensor, m0: &Tensor, m1: Option<&Tensor>) -> Result<()> {
+    /// Writes the first `M`, to `m1` as well if it is given, and the first `Q` from the squares of S.
+    pub(super) fn write_start(
+        &self,
+        s: &Tensor,
+        [m0, m1]: [&Tensor; 2],
+        both: bool,
+        first: Option<[&Tensor; 2]>,
+    ) -> Result<()> {
         let &[total, m, _] = s.shape().dims() else {
             return Err(crate::Error::shape("clip_start", format!("S {}", s.shape())));
         };
-        let unused;
-        let other = match m1 {
-            Some(m1) => m1,
-            None => {
-                unused = Tensor::empty(s.device(), [4], DType::F32)?;
-                &unused
-            }
-        };
+        let device = s.device();
+        let unused = Tensor::empty(device, [8], m0.dtype())?;
+        let other = Tensor::empty(device, [8], m0.dtype())?;
+        let [squares, q] = first.unwrap_or([s, &unused]);
+        let m1 = if both { m1 } else { &other };
         let params = StartParams { entries: total as u32, m: m as u32 };
-        let launch = s.device().launch(&CLIP_START).params(&params);
-        let launch = launch.constant("BOTH", u32::from(m1.is_some()));
-        let launch = launch.bind(s).bind(&self.start).bind(m0).bind(other);
-        launch.items(total * m * m / 4, 64).record()
+        let launch = device.launch(&CLIP_START).variant(stored(m0.dtype())).params(&params);
+        let launch = launch.constant("BOTH", u32::from(both));
+        let launch = launch.constant("QUINTIC", u32::from(first.is_some()));
+        let launch = launch.bind(s).bind(squares).bind(&self.start);
+        launch.bind(m0).bind(m1).bind(q).items(total * m * m / 4, 64).record()
     }
 }

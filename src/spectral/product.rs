@@ -1,7 +1,8 @@
 //! Products that are symmetric matrices: half of each is computed.
 
 use super::twin;
-use crate::kernel::{Cost, CostArgs, Kernel, shader};
+use crate::kernel::{Cost, CostArgs, Kernel, Needs, Variant, shader};
+use crate::linalg::MAX_LAUNCH_FLOPS;
 use crate::{DType, Result, Tensor};
 
 /// Register tiles, no workgroup memory.
@@ -12,6 +13,7 @@ pub(super) static SYMMETRIC_PRODUCT: Kernel = Kernel::new(
     crate::twin!(twin::symmetric_product),
 )
 .params::<Params>()
+.variants(VARIANTS)
 .cost(cost);
 
 /// Tiles in workgroup memory.
@@ -22,6 +24,7 @@ pub(super) static SYMMETRIC_PRODUCT_TILED: Kernel = Kernel::new(
     crate::twin!(twin::symmetric_product),
 )
 .params::<Params>()
+.variants(VARIANTS)
 .cost(cost);
 
 #[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
@@ -44,8 +47,13 @@ pub(super) struct Params {
     pub(super) x: f32,
 }
 
-/// Floating-point work of one launch, as for other products: far below a driver's watchdog.
-const MAX_LAUNCH_FLOPS: f64 = 2e10;
+const fn variant(name: &'static str, features: &'static [&'static str]) -> Variant {
+    Variant { name, features, needs: Needs::NOTHING }
+}
+
+/// How operands and products are stored. Chosen from the operands.
+const VARIANTS: &[Variant] =
+    &[variant("f32", &[]), variant("f16 to f32", &["HALF"]), variant("f16", &["HALF", "HALF_OUT"])];
 
 /// Rows and columns of a workgroup's tile.
 const TILED: usize = 64;
@@ -59,7 +67,10 @@ fn cost(args: &CostArgs<'_>) -> Cost {
     let (m, k, parts) = (f64::from(p.m), f64::from(p.k), f64::from(p.parts));
     let all = parts * f64::from(p.batch);
     let moved = m * k * (all + f64::from(p.batch)) + m * m * all;
-    Cost { bytes: 4.0 * moved, flops: m * (m + 1.0) * k * all }
+    // f16 are half as many words as elements.
+    let half = (args.words[1] as f64) < 0.75 * m * k * f64::from(p.batch);
+    let word = if half { 2.0 } else { 4.0 };
+    Cost { bytes: word * moved, flops: m * (m + 1.0) * k * all }
 }
 
 /// The coefficients of `u I + v A + x B + w A B`.
@@ -104,7 +115,11 @@ impl SymmetricProduct<'_> {
 
     /// Records launches of at most about `limit` operations.
     fn record_within(&self, limit: f64, output: Output<'_>) -> Result<()> {
-        let unused = &Tensor::empty(self.a.device(), [4], DType::F32)?;
+        let of = |output: Output<'_>| match output {
+            Output::First(c) | Output::Second(c, _) | Output::Both(c, ..) => c.dtype(),
+        };
+        let unused = &Tensor::empty(self.a.device(), [8], of(output))?;
+        let no_plan = &Tensor::empty(self.a.device(), [4], DType::F32)?;
         let (part_first, parts, first, second, second_start) = match output {
             Output::First(c) => (0, 1, c, unused, 0),
             Output::Second(c, start) => (1, 1, unused, c, start),
@@ -139,13 +154,15 @@ impl SymmetricProduct<'_> {
                 w,
                 x,
             };
-            let mut launch = device.launch(way.kernel).params(&params);
+            let half = usize::from(self.a.dtype() == DType::F16);
+            let variant = half + usize::from(of(output) == DType::F16);
+            let mut launch = device.launch(way.kernel).variant(variant).params(&params);
             launch = launch.constant("PLAN", u32::from(plan.is_some()));
             launch = launch.constant("ROWS", u32::from(self.rows));
             if way.edge < TILED {
                 launch = launch.constant("R", way.edge as u32 / 4).constant("WG", way.workgroup);
             }
-            launch = launch.bind(self.a).bind(self.b).bind(plan.unwrap_or(self.b));
+            launch = launch.bind(self.a).bind(self.b).bind(plan.unwrap_or(no_plan));
             launch.bind(first).bind(second).items(tile_count, way.workgroup).record()?;
         }
         Ok(())
@@ -171,4 +188,42 @@ struct Way {
     kernel: &'static Kernel,
     edge: usize,
     workgroup: u32,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Coefficients, Output, SymmetricProduct};
+    use crate::{DType, Device, Tensor};
+
+    /// Launches over parts of the tiles together cover what one launch does; the twin is told of parts as
+    /// well.
+    #[test]
+    fn split_launches_cover_the_products() {
+        let gpus = Device::list().into_iter().map(|a| Device::select(&a.name).unwrap());
+        for device in [Device::host()].into_iter().chain(gpus) {
+            let (m, batch) = (36, 3);
+            let value = |i: usize| (i * 37 % 101) as f32 * 0.02 - 1.0;
+            // Symmetric: what is not computed is the mirror image of what is.
+            let of = |i: usize| value((i / m % m) * (i % m) + i / m / m);
+            let values: Vec<f32> = (0..2 * batch * m * m).map(of).collect();
+            let pair = Tensor::from_slice(&device, &values, [2 * batch, m, m]).unwrap();
+            let one = Tensor::from_slice(&device, &values[..batch * m * m], [batch, m, m]).unwrap();
+            let coefficients = Coefficients::Fixed([0.5, 1.0, -0.25, 2.0]);
+            let (a, b) = (&pair, &one);
+            let product = SymmetricProduct { a, b, rows: false, batch, m, k: m, coefficients };
+            let under = |limit: f64| {
+                let outputs = [batch, 2 * batch]
+                    .map(|count| Tensor::zeros(&device, [count, m, m], DType::F32).unwrap());
+                let output = Output::Both(&outputs[0], &outputs[1], batch);
+                product.record_within(limit, output).unwrap();
+                outputs.map(|t| t.to_vec::<f32>().unwrap()).concat()
+            };
+            let whole = under(f64::INFINITY);
+            for limit in [1e3, 3e4, 1e6] {
+                let parts = under(limit);
+                let close = whole.iter().zip(&parts).all(|(a, b)| (a - b).abs() < 1e-3);
+                assert!(close, "within {limit} on {device}");
+            }
+        }
+    }
 }

@@ -3,10 +3,11 @@
 use super::batch::Batch;
 use super::bound::gram_rows;
 use super::clip::{Form, SpectralClip};
+use super::hard::HardClip;
 use super::norm::{Facts, Scale};
 use super::plan::Plan;
 use super::polar::{EPS, Polar};
-use crate::{Error, Result, Tensor, Var, layout};
+use crate::{DType, Error, Result, Tensor, Var, layout};
 
 impl Var {
     /// Soft spectral clipping `(I + X X^T / c^2)^(-1/2) X` of a matrix, a vector, or each matrix of
@@ -44,15 +45,26 @@ impl Var {
         } else {
             let s = gram(&scaled, batch.tall())?;
             let extent = batch.rows.min(batch.cols);
-            let rows = gram_rows(s.value(), batch.total(), extent)?;
-            let plan = Plan::new(&rows, &facts, &schedules)?;
+            let squares = match clip.chosen_form() {
+                Form::Classic => None,
+                Form::Minimax => Some(s.matmul(&s)?),
+            };
+            let bounded = squares.as_ref().unwrap_or(&s);
+            let rows = gram_rows(bounded.value(), batch.total(), extent)?;
+            let plan = Plan::new(&rows, &facts, &schedules, DType::F32)?;
             let shift = constants.get(&plan.start, 0)?;
             let factor = constants.get(&plan.start, 1)?;
             let eye = constants.identity(extent)?;
             let m = s.mul(&factor)?.add(&eye.mul(&shift)?)?;
-            let z = match clip.chosen_form() {
-                Form::Classic => classic(m, &eye, schedules.most())?,
-                Form::Minimax => minimax(m, &eye, &constants, &plan, schedules.most())?,
+            let z = match squares {
+                None => classic(m, &eye, schedules.most())?,
+                Some(squares) => {
+                    // The polynomial of S: the first Q.
+                    let of = |i: usize| constants.get(&plan.start, 4 + i);
+                    let q = squares.mul(&of(2)?)?.add(&s.mul(&of(1)?)?)?;
+                    let q = q.add(&eye.mul(&of(0)?)?)?;
+                    minimax([m, q], &eye, &constants, &plan, schedules.most())?
+                }
             };
             let radius = constants.get(&facts.facts, 3)?;
             apply(&z, &scaled, batch.tall())?.mul(&radius.mul(&factor.sqrt()?)?)?
@@ -86,6 +98,35 @@ impl Var {
             x = x.mul_scalar(*a as f32)?.add(&apply(&q, &x, batch.tall())?)?;
         }
         x.reshape(batch.shape)
+    }
+}
+
+impl Var {
+    /// Hard spectral clipping of a matrix, a vector, or each matrix of `[.., rows, cols]`; see
+    /// [`HardClip`].
+    ///
+    /// Gradient: through both signs, their norms and every iteration. Where a singular value equals
+    /// the radius it is whatever the second sign has reached by its last step. A variable without a
+    /// gradient takes the path of [`HardClip::run`].
+    ///
+    /// # Errors
+    /// Those of [`HardClip::run`].
+    pub fn hard_clip(&self, clip: &HardClip) -> Result<Var> {
+        if !self.has_gradient() || self.value().count() == 0 {
+            return Ok(self.tape().constant(&clip.run(self.value())?));
+        }
+        let batch = Batch::new("hard_clip", &[self.value()])?;
+        let (radius, sign) = clip.checked()?;
+        let (total, tall) = (batch.total(), batch.tall());
+        let x = self.reshape([total, batch.rows, batch.cols])?.mul_scalar(radius.recip())?;
+        let o = x.polar(sign)?;
+        // On the short side: o x^T, or x^T o of tall matrices.
+        let h = if tall { x.matmul_tn(&o)? } else { o.matmul_nt(&x)? };
+        let eye = Constants { of: self, total }.identity(batch.rows.min(batch.cols))?;
+        let gap = eye.add(&h.add(&h.permute(&[0, 2, 1])?)?.mul_scalar(-0.5)?)?;
+        let turned = apply(&gap.polar(sign)?, &o.add(&x.mul_scalar(-1.0)?)?, tall)?;
+        let sum = x.add(&o)?.add(&turned.mul_scalar(-1.0)?)?;
+        sum.mul_scalar(0.5 * radius)?.reshape(batch.shape)
     }
 }
 
@@ -145,9 +186,9 @@ fn classic(mut m: Var, eye: &Var, steps: usize) -> Result<Var> {
     Ok(z)
 }
 
-/// `Z` after the minimax iteration from `M`.
+/// `Z` after the minimax iteration from `M` and the first `Q`.
 fn minimax(
-    mut m: Var,
+    [mut m, mut q]: [Var; 2],
     eye: &Var,
     constants: &Constants<'_>,
     plan: &Plan,
@@ -157,8 +198,10 @@ fn minimax(
     for i in 0..steps {
         // The coefficients of the first of an iteration's three products.
         let at = |k: usize| constants.get(&plan.plan, 8 * 3 * i + k);
-        let (a, b, c) = (at(0)?, at(1)?, at(2)?);
-        let q = m.matmul(&m)?.mul(&c)?.add(&m.mul(&b)?)?.add(&eye.mul(&a)?)?;
+        if i > 0 {
+            let (a, b, c) = (at(0)?, at(1)?, at(2)?);
+            q = m.matmul(&m)?.mul(&c)?.add(&m.mul(&b)?)?.add(&eye.mul(&a)?)?;
+        }
         z = Some(match z {
             None => q.clone(),
             Some(z) => z.matmul(&q)?,

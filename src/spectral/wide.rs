@@ -2,6 +2,7 @@
 
 use super::batch::Batch;
 use super::norm::Facts;
+use super::plan::{STORED, stored};
 use super::twin;
 use crate::kernel::{Kernel, shader};
 use crate::{DType, Result, Tensor};
@@ -9,7 +10,8 @@ use crate::{DType, Result, Tensor};
 /// `wide = enter x`, transposed where it is tall
 pub(super) static TO_WIDE: Kernel =
     Kernel::new("spectral", "to_wide", shader!("spectral/to_wide"), crate::twin!(twin::to_wide))
-        .params::<Params>();
+        .params::<Params>()
+        .variants(STORED);
 
 /// `y =` the upper left part of `x`
 pub(super) static CROP: Kernel =
@@ -27,12 +29,16 @@ pub(super) struct Params {
     pub(super) first: u32,
 }
 
-/// All matrices of a batch as `[total, m, n]`, scaled.
-pub(super) fn to_wide(batch: &Batch<'_>, facts: &Facts) -> Result<Tensor> {
+/// All matrices of a batch as `[total, m, n]` of `dtype`, scaled.
+pub(super) fn to_wide(batch: &Batch<'_>, facts: &Facts, dtype: DType) -> Result<Tensor> {
     let (m, n) = (batch.m(), batch.n());
-    let wide = Tensor::empty(batch.device(), [batch.total(), m, n], DType::F32)?;
+    let wide = Tensor::empty(batch.device(), [batch.total(), m, n], dtype)?;
     for (tensor, first) in batch.parts() {
-        let launch = batch.device().launch(&TO_WIDE).params(&params(batch, [m, n], first));
+        let launch = batch.device().launch(&TO_WIDE).variant(stored(dtype)).params(&params(
+            batch,
+            [m, n],
+            first,
+        ));
         let launch = launch.constant("TALL", u32::from(batch.tall()));
         let launch = launch.bind(tensor).bind(&facts.facts).bind(&wide);
         launch.items(batch.entries * m * n / 4, 64).record()?;
@@ -56,6 +62,21 @@ pub(super) fn split(batch: &Batch<'_>, x: &Tensor, turn: bool) -> Result<Vec<Ten
         Ok(y)
     };
     batch.parts().map(crop).collect()
+}
+
+/// The upper left `extent x extent` of square matrices `[total, m, m]`.
+pub(super) fn corner(x: &Tensor, extent: usize) -> Result<Tensor> {
+    let (total, m) = (x.shape()[0], x.shape()[1]);
+    if m == extent {
+        return Ok(x.clone());
+    }
+    let y = Tensor::empty(x.device(), [total, extent, extent], DType::F32)?;
+    let [rows, cols] = [extent as u32; 2];
+    let [m, n] = [m as u32; 2];
+    let params = Params { entries: total as u32, rows, cols, m, n, first: 0 };
+    let launch = x.device().launch(&CROP).params(&params);
+    launch.bind(x).bind(&y).items(y.count(), 64).record()?;
+    Ok(y)
 }
 
 fn params(batch: &Batch<'_>, [m, n]: [usize; 2], first: usize) -> Params {

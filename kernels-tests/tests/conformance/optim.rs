@@ -468,35 +468,40 @@ fn spectra_bounds_every_step() {
     }
 }
 
-/// Steps with bad gradients are found before pre-clipping can hide them.
+/// Steps with bad gradients are found before pre-clipping can hide them, and without being asked to.
 #[test]
 fn spectral_hooks_skip_bad_gradients() {
+    let clip = || SpectralClip::new(0.5);
     for subject in subjects() {
-        let start = vec![(vec![1.0; 12], vec![3, 4]), (vec![2.0; 5], vec![5])];
-        let params = params(&subject.device, &start).unwrap();
-        let clip = || SpectralClip::new(0.5);
-        let builder = NorMuon::builder().pre_clip(clip()).skip_non_finite(true);
-        let rest = AdamW::builder().pre_clip(clip()).post_clip(clip());
-        let builder = builder.group("vectors", |p| p.value().shape().rank() < 2, rest);
-        let mut optimizer = builder.build(&params).unwrap();
-        let good = vec![vec![0.5; 12], vec![0.25; 5]];
-        step_all(&mut optimizer, &params, &good).unwrap();
-        let bits = |o: &dyn Optimizer| -> Vec<Vec<f32>> {
-            outcome(o, &params).iter().map(|t| t.to_vec::<f32>().unwrap()).collect()
-        };
-        let mut before = bits(&optimizer);
-        for (place, fault) in [(0, f32::NAN), (1, f32::INFINITY)] {
-            let mut bad = good.clone();
-            bad[place][3] = fault;
-            step_all(&mut optimizer, &params, &bad).unwrap();
+        for builder in [NorMuon::builder().pre_clip(clip()), Muon::builder()] {
+            let rest = AdamW::builder().pre_clip(clip()).post_clip(clip());
+            let builder = builder.group("vectors", |p| p.value().shape().rank() < 2, rest);
+            skips_bad_gradients(&subject.label, &subject.device, builder);
         }
-        let mut after = bits(&optimizer);
-        assert_eq!(optimizer.skipped().unwrap(), 2);
-        // The state of clipping itself counts.
-        before.remove(2);
-        after.remove(2);
-        assert_eq!(before, after, "{}", subject.label);
     }
+}
+
+fn skips_bad_gradients(label: &str, device: &Device, builder: spikegrad::optim::MuonBuilder) {
+    let start = vec![(vec![1.0; 12], vec![3, 4]), (vec![2.0; 5], vec![5])];
+    let params = params(device, &start).unwrap();
+    let mut optimizer = builder.build(&params).unwrap();
+    let good = vec![vec![0.5; 12], vec![0.25; 5]];
+    step_all(&mut optimizer, &params, &good).unwrap();
+    let bits = |o: &dyn Optimizer| -> Vec<Vec<f32>> {
+        outcome(o, &params).iter().map(|t| t.to_vec::<f32>().unwrap()).collect()
+    };
+    let mut before = bits(&optimizer);
+    for (place, fault) in [(0, f32::NAN), (1, f32::INFINITY)] {
+        let mut bad = good.clone();
+        bad[place][3] = fault;
+        step_all(&mut optimizer, &params, &bad).unwrap();
+    }
+    let mut after = bits(&optimizer);
+    assert_eq!(optimizer.skipped().unwrap(), 2);
+    // The state of clipping itself counts.
+    before.remove(2);
+    after.remove(2);
+    assert_eq!(before, after, "{label}");
 }
 
 #[test]
@@ -611,6 +616,10 @@ const MAKERS: &[(&str, Maker)] = &[
     ("box", |p| boxed(sgd_to(Constraint::Box { low: -0.3, high: 0.1 }).build(p))),
     ("companding", |p| boxed(sgd_to(Constraint::Compand { a: 0.6, b: 0.4 }).build(p))),
     ("muon", |p| boxed(Muon::builder().weight_decay(0.1).build(p))),
+    ("muon in a box", |p| {
+        let box_of = Constraint::Box { low: -0.5, high: 0.4 };
+        boxed(Muon::builder().polar(Polar::muon(5)).constraint(box_of).build(p))
+    }),
     ("moonlight", |p| boxed(Muon::builder().moonlight(true).nesterov(false).build(p))),
     ("normuon", |p| boxed(NorMuon::builder().clip_norm(2.0).build(p))),
     ("normuon, outputs last", |p| boxed(NorMuon::builder().outputs_last(true).build(p))),

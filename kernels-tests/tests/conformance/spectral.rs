@@ -5,7 +5,7 @@ use kernels_tests::{Random, conform, oracle, own_subjects, seeded, subjects};
 use proptest::prelude::*;
 use spikegrad::spectral::{Form, HardClip, Polar, SpectralClip, Steps, spectral_norm};
 use spikegrad::tape::gradient_check;
-use spikegrad::{Device, Error, Result, Tape, Tensor, Var};
+use spikegrad::{DType, Device, Error, Result, Tape, Tensor, Var};
 
 /// A matrix in f64, row by row.
 #[derive(Debug, Clone)]
@@ -32,23 +32,28 @@ impl Matrix {
         Self { rows: *cols, cols: *rows, data }
     }
 
-    /// `U f(s) V^T` from singular values by one-sided Jacobi rotations of the rows of the wide side:
-    /// where rows are orthogonal, each is a singular value times a right vector.
+    /// `U f(s) V^T` from the singular value decomposition.
     fn spectral(&self, f: impl Fn(f64) -> f64) -> Self {
         if self.rows > self.cols {
             return self.turned().spectral(f).turned();
         }
-        let (left, rows) = self.jacobi();
         let (m, n) = (self.rows, self.cols);
+        let left = self.left_vectors();
+        // Each row is s u: sum of f(s) / s u u^T X.
         let mut data = vec![0.0; m * n];
-        for (k, row) in rows.chunks_exact(n).enumerate() {
-            let s = row.iter().map(|v| v * v).sum::<f64>().sqrt();
-            let factor = if s > 0.0 { f(s) / s } else { 0.0 };
-            for i in 0..m {
-                let weight = factor * left[i * m + k];
-                for (y, v) in data[i * n..][..n].iter_mut().zip(row) {
-                    *y += weight * v;
-                }
+        let mut along = vec![0.0; n];
+        for row in left.chunks_exact(m) {
+            let square: f64 = row.iter().map(|v| v * v).sum();
+            if square == 0.0 {
+                continue;
+            }
+            along.fill(0.0);
+            for (u, x) in row.iter().zip(self.data.chunks_exact(n)) {
+                along.iter_mut().zip(x).for_each(|(a, x)| *a += u * x);
+            }
+            let factor = f(square.sqrt()) / square.sqrt() / square;
+            for (u, y) in row.iter().zip(data.chunks_exact_mut(n)) {
+                y.iter_mut().zip(&along).for_each(|(y, a)| *y += factor * u * a);
             }
         }
         Self { data, ..*self }
@@ -59,50 +64,103 @@ impl Matrix {
             return self.turned().values();
         }
         let norm = |row: &[f64]| row.iter().map(|v| v * v).sum::<f64>().sqrt();
-        self.jacobi().1.chunks_exact(self.cols).map(norm).collect()
+        self.left_vectors().chunks_exact(self.rows).map(norm).collect()
     }
 
-    /// `U`, and the rows of `U^T X`.
-    fn jacobi(&self) -> (Vec<f64>, Vec<f64>) {
-        let (m, n) = (self.rows, self.cols);
-        let mut rows = self.data.clone();
-        let mut left = vec![0.0; m * m];
-        left.iter_mut().step_by(m + 1).for_each(|v| *v = 1.0);
-        for _ in 0..30 {
+    /// Rows `s u` for every singular value s and left vector u of a wide matrix: it is brought to
+    /// `L Q` by reflections, then the columns of L are rotated until they are orthogonal (one-sided
+    /// Jacobi; Demmel and Veselic 1992).
+    fn left_vectors(&self) -> Vec<f64> {
+        let m = self.rows;
+        let mut columns = self.lower_triangle_by_columns();
+        for _ in 0..40 {
             let mut worst = 0.0f64;
             for p in 0..m {
                 for q in p + 1..m {
-                    let (a, b) = (&rows[p * n..][..n], &rows[q * n..][..n]);
-                    let (mut aa, mut bb, mut ab) = (0.0, 0.0, 0.0);
-                    for (a, b) in a.iter().zip(b) {
-                        aa += a * a;
-                        bb += b * b;
-                        ab += a * b;
-                    }
-                    if ab.abs() <= 1e-14 * (aa * bb).sqrt() || ab == 0.0 {
-                        continue;
-                    }
-                    worst = worst.max(ab.abs() / (aa * bb).sqrt());
-                    let zeta = (bb - aa) / (2.0 * ab);
-                    let t = zeta.signum() / (zeta.abs() + zeta.hypot(1.0));
-                    let t = if zeta == 0.0 { 1.0 } else { t };
-                    let c = 1.0 / t.hypot(1.0);
-                    let s = c * t;
-                    let (head, tail) = rows.split_at_mut(q * n);
-                    for (a, b) in head[p * n..][..n].iter_mut().zip(&mut tail[..n]) {
-                        (*a, *b) = (c * *a - s * *b, s * *a + c * *b);
-                    }
-                    for row in left.chunks_exact_mut(m) {
-                        (row[p], row[q]) = (c * row[p] - s * row[q], s * row[p] + c * row[q]);
-                    }
+                    let (head, tail) = columns.split_at_mut(q * m);
+                    worst = worst.max(rotate(&mut head[p * m..][..m], &mut tail[..m]));
                 }
             }
             if worst < 1e-13 {
                 break;
             }
         }
-        (left, rows)
+        columns
     }
+
+    /// The columns of L in `X = L Q`, one after another.
+    fn lower_triangle_by_columns(&self) -> Vec<f64> {
+        let (m, n) = (self.rows, self.cols);
+        let mut x = self.data.clone();
+        let mut columns = vec![0.0; m * m];
+        for i in 0..m {
+            let (done, below) = x.split_at_mut((i + 1) * n);
+            let row = &mut done[i * n + i..];
+            let norm = row.iter().map(|v| v * v).sum::<f64>().sqrt();
+            let end = if row[0] > 0.0 { -norm } else { norm };
+            columns[i * m + i] = end;
+            row[0] -= end;
+            let square: f64 = row.iter().map(|v| v * v).sum();
+            for (k, other) in below.chunks_exact_mut(n).enumerate() {
+                let other = &mut other[i..];
+                if square > 0.0 {
+                    let dot: f64 = row.iter().zip(&*other).map(|(a, b)| a * b).sum();
+                    let factor = 2.0 * dot / square;
+                    other.iter_mut().zip(&*row).for_each(|(b, a)| *b -= factor * a);
+                }
+                columns[i * m + i + 1 + k] = other[0];
+            }
+        }
+        columns
+    }
+
+    /// Whether the largest singular value is below `bound`: exactly where `bound^2 I - X X^T` has a
+    /// Cholesky factor.
+    fn norm_is_below(&self, bound: f64) -> bool {
+        if self.rows > self.cols {
+            return self.turned().norm_is_below(bound);
+        }
+        let (m, n) = (self.rows, self.cols);
+        let row = |i: usize| &self.data[i * n..][..n];
+        let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
+        let mut factor = vec![0.0; m * m];
+        for i in 0..m {
+            for j in 0..=i {
+                let diagonal = if i == j { bound * bound } else { 0.0 };
+                let known = dot(&factor[i * m..][..j], &factor[j * m..][..j]);
+                let rest = diagonal - dot(row(i), row(j)) - known;
+                if i > j {
+                    factor[i * m + j] = rest / factor[j * m + j];
+                } else if rest <= 0.0 {
+                    return false;
+                } else {
+                    factor[i * m + i] = rest.sqrt();
+                }
+            }
+        }
+        true
+    }
+}
+
+/// Makes two vectors orthogonal; the cosine between them before.
+fn rotate(a: &mut [f64], b: &mut [f64]) -> f64 {
+    let (mut aa, mut bb, mut ab) = (0.0, 0.0, 0.0);
+    for (a, b) in a.iter().zip(b.iter()) {
+        aa += a * a;
+        bb += b * b;
+        ab += a * b;
+    }
+    if ab == 0.0 || ab.abs() <= 1e-14 * (aa * bb).sqrt() {
+        return 0.0;
+    }
+    let zeta = (bb - aa) / (2.0 * ab);
+    let t = if zeta == 0.0 { 1.0 } else { zeta.signum() / (zeta.abs() + zeta.hypot(1.0)) };
+    let c = 1.0 / t.hypot(1.0);
+    let s = c * t;
+    for (a, b) in a.iter_mut().zip(b) {
+        (*a, *b) = (c * *a - s * *b, s * *a + c * *b);
+    }
+    ab.abs() / (aa * bb).sqrt()
 }
 
 fn gaussian(random: &mut Random) -> f64 {
@@ -210,23 +268,115 @@ proptest! {
     }
 }
 
-/// Large ones, whose outcome is known from how they were made.
+/// By the rule's steps, on the host, which runs the same iteration by the same plan.
+fn check_large(x: &Matrix, ratio: f64) {
+    let device = Device::host();
+    let expected = x.spectral(soft(1.0));
+    let what = format!("{} x {}, up to {ratio}", x.rows, x.cols);
+    for form in FORMS {
+        let clip = SpectralClip::new(1.0).form(form).steps(Steps::Ratio(ratio));
+        let y = clip.run(&x.tensor(&device)).unwrap();
+        let error = frobenius(&y, &expected);
+        assert!(error <= 1e-4, "{what}, {form:?}: {error:e}");
+        let y = Matrix { data: y.to_vec().unwrap(), ..*x };
+        assert!(y.norm_is_below(1.001), "{what}, {form:?}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(6))]
+
+    /// Normal matrices, whose singular values lie close together, and spread ones.
+    #[test]
+    fn clipping_large_random_shapes(
+        rows in 1usize..=512, cols in 1usize..=2048, tall in any::<bool>(), normal in any::<bool>(),
+        seed in 0u64..1000, ratio in 0.5f64..28.0,
+    ) {
+        let x = if normal {
+            let largest = (rows as f64).sqrt() + (cols as f64).sqrt();
+            random_matrix(seed, rows, cols, ratio / largest)
+        } else {
+            let values = spread(rows.min(cols), ratio, 1e-3 * ratio);
+            with_values(seed, rows, cols, &values).rounded()
+        };
+        let x = if tall { x.turned() } else { x };
+        check_large(&x, 1.2 * ratio);
+    }
+}
+
 #[test]
-fn clipping_large_shapes() {
-    for (rows, cols, ratio) in [(512, 2048, 10.0), (300, 512, 30.0), (2048, 129, 28.0)] {
+fn clipping_512_x_2048() {
+    check_large(&random_matrix(1, 512, 2048, 0.2), 14.0);
+}
+
+/// On a device and its kernels, what is known from how the matrix was made.
+#[test]
+fn clipping_large_shapes_on_a_device() {
+    for (rows, cols, ratio) in [(300, 512, 30.0), (700, 129, 28.0)] {
         let values = spread(rows.min(cols), ratio, 1e-2);
         let x = with_values(3, rows, cols, &values);
         let clipped: Vec<f64> = values.iter().map(|s| soft(1.0)(*s)).collect();
         let expected = with_values(3, rows, cols, &clipped);
-        let device = &subjects()[0].device;
-        for form in FORMS {
-            let clip = SpectralClip::new(1.0).form(form).steps(Steps::Ratio(31.0));
-            let y = clip.run(&x.tensor(device)).unwrap();
+        for subject in subjects().iter().take(2) {
+            let clip = SpectralClip::new(1.0).form(Form::Minimax).steps(Steps::Ratio(31.0));
+            let y = clip.run(&x.tensor(&subject.device)).unwrap();
             let error = frobenius(&y, &expected);
-            assert!(error < 1e-4, "{rows} x {cols} {form:?}: {error:e}");
-            let norm = spectral_norm(&y, 60).unwrap().item().unwrap();
-            assert!(norm <= 1.001, "{rows} x {cols}: {norm}");
+            assert!(error < 1e-4, "{rows} x {cols} on {}: {error:e}", subject.label);
+            let y = Matrix { data: y.to_vec().unwrap(), ..x };
+            assert!(y.norm_is_below(1.001), "{rows} x {cols} on {}", subject.label);
         }
+    }
+}
+
+/// Matrices stored as f16: sums are f32, so that what is lost is the rounding of each product.
+#[test]
+fn stored_as_halves() {
+    for (rows, cols, ratio) in [(24, 40, 2.0), (67, 34, 9.0), (64, 150, 27.0)] {
+        let values = spread(rows.min(cols), ratio, 0.02 * ratio);
+        let x = with_values(9, rows, cols, &values).rounded();
+        for c in [1.0, 1e-20, 1e20] {
+            let x = Matrix { data: x.data.iter().map(|v| v * c).collect(), ..x }.rounded();
+            let expected = x.spectral(soft(c));
+            for subject in subjects() {
+                let clip = SpectralClip::new(c).steps(Steps::Ratio(28.0)).storage(DType::F16);
+                let y = clip.run(&x.tensor(&subject.device)).unwrap();
+                let error = frobenius(&y, &expected);
+                let what = format!("{rows} x {cols} at {c} on {}", subject.label);
+                assert!(error < 8e-3, "{what}: {error:e}");
+                let y = Matrix { data: y.to_vec().unwrap(), ..x };
+                assert!(y.norm_is_below(1.001 * c), "{what}: {:?}", y.values());
+            }
+        }
+    }
+}
+
+/// A radius far above, or far below, everything else; the polar factor and the hard clip.
+#[test]
+fn halves_at_the_edge() {
+    let x = with_values(5, 12, 18, &spread(12, 3.0, 0.3)).rounded();
+    let zero = Matrix { data: vec![0.0; 216], ..x };
+    for subject in subjects() {
+        let what = &subject.label;
+        let run = |c: f64, x: &Matrix| {
+            let clip = SpectralClip::new(c).steps(Steps::Bound(20)).storage(DType::F16);
+            clip.run(&x.tensor(&subject.device)).unwrap()
+        };
+        assert!(frobenius(&run(1e6, &x), &x) < 1e-3, "{what}");
+        assert!(frobenius(&run(1e30, &x), &x) < 1e-3, "{what}");
+        assert_eq!(run(1.0, &zero).to_vec::<f32>().unwrap(), [0.0; 216]);
+        let y = Matrix { data: run(1e-6, &x).to_vec().unwrap(), ..x };
+        assert!(y.norm_is_below(1.001e-6), "{what}: {:?}", y.values());
+        let norm = y.data.iter().map(|v| v * v).sum::<f64>().sqrt();
+        assert!(norm > 1e-6, "{norm:e} on {what}");
+        let exact = Polar::muon(5).run(&x.tensor(&subject.device)).unwrap();
+        let exact = Matrix { data: exact.to_vec().unwrap(), ..x };
+        let polar = Polar::muon(5).storage(DType::F16).run(&x.tensor(&subject.device)).unwrap();
+        let error = frobenius(&polar, &exact);
+        assert!(error < 1e-2, "polar factor on {what}: {error:e}");
+        let hard = HardClip::new(1.0).sign(Polar::express(10).storage(DType::F16));
+        let hard = hard.run(&x.tensor(&subject.device)).unwrap();
+        let error = frobenius(&hard, &x.spectral(|s| s.min(1.0)));
+        assert!(error < 2e-2, "hard clip on {what}: {error:e}");
     }
 }
 
@@ -244,6 +394,8 @@ fn every_way_agrees_with_the_oracle() {
             }
             outputs.push(SpectralClip::new(3.0).steps(Steps::Fixed(6)).run(&x)?);
             outputs.push(Polar::muon(5).run(&x)?);
+            outputs.push(Polar::express(6).run(&x)?);
+            outputs.push(HardClip::new(3.0).run(&x)?);
             outputs.push(spectral_norm(&x, 5)?);
             Ok(outputs)
         });
@@ -453,6 +605,8 @@ fn gradients_by_differences() {
             check(shape, &format!("{form:?}"), &|x| x.spectral_clip(&clip));
         }
         check(shape, "muon", &|x| x.polar(&Polar::muon(3)));
+        let hard = HardClip::new(0.8).sign(Polar::classic(12));
+        check(shape, "hard", &|x| x.hard_clip(&hard));
     }
 }
 
@@ -472,6 +626,12 @@ fn gradients_on_every_device() {
                 let gradients = seeded(&[(&y, seed)])?.backward()?;
                 outputs.extend([y.value().clone(), gradients.get(&leaf).unwrap().clone()]);
             }
+            let tape = Tape::new();
+            let leaf = tape.leaf(&Tensor::from_slice(device, &x, [rows, cols])?);
+            let y = leaf.hard_clip(&HardClip::new(0.9).sign(Polar::muon(5)))?;
+            let seed = Tensor::from_slice(device, &g, [rows, cols])?;
+            let gradients = seeded(&[(&y, seed)])?.backward()?;
+            outputs.extend([y.value().clone(), gradients.get(&leaf).unwrap().clone()]);
             Ok(outputs)
         });
     }
@@ -504,6 +664,9 @@ fn mistakes_are_errors() {
     for steps in [Steps::Fixed(0), Steps::Bound(0), Steps::Fixed(1000), Steps::Ratio(f64::NAN)] {
         argument(SpectralClip::new(1.0).steps(steps).run(&x));
     }
+    argument(SpectralClip::new(1.0).storage(DType::U32).run(&x));
+    argument(SpectralClip::new(1.0).form(Form::Minimax).storage(DType::F16).run(&x));
+    argument(Polar::muon(5).storage(DType::Bits).run(&x));
     argument(Polar::muon(0).run(&x));
     argument(Polar::custom(&[[1.0, f64::NAN, 0.0]]).run(&x));
     argument(spectral_norm(&x, 0));

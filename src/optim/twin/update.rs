@@ -1,8 +1,9 @@
 //! The twin of the update: block by block, first the directions, then the step.
 
-use crate::host::{HostArgs, Real};
-use crate::optim::update::{BOX, CLIPPED, COMPAND, MASK, NESTEROV, Params, SIGN, WRITE};
-use crate::random::threefry;
+use crate::host::{HostArgs, Real, vectorised};
+use crate::optim::step::{constrain, step_rates};
+use crate::optim::update::{CLIPPED, MASK, NESTEROV, Params, SIGN, WRITE};
+use crate::random::threefry_lanes;
 use rayon::prelude::*;
 
 /// Elements of a block: its directions stay in the first cache.
@@ -27,6 +28,8 @@ pub(in crate::optim) fn update<R: Real>(args: &mut HostArgs<'_, R>) {
     let p: Params = args.params();
     let rule = args.slots.len() - 4;
     let (x, g, clip) = (args.reals_mut(0), args.reals(1), args.reals(3));
+    // A direction may be one of many in its tensor.
+    let x = &mut x[p.first as usize * (g.len() / p.cells as usize)..][..g.len()];
     if clip[2] != R::zero() {
         if p.mode & WRITE != 0 {
             x.fill(R::zero());
@@ -71,11 +74,12 @@ impl<R: Real> Launch<'_, R> {
         }
         let mut resting = [false; BLOCK];
         if self.on(MASK) {
-            for (k, rests) in resting[..u.len()].iter_mut().enumerate() {
-                *rests = !self.takes_part(first + k);
-                if *rests {
-                    (m[k], v[k]) = (R::zero(), R::zero());
-                }
+            let resting = &mut resting[..u.len()];
+            self.find_resting(first, resting);
+            // Chosen, not branched on: which elements rest cannot be predicted.
+            for ((m, v), rests) in m.iter_mut().zip(v).zip(&*resting) {
+                *m = if *rests { R::zero() } else { *m };
+                *v = if *rests { R::zero() } else { *v };
             }
         }
         if self.on(WRITE) {
@@ -86,19 +90,32 @@ impl<R: Real> Launch<'_, R> {
             kept[..x.len()].copy_from_slice(x);
             self.step(x, u);
             for ((x, kept), rests) in x.iter_mut().zip(kept).zip(resting) {
-                if rests {
-                    *x = kept;
-                }
+                *x = if rests { kept } else { *x };
             }
         } else {
             self.step(x, u);
         }
     }
 
-    /// Whether the mask lets an element take part.
-    fn takes_part(&self, element: usize) -> bool {
+    /// Which elements from `first`, an even one, the mask lets rest.
+    fn find_resting(&self, first: usize, resting: &mut [bool]) {
+        const PAIRS: usize = 16;
         let draw = self.numbers[10].f64() as u32;
-        threefry(self.p.key, [(element / 2) as u32, draw])[element % 2] < self.p.threshold
+        let (key, threshold) = (self.p.key, self.p.threshold);
+        vectorised(
+            #[inline(always)]
+            || {
+                for (i, resting) in resting.chunks_mut(2 * PAIRS).enumerate() {
+                    let start = (first / 2 + i * PAIRS) as u32;
+                    let [even, odd] = threefry_lanes::<PAIRS>(key, start, draw);
+                    let mut rests = [[false; 2]; PAIRS];
+                    for ((rests, even), odd) in rests.iter_mut().zip(even).zip(odd) {
+                        *rests = [even >= threshold, odd >= threshold];
+                    }
+                    resting.copy_from_slice(&rests.as_flattened()[..resting.len()]);
+                }
+            },
+        );
     }
 
     /// The directions in place of the gradients.
@@ -148,17 +165,9 @@ impl<R: Real> Launch<'_, R> {
     }
 
     fn step(&self, x: &mut [R], u: &[R]) {
-        let real = |value: f32| R::lit(value.into());
         let p = &self.p;
-        let eta = self.numbers[0] * real(p.scale);
-        let (decay, gain) = (eta * real(p.decay), eta * real(p.gain) * self.numbers[3]);
+        let [decay, gain] = step_rates(self.numbers, [p.decay, p.scale, p.gain]);
         x.iter_mut().zip(u).for_each(|(x, u)| *x = *x - decay * *x - gain * *u);
-        let (low, high) = (real(p.low), real(p.high));
-        if self.on(BOX) {
-            x.iter_mut().for_each(|x| *x = x.max(low).min(high));
-        }
-        if self.on(COMPAND) {
-            x.iter_mut().for_each(|x| *x = low * (*x / high).atan());
-        }
+        constrain(p.mode, [p.low, p.high], x);
     }
 }

@@ -1,8 +1,10 @@
 //! The CPU twins.
 
+mod apply;
 mod plan;
 mod product;
 
+pub(super) use apply::apply_product;
 pub(super) use plan::{clip_plan, clip_start};
 pub(super) use product::symmetric_product;
 
@@ -13,7 +15,11 @@ use super::power::Params as UnitParams;
 use super::vector::Params as VectorParams;
 use super::wide::Params as WideParams;
 use crate::host::{HostArgs, Real};
+use crate::linalg::pack_halves;
 use rayon::prelude::*;
+
+/// Beside a radius that is so much larger nothing is clipped.
+const MOST_RADIUS: f64 = (1u64 << 40) as f64;
 
 /// Elements that are worth a task.
 const TASK: usize = 1 << 14;
@@ -61,7 +67,11 @@ pub(super) fn matrix_scale<R: Real>(args: &mut HostArgs<'_, R>) {
         let parts = || parts.chunks_exact(4);
         let largest = parts().map(|part| part[0]).fold(R::zero(), R::max);
         *flag = parts().map(|part| part[2]).fold(R::zero(), R::max);
-        let s = if mode == 2 { c.recip() } else { to_one(largest.max(c)) };
+        let s = match mode {
+            2 => c.recip(),
+            3 => to_one(largest),
+            _ => to_one(largest.max(c)),
+        };
         let ratio = |part: &[R]| s / to_one(part[0]);
         let norm = parts().map(|part| part[1] * ratio(part).powi(2)).sum::<R>().sqrt();
         let enter = match mode {
@@ -71,7 +81,9 @@ pub(super) fn matrix_scale<R: Real>(args: &mut HostArgs<'_, R>) {
             _ => s,
         };
         let enter = if *flag == R::zero() { enter } else { R::zero() };
-        fact.copy_from_slice(&[enter, norm, s * c, c]);
+        let most = R::lit(MOST_RADIUS);
+        let radius = if mode == 3 && c > most / s { most } else { s * c };
+        fact.copy_from_slice(&[enter, norm, radius, c]);
     }
 }
 
@@ -82,7 +94,14 @@ pub(super) fn to_wide<R: Real>(args: &mut HostArgs<'_, R>) {
     let tall = args.constant("TALL", 0) != 0;
     let (x, facts) = (args.reals(0), args.reals(1));
     let first = p.first as usize;
-    let wide = &mut args.reals_mut(2)[first * m * n..][..p.entries as usize * m * n];
+    let count = p.entries as usize * m * n;
+    let mut halves = Vec::new();
+    let wide = if args.is_real(2) {
+        &mut args.reals_mut(2)[first * m * n..][..count]
+    } else {
+        halves.resize(count, R::zero());
+        &mut halves
+    };
     let step = (TASK / n).max(1);
     let row_of = |i: usize, line: &mut [R]| {
         let (e, row) = (i / m, i % m);
@@ -106,6 +125,9 @@ pub(super) fn to_wide<R: Real>(args: &mut HostArgs<'_, R>) {
             row_of(task * step + i, line);
         }
     });
+    if !args.is_real(2) && !halves.is_empty() {
+        pack_halves(&halves, &mut args.words_mut(2)[first * m * n / 2..][..count / 2]);
+    }
 }
 
 /// The upper left part of each matrix.

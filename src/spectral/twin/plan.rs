@@ -2,12 +2,9 @@
 
 use super::TASK;
 use crate::host::{HostArgs, Real};
+use crate::linalg::pack_halves;
 use crate::spectral::plan::{PlanParams, StartParams};
 use rayon::prelude::*;
-
-/// The least share of the bound that the radius stands for: below, rounding makes eigenvalues
-/// negative, and the iteration lets those grow.
-const LEAST: f64 = 1.0 / (1 << 20) as f64;
 
 /// The first row of the grid whose power of two is not below `total / w`.
 fn grid_row<R: Real>(w: R, total: R, grid: usize) -> usize {
@@ -31,12 +28,17 @@ pub(in crate::spectral) fn clip_plan<R: Real>(args: &mut HostArgs<'_, R>) {
         let rows = &rows[2 * e * m..][..2 * m];
         let widest = rows.iter().step_by(2).copied().fold(R::zero(), R::max);
         let norm = rows.iter().skip(1).step_by(2).copied().sum::<R>().sqrt();
-        let (sc, c) = (facts[4 * e + 2], facts[4 * e + 3]);
+        let (s, sc) = (facts[4 * e], facts[4 * e + 2]);
         let bound = widest.min(norm);
-        let w = (sc * sc).max(R::lit(LEAST) * bound);
+        let bound = if quintic { bound.sqrt() } else { bound };
+        let w = (sc * sc).max(R::lit(p.least.into()) * bound);
         let total = w + bound;
-        start[2 * e] = w / total;
-        start[2 * e + 1] = total.recip();
+        let (shift, slope) = (w / total, total.recip());
+        let start = &mut start[8 * e..][..8];
+        start.fill(R::zero());
+        (start[0], start[1]) = (shift, slope);
+        let margin = R::one() + R::lit(p.margin.into()) / shift.sqrt();
+        start[2] = if s == R::zero() { s } else { sc / w.sqrt() / s / margin };
         let schedule = &schedules[4 * grid_row(w, total, p.grid as usize) * most..][..4 * most];
         let plan = &mut plan[8 * e * products * most..][..8 * products * most];
         let mut begun = false;
@@ -46,8 +48,14 @@ pub(in crate::spectral) fn clip_plan<R: Real>(args: &mut HostArgs<'_, R>) {
             if now[3] == R::zero() {
                 continue;
             }
-            let scale = (i + 1 == most).then(|| c / total.sqrt());
+            let scale = (i + 1 == most).then(|| (w / total).sqrt());
             iteration(launches, now, !begun, scale);
+            if quintic && !begun {
+                let two = R::one() + R::one();
+                start[4] = now[0] + shift * (now[1] + shift * now[2]);
+                start[5] = slope * (now[1] + two * shift * now[2]);
+                start[6] = slope * slope * now[2];
+            }
             begun = true;
         }
     }
@@ -70,7 +78,7 @@ fn iteration<R: Real>(launches: &mut [R], now: &[R], first: bool, scale: Option<
     };
     let factor = scale.unwrap_or(R::one());
     set(1, 1, of_z.map(|v| v * factor));
-    if quintic {
+    if quintic && !first {
         set(0, 0, [now[0], now[1], now[2], R::zero()]);
     }
     match (quintic, scale.is_some()) {
@@ -86,22 +94,51 @@ fn iteration<R: Real>(launches: &mut [R], now: &[R], first: bool, scale: Option<
     }
 }
 
-/// `p I + q S`.
+/// `p I + q S`, and `u I + v S + w S S`.
 pub(in crate::spectral) fn clip_start<R: Real>(args: &mut HostArgs<'_, R>) {
     let p: StartParams = args.params();
     let m = p.m as usize;
-    let both = args.constant("BOTH", 0) != 0;
-    let (s, start) = (args.reals(0), args.reals(1));
+    let (both, quintic) = (args.constant("BOTH", 0) != 0, args.constant("QUINTIC", 0) != 0);
+    let (s, squares, start) = (args.reals(0), args.reals(1), args.reals(2));
     let count = p.entries as usize * m * m;
-    let m0 = &mut args.reals_mut(2)[..count];
-    let least = TASK.div_ceil(m);
-    let lines = m0.par_chunks_exact_mut(m).zip(s.par_chunks_exact(m)).enumerate();
-    lines.with_min_len(least).for_each(|(i, (line, s))| {
-        let (shift, scale) = (start[2 * (i / m)], start[2 * (i / m) + 1]);
-        line.iter_mut().zip(s).for_each(|(y, s)| *y = scale * *s);
-        line[i % m] += shift;
-    });
+    let begin = |e: usize| [start[8 * e], start[8 * e + 1], R::zero()];
+    combined(args, 3, [s, s], m, count, &begin);
     if both {
-        args.reals_mut(3)[..count].copy_from_slice(m0);
+        combined(args, 4, [s, s], m, count, &begin);
+    }
+    if quintic {
+        let begin = |e: usize| std::array::from_fn(|i| start[8 * e + 4 + i]);
+        combined(args, 5, [s, squares], m, count, &begin);
+    }
+}
+
+/// `u I + v S + w T` to a binding, with the factors of each matrix.
+fn combined<R: Real>(
+    args: &mut HostArgs<'_, R>,
+    binding: usize,
+    [s, t]: [&[R]; 2],
+    m: usize,
+    count: usize,
+    factors: &(dyn Fn(usize) -> [R; 3] + Sync),
+) {
+    let least = TASK.div_ceil(m);
+    let fill = |y: &mut [R]| {
+        let lines = y.par_chunks_exact_mut(m).zip(s.par_chunks_exact(m)).zip(t.par_chunks_exact(m));
+        lines.enumerate().with_min_len(least).for_each(|(i, ((line, s), t))| {
+            let [u, v, w] = factors(i / m);
+            if w == R::zero() {
+                line.iter_mut().zip(s).for_each(|(y, s)| *y = v * *s);
+            } else {
+                line.iter_mut().zip(s).zip(t).for_each(|((y, s), t)| *y = v * *s + w * *t);
+            }
+            line[i % m] += u;
+        });
+    };
+    if args.is_real(binding) {
+        fill(&mut args.reals_mut(binding)[..count]);
+    } else {
+        let mut values = vec![R::zero(); count];
+        fill(&mut values);
+        pack_halves(&values, &mut args.words_mut(binding)[..count / 2]);
     }
 }

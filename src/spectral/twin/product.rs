@@ -1,17 +1,16 @@
-//! The twin of the symmetric products: the GEMM crate makes panels of rows from the diagonal on, and
-//! the rest is their mirror image.
+//! The twin of the symmetric products: the GEMM crate makes panels of rows from the diagonal on, all
+//! panels of a launch side by side, and the rest is their mirror image.
 
 use crate::host::{HostArgs, Real};
+use crate::linalg::{floats_of, pack_halves, unpack_halves};
 use crate::spectral::product::Params;
 use rayon::prelude::*;
 
-/// Extents up to which a matrix is one panel.
-const SMALL: usize = 128;
-/// Panels of a larger matrix: with eight, 56 % of a full product is computed.
-const PANELS: usize = 8;
-/// The fewest rows of a panel.
-const LEAST_ROWS: usize = 64;
-/// Multiplications from which a panel is worth several threads.
+/// The most panels of a matrix: with as many, 54 % of a full product is computed.
+const PANELS: usize = 12;
+/// The fewest rows of a panel: fewer cost the GEMM crate more than they save.
+const LEAST_ROWS: usize = 32;
+/// Multiplications from which a launch is worth several threads.
 const PARALLEL: usize = 1 << 18;
 
 /// `C = u I + v A + x B + w A B` for each part and matrix. A launch over a part of the tiles comes from
@@ -20,32 +19,150 @@ pub(in crate::spectral) fn symmetric_product<R: Real>(args: &mut HostArgs<'_, R>
     let p: Params = args.params();
     let [m, k, batch] = [p.m, p.k, p.batch].map(|v| v as usize);
     let (by_plan, rows) = (args.constant("PLAN", 0) != 0, args.constant("ROWS", 0) != 0);
-    let (a, b, plan) = (args.reals(0), args.reals(1), args.reals(2));
-    let parts = p.part_first as usize..(p.part_first + p.parts) as usize;
-    let fixed = [p.u, p.v, p.w, p.x].map(|v| R::lit(f64::from(v)));
+    let (a, b, plan) = (floats_of(args, 0), floats_of(args, 1), args.reals(2));
     let start = p.second_start as usize * m * m;
-    for part in parts {
-        let c = if part == 0 { args.reals_mut(3) } else { &mut args.reals_mut(4)[start..] };
-        let factors = |z: usize| {
+    let fixed = [p.u, p.v, p.w, p.x].map(|v| R::lit(f64::from(v)));
+    let mut outputs = [Output::take(args, 3, 0), Output::take(args, 4, start)];
+    let mut jobs = Vec::new();
+    for (part, output) in outputs.iter_mut().enumerate() {
+        let named = p.part_first as usize..(p.part_first + p.parts) as usize;
+        if !named.contains(&part) {
+            continue;
+        }
+        let all = output.reals()[..batch * m * m].chunks_exact_mut(m * m);
+        for (z, c) in all.enumerate() {
             let at = 4 * ((z * p.steps as usize + p.step as usize) * 2 + part);
-            if by_plan { std::array::from_fn(|i| plan[at + i]) } else { fixed }
-        };
-        let one = |(z, c): (usize, &mut [R]), threads: bool| {
+            let factors = if by_plan { std::array::from_fn(|i| plan[at + i]) } else { fixed };
             let a = &a[(part * batch + z) * m * k..][..m * k];
             let b = &b[z * m * k..][..m * k];
-            let job = Job { a, b, rows, m, k, factors: factors(z), threads };
-            job.run_covered(c, &p, (part - p.part_first as usize) * batch + z);
-        };
-        let c = &mut c[..batch * m * m];
-        if m <= SMALL && batch > 1 {
-            c.par_chunks_exact_mut(m * m).enumerate().for_each(|job| one(job, false));
-        } else {
-            c.chunks_exact_mut(m * m).enumerate().for_each(|job| one(job, true));
+            jobs.push((Job { a, b, rows, m, k, factors }, c));
+        }
+    }
+    let edge = m.div_ceil(p.edge as usize);
+    if p.tile_first == 0 && p.tile_count as usize >= jobs.len() * edge * (edge + 1) / 2 {
+        run_all(jobs);
+    } else {
+        for (number, (job, c)) in jobs.into_iter().enumerate() {
+            job.run_covered(c, &p, number);
+        }
+    }
+    outputs.into_iter().for_each(Output::finish);
+}
+
+/// A part of C from its first matrix on: reals in place, or unpacked from f16 and packed at the end.
+enum Output<'a, R> {
+    Reals(&'a mut [R]),
+    Halves(&'a mut [u32], Vec<R>),
+}
+
+impl<'a, R: Real> Output<'a, R> {
+    fn take(args: &mut HostArgs<'a, R>, binding: usize, start: usize) -> Self {
+        if args.is_real(binding) {
+            let all = args.reals_mut(binding);
+            let start = start.min(all.len());
+            return Self::Reals(&mut all[start..]);
+        }
+        let words = args.words_mut(binding);
+        let start = (start / 2).min(words.len());
+        let words = &mut words[start..];
+        let values = unpack_halves(words);
+        Self::Halves(words, values)
+    }
+
+    fn reals(&mut self) -> &mut [R] {
+        match self {
+            Self::Reals(values) => values,
+            Self::Halves(_, values) => values,
+        }
+    }
+
+    fn finish(self) {
+        if let Self::Halves(words, values) = self {
+            pack_halves(&values, words);
+        }
+    }
+}
+
+/// Whole products: first the panels of all of them, then their mirror images.
+fn run_all<R: Real>(mut jobs: Vec<(Job<'_, R>, &mut [R])>) {
+    jobs.retain(|(job, _)| job.factors.iter().any(|f| *f != R::zero()));
+    let work: usize = jobs.iter().map(|(job, _)| job.m * job.m * job.k).sum();
+    let mut panels = Vec::new();
+    for (job, c) in &mut jobs {
+        let height = job.panel_rows();
+        for (i, panel) in c.chunks_mut(height * job.m).enumerate() {
+            panels.push((&*job, i * height, panel));
+        }
+    }
+    if work < PARALLEL {
+        panels.into_iter().for_each(|(job, first, panel)| job.panel(first, panel));
+        jobs.iter_mut().for_each(|(job, c)| mirror(c, job.m, 0));
+        return;
+    }
+    // The long ones first: the short ones fill what is left of the threads' time.
+    panels.sort_by_key(|(_, first, _)| *first);
+    let queue = std::sync::Mutex::new(panels.into_iter());
+    let next = || queue.lock().unwrap_or_else(std::sync::PoisonError::into_inner).next();
+    rayon::scope(|scope| {
+        for _ in 0..rayon::current_num_threads() {
+            scope.spawn(|_| {
+                while let Some((job, first, panel)) = next() {
+                    job.panel(first, panel);
+                }
+            });
+        }
+    });
+    jobs.into_par_iter().for_each(|(job, c)| mirror(c, job.m, 0));
+}
+
+/// Rows up to which a mirror image is made by one thread.
+const MIRROR: usize = 128;
+
+/// The lower half of a square block on the diagonal from the upper one: its rows, of `m` elements,
+/// from column `left` on.
+fn mirror<R: Real>(c: &mut [R], m: usize, left: usize) {
+    let rows = c.len() / m;
+    if rows <= 16 {
+        for i in 1..rows {
+            for j in 0..i {
+                c[i * m + left + j] = c[j * m + left + i];
+            }
+        }
+        return;
+    }
+    // Multiples of 16 keep the blocks of both halves together in cache lines.
+    let half = (rows / 2).next_multiple_of(16).min(rows - 1);
+    let (top, bottom) = c.split_at_mut(half * m);
+    if rows <= MIRROR {
+        turn(top, bottom, m, [left, left + half]);
+        mirror(top, m, left);
+        mirror(bottom, m, left + half);
+        return;
+    }
+    bottom.par_chunks_mut(32 * m).enumerate().for_each(|(i, bottom)| {
+        turn(top, bottom, m, [left, left + half + 32 * i]);
+    });
+    rayon::join(|| mirror(top, m, left), || mirror(bottom, m, left + half));
+}
+
+/// Rows of `to`, from column `column` on, become the columns of `from` from `row` on.
+fn turn<R: Real>(from: &[R], to: &mut [R], m: usize, [column, row]: [usize; 2]) {
+    const BLOCK: usize = 16;
+    let (height, width) = (to.len() / m, from.len() / m);
+    for top in (0..height).step_by(BLOCK) {
+        for left in (0..width).step_by(BLOCK) {
+            let across = left..width.min(left + BLOCK);
+            for i in top..height.min(top + BLOCK) {
+                let line = &mut to[i * m + column..][across.clone()];
+                let source = from[left * m + row + i..].iter().step_by(m);
+                line.iter_mut().zip(source).for_each(|(y, x)| *y = *x);
+            }
         }
     }
 }
 
 /// One symmetric product.
+#[derive(Clone, Copy)]
 struct Job<'a, R> {
     a: &'a [R],
     b: &'a [R],
@@ -53,7 +170,6 @@ struct Job<'a, R> {
     m: usize,
     k: usize,
     factors: [R; 4],
-    threads: bool,
 }
 
 /// The tile number `tile` on and above the diagonal of `n x n`, in the order of the shader.
@@ -64,17 +180,14 @@ fn upper_tile(tile: usize, n: usize) -> (usize, usize) {
 
 impl<R: Real> Job<'_, R> {
     /// The tiles of the launch that lie in matrix `number`, counted over parts and matrices.
-    fn run_covered(&self, c: &mut [R], p: &Params, number: usize) {
+    fn run_covered(self, c: &mut [R], p: &Params, number: usize) {
         let edge = p.edge as usize;
         let n = self.m.div_ceil(edge);
         let tiles = n * (n + 1) / 2;
         let first = (p.tile_first as usize).saturating_sub(number * tiles);
         let end = ((p.tile_first + p.tile_count) as usize).saturating_sub(number * tiles);
-        if first == 0 && end >= tiles {
-            return self.run(c);
-        }
         let mut whole = c.to_vec();
-        self.run(&mut whole);
+        run_all(vec![(self, &mut whole)]);
         for tile in first..end.min(tiles) {
             let (i, j) = upper_tile(tile, n);
             for (top, left) in [(i, j), (j, i)] {
@@ -87,16 +200,9 @@ impl<R: Real> Job<'_, R> {
         }
     }
 
-    fn run(&self, c: &mut [R]) {
-        if self.factors.iter().all(|f| *f == R::zero()) {
-            return;
-        }
-        let m = self.m;
-        let height = if m <= SMALL { m } else { m.div_ceil(PANELS).max(LEAST_ROWS) };
-        for (i, panel) in c.chunks_mut(height * m).enumerate() {
-            self.panel(i * height, panel);
-        }
-        self.mirror(c);
+    /// Rows of a panel: a multiple of 16.
+    fn panel_rows(&self) -> usize {
+        self.m.div_ceil(PANELS).max(LEAST_ROWS).next_multiple_of(16)
     }
 
     /// Rows from `first` on, columns from `first` on.
@@ -131,11 +237,6 @@ impl<R: Real> Job<'_, R> {
         } else {
             (m as isize, 1, &self.b[first..])
         };
-        let parallelism = if self.threads && rows * cols * k >= PARALLEL {
-            gemm::Parallelism::Rayon(0)
-        } else {
-            gemm::Parallelism::None
-        };
         // SAFETY: with these strides the product reads rows first .. first + rows of A, which has m
         // of k elements, and columns first .. m of B (rows of what is stored, if `rows`), and writes
         // columns first .. m of the rows of `panel`, which is borrowed for writing: all within what
@@ -160,23 +261,8 @@ impl<R: Real> Job<'_, R> {
                 false,
                 false,
                 false,
-                parallelism,
+                gemm::Parallelism::None,
             );
-        }
-    }
-
-    /// The lower half from the upper one, block by block.
-    fn mirror(&self, c: &mut [R]) {
-        const BLOCK: usize = 32;
-        let m = self.m;
-        for top in (0..m).step_by(BLOCK) {
-            for left in (0..=top).step_by(BLOCK) {
-                for i in top..m.min(top + BLOCK) {
-                    for j in left..i.min(left + BLOCK) {
-                        c[i * m + j] = c[j * m + i];
-                    }
-                }
-            }
         }
     }
 }

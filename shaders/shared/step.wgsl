@@ -1,0 +1,41 @@
+// A parameter's step along a direction u:
+//   x - eta decay x - eta gain factor u     with eta = rate scale, then limited to low .. high (BOX),
+//                                           or low atan(x / high) (COMPAND)
+
+import package::shared::cells::Cell;
+import package::shared::math::atan_of;
+
+const BOX: u32 = 16u;
+const COMPAND: u32 = 32u;
+
+struct Stride {
+    mode: u32,
+    decay: f32,
+    scale: f32,
+    gain: f32,
+    low: f32,
+    high: f32,
+}
+
+@if(!wide)
+fn compand(v: Cell, low: f32, high: f32) -> Cell {
+    return low * atan_of(v / high);
+}
+
+@if(wide)
+fn compand(v: Cell, low: f32, high: f32) -> Cell {
+    let z = v / high;
+    return low * vec4(atan_of(z.x), atan_of(z.y), atan_of(z.z), atan_of(z.w));
+}
+
+fn stepped(before: Cell, u: Cell, rate: f32, factor: f32, s: Stride) -> Cell {
+    let eta = rate * s.scale;
+    var after = before - eta * s.decay * before - eta * s.gain * factor * u;
+    if (s.mode & BOX) != 0u {
+        after = clamp(after, Cell(s.low), Cell(s.high));
+    }
+    if (s.mode & COMPAND) != 0u {
+        after = compand(after, s.low, s.high);
+    }
+    return after;
+}

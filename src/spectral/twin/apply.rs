@@ -1,0 +1,115 @@
+//! The twin of the last product: the GEMM crate adds it to what a parameter keeps.
+
+use crate::host::{HostArgs, Real};
+use crate::linalg::floats_of;
+use crate::optim::{constrain, step_rates};
+use crate::spectral::apply::Params;
+use rayon::prelude::*;
+
+/// Multiplications from which a matrix is worth several threads.
+const PARALLEL: usize = 1 << 18;
+
+/// `r Z X`, or a step along it. A launch over a part of the rows comes from a GPU that is being
+/// checked.
+pub(in crate::spectral) fn apply_product<R: Real>(args: &mut HostArgs<'_, R>) {
+    let p: Params = args.params();
+    let [m, n, k, rows, cols] = [p.m, p.n, p.k, p.rows, p.cols].map(|v| v as usize);
+    let (tall, scaled) = (args.constant("TALL", 0) != 0, args.constant("SCALED", 0) != 0);
+    let (a, b, start) = (floats_of(args, 0), floats_of(args, 1), args.reals(2));
+    let steps = args.slots.len() > 4;
+    let y = args.reals_mut(3);
+    // What y keeps, and what it takes of the product.
+    let mut rates = [R::zero(), R::one()];
+    if steps {
+        if args.reals(5)[2] != R::zero() {
+            return;
+        }
+        let [decay, gain] =
+            step_rates(&args.reals(4)[p.numbers as usize..], [p.decay, p.scale, p.gain]);
+        rates = [R::one() - decay, -gain];
+    }
+    let first = (4 * p.group_first as usize).min(rows);
+    let count = (4 * p.groups as usize).min(rows - first);
+    let one = |(z, y): (usize, &mut [R]), threads: bool| {
+        let e = p.first as usize + z;
+        let factor = if scaled { start[8 * e + 2] } else { R::one() };
+        let job = Job {
+            a: &a[e * m * k..][..m * k],
+            b: &b[e * k * n..][..k * n],
+            tall,
+            depth: k,
+            strides: [m, n],
+            rates: [rates[0], rates[1] * factor],
+            threads,
+        };
+        let y = &mut y[first * cols..][..count * cols];
+        job.run(first, cols, y);
+        if steps {
+            constrain(p.mode, [p.low, p.high], y);
+        }
+    };
+    let all = y[..p.entries as usize * rows * cols].par_chunks_exact_mut(rows * cols).enumerate();
+    if all.len() > 1 {
+        all.for_each(|entry| one(entry, false));
+    } else {
+        all.for_each(|entry| one(entry, true));
+    }
+}
+
+/// One product.
+struct Job<'a, R> {
+    a: &'a [R],
+    b: &'a [R],
+    tall: bool,
+    depth: usize,
+    /// Rows of A that are stored side by side if `tall`, and columns of B.
+    strides: [usize; 2],
+    rates: [R; 2],
+    threads: bool,
+}
+
+impl<R: Real> Job<'_, R> {
+    /// `y = keep y + take A B` for the rows from `first` on and `cols` columns.
+    fn run(&self, first: usize, cols: usize, y: &mut [R]) {
+        let Self { a, b, depth: k, strides: [m, n], rates: [keep, take], .. } = *self;
+        let rows = y.len() / cols.max(1);
+        if rows == 0 {
+            return;
+        }
+        assert!(a.len() == m * k && b.len() == k * n, "operands of a product");
+        assert!(first + rows <= m && cols <= n && y.len() == rows * cols, "rows of a product");
+        let (a, row, col) =
+            if self.tall { (&a[first..], 1, m as isize) } else { (&a[first * k..], k as isize, 1) };
+        let parallelism = if self.threads && rows * cols * k >= PARALLEL {
+            gemm::Parallelism::Rayon(0)
+        } else {
+            gemm::Parallelism::None
+        };
+        // SAFETY: with these strides the product reads rows first .. first + rows of A and columns
+        // 0 .. cols of B, and writes all of y, which is borrowed for writing: all within what was
+        // asserted above. `R` is f32 or f64, which the crate knows by their type.
+        unsafe {
+            gemm::gemm(
+                rows,
+                cols,
+                k,
+                y.as_mut_ptr(),
+                1,
+                cols as isize,
+                keep != R::zero(),
+                a.as_ptr(),
+                col,
+                row,
+                b.as_ptr(),
+                1,
+                n as isize,
+                keep,
+                take,
+                false,
+                false,
+                false,
+                parallelism,
+            );
+        }
+    }
+}
