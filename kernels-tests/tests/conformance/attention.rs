@@ -271,6 +271,11 @@ fn shapes_at_the_edges() {
         Case { width: 7, rotary: false, ..base.clone() },
         Case { width: 64, steps: 70, window: 33, density: 0.8, ..base.clone() },
         Case { width: 72, heads: 1, steps: 41, density: 0.9, ..base.clone() },
+        // Wider than what a workgroup sums in registers; tiles that are full and not.
+        Case { width: 129, rotary: false, heads: 1, steps: 65, window: 64, ..base.clone() },
+        Case { width: 260, batch: 1, steps: 33, density: 1.0, ..base.clone() },
+        Case { steps: 32, window: 31, anchors: 0, density: 1.0, ..base.clone() },
+        Case { steps: 97, window: 1, anchors: 33, density: 1.0, ..base.clone() },
     ];
     cases.iter().for_each(Case::conform);
 }
