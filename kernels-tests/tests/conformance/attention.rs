@@ -492,13 +492,15 @@ fn the_same_bits_every_run() {
 /// One position: the output is the value where it is open.
 #[test]
 fn more_workgroups_than_one_axis_holds() {
-    let (batch, heads) = (70_000, 20);
+    let batch = 70_000;
     let gate: Vec<u32> = (0..batch as u32).map(|b| u32::from(b % 3 != 0)).collect();
-    let values = Random::new(2).values(batch * heads, -1.0, 1.0);
-    let expected: Vec<f32> =
-        values.iter().enumerate().map(|(i, v)| *v * gate[i / heads] as f32).collect();
     for subject in subjects() {
         let device = &subject.device;
+        // A workgroup a head there, of 64 invocations that meet at barriers.
+        let heads = if device.capabilities().software { 20 } else { 1 };
+        let values = Random::new(2).values(batch * heads, -1.0, 1.0);
+        let expected: Vec<f32> =
+            values.iter().enumerate().map(|(i, v)| *v * gate[i / heads] as f32).collect();
         let tape = Tape::off();
         let v = tape.constant(&Tensor::from_slice(device, &values, [1, batch, heads]).unwrap());
         let gate = Tensor::from_slice(device, &gate, [1, batch]).unwrap();
