@@ -4,7 +4,7 @@
 // A tile has 32 rows, for each of which something is summed, and 32 columns, over which it is. Of its
 // pairs, an invocation `local` of 64 has the rows 4 (local / 8) .. + 3 and the columns local % 8 + 8 n,
 // n < 4: a vector of four rows for each n. Rows of channels are staged in workgroup memory, each once for
-// all 32 that need it: 14 KiB with the weights of the pairs. Lines of 9 vectors keep eight invocations
+// all 32 that need it: 13.5 KiB with the weights of the pairs. Lines of 9 vectors keep eight invocations
 // that read eight lines in different banks.
 
 import package::shared::gated::{p, queries_of, open_count};
