@@ -3,12 +3,23 @@
 // order: rows (shared/gated.wgsl); q, k, v: compact rows [B, H, S, quads], q scaled; o: likewise, output;
 // stats: [2, B, H, S], output: log of the sum of exponentials of each row in the first half (-1e30
 // where no key is seen).
-// One invocation four queries of a head: it streams the keys that any of them sees, the anchors first,
-// in blocks of KEYS with a running maximum. No barrier.
+//
+// Registers: one invocation four queries of a head. It streams the keys that any of them sees, the
+// anchors first, in blocks of KEYS with a running maximum. No barrier. A block of 4 x 8 pairs reads 4 rows
+// of q, 8 of k, 8 of v, and reads and writes 4 of o: 3.5 d bytes and 4 d operations a pair.
+//
+// TILED: a workgroup 32 queries of a head and SLICE vectors of channels. It takes the keys in tiles of 32
+// (shared/pairs.wgsl) with a running maximum, a row's eight invocations each with a sum of its own until
+// the end; what it adds up stays in registers. A tile of 32 x 32 pairs reads 32 rows each of q, k and v:
+// 0.375 d bytes a pair, and 3.5 d bytes a pair of workgroup memory. A wider head has its scores computed
+// once a slice. For d = 64: 7 barriers a tile.
 
-import package::shared::gated::{p, order, queries_at, part_of, seen_by};
-import package::shared::index::item_index;
+import package::shared::gated::{p, order, queries_at, queries_between, part_of, seen_by};
+import package::shared::index::{group_index, item_index};
 import package::shared::math::{exp_of_four, ln_of};
+import package::shared::pairs::{
+    q, k, v, TILE, INVOCATIONS, STRETCH, Q, K, V, share_of, products, put_weights, scaled, add_sums,
+};
 
 override WG: u32 = 64u;
 
@@ -16,9 +27,6 @@ const KEYS: u32 = 8u;
 // Stands for the score of a key that is not seen.
 const NEVER: f32 = -1e30;
 
-@group(0) @binding(1) var<storage, read> q: array<vec4<f32>>;
-@group(0) @binding(2) var<storage, read> k: array<vec4<f32>>;
-@group(0) @binding(3) var<storage, read> v: array<vec4<f32>>;
 @group(0) @binding(4) var<storage, read_write> o: array<vec4<f32>>;
 @group(0) @binding(5) var<storage, read_write> stats: array<f32>;
 
@@ -29,7 +37,12 @@ fn log_of_sum(highest: f32, sum: f32) -> f32 {
     return NEVER;
 }
 
-@compute @workgroup_size(WG)
+// What turns a row's sum of weighted values into its output.
+fn factor_of(sum: vec4<f32>) -> vec4<f32> {
+    return select(vec4<f32>(0.0), 1.0 / max(sum, vec4<f32>(1e-30)), sum > vec4<f32>(0.0));
+}
+
+@if(!TILED) @compute @workgroup_size(WG)
 fn attention_forward(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(num_workgroups) groups: vec3<u32>,
@@ -88,7 +101,7 @@ fn attention_forward(
             started = true;
         }
     }
-    let factor = select(vec4<f32>(0.0), 1.0 / max(sum, vec4<f32>(1e-30)), sum > vec4<f32>(0.0));
+    let factor = factor_of(sum);
     for (var c = 0u; c < p.quads; c++) {
         var acc = mat4x4<f32>();
         if started {
@@ -101,5 +114,99 @@ fn attention_forward(
     }
     for (var i = 0u; i < 4u; i++) {
         stats[t.head + t.rows[i]] = log_of_sum(highest[i], sum[i]);
+    }
+}
+
+// A vector of each invocation.
+var<workgroup> lanes: array<vec4<f32>, INVOCATIONS>;
+
+// The highest of the eight invocations that have the same rows.
+fn highest_of_row(local: u32, x: vec4<f32>) -> vec4<f32> {
+    lanes[local] = x;
+    workgroupBarrier();
+    var top = x;
+    for (var i = 0u; i < 8u; i++) {
+        top = max(top, lanes[local / 8u * 8u + i]);
+    }
+    return top;
+}
+
+// Their sum.
+fn sum_of_row(local: u32, x: vec4<f32>) -> vec4<f32> {
+    lanes[local] = x;
+    workgroupBarrier();
+    var sum = vec4<f32>(0.0);
+    for (var i = 0u; i < 8u; i++) {
+        sum += lanes[local / 8u * 8u + i];
+    }
+    return sum;
+}
+
+@if(TILED) @compute @workgroup_size(INVOCATIONS)
+fn attention_forward(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) local: u32,
+) {
+    let t = share_of(group_index(group, groups));
+    if !t.some {
+        return;
+    }
+    let head = t.bh * p.steps;
+    let rows = vec2<u32>(head + t.first, head + t.count);
+    let span = queries_between(t.bh, t.first, min(t.first + TILE, t.count) - 1u);
+    let mine = queries_at(t.bh, t.first / 4u + local / 8u);
+    var highest = vec4<f32>(NEVER);
+    var sum = vec4<f32>(0.0);
+    var near: array<mat4x4<f32>, 2>;
+    var far: array<mat4x4<f32>, 2>;
+    for (var part = 0u; part < 2u; part++) {
+        let range = part_of(span, part);
+        for (var key = range.x; key < range.y; key += TILE) {
+            let columns = vec2<u32>(head + key, head + range.y);
+            var s = products(local, Q, rows, K, columns);
+            var top = highest;
+            for (var n = 0u; n < 4u; n++) {
+                let seen = seen_by(mine, key + local % 8u + 8u * n, range.y);
+                s[n] = select(vec4<f32>(NEVER), s[n], seen);
+                top = max(top, s[n]);
+            }
+            top = highest_of_row(local, top);
+            let keep = exp_of_four(highest - top);
+            highest = top;
+            sum *= keep;
+            for (var n = 0u; n < 4u; n++) {
+                s[n] = select(exp_of_four(s[n] - top), vec4<f32>(0.0), s[n] == vec4<f32>(NEVER));
+                sum += s[n];
+            }
+            put_weights(local, s);
+            for (var n = 0u; n < 2u; n++) {
+                near[n] = scaled(near[n], keep);
+                far[n] = scaled(far[n], keep);
+            }
+            add_sums(local, V, columns, t.c0, &near);
+            if t.c0 + STRETCH < p.quads {
+                add_sums(local, V, columns, t.c0 + STRETCH, &far);
+            }
+        }
+    }
+    sum = sum_of_row(local, sum);
+    let factor = factor_of(sum);
+    for (var i = 0u; i < 4u; i++) {
+        let row = rows.x + local / 8u * 4u + i;
+        if row < rows.y {
+            for (var n = 0u; n < 2u; n++) {
+                let c = t.c0 + local % 8u + 8u * n;
+                if c < p.quads {
+                    o[row * p.quads + c] = near[n][i] * factor[i];
+                }
+                if c + STRETCH < p.quads {
+                    o[row * p.quads + c + STRETCH] = far[n][i] * factor[i];
+                }
+            }
+            if t.c0 == 0u && local % 8u == 0u {
+                stats[row] = log_of_sum(highest[i], sum[i]);
+            }
+        }
     }
 }

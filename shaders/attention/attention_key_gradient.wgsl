@@ -4,29 +4,40 @@
 // order: rows (shared/gated.wgsl); q, k, v, go: compact rows [B, H, S, quads]; stats: [2, B, H, S], lse
 // and delta; gk, gv: compact rows, output, followed by parts [segments, B, H, anchors] of the sums of
 // anchors.
-// One invocation four keys of a head: it streams the queries whose window holds any of them in blocks
-// of QUERIES. The queries beyond, which see anchors only, are split into segments, each an invocation
-// of its own that writes a part (without segments they are streamed with the rest). No barrier.
+// KEYS neighbouring keys of a head are one task: the queries whose window holds any of them. The queries
+// beyond, which see anchors only, are split into segments, each a task of its own that writes a part
+// (without segments they are taken with the rest).
+//
+// Registers: a task an invocation, which streams the queries in blocks of QUERIES. No barrier. A block of
+// 4 x 4 pairs reads 4 rows each of q, go, k, v and again q, go, and reads and writes 4 each of gk, gv:
+// 10 d bytes and 8 d operations a pair.
+//
+// TILED: a task a workgroup for each STRETCH vectors of channels. It takes the queries in tiles of 32
+// (shared/pairs.wgsl); what it adds up stays in registers. A tile of 32 x 32 pairs reads 32 rows each of
+// k, q, v, go and again go, q: 0.75 d bytes a pair, and 7 d bytes a pair of workgroup memory. A wider head
+// than 64 channels has its weights computed once a stretch. For d = 64: 13 barriers a tile.
 
 import package::shared::gated::{
     p, order, keys_of, queries_of, open_before, open_count, position_of, four_rows,
 };
-import package::shared::index::item_index;
+import package::shared::index::{group_index, item_index};
 import package::shared::math::exp_of_four;
+import package::shared::pairs::{
+    q, k, v, go, TILE, INVOCATIONS, STRETCH, Q, K, V, GO, products, put_weights, add_sums,
+};
 
 override WG: u32 = 64u;
 
 const QUERIES: u32 = 4u;
+// The keys of a task.
+@if(!TILED) const KEYS: u32 = 4u;
+@if(TILED) const KEYS: u32 = TILE;
 
-@group(0) @binding(1) var<storage, read> q: array<vec4<f32>>;
-@group(0) @binding(2) var<storage, read> k: array<vec4<f32>>;
-@group(0) @binding(3) var<storage, read> v: array<vec4<f32>>;
-@group(0) @binding(4) var<storage, read> go: array<vec4<f32>>;
 @group(0) @binding(5) var<storage, read> stats: array<f32>;
 @group(0) @binding(6) var<storage, read_write> gk: array<vec4<f32>>;
 @group(0) @binding(7) var<storage, read_write> gv: array<vec4<f32>>;
 
-// What one invocation works on: keys [first, count) of head bh, output from row `out` on.
+// What is worked on: keys from `first` on of `count` of head bh, output from row `out` on.
 struct Task {
     bh: u32,
     first: u32,
@@ -38,12 +49,12 @@ struct Task {
 
 fn task_of(item: u32) -> Task {
     let heads = p.batch * p.heads;
-    let tiles = (p.steps + 3u) / 4u;
+    let tiles = (p.steps + KEYS - 1u) / KEYS;
     if item < heads * tiles {
         let bh = item / tiles;
-        return Task(bh, item % tiles * 4u, open_count(keys_of(bh)), bh * p.steps, p.segments);
+        return Task(bh, item % tiles * KEYS, open_count(keys_of(bh)), bh * p.steps, p.segments);
     }
-    let anchor_tiles = max((p.anchors + 3u) / 4u, 1u);
+    let anchor_tiles = max((p.anchors + KEYS - 1u) / KEYS, 1u);
     let e = item - heads * tiles;
     let bh = e / anchor_tiles % heads;
     let segment = e / anchor_tiles / heads;
@@ -51,7 +62,7 @@ fn task_of(item: u32) -> Task {
         return Task(0u, 0u, 0u, 0u, 0u);
     }
     let out = heads * p.steps + (segment * heads + bh) * p.anchors;
-    return Task(bh, e % anchor_tiles * 4u, open_before(keys_of(bh), p.anchors), out, segment);
+    return Task(bh, e % anchor_tiles * KEYS, open_before(keys_of(bh), p.anchors), out, segment);
 }
 
 // The queries [x, y) that key row `row` is summed over.
@@ -68,7 +79,7 @@ fn readers(t: Task, keys: u32, queries: u32, row: u32) -> vec2<u32> {
     return vec2<u32>(open_before(queries, j), select(beyond, count, all));
 }
 
-@compute @workgroup_size(WG)
+@if(!TILED) @compute @workgroup_size(WG)
 fn attention_key_gradient(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(num_workgroups) groups: vec3<u32>,
@@ -130,6 +141,71 @@ fn attention_key_gradient(
             for (var i = 0u; i < 4u; i++) {
                 gk[out[i] + c] = sum_k[i];
                 gv[out[i] + c] = sum_v[i];
+            }
+        }
+    }
+}
+
+@if(TILED) @compute @workgroup_size(INVOCATIONS)
+fn attention_key_gradient(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) local: u32,
+) {
+    let item = group_index(group, groups);
+    let slices = (p.quads + STRETCH - 1u) / STRETCH;
+    let c0 = item % slices * STRETCH;
+    let t = task_of(item / slices);
+    if t.first >= t.count {
+        return;
+    }
+    let keys = keys_of(t.bh);
+    let queries = queries_of(t.bh);
+    // The first key has the lowest readers, and the last the highest, if not the first is an anchor.
+    let lowest = readers(t, keys, queries, t.first);
+    let highest = readers(t, keys, queries, min(t.first + KEYS, t.count) - 1u);
+    let start = lowest.x;
+    let end = max(lowest.y, highest.y);
+    // Those of the invocation's own keys.
+    let mine = four_rows(t.first + local / 8u * 4u, t.count);
+    var low: vec4<u32>;
+    var high: vec4<u32>;
+    for (var i = 0u; i < 4u; i++) {
+        let range = readers(t, keys, queries, mine[i]);
+        low[i] = range.x;
+        high[i] = range.y;
+    }
+    let head = t.bh * p.steps;
+    let deltas = p.batch * p.heads * p.steps + head;
+    let rows = vec2<u32>(head + t.first, head + t.count);
+    var sum_k: array<mat4x4<f32>, 2>;
+    var sum_v: array<mat4x4<f32>, 2>;
+    for (var query = start; query < end; query += TILE) {
+        let columns = vec2<u32>(head + query, head + end);
+        var s = products(local, K, rows, Q, columns);
+        var ds = products(local, V, rows, GO, columns);
+        for (var n = 0u; n < 4u; n++) {
+            let column = query + local % 8u + 8u * n;
+            let r = min(column, end - 1u);
+            let seen = (vec4<u32>(column) >= low) & (vec4<u32>(column) < high);
+            s[n] = select(vec4<f32>(0.0), exp_of_four(s[n] - stats[head + r]), seen);
+            ds[n] = s[n] * (ds[n] - stats[deltas + r]);
+        }
+        put_weights(local, s);
+        add_sums(local, GO, columns, c0, &sum_v);
+        workgroupBarrier();
+        put_weights(local, ds);
+        add_sums(local, Q, columns, c0, &sum_k);
+    }
+    for (var i = 0u; i < 4u; i++) {
+        let row = t.first + local / 8u * 4u + i;
+        if row < t.count {
+            for (var n = 0u; n < 2u; n++) {
+                let c = c0 + local % 8u + 8u * n;
+                if c < p.quads {
+                    gk[(t.out + row) * p.quads + c] = sum_k[n][i];
+                    gv[(t.out + row) * p.quads + c] = sum_v[n][i];
+                }
             }
         }
     }

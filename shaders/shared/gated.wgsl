@@ -111,6 +111,19 @@ fn queries_at(bh: u32, tile: u32) -> Queries {
     return found;
 }
 
+// Of queries `first` to `last` of head bh what `part_of` asks.
+fn queries_between(bh: u32, first: u32, last: u32) -> Queries {
+    var found: Queries;
+    let queries = queries_of(bh);
+    let keys = keys_of(bh);
+    let i = position_of(queries, first);
+    found.some = true;
+    found.anchors = open_before(keys, p.anchors);
+    found.low.x = open_before(keys, i - min(i, p.window));
+    found.high.w = open_before(keys, position_of(queries, last) + 1u);
+    return found;
+}
+
 // The keys that any of them sees are those of two parts: [x, y) of part 0, the anchors before every
 // window, and of part 1.
 fn part_of(t: Queries, part: u32) -> vec2<u32> {

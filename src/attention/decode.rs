@@ -41,6 +41,10 @@ impl SpikeAttention {
     /// One launch, whose work depends on the open positions in the window, not on how many tokens
     /// came before.
     ///
+    /// A decoded token is not a step for [`Device::capture`](crate::Device::capture): its position is a
+    /// parameter of the launch, and every 64 tokens new rotary angles are uploaded. A replay would
+    /// decode the same position again.
+    ///
     /// # Errors
     /// Those of [`extend`](Self::extend); [`Error::Limit`] for heads whose query does not fit workgroup
     /// memory.

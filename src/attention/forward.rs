@@ -1,8 +1,8 @@
 //! The weighted sums of values.
 
-use super::geometry::{Geometry, forward_cost};
+use super::geometry::{Geometry, SLICE, forward_cost};
 use super::twin;
-use crate::kernel::{Kernel, shader};
+use crate::kernel::{Kernel, Needs, Variant, shader};
 use crate::{DType, Result, Tensor};
 
 /// `o[r] = sum over seen keys of softmax(q[r].k) v`, over compact rows
@@ -13,7 +13,13 @@ pub(super) static ATTENTION_FORWARD: Kernel = Kernel::new(
     crate::twin!(twin::forward),
 )
 .params::<Geometry>()
+.variants(VARIANTS)
 .cost(forward_cost);
+
+const VARIANTS: &[Variant] = &[
+    Variant { name: "registers", features: &[], needs: Needs::NOTHING },
+    Variant { name: "tiled", features: &["TILED"], needs: Needs::NOTHING },
+];
 
 /// What the launch writes.
 pub(super) struct Outcome {
@@ -30,6 +36,6 @@ pub(super) fn run(p: &Geometry, order: &Tensor, [q, k, v]: &[Tensor; 3]) -> Resu
     let stats = Tensor::empty(device, [2, p.rows()], DType::F32)?;
     let launch = device.launch(&ATTENTION_FORWARD).params(p);
     let launch = launch.bind(order).bind(q).bind(k).bind(v).bind(&o).bind(&stats);
-    launch.items(p.all_heads() * p.steps.div_ceil(4) as usize, 64).record()?;
+    p.over_pairs(device, launch, SLICE, |rows| p.steps.div_ceil(rows)).record()?;
     Ok(Outcome { o, stats })
 }

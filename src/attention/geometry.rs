@@ -4,7 +4,7 @@ use super::OP;
 use crate::device::Device;
 use crate::dispatch::Launch;
 use crate::error::{Error, Result};
-use crate::kernel::{Cost, CostArgs};
+use crate::kernel::{Cost, CostArgs, Needs, Variant};
 
 /// `shared/gated.wgsl`'s `Geometry`.
 #[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
@@ -31,6 +31,17 @@ pub(super) struct Geometry {
     pub(super) segments: u32,
     pub(super) scale: f32,
 }
+
+/// The ways to compile the gradients.
+pub(super) const GRADIENTS: &[Variant] = &[
+    Variant { name: "registers", features: &["BACKWARD"], needs: Needs::NOTHING },
+    Variant { name: "tiled", features: &["BACKWARD", "TILED"], needs: Needs::NOTHING },
+];
+
+/// `TILE`, `SLICE` and `STRETCH` of `shared/pairs.wgsl`.
+const TILE: u32 = 32;
+pub(super) const SLICE: u32 = 32;
+pub(super) const STRETCH: u32 = 16;
 
 /// More anchors than this are parallel enough without segments.
 const FEW_ANCHORS: usize = 64;
@@ -62,6 +73,22 @@ impl Geometry {
         let whole = device.capabilities().software;
         let parts = if whole { 1 } else { self.quads as usize };
         launch.constant("WHOLE", u32::from(whole)).items(rows * parts, 64)
+    }
+
+    /// A launch over pairs, in `tasks(rows)` tasks of so many rows a head: where barriers are dear an
+    /// invocation a task of 4 rows, else a workgroup one of 32, for each `slice` vectors of channels.
+    pub(super) fn over_pairs(
+        &self,
+        device: &Device,
+        launch: Launch,
+        slice: u32,
+        tasks: impl Fn(u32) -> u32,
+    ) -> Launch {
+        if device.capabilities().software {
+            return launch.variant(0).items(self.all_heads() * tasks(4) as usize, 64);
+        }
+        let slices = self.quads.div_ceil(slice) as usize;
+        launch.variant(1).items(self.all_heads() * tasks(TILE) as usize * slices, 1)
     }
 
     /// Rows of the sums of anchors, after the compact rows.

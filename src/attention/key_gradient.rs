@@ -1,6 +1,6 @@
 //! The gradients of keys and values.
 
-use super::geometry::{Geometry, key_cost};
+use super::geometry::{GRADIENTS, Geometry, STRETCH, key_cost};
 use super::twin;
 use crate::kernel::{Kernel, shader};
 use crate::{DType, Result, Tensor};
@@ -13,6 +13,7 @@ pub(super) static ATTENTION_KEY_GRADIENT: Kernel = Kernel::new(
     crate::twin!(twin::key_gradient),
 )
 .params::<Geometry>()
+.variants(GRADIENTS)
 .cost(key_cost);
 
 /// Compact rows of the gradients of the turned keys and of the values, each followed by the parts of
@@ -29,7 +30,7 @@ pub(super) fn run(
     let [gk, gv] = [rows()?, rows()?];
     let launch = device.launch(&ATTENTION_KEY_GRADIENT).params(p).bind(order);
     let launch = launch.bind(q).bind(k).bind(v).bind(go).bind(stats).bind(&gk).bind(&gv);
-    let anchors = p.segments * p.anchors.div_ceil(4);
-    launch.items(p.all_heads() * (p.steps.div_ceil(4) + anchors) as usize, 64).record()?;
+    let tasks = |rows| p.steps.div_ceil(rows) + p.segments * p.anchors.div_ceil(rows);
+    p.over_pairs(device, launch, STRETCH, tasks).record()?;
     Ok([gk, gv])
 }

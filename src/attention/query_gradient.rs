@@ -1,6 +1,6 @@
 //! The gradient of the queries.
 
-use super::geometry::{Geometry, query_cost};
+use super::geometry::{GRADIENTS, Geometry, SLICE, query_cost};
 use super::twin;
 use crate::kernel::{Kernel, shader};
 use crate::{DType, Result, Tensor};
@@ -13,6 +13,7 @@ pub(super) static ATTENTION_QUERY_GRADIENT: Kernel = Kernel::new(
     crate::twin!(twin::query_gradient),
 )
 .params::<Geometry>()
+.variants(GRADIENTS)
 .cost(query_cost);
 
 /// Compact rows of the gradient of the scaled, turned queries.
@@ -27,6 +28,6 @@ pub(super) fn run(
     let gq = Tensor::empty(device, [p.rows(), p.stride()], DType::F32)?;
     let launch = device.launch(&ATTENTION_QUERY_GRADIENT).params(p).bind(order);
     let launch = launch.bind(q).bind(k).bind(v).bind(go).bind(stats).bind(&gq);
-    launch.items(p.all_heads() * p.steps.div_ceil(4) as usize, 64).record()?;
+    p.over_pairs(device, launch, SLICE, |rows| p.steps.div_ceil(rows)).record()?;
     Ok(gq)
 }

@@ -29,6 +29,7 @@ const SHARED: &[(&str, &str)] = &[
     ("membrane", include_str!("../../shaders/shared/membrane.wgsl")),
     ("numbers", include_str!("../../shaders/shared/numbers.wgsl")),
     ("operands", include_str!("../../shaders/shared/operands.wgsl")),
+    ("pairs", include_str!("../../shaders/shared/pairs.wgsl")),
     ("product", include_str!("../../shaders/shared/product.wgsl")),
     ("quad", include_str!("../../shaders/shared/quad.wgsl")),
     ("reduce", include_str!("../../shaders/shared/reduce.wgsl")),
