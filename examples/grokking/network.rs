@@ -1,7 +1,7 @@
 //! The network: one-hot pairs, two hidden layers, a logit a residue.
 
-use spikegrad::lif::{Lif, Reset};
 use spikegrad::elementwise::Activation;
+use spikegrad::lif::{Lif, Reset};
 use spikegrad::nn::{LifLayer, Linear, Module, params_of};
 use spikegrad::random::Generator;
 use spikegrad::{Param, Result, Tape, Tensor, Var};

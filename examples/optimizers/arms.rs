@@ -18,7 +18,8 @@ pub struct Arm {
     pub base: Option<&'static str>,
     /// Whether some of its gradients are too large.
     pub spikes: bool,
-    /// The middle of the learning rates that are tried, on the text and on the digits.
+    /// The middle of the three learning rates that are tried, on the text and on the digits: the best
+    /// of a first search, or nearly.
     pub rates: [f64; 2],
     /// The optimizer.
     pub build: fn(&Setting, &[Param]) -> Made,
@@ -65,27 +66,27 @@ const fn spiked(arm: Arm) -> Arm {
 }
 
 const ADAM: Arm = arm("adam", "Adam", [0.008, 0.004], |s, p| made(adam(s).build(p)));
-const SPAM: Arm = arm("spam", "SPAM", [0.008, 0.004], |s, p| made(spam(s).build(p)));
+const SPAM: Arm = arm("spam", "SPAM", [0.008, 0.008], |s, p| made(spam(s).build(p)));
 
 /// What is compared without spikes.
 pub const ARMS: &[Arm] = &[
-    arm("sgd", "SGD", [0.5, 0.2], |s, p| {
+    arm("sgd", "SGD", [0.5, 0.1], |s, p| {
         made(Sgd::builder().momentum(0.9).schedule(s.schedule()).build(p))
     }),
     ADAM,
     arm("adamw", "AdamW", [0.008, 0.004], |s, p| made(adamw(s).build(p))),
-    arm("signum", "Signum", [0.001, 0.0005], |s, p| made(signum(s).build(p))),
-    arm("ademamix", "AdEMAMix", [0.004, 0.002], |s, p| made(ademamix(s).build(p))),
+    arm("signum", "Signum", [0.002, 0.001], |s, p| made(signum(s).build(p))),
+    arm("ademamix", "AdEMAMix", [0.004, 0.004], |s, p| made(ademamix(s).build(p))),
     SPAM,
-    arm("muon", "Muon", [0.02, 0.02], |s, p| made(for_matrices(s, muon(s)).build(p))),
-    arm("moonlight", "Muon (Moonlight's scale)", [0.01, 0.01], |s, p| {
+    arm("muon", "Muon", [0.04, 0.02], |s, p| made(for_matrices(s, muon(s)).build(p))),
+    arm("moonlight", "Muon, Moonlight", [0.02, 0.005], |s, p| {
         made(for_matrices(s, muon(s).moonlight(true)).build(p))
     }),
-    arm("normuon", "NorMuon", [0.02, 0.02], |s, p| {
+    arm("normuon", "NorMuon", [0.04, 0.02], |s, p| {
         let recipe = NorMuon::builder().schedule(s.schedule()).weight_decay(DECAY);
         made(for_matrices(s, recipe.outputs_last(true)).build(p))
     }),
-    arm("dion", "Dion", [0.02, 0.02], |s, p| {
+    arm("dion", "Dion", [0.08, 0.08], |s, p| {
         let recipe = Dion::builder().schedule(s.schedule()).weight_decay(DECAY);
         made(for_matrices(s, recipe.outputs_last(true)).build(p))
     }),
@@ -95,7 +96,7 @@ pub const ARMS: &[Arm] = &[
     ),
     clipped(
         "adamw",
-        arm("adamw-post", "AdamW, post", [0.016, 0.016], |s, p| made(post(adamw(s)).build(p))),
+        arm("adamw-post", "AdamW, post", [0.016, 0.032], |s, p| made(post(adamw(s)).build(p))),
     ),
     clipped(
         "adamw",
@@ -103,21 +104,21 @@ pub const ARMS: &[Arm] = &[
     ),
     clipped(
         "signum",
-        arm("signum-pre", "Signum, pre", [0.001, 0.001], |s, p| made(pre(signum(s)).build(p))),
+        arm("signum-pre", "Signum, pre", [0.002, 0.0005], |s, p| made(pre(signum(s)).build(p))),
     ),
     clipped(
         "signum",
-        arm("signum-post", "Signum, post", [0.004, 0.004], |s, p| made(post(signum(s)).build(p))),
+        arm("signum-post", "Signum, post", [0.008, 0.004], |s, p| made(post(signum(s)).build(p))),
     ),
     clipped(
         "signum",
-        arm("signum-both", "Signum, both", [0.004, 0.004], |s, p| {
+        arm("signum-both", "Signum, both", [0.008, 0.004], |s, p| {
             made(post(pre(signum(s))).build(p))
         }),
     ),
     clipped(
         "ademamix",
-        arm("ademamix-pre", "AdEMAMix, pre", [0.004, 0.004], |s, p| {
+        arm("ademamix-pre", "AdEMAMix, pre", [0.004, 0.002], |s, p| {
             made(pre(ademamix(s)).build(p))
         }),
     ),
@@ -129,7 +130,7 @@ pub const ARMS: &[Arm] = &[
     ),
     clipped(
         "ademamix",
-        arm("ademamix-both", "AdEMAMix, both", [0.008, 0.008], |s, p| {
+        arm("ademamix-both", "AdEMAMix, both", [0.008, 0.004], |s, p| {
             made(post(pre(ademamix(s))).build(p))
         }),
     ),

@@ -37,7 +37,7 @@ fn compare(options: &Options, config: &Config) -> Result<()> {
     println!("device: {}", options.device);
     std::fs::create_dir_all(&options.out).map_err(|e| Error::io(&options.out, &e))?;
     report::config(&mut report, options, config);
-    let arms = config.arms();
+    let arms = config.arms()?;
     for task in config.tasks(options) {
         let problem: Box<dyn Problem> = match task {
             Task::Text => Box::new(TextProblem::new(options)?),

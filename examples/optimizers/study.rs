@@ -3,16 +3,14 @@
 use super::arms::{Arm, Setting};
 use super::problem::Problem;
 use super::trial::{self, Outcome};
-use spikegrad::Result;
+use spikegrad::{Error, Result};
 
 /// What runs an arm gets.
 #[derive(Debug, Clone)]
 pub struct Plan {
     pub steps: u64,
     /// What an arm's middle rate is multiplied by, from below.
-    pub factors: Vec<f64>,
-    /// The rate is chosen with this seed, which is none of the others.
-    pub tuning: u64,
+    pub factors: &'static [f64],
     pub seeds: Vec<u64>,
     /// Which of the arm's middle rates.
     pub task: usize,
@@ -21,8 +19,7 @@ pub struct Plan {
 impl Plan {
     /// The runs of an arm.
     pub fn runs(&self) -> usize {
-        let tuning = if self.factors.len() > 1 { self.factors.len() } else { 0 };
-        tuning + self.seeds.len()
+        self.factors.len() * self.seeds.len()
     }
 }
 
@@ -34,7 +31,7 @@ pub enum Place {
     Highest,
 }
 
-/// An arm's runs with its best rate.
+/// An arm's runs with the rate that has the least mean loss.
 #[derive(Debug, Clone)]
 pub struct Study {
     pub arm: &'static Arm,
@@ -44,38 +41,35 @@ pub struct Study {
 }
 
 impl Study {
+    /// Every rate with every seed.
     pub fn run(
         problem: &dyn Problem,
         arm: &'static Arm,
         plan: &Plan,
         each: impl Fn(),
     ) -> Result<Self> {
-        let trial = |rate: f64, seed: u64| {
+        let mut best: Option<Self> = None;
+        for (i, factor) in plan.factors.iter().enumerate() {
+            let rate = factor * arm.rates[plan.task];
             let setting = Setting { rate, steps: plan.steps };
-            let outcome = trial::run(problem, arm, &setting, seed);
-            each();
-            outcome
-        };
-        let rates = plan.factors.iter().map(|factor| factor * arm.rates[plan.task]);
-        let rates: Vec<f64> = rates.collect();
-        let (mut best, mut least) = (0, f64::INFINITY);
-        if rates.len() > 1 {
-            for (i, rate) in rates.iter().enumerate() {
-                let loss = trial(*rate, plan.tuning)?.loss;
-                if loss < least {
-                    (best, least) = (i, loss);
-                }
+            let mut outcomes = Vec::new();
+            for seed in &plan.seeds {
+                outcomes.push(trial::run(problem, arm, &setting, *seed)?);
+                each();
+            }
+            let place = match i {
+                _ if plan.factors.len() < 2 => Place::Between,
+                0 => Place::Lowest,
+                i if i + 1 == plan.factors.len() => Place::Highest,
+                _ => Place::Between,
+            };
+            let study = Self { arm, rate, place, outcomes };
+            let better = |best: &Self| study.loss().mean < best.loss().mean;
+            if best.as_ref().is_none_or(better) {
+                best = Some(study);
             }
         }
-        let place = match best {
-            _ if rates.len() < 2 => Place::Between,
-            0 => Place::Lowest,
-            i if i + 1 == rates.len() => Place::Highest,
-            _ => Place::Between,
-        };
-        let rate = rates[best];
-        let outcomes = plan.seeds.iter().map(|seed| trial(rate, *seed)).collect::<Result<_>>()?;
-        Ok(Self { arm, rate, place, outcomes })
+        best.ok_or_else(|| Error::argument("optimizers", "no rates"))
     }
 
     /// A line of news.
