@@ -192,12 +192,12 @@ fn ademamix(s: &Setting) -> AdEmaMixBuilder {
 }
 
 /// Published: a reset every 500 steps, 150 of warm-up, 20 before spikes are limited, limit 5000 with
-/// a decay rate of 0.999. Here, as parts of a run: two resets, warm-up and grace in the same
-/// proportion to them, and the same limit on what a spike adds to the second moment, `theta (1 -
-/// b2) = 5`.
+/// a decay rate of 0.999, for runs of many thousand steps. Here two resets in a run, warm-up and
+/// grace in the same proportion to them, and a limit at which a spike doubles the second moment,
+/// `theta (1 - b2) = 1` (published: 5), since there are not the steps to forget it.
 fn spam(s: &Setting) -> spikegrad::optim::SpamBuilder {
     let interval = (s.steps * 2 / 5).max(1);
-    let recipe = Spam::builder().betas(BETAS[0], BETAS[1]).theta(5.0 / (1.0 - BETAS[1]));
+    let recipe = Spam::builder().betas(BETAS[0], BETAS[1]).theta(1.0 / (1.0 - BETAS[1]));
     let recipe = recipe.interval(interval).warmup(interval * 3 / 10).grace(interval / 25);
     recipe.schedule(s.schedule())
 }

@@ -29,8 +29,8 @@ pub struct DigitProblem {
 impl DigitProblem {
     pub fn new(options: &Options) -> Result<Self> {
         let mut data = match &options.data {
-            Some(path) if !path.is_file() => Split::folder(path)?,
-            _ => digits()?,
+            Some(path) => Split::folder(path)?,
+            None => digits()?,
         };
         data.train = data.train.first(MOST);
         Ok(Self { device: options.device.clone(), data: data.validation(0, PARTS)? })

@@ -26,8 +26,8 @@ pub struct TextProblem {
 impl TextProblem {
     pub fn new(options: &Options) -> Result<Self> {
         let text = match &options.data {
-            Some(path) if path.is_file() => Text::open(path)?,
-            _ => king_james()?,
+            Some(path) => Text::open(path)?,
+            None => king_james()?,
         };
         let tokenizer = Tokenizer::characters(&text.text);
         let corpus = Corpus::new(&text, tokenizer, CONTEXT, true)?;
