@@ -5,8 +5,8 @@
 #   examples/optimizers/marks.sh DATA OUT
 #
 # DATA holds text/tinyshakespeare.txt and the folder mnist; OUT takes a folder a run, with its log, its
-# JSON and its pictures. Runs that are already there are not repeated. About half an hour on one core
-# (development profile).
+# JSON and its pictures. Runs that are already there are not repeated. About three quarters of an hour
+# on one core (development profile).
 set -euo pipefail
 data=${1:?the folder with the data} out=${2:?the folder for the outcomes}
 build() {
@@ -28,6 +28,9 @@ run() { # NAME PROGRAM OPTION...
 text=$data/text/tinyshakespeare.txt
 run grokking "$grokking" --seeds 3
 run grokking-lif "$grokking" --neuron lif
+# Softmax' losses become exactly 0 much later.
+run grokking-long "$grokking" --arm plain --epochs 4000
+run grokking-long-stablemax "$grokking" --arm stablemax --epochs 4000
 run text-spikes "$optimizers" --task text --data "$text" --inject-spikes
 run digits-spikes "$optimizers" --task digits --data "$data/mnist" --inject-spikes
 run digits "$optimizers" --task digits --data "$data/mnist"
