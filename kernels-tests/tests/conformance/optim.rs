@@ -2,14 +2,15 @@
 
 use kernels_tests::{Random, conform, oracle, own_subjects, subjects};
 use proptest::prelude::*;
+use spikegrad::checkpoint::Checkpoint;
 use spikegrad::nn::{Compander, Module};
 use spikegrad::optim::{
     AdEmaMix, Adam, AdamW, Constraint, Dion, Muon, NorMuon, Optimizer, Schedule, Sgd, Signum, Spam,
 };
 use spikegrad::spectral::{Polar, SpectralClip};
 use spikegrad::tape::gradient_check;
-use spikegrad::{Device, Error, Gradients, Param, Result, Tape, Tensor};
-use std::path::PathBuf;
+use spikegrad::{Capture, Device, Error, Gradients, Param, Result, Tape, Tensor};
+use std::path::{Path, PathBuf};
 
 /// Several parameters' gradients at once, as a training step gives them.
 fn step_all(optimizer: &mut dyn Optimizer, params: &[Param], seeds: &[Vec<f32>]) -> Result<()> {
@@ -17,18 +18,21 @@ fn step_all(optimizer: &mut dyn Optimizer, params: &[Param], seeds: &[Vec<f32>])
     optimizer.step(&joint(params, seeds)?)
 }
 
-/// One backward pass over all parameters: a custom operator that hands out the seeds.
+/// One backward pass over all parameters, with these gradients.
 fn joint(params: &[Param], seeds: &[Vec<f32>]) -> Result<Gradients> {
+    let tensor =
+        |(p, s): (&Param, &Vec<f32>)| Tensor::from_slice(p.value().device(), s, *p.value().shape());
+    given(params, params.iter().zip(seeds).map(tensor).collect::<Result<_>>()?)
+}
+
+/// A custom operator's backward pass hands out the gradients.
+fn given(params: &[Param], gradients: Vec<Tensor>) -> Result<Gradients> {
     let tape = Tape::new();
     let leaves: Vec<_> = params.iter().map(|p| tape.param(p)).collect();
-    let device = leaves[0].device().clone();
-    let given = leaves.iter().zip(seeds);
-    let given: Vec<Tensor> =
-        given.map(|(l, s)| Tensor::from_slice(&device, s, *l.shape())).collect::<Result<_>>()?;
     let inputs: Vec<_> = leaves.iter().collect();
-    let output = Tensor::from_slice(&device, &[0.0f32], [1])?;
+    let output = Tensor::from_slice(leaves[0].device(), &[0.0f32], [1])?;
     let sum = tape.record_one("seeds", &inputs, output, move |bw| {
-        given.into_iter().enumerate().for_each(|(i, g)| bw.give(i, g));
+        gradients.into_iter().enumerate().for_each(|(i, g)| bw.give(i, g));
         Ok(())
     })?;
     sum.backward()
@@ -631,6 +635,25 @@ const MAKERS: &[(&str, Maker)] = &[
         let clips = Sgd::builder().pre_clip(SpectralClip::new(1.0).compat(true));
         boxed(clips.post_clip(SpectralClip::new(0.5)).clip_norm(3.0).build(p))
     }),
+    ("spectra, pre", |p| {
+        let clips = AdamW::builder().pre_clip(SpectralClip::new(0.1));
+        boxed(clips.skip_non_finite(true).build(p))
+    }),
+    ("spectra around signum", |p| {
+        let schedule = Schedule::cosine(0.01, 9).warmup(3).floor(0.001);
+        let clips = Signum::builder().compat(true).post_clip(SpectralClip::new(1.0));
+        boxed(clips.schedule(schedule).outputs_last(true).build(p))
+    }),
+    ("spectra around ademamix", |p| {
+        let clips = AdEmaMix::builder().warmup(9).pre_clip(SpectralClip::new(0.5));
+        let vectors = AdEmaMix::builder().warmup(9);
+        let clips = clips.post_clip(SpectralClip::new(2.0)).clip_warmup(4);
+        boxed(clips.group("vectors", |p| p.value().shape().rank() < 2, vectors).build(p))
+    }),
+    ("scheduled", |p| {
+        let schedule = Schedule::cosine(0.1, 9).warmup(2);
+        boxed(AdamW::builder().schedule(schedule).clip_norm(1.0).build(p))
+    }),
     ("dion", |p| boxed(Dion::builder().clip_norm(2.0).build(p))),
     ("groups", |p| {
         let rest = Sgd::builder().learning_rate(0.02).orthogonal(true);
@@ -777,73 +800,218 @@ fn skipped_steps_do_not_count_in_the_corrections() {
     }
 }
 
-/// A replayed step is the recorded one, and a restored optimizer goes on with the same bits.
+/// A replayed step is a recorded one on other gradients, and an optimizer restored from a file goes
+/// on with the same bits: every rule and hook.
 #[test]
 fn replayed_and_restored_steps_have_the_same_bits() {
     let shapes = [vec![9, 31], vec![31]];
     let mut random = Random::new(5);
-    let (start, seeds) = (random_params(&mut random, &shapes), seeds(&mut random, &shapes, 1));
-    let schedule = Schedule::cosine(0.1, 9).warmup(2);
+    let (start, seeds) = (random_params(&mut random, &shapes), seeds(&mut random, &shapes, 9));
+    let file = scratch("optim_state.safetensors");
     for subject in own_subjects() {
         for (name, make) in MAKERS {
-            bits_are_kept(
-                &format!("{name} on {}", subject.label),
-                &subject.device,
-                make,
-                (&start, &seeds[0]),
-            );
+            let label = format!("{name} on {}", subject.label);
+            let expected = plain_steps(&subject.device, make, (&start, &seeds), &file);
+            let replayed = replayed_steps(&subject.device, make, (&start, &seeds));
+            assert_eq!(replayed, expected, "replay of {label}");
+            let restored = restored_steps(&subject.device, make, (&start, &seeds), &file);
+            assert_eq!(restored, expected, "restored {label}");
         }
-        let scheduled =
-            |p: &[Param]| boxed(AdamW::builder().schedule(schedule).clip_norm(1.0).build(p));
-        bits_are_kept(&subject.label, &subject.device, scheduled, (&start, &seeds[0]));
     }
 }
 
-type Start<'a> = (&'a [(Vec<f32>, Vec<usize>)], &'a [Vec<f32>]);
+type Start<'a> = (&'a [(Vec<f32>, Vec<usize>)], &'a [Vec<Vec<f32>>]);
 
-fn bits_are_kept(
-    label: &str,
+/// After so many of the steps the state is saved.
+const SAVED: usize = 4;
+
+fn scratch(name: &str) -> PathBuf {
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
+    std::fs::create_dir_all(&folder).unwrap();
+    folder.join(name)
+}
+
+fn checkpoint(optimizer: &dyn Optimizer, params: &[Param]) -> Checkpoint {
+    Checkpoint::new().params(params).optimizer("optimizer", optimizer)
+}
+
+fn bits_of(tensors: &[Tensor]) -> Vec<Vec<u32>> {
+    let words = |t: &Tensor| t.to_vec::<f32>().unwrap().iter().map(|v| v.to_bits()).collect();
+    tensors.iter().map(words).collect()
+}
+
+/// Step by step, with a file of the state on the way.
+fn plain_steps(
     device: &Device,
-    make: impl Fn(&[Param]) -> Result<Box<dyn Optimizer>>,
+    make: &Maker,
     (start, seeds): Start<'_>,
-) {
-    let bits = |o: &dyn Optimizer, p: &[Param]| -> Vec<Vec<u32>> {
-        let words = |t: &Tensor| t.to_vec::<f32>().unwrap().iter().map(|v| v.to_bits()).collect();
-        outcome(o, p).iter().map(words).collect()
+    file: &Path,
+) -> Vec<Vec<u32>> {
+    let params = params(device, start).unwrap();
+    let mut optimizer = make(&params).unwrap();
+    for (done, seeds) in seeds.iter().enumerate() {
+        if done == SAVED {
+            checkpoint(&*optimizer, &params).save(file).unwrap();
+        }
+        step_all(&mut *optimizer, &params, seeds).unwrap();
+    }
+    bits_of(&outcome(&*optimizer, &params))
+}
+
+/// One captured step, replayed on gradients that are written before.
+fn replayed_steps(device: &Device, make: &Maker, (start, seeds): Start<'_>) -> Vec<Vec<u32>> {
+    let params = params(device, start).unwrap();
+    let mut optimizer = make(&params).unwrap();
+    let mut step = Recorded::new(device, &params, &seeds[0], &mut *optimizer);
+    for seeds in &seeds[1..] {
+        step.replay(seeds, &mut *optimizer);
+    }
+    bits_of(&outcome(&*optimizer, &params))
+}
+
+/// The steps after the file was written, from its contents.
+fn restored_steps(
+    device: &Device,
+    make: &Maker,
+    (start, seeds): Start<'_>,
+    file: &Path,
+) -> Vec<Vec<u32>> {
+    let other: Vec<_> = start.iter().map(|(x, s)| (vec![0.5; x.len()], s.clone())).collect();
+    let params = params(device, &other).unwrap();
+    let mut optimizer = make(&params).unwrap();
+    let notes = checkpoint(&*optimizer, &params).load(file).unwrap();
+    optimizer.set_steps(notes.parse("optimizer.steps").unwrap());
+    for seeds in &seeds[SAVED..] {
+        step_all(&mut *optimizer, &params, seeds).unwrap();
+    }
+    bits_of(&outcome(&*optimizer, &params))
+}
+
+/// A captured step, and the gradients that it reads.
+struct Recorded {
+    gradients: Vec<Tensor>,
+    capture: Capture,
+}
+
+impl Recorded {
+    fn new(
+        device: &Device,
+        params: &[Param],
+        seeds: &[Vec<f32>],
+        optimizer: &mut dyn Optimizer,
+    ) -> Self {
+        let tensor = |(p, s): (&Param, &Vec<f32>)| {
+            Tensor::from_slice(device, s, *p.value().shape()).unwrap()
+        };
+        let gradients: Vec<Tensor> = params.iter().zip(seeds).map(tensor).collect();
+        optimizer.tick().unwrap();
+        let step = || optimizer.step(&given(params, gradients.clone())?);
+        let ((), capture) = device.capture(step).unwrap();
+        Self { gradients, capture }
+    }
+
+    fn replay(&mut self, seeds: &[Vec<f32>], optimizer: &mut dyn Optimizer) {
+        for (gradient, seed) in self.gradients.iter().zip(seeds) {
+            gradient.write(seed).unwrap();
+        }
+        optimizer.tick().unwrap();
+        self.capture.replay().unwrap();
+    }
+}
+
+/// Every rule with a look at its gradients, alone and behind spectral clips.
+const SKIPPERS: &[(&str, Maker)] = &[
+    ("sgd", |p| boxed(Sgd::builder().skip_non_finite(true).build(p))),
+    ("adam", |p| boxed(Adam::builder().skip_non_finite(true).build(p))),
+    ("adamw", |p| boxed(AdamW::builder().clip_norm(1.0).build(p))),
+    ("signum", |p| boxed(Signum::builder().skip_non_finite(true).build(p))),
+    ("ademamix", |p| boxed(AdEmaMix::builder().skip_non_finite(true).build(p))),
+    ("spam", |p| boxed(Spam::builder().skip_non_finite(true).build(p))),
+    ("muon", |p| boxed(Muon::builder().skip_non_finite(true).build(p))),
+    ("moonlight", |p| boxed(Muon::builder().moonlight(true).skip_non_finite(true).build(p))),
+    ("normuon", |p| boxed(NorMuon::builder().skip_non_finite(true).build(p))),
+    ("dion", |p| boxed(Dion::builder().skip_non_finite(true).build(p))),
+    ("orthogonal", |p| boxed(Sgd::builder().orthogonal(true).skip_non_finite(true).build(p))),
+    ("spectra, pre", |p| {
+        let builder = AdamW::builder().pre_clip(SpectralClip::new(0.5));
+        boxed(builder.skip_non_finite(true).build(p))
+    }),
+    ("spectra, post", |p| {
+        let builder = Signum::builder().post_clip(SpectralClip::new(0.5));
+        boxed(builder.skip_non_finite(true).build(p))
+    }),
+    ("spectra, both", |p| {
+        let clip = || SpectralClip::new(0.5);
+        let builder = AdEmaMix::builder().pre_clip(clip()).post_clip(clip());
+        boxed(builder.skip_non_finite(true).build(p))
+    }),
+];
+
+/// Parameters and all state stay, but for the count of skipped steps and the numbers of the step;
+/// the next step goes on.
+#[test]
+fn replayed_steps_of_every_rule_skip_bad_gradients() {
+    let shapes = [vec![9, 13], vec![13]];
+    let mut random = Random::new(6);
+    let (start, good) = (random_params(&mut random, &shapes), seeds(&mut random, &shapes, 2));
+    let kept = |optimizer: &dyn Optimizer, params: &[Param]| {
+        let state = optimizer.state().into_iter();
+        let state = state.filter(|(n, _)| !n.ends_with(".clip") && !n.ends_with(".numbers"));
+        let values = params.iter().map(|p| p.value().clone());
+        bits_of(&values.chain(state.map(|(_, t)| t)).collect::<Vec<_>>())
     };
-    let plain = params(device, start).unwrap();
-    let mut optimizer = make(&plain).unwrap();
-    let mut middle = Vec::new();
-    for t in 0..9 {
-        step_all(&mut *optimizer, &plain, seeds).unwrap();
-        if t == 4 {
-            middle = outcome(&*optimizer, &plain);
-            middle = middle.iter().map(|t| t.duplicate().unwrap()).collect();
+    for subject in own_subjects() {
+        for (name, make) in SKIPPERS {
+            let params = params(&subject.device, &start).unwrap();
+            let mut optimizer = make(&params).unwrap();
+            let mut step = Recorded::new(&subject.device, &params, &good[0], &mut *optimizer);
+            let before = kept(&*optimizer, &params);
+            for (place, fault) in [(0, f32::NAN), (1, f32::NEG_INFINITY)] {
+                let mut bad = good[1].clone();
+                bad[place][7] = fault;
+                step.replay(&bad, &mut *optimizer);
+            }
+            assert_eq!(kept(&*optimizer, &params), before, "{name} on {}", subject.label);
+            assert_eq!(optimizer.skipped().unwrap(), 2, "{name} on {}", subject.label);
+            step.replay(&good[1], &mut *optimizer);
+            let after = kept(&*optimizer, &params);
+            assert!(after.iter().zip(&before).all(|(a, b)| a != b), "{name} on {}", subject.label);
+            let finite = |words: &Vec<u32>| words.iter().all(|w| f32::from_bits(*w).is_finite());
+            assert!(after.iter().all(finite), "{name} on {}", subject.label);
         }
     }
-    let expected = bits(&*optimizer, &plain);
+}
 
-    let replayed = params(device, start).unwrap();
-    let mut other = make(&replayed).unwrap();
-    other.tick().unwrap();
-    let step = || other.step(&joint(&replayed, seeds)?);
-    let ((), capture) = device.capture(step).unwrap();
-    for _ in 1..9 {
-        other.tick().unwrap();
-        capture.replay().unwrap();
-    }
-    assert_eq!(bits(&*other, &replayed), expected, "replay of {label}");
+/// Neither a gradient nor a saved state of another shape than the parameter's is taken.
+#[test]
+fn changed_shapes_are_refused() {
+    let device = Device::host();
+    let file = scratch("optim_shapes.safetensors");
+    for (name, make) in MAKERS {
+        let saved = params(&device, &[(vec![1.0; 12], vec![4, 3]), (vec![1.0; 3], vec![3])]);
+        let saved = saved.unwrap();
+        let mut optimizer = make(&saved).unwrap();
+        let seeds = [vec![0.5f32; 12], vec![0.25; 3]];
+        step_all(&mut *optimizer, &saved, &seeds).unwrap();
+        checkpoint(&*optimizer, &saved).save(&file).unwrap();
 
-    let restored = params(device, start).unwrap();
-    let mut third = make(&restored).unwrap();
-    for (to, from) in outcome(&*third, &restored).iter().zip(&middle) {
-        to.copy_from(from).unwrap();
+        let mut gradients = joint(&saved, &seeds).unwrap();
+        gradients.set(&saved[0], Tensor::from_slice(&device, &seeds[0], [3, 4]).unwrap());
+        let error = optimizer.step(&gradients);
+        let Err(Error::Shape { detail, .. }) = &error else { panic!("{name}: {error:?}") };
+        assert!(detail.contains("p0"), "{name}: {detail}");
+
+        let changed = params(&device, &[(vec![1.0; 20], vec![5, 4]), (vec![1.0; 4], vec![4])]);
+        let changed = changed.unwrap();
+        let other = make(&changed).unwrap();
+        let state = Checkpoint::new().optimizer("optimizer", &*other);
+        let held = state.load_part(&file);
+        if other.state().iter().all(|(n, _)| n.ends_with(".clip") || n.ends_with(".numbers")) {
+            continue; // nothing of a parameter's shape
+        }
+        let Err(Error::Format { .. }) = &held else { panic!("{name}: {held:?}") };
+        assert!(held.unwrap_err().to_string().contains("p0"), "{name}");
     }
-    third.set_steps(5);
-    for _ in 5..9 {
-        step_all(&mut *third, &restored, seeds).unwrap();
-    }
-    assert_eq!(bits(&*third, &restored), expected, "restored {label}");
 }
 
 /// A group has the rule, rate, decay and hooks of its recipe; the last that chooses wins.
