@@ -1,12 +1,14 @@
 //! Fourier transforms by length, beside rustfft on one thread and on all, and the mixing of spectra.
 
-use crate::harness::{Suite, median};
+use crate::harness::{Suite, milliseconds};
 use crate::input;
+use rayon::ThreadPool;
 use rayon::prelude::*;
 use realfft::{RealFftPlanner, RealToComplex};
 use rustfft::num_complex::Complex32;
+use rustfft::{Fft, FftPlanner};
 use spikegrad::fourier::{Scaling, fft, graph_diag, graph_diag_outer, irfft, rfft};
-use spikegrad::{Device, Result, Tape, Tensor};
+use spikegrad::{Device, Result, Tape, Tensor, elementwise};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -55,11 +57,11 @@ pub fn measure(suite: &mut Suite) {
             Ok(move || fft(&z, 1, Scaling::Ortho))
         });
         if suite.device.is_host() {
-            peer(suite, lines, n, 1);
-            peer(suite, lines, n, rayon::current_num_threads());
+            beside_peers(suite, lines, n);
         }
     }
     along_the_middle(suite);
+    rank_one(suite);
     mixes(suite);
 }
 
@@ -81,45 +83,93 @@ fn transform<W: FnMut() -> Result<Tensor>>(
     let copy = suite.roofline.bandwidth(bytes);
     if !rows.is_empty() && copy > 0.0 {
         let share = bytes / time / copy;
-        suite.figure(format!("{name} {shape}: share of a copy"), 100.0 * share, "%");
-        suite.point("fourier", name, n as f64, bytes / time);
+        let launches: usize = rows.iter().map(|r| r.launches).sum();
+        let label = format!("{name} {shape}: share of a copy, in {launches} launches");
+        suite.figure(label, 100.0 * share, "%");
+        if !shape.contains("middle") {
+            suite.point("fourier", name, n as f64, bytes / time);
+        }
     }
 }
 
-/// A batch by realfft, with plans and scratch reused, lines spread over `threads` threads.
-fn peer(suite: &mut Suite, lines: usize, n: usize, threads: usize) {
-    let (name, shape) = (format!("rustfft, {threads} threads"), format!("{lines}x{n}"));
-    if !suite.wants(&format!("fourier/rfft {name} {shape}")) {
+/// The host's transforms and those of rustfft and realfft, in turns, on one thread and on all: plans
+/// and scratch are reused, lines are spread over the threads.
+fn beside_peers(suite: &mut Suite, lines: usize, n: usize) {
+    let all = rayon::current_num_threads();
+    for threads in if all == 1 { vec![1] } else { vec![1, all] } {
+        let Ok(pool) = rayon::ThreadPoolBuilder::new().num_threads(threads).build() else { return };
+        let bins = n / 2 + 1;
+        let values = vec![0.5f32; lines * n];
+        let real = RealFftPlanner::<f32>::new().plan_fft_forward(n);
+        let mut z = vec![Complex32::default(); lines * bins];
+        in_turns(suite, ("rfft", lines, n), &pool, |device| {
+            let x = input::normal(device, [lines, n])?;
+            let ours = move || rfft(&x, 1, Scaling::Ortho).map(drop);
+            Ok((ours, || reals(&real, &values, &mut z, [n, bins])))
+        });
+        let complex = FftPlanner::<f32>::new().plan_fft_forward(n);
+        let values = vec![Complex32::new(0.5, 0.25); lines * n];
+        let mut z = vec![Complex32::default(); lines * n];
+        in_turns(suite, ("fft", lines, n), &pool, |device| {
+            let x = input::normal(device, [lines, n, 2])?;
+            let ours = move || fft(&x, 1, Scaling::Ortho).map(drop);
+            Ok((ours, || numbers(&complex, &values, &mut z, n)))
+        });
+    }
+}
+
+/// The least time of ours over the least of the peer's.
+fn in_turns<W: FnMut() -> Result<()> + Send, P: FnMut() + Send>(
+    suite: &mut Suite,
+    (name, lines, n): (&str, usize, usize),
+    pool: &ThreadPool,
+    setup: impl FnOnce(&Device) -> Result<(W, P)>,
+) {
+    let threads = pool.current_num_threads();
+    let (peer, shape) = (format!("rust{name}, {threads} threads"), format!("{lines}x{n}"));
+    if !suite.wants(&format!("fourier/{name} {shape} beside {peer}")) {
         return;
     }
-    let Ok(pool) = rayon::ThreadPoolBuilder::new().num_threads(threads).build() else { return };
-    let plan = RealFftPlanner::<f32>::new().plan_fft_forward(n);
-    let bins = n / 2 + 1;
-    let (x, mut z) = (vec![0.5f32; lines * n], vec![Complex32::default(); lines * bins]);
-    let times = suite.effort().repeat(|| {
-        let start = Instant::now();
-        pool.install(|| batch(&plan, &x, &mut z, [n, bins]));
-        Ok(start.elapsed().as_nanos() as f64)
+    let mut ours = Vec::new();
+    let outcome = setup(&suite.device).and_then(|(mut run, mut other)| {
+        suite.effort().repeat(|| {
+            let start = Instant::now();
+            pool.install(&mut run)?;
+            ours.push(start.elapsed().as_nanos() as f64);
+            let start = Instant::now();
+            pool.install(&mut other);
+            Ok(start.elapsed().as_nanos() as f64)
+        })
     });
-    match times {
+    match outcome {
         Ok(times) => {
-            let bytes = 4.0 * x.len() as f64 + 8.0 * z.len() as f64;
             let points = n as f64;
-            let flops = 2.5 * points * points.log2() * lines as f64;
-            suite.plain_row("fourier", &name, &shape, &times, (bytes, flops));
-            suite.point("fourier", name, points, bytes / median(&times));
+            let flops = if name == "fft" { 5.0 } else { 2.5 } * points * points.log2();
+            let words = if name == "fft" { 4 * n } else { n + 2 * (n / 2 + 1) };
+            let cost = (4.0 * (lines * words) as f64, flops * lines as f64);
+            suite.plain_row("fourier", &peer, &shape, &times, cost);
+            let ratio = fastest(&ours) / fastest(&times);
+            suite.figure(format!("{name} {shape}: time over {peer}"), ratio, "x");
+            suite.point("fourier", peer, points, cost.0 / fastest(&times));
         }
-        Err(e) => suite.fail(&name, &e),
+        Err(e) => suite.fail(&peer, &e),
     }
 }
 
-fn batch(
+fn fastest(times: &[f64]) -> f64 {
+    times.iter().copied().fold(f64::INFINITY, f64::min)
+}
+
+/// Points of a peer's task.
+const TASK: usize = 1 << 13;
+
+fn reals(
     plan: &Arc<dyn RealToComplex<f32>>,
     x: &[f32],
     z: &mut [Complex32],
     [n, bins]: [usize; 2],
 ) {
-    let lines = (1usize << 13).div_ceil(n);
+    let lines = TASK.div_ceil(n);
     let tasks = x.par_chunks(lines * n).zip(z.par_chunks_mut(lines * bins));
     let scratch = || (plan.make_scratch_vec(), plan.make_input_vec());
     tasks.for_each_init(scratch, |(work, line), (x, z)| {
@@ -130,13 +180,67 @@ fn batch(
     });
 }
 
+fn numbers(plan: &Arc<dyn Fft<f32>>, x: &[Complex32], z: &mut [Complex32], n: usize) {
+    let points = TASK.div_ceil(n) * n;
+    let scratch = || vec![Complex32::default(); plan.get_immutable_scratch_len()];
+    let tasks = x.par_chunks(points).zip(z.par_chunks_mut(points));
+    tasks.for_each_init(scratch, |work, (x, z)| plan.process_immutable_with_scratch(x, z, work));
+}
+
 /// The transforms of spiking Fourier graphs: over nodes, with channels inside.
 fn along_the_middle(suite: &mut Suite) {
     for (outer, n, inner) in [(8, 2484, 32), (4, 1680, 128)] {
-        suite.case("fourier", "rfft", &format!("{outer}x{n}x{inner} along the middle"), |device| {
+        let shape = format!("{outer}x{n}x{inner} along the middle");
+        transform(suite, "rfft", &shape, n, move |device| {
             let x = input::normal(device, [outer, n, inner])?;
-            Ok(move || rfft(&x, 1, Scaling::Ortho).map(drop))
+            Ok(move || rfft(&x, 1, Scaling::Ortho))
         });
+        transform(suite, "irfft", &shape, n, move |device| {
+            let z = input::normal(device, [outer, n / 2 + 1, inner, 2])?;
+            Ok(move || irfft(&z, n, 1, Scaling::Ortho))
+        });
+    }
+}
+
+/// FourierGNN's forward transform with its gradient at E = 128, on samples of 12 x 140 nodes: of the
+/// series, and of all channels of its embedding; and the same with the operator behind it.
+fn rank_one(suite: &mut Suite) {
+    let (samples, nodes, channels) = (8, 1680, 128);
+    let label = format!("FourierGNN's transform and gradient, {samples}x{nodes}x{channels}");
+    if !suite.wants(&format!("fourier/{label}")) {
+        return;
+    }
+    let measured = (|| -> Result<(f64, f64)> {
+        let device = suite.device.clone();
+        let x = input::normal(&device, [samples, nodes])?;
+        let e = input::normal(&device, [channels])?;
+        let embedded = elementwise::binary(
+            elementwise::Binary::Mul,
+            &x.reshape([samples, nodes, 1])?,
+            &e.reshape([1, 1, channels])?,
+        )?;
+        let [one, all] = [x, embedded];
+        let g = input::normal(&device, [samples, nodes / 2 + 1, 2])?;
+        let each = input::normal(&device, [samples, nodes / 2 + 1, channels, 2])?;
+        let time = |x: &Tensor, g: &Tensor| {
+            let run = || {
+                let x = Tape::new().leaf(x);
+                x.rfft(1, Scaling::Ortho)?.backward_from(g)?;
+                device.wait()
+            };
+            Ok(milliseconds(run)?.0)
+        };
+        let times = suite.effort().repeat(|| Ok((time(&one, &g)?, time(&all, &each)?)))?;
+        let (one, all): (Vec<f64>, Vec<f64>) = times.into_iter().unzip();
+        Ok((fastest(&one), fastest(&all)))
+    })();
+    match measured {
+        Ok((one, all)) => {
+            suite.figure(format!("{label}: one spectrum"), one, "ms");
+            suite.figure(format!("{label}: E spectra"), all, "ms");
+            suite.figure(format!("{label}: E spectra over one"), all / one, "x");
+        }
+        Err(e) => suite.fail(&label, &e),
     }
 }
 

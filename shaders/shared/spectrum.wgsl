@@ -7,7 +7,10 @@
 // m * step + c * sub of the whole. Inverse transforms are forward ones between two conjugations.
 //
 // table: roots of unity exp(-2 pi i k / points), and from the given places on: the chirp
-// exp(-pi i m^2 / N) and the transform of its reciprocal, over `points`; exp(-2 pi i k / length).
+// exp(-pi i m^2 / N) and the transform of its reciprocal, over `points`; half a circle of
+// exp(-2 pi i k / length); what turns points between two passes.
+// Reals may be spikes packed along time (condition BITS): step t of element n is bit t % 32 of word
+// (t / 32) row + n, row = step_lines * extent.
 
 import package::shared::complex::{conj, cmul, turned};
 
@@ -36,13 +39,20 @@ struct Params {
     chirp_at: u32,
     spectrum_at: u32,
     roots_at: u32,
+    turns_at: u32,
+    // Of packed spikes the lines of a step.
+    step_lines: u32,
     // What every result is multiplied by, …
     scale: f32,
     // … and what the bins of half a spectrum are, except the first, and the middle of an even line.
     middle: f32,
+    padding0: u32,
+    padding1: u32,
 }
 
-@group(0) @binding(0) var<storage, read> x: array<f32>;
+@if(!BITS) @group(0) @binding(0) var<storage, read> x: array<f32>;
+// Spikes packed along time.
+@if(BITS) @group(0) @binding(0) var<storage, read> x: array<u32>;
 @group(0) @binding(1) var<storage, read_write> y: array<f32>;
 @group(0) @binding(2) var<storage, read> table: array<vec2<f32>>;
 @group(1) @binding(0) var<uniform> p: Params;
@@ -75,9 +85,23 @@ fn place(line: u32, inner: u32, extent: u32, i: u32) -> u32 {
     return (outer * extent + i) * inner + (line - outer * inner);
 }
 
-fn read_complex(line: u32, i: u32) -> vec2<f32> {
+@if(!BITS) fn read_complex(line: u32, i: u32) -> vec2<f32> {
     let at = 2u * place(line, p.load_inner, p.load_extent, i);
     return vec2<f32>(x[at], x[at + 1u]);
+}
+@if(BITS) fn read_complex(line: u32, i: u32) -> vec2<f32> {
+    return vec2<f32>();
+}
+
+// Real i of a line.
+@if(!BITS) fn read_real(line: u32, i: u32) -> f32 {
+    return x[place(line, p.load_inner, p.load_extent, i)];
+}
+@if(BITS) fn read_real(line: u32, i: u32) -> f32 {
+    let t = line / p.step_lines;
+    let row = p.step_lines * p.load_extent;
+    let at = t / 32u * row + place(line - t * p.step_lines, p.load_inner, p.load_extent, i);
+    return f32((x[at] >> (t % 32u)) & 1u);
 }
 
 // Bin i of half a spectrum, with the factor of its place.
@@ -100,11 +124,10 @@ fn load(mode: u32, chirped: bool, line: u32, c: u32, m: u32) -> vec2<f32> {
         z = conj(read_complex(line, i));
     }
     if mode == REAL {
-        z = vec2<f32>(x[place(line, p.load_inner, p.load_extent, i)], 0.0);
+        z = vec2<f32>(read_real(line, i), 0.0);
     }
     if mode == PAIRS {
-        let at = place(line, p.load_inner, p.load_extent, 2u * i);
-        z = vec2<f32>(x[at], x[at + p.load_inner]);
+        z = vec2<f32>(read_real(line, 2u * i), read_real(line, 2u * i + 1u));
     }
     if mode == HALF {
         let mirrored = 2u * i > p.length;
@@ -158,7 +181,7 @@ fn store(mode: u32, line: u32, c: u32, k: u32, z: vec2<f32>) {
     }
     var v = z;
     if mode == TURNED {
-        v = cmul(table[p.roots_at + c * k], z);
+        v = cmul(table[p.turns_at + c * k], z);
     }
     if mode == CONVOLVED {
         v = conj(cmul(table[p.spectrum_at + i], z));

@@ -15,6 +15,16 @@ pub(super) static FFT_LINES: Kernel =
         .variants(&[
             Variant { name: "baseline", features: &["TOGETHER"], needs: Needs::NOTHING },
             Variant { name: "a line an invocation", features: &[], needs: Needs::NOTHING },
+            Variant {
+                name: "of packed spikes",
+                features: &["TOGETHER", "BITS"],
+                needs: Needs::NOTHING,
+            },
+            Variant {
+                name: "of packed spikes, a line an invocation",
+                features: &["BITS"],
+                needs: Needs::NOTHING,
+            },
         ]);
 
 /// Whole lines, or parts of long ones, in workgroup memory: for hardware.
@@ -23,7 +33,20 @@ pub(super) static FFT_TILE: Kernel =
         .params::<Params>()
         .cost(cost)
         .tolerance(1e-5)
-        .variants(&[Variant { name: "baseline", features: &["TILE"], needs: Needs::NOTHING }]);
+        .variants(&[
+            Variant { name: "baseline", features: &["TILE"], needs: Needs::NOTHING },
+            Variant {
+                name: "of packed spikes",
+                features: &["TILE", "BITS"],
+                needs: Needs::NOTHING,
+            },
+        ]);
+
+/// Half the spectra of long real lines, from the transforms of their pairs.
+pub(super) static FFT_SPLIT: Kernel =
+    Kernel::new("fourier", "fft_split", shader!("fourier/fft_split"), crate::twin!(twin::split))
+        .params::<Params>()
+        .tolerance(1e-5);
 
 /// `shared/spectrum.wgsl`
 #[derive(Debug, Clone, Copy, Default, bytemuck::Pod, bytemuck::Zeroable)]
@@ -48,8 +71,12 @@ pub(super) struct Params {
     pub(super) chirp_at: u32,
     pub(super) spectrum_at: u32,
     pub(super) roots_at: u32,
+    pub(super) turns_at: u32,
+    /// Of packed spikes the lines of a step.
+    pub(super) step_lines: u32,
     pub(super) scale: f32,
     pub(super) middle: f32,
+    pub(super) padding: [u32; 2],
 }
 
 /// What is read and written once, and 5 N log2 N operations a line.
@@ -102,6 +129,8 @@ pub(super) struct Request {
     /// The factor of every result, and of the bins with a partner at the negative frequency.
     pub(super) scale: f64,
     pub(super) middle: f32,
+    /// Of packed spikes `[T, ..]` the lines of a step.
+    pub(super) step_lines: Option<usize>,
 }
 
 impl Request {
@@ -116,9 +145,9 @@ impl Request {
     }
 
     /// How points are read and written, and how many there are; an even real line is a complex one
-    /// of half the length if `pack`.
-    fn modes(&self, pack: bool) -> (Mode, Mode, usize) {
-        let pack = pack && self.length.is_multiple_of(2);
+    /// of half the length.
+    fn modes(&self) -> (Mode, Mode, usize) {
+        let pack = self.length.is_multiple_of(2);
         let points = if pack { self.length / 2 } else { self.length };
         match (self.kind, pack) {
             (Kind::Forward, _) => (Mode::Complex, Mode::Complex, self.length),
@@ -146,6 +175,7 @@ impl Request {
             store_step: 1,
             scale: self.scale as f32,
             middle: self.middle,
+            step_lines: self.step_lines.unwrap_or(0) as u32,
             ..Params::default()
         }
     }
@@ -166,10 +196,11 @@ impl Request {
 
     /// The twin plans for itself.
     fn on_host(&self, x: &Tensor, y: &Tensor) -> Result<()> {
-        let (load, store, points) = self.modes(true);
+        let (load, store, points) = self.modes();
         let nothing = x.device().cached(("fourier", [0; 6]), || vec![0.0; 2])?;
         let params = Params { points: points as u32, ..self.params(points) };
         launch(x.device(), &FFT_LINES, &params, load, store)
+            .variant(self.variant(true, 2))
             .bind(x)
             .bind(y)
             .bind(&nothing)
@@ -179,7 +210,7 @@ impl Request {
 
     fn in_memory(&self, x: &Tensor, y: &Tensor) -> Result<()> {
         let device = x.device();
-        let (load, store, count) = self.modes(true);
+        let (load, store, count) = self.modes();
         let plan = Plan::whole(count)?;
         let table = self.table(&plan, count, load, store);
         let stages = radices(plan.points).unwrap_or_default();
@@ -191,7 +222,7 @@ impl Request {
         let places = 2 * groups * side_by_side * plan.points;
         let scratch = Tensor::empty(device, [places, 2], DType::F32)?;
         launch(device, &FFT_LINES, &params, load, store)
-            .variant(usize::from(!together))
+            .variant(self.variant(together, 2))
             .constant("CHIRP", u32::from(plan.chirp))
             .constant("RADICES", occurring(&stages))
             .bind(x)
@@ -202,6 +233,11 @@ impl Request {
             .record()
     }
 
+    /// The variant, of `each` for numbers and as many for packed spikes.
+    fn variant(&self, first: bool, each: usize) -> usize {
+        usize::from(!first) + if self.step_lines.is_some() { each } else { 0 }
+    }
+
     /// What a plan in one launch looks up.
     fn table(&self, plan: &Plan, count: usize, load: Mode, store: Mode) -> Table {
         let pairs = load == Mode::HalfPairs || store == Mode::HalfPairs;
@@ -209,48 +245,66 @@ impl Request {
             points: plan.points,
             chirp: plan.chirp.then_some(count),
             spectrum: plan.chirp.then_some((count, plan.points)),
-            roots: pairs.then_some((count + 1, self.length)),
+            roots: pairs.then_some(self.length),
+            turns: None,
         }
     }
 
     fn in_tiles(&self, x: &Tensor, y: &Tensor) -> Result<()> {
-        let (load, store, count) = self.modes(true);
+        let (load, store, count) = self.modes();
         let plan = Plan::tiled(count)?;
-        match plan.passes {
-            Some(_) => self.in_passes(x, y),
-            None => {
-                let table = self.table(&plan, count, load, store);
-                let stages = radices(plan.points).unwrap_or_default();
-                let params = filled(self.params(count), plan.points, &stages, &table);
-                let chirp = if plan.chirp { 7 } else { 0 };
-                tile(&params, [load, store], chirp, [x, y], &table)
-            }
+        if let Some(passes) = plan.passes {
+            return self.in_passes(x, y, &plan, passes);
         }
+        let table = self.table(&plan, count, load, store);
+        let stages = radices(plan.points).unwrap_or_default();
+        let params = filled(self.params(count), plan.points, &stages, &table);
+        let chirp = if plan.chirp { 7 } else { 0 };
+        self.tile(&params, [load, store], chirp, [x, y], &table)
     }
 
     /// Long lines: N = A B points, first the B lines of A points that stand B apart, then the A lines
-    /// of B.
-    fn in_passes(&self, x: &Tensor, y: &Tensor) -> Result<()> {
-        let (load, store, count) = self.modes(false);
-        let plan = Plan::tiled(count)?;
-        let Some(passes) = plan.passes else { return Ok(()) };
+    /// of B. Bins of pairs are split afterwards: those of a pair are of different parts.
+    fn in_passes(&self, x: &Tensor, y: &Tensor, plan: &Plan, passes: [usize; 2]) -> Result<()> {
+        let (load, store, count) = self.modes();
         let lines = self.outer * self.inner;
-        let room = || Tensor::empty(x.device(), [lines, plan.points, 2], DType::F32);
+        if store == Mode::HalfPairs {
+            let pairs = Tensor::empty(x.device(), [lines, count, 2], DType::F32)?;
+            let inside = Params {
+                store_inner: 1,
+                store_extent: count as u32,
+                scale: 1.0,
+                ..self.params(count)
+            };
+            self.passes(&inside, plan, passes, [load, Mode::Complex], [x, &pairs])?;
+            return self.split(&pairs, y, count);
+        }
+        self.passes(&self.params(count), plan, passes, [load, store], [x, y])
+    }
+
+    fn passes(
+        &self,
+        whole: &Params,
+        plan: &Plan,
+        passes: [usize; 2],
+        [load, store]: [Mode; 2],
+        [x, y]: [&Tensor; 2],
+    ) -> Result<()> {
+        let count = whole.count as usize;
+        let room = || Tensor::empty(x.device(), [whole.lines as usize, plan.points, 2], DType::F32);
         let z = room()?;
-        let whole = self.params(count);
         let inside = Params {
             loaded: plan.points as u32,
             load_inner: 1,
             load_extent: plan.points as u32,
-            ..whole
+            ..*whole
         };
-        let between = Params { scale: 1.0, ..whole };
         if !plan.chirp {
-            self.first_pass(&whole, passes, (load, None), [x, &z])?;
+            self.first_pass(whole, passes, (load, None), [x, &z])?;
             return self.second_pass(&inside, passes, (store, None), [&z, y]);
         }
         let chirp = Some(count);
-        self.first_pass(&between, passes, (load, chirp), [x, &z])?;
+        self.first_pass(whole, passes, (load, chirp), [x, &z])?;
         let convolved = room()?;
         let store_all = Params {
             count: plan.points as u32,
@@ -260,9 +314,17 @@ impl Request {
             ..inside
         };
         self.second_pass(&store_all, passes, (Mode::Convolved, chirp), [&z, &convolved])?;
-        let again = Params { scale: 1.0, ..inside };
-        self.first_pass(&again, passes, (Mode::Complex, None), [&convolved, &z])?;
+        self.first_pass(&inside, passes, (Mode::Complex, None), [&convolved, &z])?;
         self.second_pass(&inside, passes, (store, chirp), [&z, y])
+    }
+
+    /// Half spectra from the transforms of `count` pairs.
+    fn split(&self, pairs: &Tensor, y: &Tensor, count: usize) -> Result<()> {
+        let table = Table { roots: Some(self.length), ..Table::default() };
+        let whole = Params { load_inner: 1, load_extent: count as u32, ..self.params(count) };
+        let params = filled(whole, count, &[], &table);
+        let launch = pairs.device().launch(&FFT_SPLIT).params(&params).bind(pairs).bind(y);
+        launch.bind(&on_device(y.device(), &table)?).items(y.count() / 2, 256).record()
     }
 
     fn first_pass(
@@ -272,7 +334,8 @@ impl Request {
         (load, chirp): (Mode, Option<usize>),
         tensors: [&Tensor; 2],
     ) -> Result<()> {
-        let table = Table { points: a, chirp, spectrum: None, roots: Some((a * b, a * b)) };
+        let roots = (load == Mode::HalfPairs).then_some(self.length);
+        let table = Table { points: a, chirp, spectrum: None, roots, turns: Some(a * b) };
         let stages = radices(a).unwrap_or_default();
         let params = Params {
             lines: whole.lines * b as u32,
@@ -287,7 +350,7 @@ impl Request {
             ..*whole
         };
         let params = filled(params, a, &stages, &table);
-        tile(&params, [load, Mode::Turned], u32::from(chirp.is_some()), tensors, &table)
+        self.tile(&params, [load, Mode::Turned], u32::from(chirp.is_some()), tensors, &table)
     }
 
     fn second_pass(
@@ -300,7 +363,7 @@ impl Request {
         let convolved = store == Mode::Convolved;
         let spectrum = chirp.filter(|_| convolved).map(|n| (n, a * b));
         let chirp = chirp.filter(|_| !convolved);
-        let table = Table { points: b, chirp, spectrum, roots: None };
+        let table = Table { points: b, chirp, spectrum, roots: None, turns: None };
         let stages = radices(b).unwrap_or_default();
         let params = Params {
             lines: whole.lines * a as u32,
@@ -313,7 +376,27 @@ impl Request {
         };
         let params = filled(params, b, &stages, &table);
         let bits = if chirp.is_some() { 4 } else { 0 };
-        tile(&params, [Mode::Complex, store], bits, tensors, &table)
+        self.tile(&params, [Mode::Complex, store], bits, tensors, &table)
+    }
+
+    /// One launch in workgroup memory.
+    fn tile(
+        &self,
+        params: &Params,
+        [load, store]: [Mode; 2],
+        chirp: u32,
+        [x, y]: [&Tensor; 2],
+        table: &Table,
+    ) -> Result<()> {
+        let most = TILE_POINTS / params.points as usize;
+        launch(x.device(), &FFT_TILE, params, load, store)
+            .variant(usize::from(x.dtype() == DType::Bits))
+            .constant("CHIRP", chirp)
+            .bind(x)
+            .bind(y)
+            .bind(&on_device(x.device(), table)?)
+            .items((params.lines as usize).div_ceil(most), 1)
+            .record()
     }
 }
 
@@ -336,7 +419,7 @@ fn launch(
 }
 
 fn filled(params: Params, points: usize, stages: &[usize], table: &Table) -> Params {
-    let [chirp_at, spectrum_at, roots_at] = table.places();
+    let [chirp_at, spectrum_at, roots_at, turns_at] = table.places();
     Params {
         radices: packed(stages),
         stages: stages.len() as u32,
@@ -344,31 +427,15 @@ fn filled(params: Params, points: usize, stages: &[usize], table: &Table) -> Par
         chirp_at,
         spectrum_at,
         roots_at,
+        turns_at,
         ..params
     }
-}
-
-fn tile(
-    params: &Params,
-    [load, store]: [Mode; 2],
-    chirp: u32,
-    [x, y]: [&Tensor; 2],
-    table: &Table,
-) -> Result<()> {
-    let most = TILE_POINTS / params.points as usize;
-    launch(x.device(), &FFT_TILE, params, load, store)
-        .constant("CHIRP", chirp)
-        .bind(x)
-        .bind(y)
-        .bind(&on_device(x.device(), table)?)
-        .items((params.lines as usize).div_ceil(most), 1)
-        .record()
 }
 
 /// A table on a device: made and uploaded once.
 fn on_device(device: &Device, table: &Table) -> Result<Tensor> {
     let (n, points) = table.spectrum.unwrap_or_default();
-    let (count, order) = table.roots.unwrap_or_default();
-    let key = [table.points, table.chirp.unwrap_or(0), n, points, count, order];
+    let [roots, turns] = [table.roots, table.turns].map(Option::unwrap_or_default);
+    let key = [table.points, table.chirp.unwrap_or(0), n, points, roots, turns];
     device.cached(("fourier", key), || table.values())
 }

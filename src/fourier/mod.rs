@@ -40,6 +40,7 @@ pub const KERNELS: &[&Kernel] = &[
     &complex_linear::COMPLEX_WEIGHT,
     &complex_linear::COMPLEX_WEIGHT_BACKWARD,
     &lines::FFT_LINES,
+    &lines::FFT_SPLIT,
     &lines::FFT_TILE,
     &mix::MIX_DIAG,
     &mix::MIX_DIAG_BACKWARD,

@@ -120,17 +120,20 @@ pub(super) struct Table {
     pub(super) chirp: Option<usize>,
     /// The transform of the reciprocal chirp: of (N, points).
     pub(super) spectrum: Option<(usize, usize)>,
-    /// So many further roots, of this order.
-    pub(super) roots: Option<(usize, usize)>,
+    /// Roots of half a circle, of the order of a real line: what splits bins from those of pairs.
+    pub(super) roots: Option<usize>,
+    /// All roots of this order: what turns points between two passes.
+    pub(super) turns: Option<usize>,
 }
 
 impl Table {
-    /// Where the parts begin: chirp, spectrum, further roots.
-    pub(super) fn places(&self) -> [u32; 3] {
+    /// Where the parts begin: chirp, spectrum, roots, turns.
+    pub(super) fn places(&self) -> [u32; 4] {
         let chirp = self.points;
         let spectrum = chirp + self.chirp.unwrap_or(0);
         let roots = spectrum + self.spectrum.map_or(0, |(_, points)| points);
-        [chirp as u32, spectrum as u32, roots as u32]
+        let turns = roots + self.roots.map_or(0, |order| order / 2 + 1);
+        [chirp as u32, spectrum as u32, roots as u32, turns as u32]
     }
 
     /// Its complex numbers, as pairs.
@@ -140,8 +143,11 @@ impl Table {
         if let Some((n, points)) = self.spectrum {
             all.extend(reciprocal_spectrum(n, points));
         }
-        if let Some((count, order)) = self.roots {
-            all.extend((0..count).map(|k| root(k, order)));
+        if let Some(order) = self.roots {
+            all.extend((0..order / 2 + 1).map(|k| root(k, order)));
+        }
+        if let Some(order) = self.turns {
+            all.extend((0..order).map(|k| root(k, order)));
         }
         all.iter().flat_map(|z| [z.re as f32, z.im as f32]).collect()
     }

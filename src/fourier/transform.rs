@@ -39,7 +39,15 @@ impl Along<'_> {
     /// The outcome, with a factor for all results and one for the bins with a partner.
     fn run(&self, scale: f64, middle: f32) -> Result<Tensor> {
         let x = self.x;
-        x.expect(self.op, DType::F32)?;
+        let spikes = self.kind == Kind::RealForward && x.dtype() == DType::Bits;
+        if spikes && self.axis == 0 {
+            // Packed along the axis itself: a line is bits of a few words.
+            let x = &elementwise::unpack(x)?;
+            return Along { x, ..*self }.run(scale, middle);
+        }
+        if !spikes {
+            x.expect(self.op, DType::F32)?;
+        }
         if self.length == 0 {
             return Err(Error::argument(self.op, "a transform of no points"));
         }
@@ -60,7 +68,10 @@ impl Along<'_> {
             return Err(Error::shape(self.op, detail));
         }
         let y = Tensor::empty(x.device(), self.output(found)?, DType::F32)?;
-        let request = Request { kind: self.kind, outer, inner, length: self.length, scale, middle };
+        let steps = x.shape().first().copied().unwrap_or(1).max(1);
+        let step_lines = spikes.then_some(outer * inner / steps);
+        let length = self.length;
+        let request = Request { kind: self.kind, outer, inner, length, scale, middle, step_lines };
         request.run(x, &y)?;
         Ok(y)
     }
@@ -121,7 +132,8 @@ pub fn ifft(z: &Tensor, axis: usize, scaling: Scaling) -> Result<Tensor> {
 }
 
 /// `Z_k = s sum_m x_m exp(-2 pi i k m / N)`, k = 0 ..= N/2, along an axis; x `[.., N, ..]`, the
-/// outcome `[.., N/2 + 1, .., 2]`. Half the work of [`fft`] for even N.
+/// outcome `[.., N/2 + 1, .., 2]`. Half the work of [`fft`] for even N. Spikes `[T, .., N, ..]` packed
+/// along T are read as they are.
 ///
 /// # Errors
 /// Those of [`fft`].
@@ -176,19 +188,15 @@ impl Var {
         })
     }
 
-    /// The transform of reals along an axis; see [`fourier::rfft`](crate::fourier::rfft). Packed
-    /// spikes are unpacked first. Its backward is [`irfft`](Self::irfft)'s kernel with the bins that
+    /// The transform of reals, or of packed spikes, along an axis; see
+    /// [`fourier::rfft`](crate::fourier::rfft). Its backward is [`irfft`](Self::irfft)'s kernel with the bins that
     /// have a partner halved.
     ///
     /// # Errors
     /// Those of [`fourier::rfft`](crate::fourier::rfft).
     pub fn rfft(&self, axis: usize, scaling: Scaling) -> Result<Var> {
-        let unpacked = match self.dtype() {
-            DType::Bits => elementwise::unpack(self.value())?,
-            _ => self.value().clone(),
-        };
-        let z = rfft(&unpacked, axis, scaling)?;
-        let length = extent(&unpacked, axis);
+        let z = rfft(self.value(), axis, scaling)?;
+        let length = extent(self.value(), axis);
         self.tape().record_one("rfft", &[self], z, move |bw| {
             if let Some(g) = bw.upstream(0).filter(|_| bw.needs(0)) {
                 let along = Along { op: "rfft", kind: Kind::RealInverse, x: g, axis, length };

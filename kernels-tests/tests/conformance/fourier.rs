@@ -1,6 +1,6 @@
 //! Conformance of the `fourier` family.
 
-use kernels_tests::{Random, conform, oracle, subjects};
+use kernels_tests::{Random, assert_close, conform, oracle, own_subjects, subjects};
 use spikegrad::elementwise::Activation;
 use spikegrad::fourier::{
     ComplexGate, HardConcrete, Scaling, complex_linear, cpg_pairs, fft, graph_dense, graph_diag,
@@ -58,6 +58,36 @@ fn the_oracle_follows_the_definition() {
     }
 }
 
+/// Lines that stand side by side take another way than lines alone.
+#[test]
+fn the_oracle_follows_the_definition_along_other_axes() {
+    let d = oracle();
+    for (n, inner) in (1..=40).map(|n| (n, 19)).chain([(74, 8), (97, 9), (480, 16), (630, 3)]) {
+        let z = data(d, &[n, inner, 2], 2).unwrap();
+        let x = data(d, &[n, inner], 1).unwrap();
+        let numbers = z.to_vec::<f64>().unwrap();
+        let reals = x.to_vec::<f64>().unwrap();
+        let forward = fft(&z, 0, Scaling::None).unwrap().to_vec::<f64>().unwrap();
+        let inverse = ifft(&z, 0, Scaling::None).unwrap().to_vec::<f64>().unwrap();
+        let half = rfft(&x, 0, Scaling::None).unwrap();
+        let back = irfft(&half, n, 0, Scaling::ByLength).unwrap().to_vec::<f64>().unwrap();
+        let half = half.to_vec::<f64>().unwrap();
+        assert!(distance(&back, &reals) < 1e-7, "irfft of {n}");
+        for c in 0..inner {
+            let column = |values: &[f64]| -> Vec<f64> {
+                let rows = values.chunks_exact(2 * inner);
+                rows.flat_map(|row| [row[2 * c], row[2 * c + 1]]).collect()
+            };
+            let line = column(&numbers);
+            let real: Vec<f64> = reals.chunks_exact(inner).flat_map(|row| [row[c], 0.0]).collect();
+            assert!(distance(&column(&forward), &by_definition(&line, -1.0)) < 1e-13, "fft of {n}");
+            assert!(distance(&column(&inverse), &by_definition(&line, 1.0)) < 1e-13, "ifft of {n}");
+            let whole = by_definition(&real, -1.0);
+            assert!(distance(&column(&half), &whole[..n / 2 * 2 + 2]) < 1e-13, "rfft of {n}");
+        }
+    }
+}
+
 /// All four transforms along the middle axis of `[outer, n, inner]`, on every device, within
 /// `tolerance` of the oracle in the root-mean-square sense.
 fn transforms(outer: usize, n: usize, inner: usize, tolerance: f64) {
@@ -110,13 +140,49 @@ fn lines_along_other_axes() {
     }
 }
 
-/// Lengths beyond workgroup memory, with a prime factor and without.
+/// Lengths beyond workgroup memory, with a prime factor and without, also where that of half the
+/// points is large.
 #[test]
 fn long_lines() {
-    for n in [16_411, 3 << 15] {
+    for n in [16_411, 2 * 16_411, 3 << 15, 1 << 20, (1 << 20) - 3] {
         transforms(1, n, 1, 5e-6);
     }
-    transforms(2, 5000, 3, 5e-6);
+    transforms(2, 5000, 3, 2e-6);
+    transforms(1, 2 * 4099, 2, 2e-6);
+}
+
+/// What a run of `work` launches on a device.
+fn launches(device: &Device, work: impl FnOnce() -> Result<Tensor>) -> usize {
+    let (_, profile) = device.profile(work).unwrap();
+    profile.rows().iter().map(|row| row.launches).sum()
+}
+
+/// Software adapters take a line of any length in one launch; hardware where workgroup memory holds
+/// it.
+#[test]
+fn short_transforms_are_one_launch() {
+    let whole = [1, 2, 7, 64, 97, 210, 1021, 2039, 2 * 2039, 3900, 4093, 4095, 4096];
+    for (i, subject) in own_subjects().into_iter().enumerate() {
+        let d = &subject.device;
+        let held = [2usize, 97, 1021, 2048, 4096];
+        let software = d.is_host() || d.capabilities().software;
+        let lengths: &[usize] = if software { &whole } else { &held };
+        for &n in lengths {
+            let x = data(d, &[2, n], 1).unwrap();
+            let count = launches(d, || rfft(&x, 1, Scaling::Ortho));
+            assert_eq!(count, 1, "rfft of {n} on {} ({i})", subject.label);
+        }
+        if software {
+            for n in [97, 2 * 89, 4096] {
+                let z = data(d, &[2, n, 2], 1).unwrap();
+                let half = data(d, &[2, n / 2 + 1, 2], 1).unwrap();
+                assert_eq!(launches(d, || fft(&z, 1, Scaling::Ortho)), 1, "fft of {n}");
+                assert_eq!(launches(d, || irfft(&half, n, 1, Scaling::None)), 1, "irfft of {n}");
+            }
+            let s = Tensor::from_bools(d, &[true; 4 * 12 * 3], [4, 12, 3]).unwrap();
+            assert_eq!(launches(d, || rfft(&s, 1, Scaling::Ortho)), 1, "spikes");
+        }
+    }
 }
 
 #[test]
@@ -178,12 +244,21 @@ fn gradients_are_those_of_finite_differences() {
 fn backward_is_the_adjoint() {
     for subject in subjects() {
         let d = &subject.device;
-        for n in [64, 84, 384, 2484] {
-            let x = data(d, &[2, n], 1).unwrap();
-            let y = data(d, &[2, n / 2 + 1, 2], 2).unwrap();
-            let forward = adjoint_gap(&x, &y, |v| v.rfft(1, Scaling::Ortho)).unwrap();
-            let inverse = adjoint_gap(&y, &x, |v| v.irfft(n, 1, Scaling::Ortho)).unwrap();
-            assert!(forward < 1e-6 && inverse < 1e-6, "{n} on {}", subject.label);
+        for (n, inner) in [(64, 1), (97, 1), (384, 16), (2484, 1), (1021, 1), (2 * 4099, 1)] {
+            let x = data(d, &[2, n, inner], 1).unwrap();
+            let y = data(d, &[2, n / 2 + 1, inner, 2], 2).unwrap();
+            let z = data(d, &[2, n, inner, 2], 3).unwrap();
+            let w = data(d, &[2, n, inner, 2], 4).unwrap();
+            let gaps = [
+                adjoint_gap(&x, &y, |v| v.rfft(1, Scaling::Ortho)),
+                adjoint_gap(&y, &x, |v| v.irfft(n, 1, Scaling::Ortho)),
+                adjoint_gap(&z, &w, |v| v.fft(1, Scaling::Ortho)),
+                adjoint_gap(&z, &w, |v| v.ifft(1, Scaling::Ortho)),
+            ];
+            for (gap, which) in gaps.into_iter().zip(["rfft", "irfft", "fft", "ifft"]) {
+                let gap = gap.unwrap();
+                assert!(gap < 1e-6, "{which} of {n} on {}: {gap:e}", subject.label);
+            }
         }
     }
 }
@@ -224,15 +299,30 @@ fn the_same_bits_every_time() {
 
 #[test]
 fn spikes_are_transformed_packed_or_not() {
-    conform("spikes", 1e-6, |device| {
-        let mut random = Random::new(5);
-        let spikes: Vec<bool> = (0..4 * 12 * 3).map(|_| random.word().is_multiple_of(3)).collect();
-        let tape = Tape::new();
-        let s = tape.leaf(&Tensor::from_bools(device, &spikes, [4, 12, 3])?);
-        let z = s.rfft(1, Scaling::Ortho)?;
-        let g = z.backward_from(&data(device, &[4, 7, 3, 2], 1)?)?.get(&s).unwrap().clone();
-        Ok(vec![z.value().clone(), g])
-    });
+    let cases: [(&[usize], usize); 6] = [
+        (&[4, 12, 3], 1),
+        (&[40, 2, 15], 2),
+        (&[33, 3, 8, 17], 2),
+        (&[5, 97, 9], 1),
+        (&[12, 5], 0),
+        (&[2, 5000, 1], 1),
+    ];
+    for (shape, axis) in cases {
+        conform(&format!("spikes of {shape:?} along {axis}"), 2e-6, |device| {
+            let mut random = Random::new(5);
+            let count: usize = shape.iter().product();
+            let spikes: Vec<bool> = (0..count).map(|_| random.word().is_multiple_of(3)).collect();
+            let tape = Tape::new();
+            let s = tape.leaf(&Tensor::from_bools(device, &spikes, shape)?);
+            let z = s.rfft(axis, Scaling::Ortho)?;
+            let unpacked = rfft(s.unpack()?.value(), axis, Scaling::Ortho)?;
+            assert_close("packed", z.value(), &unpacked, 1e-7);
+            let g = z.backward_from(&data(device, z.shape(), 1)?)?.get(&s).unwrap().clone();
+            Ok(vec![z.value().clone(), g])
+        });
+    }
+    let s = Tensor::zeros(oracle(), [3, 4, 2], DType::Bits).unwrap();
+    assert!(fft(&s, 1, Scaling::None).is_err());
 }
 
 #[test]

@@ -3,16 +3,23 @@
 pub(super) mod complex;
 pub(super) mod concrete;
 pub(super) mod gate;
+mod lanes;
 mod lines;
 pub(super) mod mix;
 mod passes;
+mod side_by_side;
+mod source;
 pub(super) mod weight;
+
+pub(super) use passes::split;
 
 use super::lines::Params;
 use crate::host::{HostArgs, Real};
 use realfft::RealFftPlanner;
+use rustfft::num_complex::Complex;
 use rustfft::{FftNum, FftPlanner};
-use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
+use std::collections::HashMap;
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 
 /// A precision that transforms are planned for.
 pub(super) trait Precise: Real + FftNum {
@@ -23,11 +30,21 @@ pub(super) trait Precise: Real + FftNum {
 pub(super) struct Planners<R: FftNum> {
     complex: FftPlanner<R>,
     real: RealFftPlanner<R>,
+    roots: HashMap<usize, Arc<[Complex<R>]>>,
 }
 
-impl<R: FftNum> Planners<R> {
+impl<R: Precise> Planners<R> {
     fn new() -> Mutex<Self> {
-        Mutex::new(Self { complex: FftPlanner::new(), real: RealFftPlanner::new() })
+        Mutex::new(Self {
+            complex: FftPlanner::new(),
+            real: RealFftPlanner::new(),
+            roots: HashMap::new(),
+        })
+    }
+
+    /// exp(-2 pi i k / n), k = 0 .. n
+    fn roots(&mut self, n: usize) -> Arc<[Complex<R>]> {
+        self.roots.entry(n).or_insert_with(|| lanes::roots(n)).clone()
     }
 }
 

@@ -2,12 +2,13 @@
 
 use super::super::lines::{Mode, Params};
 use super::Precise;
+use super::source::Source;
 use crate::host::HostArgs;
 use rustfft::num_complex::Complex;
 
 pub(super) fn transform<R: Precise>(p: &Params, load: u32, store: u32, args: &mut HostArgs<'_, R>) {
     let chirp = args.constant("CHIRP", 0);
-    let (x, table) = (args.reals(0), bytemuck::cast_slice(args.reals(2)));
+    let (x, table) = (Source::of(p, args), bytemuck::cast_slice(args.reals(2)));
     let y = args.reals_mut(1);
     let pass = Pass { p, table, x, load, store, chirp };
     let plan = R::planners().complex.plan_fft_forward(p.points as usize);
@@ -24,10 +25,30 @@ pub(super) fn transform<R: Precise>(p: &Params, load: u32, store: u32, args: &mu
     }
 }
 
+/// Half the spectra of real lines from the transforms of their pairs.
+pub(in super::super) fn split<R: Precise>(args: &mut HostArgs<'_, R>) {
+    let p: Params = args.params();
+    let z: &[Complex<R>] = bytemuck::cast_slice(args.reals(0));
+    let table: &[Complex<R>] = bytemuck::cast_slice(args.reals(2));
+    let y = args.reals_mut(1);
+    let (count, scale) = (p.count as usize, R::lit(p.scale.into()));
+    for (line, z) in z.chunks_exact(count).enumerate() {
+        for i in 0..=count {
+            let (a, b) = (z[i % count], z[(count - i) % count].conj());
+            let odd = (a - b) * table[p.roots_at as usize + i];
+            let bin = (a + b + Complex::new(odd.im, -odd.re)).scale(R::lit(0.5));
+            let edge = i == 0 || i == count;
+            let weight = if edge { scale } else { scale * R::lit(p.middle.into()) };
+            let at = 2 * place(line, p.store_inner, p.store_extent, i);
+            (y[at], y[at + 1]) = (bin.re * weight, bin.im * weight);
+        }
+    }
+}
+
 struct Pass<'a, R> {
     p: &'a Params,
     table: &'a [Complex<R>],
-    x: &'a [R],
+    x: Source<'a, R>,
     load: u32,
     store: u32,
     chirp: u32,
@@ -40,7 +61,23 @@ impl<R: Precise> Pass<'_, R> {
 
     fn complex(&self, line: usize, i: usize) -> Complex<R> {
         let at = 2 * place(line, self.p.load_inner, self.p.load_extent, i);
-        Complex::new(self.x[at], self.x[at + 1])
+        let x = self.x.numbers();
+        Complex::new(x[at], x[at + 1])
+    }
+
+    /// Bin i of half a spectrum, with the factor of its place.
+    fn bin(&self, line: usize, i: usize) -> Complex<R> {
+        let z = self.complex(line, i);
+        if self.is_edge(i) {
+            return Complex::new(z.re, R::zero());
+        }
+        z.scale(R::lit(self.p.middle.into()))
+    }
+
+    fn real(&self, at: usize) -> R {
+        let mut value = [R::zero()];
+        self.x.read(at, R::one(), &mut value);
+        value[0]
     }
 
     /// Point m of part c of a line.
@@ -54,18 +91,19 @@ impl<R: Precise> Pass<'_, R> {
             self.complex(line, i).conj()
         } else if self.load == Mode::Real as u32 {
             let at = place(line, p.load_inner, p.load_extent, i);
-            Complex::new(self.x[at], R::zero())
+            Complex::new(self.real(at), R::zero())
+        } else if self.load == Mode::Pairs as u32 {
+            let at = |i| place(line, p.load_inner, p.load_extent, i);
+            Complex::new(self.real(at(2 * i)), self.real(at(2 * i + 1)))
+        } else if self.load == Mode::HalfPairs as u32 {
+            let (a, b) = (self.bin(line, i), self.bin(line, p.count as usize - i).conj());
+            let odd = (a - b).conj() * self.table[p.roots_at as usize + i];
+            (a + b).conj() + Complex::new(odd.im, -odd.re)
         } else if self.load == Mode::Half as u32 {
             let mirrored = 2 * i > p.length as usize;
             let bin = if mirrored { p.length as usize - i } else { i };
-            let z = self.complex(line, bin);
-            if self.is_edge(bin) {
-                Complex::new(z.re, R::zero())
-            } else if mirrored {
-                z.scale(R::lit(p.middle.into()))
-            } else {
-                z.conj().scale(R::lit(p.middle.into()))
-            }
+            let z = self.bin(line, bin);
+            if mirrored { z } else { z.conj() }
         } else {
             self.complex(line, i)
         };
@@ -95,6 +133,11 @@ impl<R: Precise> Pass<'_, R> {
         let mut scale = R::lit(p.scale.into());
         if half && !self.is_edge(i) {
             scale *= R::lit(p.middle.into());
+        }
+        if self.store == Mode::Pairs as u32 {
+            let at = |i| place(line, p.store_inner, p.store_extent, i);
+            (y[at(2 * i)], y[at(2 * i + 1)]) = (z.re * scale, -z.im * scale);
+            return;
         }
         let at = place(line, p.store_inner, p.store_extent, i);
         if self.store == Mode::Real as u32 {

@@ -1,0 +1,50 @@
+//! What is transformed: numbers, or packed spikes as reals.
+
+use super::super::lines::Params;
+use super::Precise;
+use crate::host::HostArgs;
+
+/// The elements of a tensor.
+#[derive(Clone, Copy)]
+pub(super) enum Source<'a, R> {
+    Numbers(&'a [R]),
+    /// Packed along time: words, and the elements of a step.
+    Spikes(&'a [u32], usize),
+}
+
+impl<'a, R: Precise> Source<'a, R> {
+    /// Binding 0.
+    pub(super) fn of(p: &Params, args: &HostArgs<'a, R>) -> Self {
+        if args.is_real(0) {
+            Source::Numbers(args.reals(0))
+        } else {
+            Source::Spikes(args.words(0), p.step_lines as usize * p.load_extent as usize)
+        }
+    }
+
+    /// Numbers as they are; none of spikes, which are reals only.
+    pub(super) fn numbers(self) -> &'a [R] {
+        match self {
+            Source::Numbers(x) => x,
+            Source::Spikes(..) => &[],
+        }
+    }
+
+    /// `out.len()` elements from `at` on, all of one step, times `scale`.
+    #[inline(always)]
+    pub(super) fn read(self, at: usize, scale: R, out: &mut [R]) {
+        match self {
+            Source::Numbers(x) => {
+                let x = &x[at..][..out.len()];
+                out.iter_mut().zip(x).for_each(|(out, x)| *out = *x * scale);
+            }
+            Source::Spikes(words, row) => {
+                let (t, n) = (at / row, at % row);
+                let words = &words[t / 32 * row + n..][..out.len()];
+                for (out, word) in out.iter_mut().zip(words) {
+                    *out = if word >> (t % 32) & 1 == 1 { scale } else { R::zero() };
+                }
+            }
+        }
+    }
+}
