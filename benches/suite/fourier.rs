@@ -8,6 +8,7 @@ use realfft::{RealFftPlanner, RealToComplex};
 use rustfft::num_complex::Complex32;
 use rustfft::{Fft, FftPlanner};
 use spikegrad::fourier::{Scaling, fft, graph_diag, graph_diag_outer, irfft, rfft};
+use spikegrad::linalg::{Layout, matmul};
 use spikegrad::{Device, Result, Tape, Tensor, elementwise};
 use std::sync::Arc;
 use std::time::Instant;
@@ -61,6 +62,8 @@ pub fn measure(suite: &mut Suite) {
         }
     }
     along_the_middle(suite);
+    dense(suite);
+    spikes(suite);
     rank_one(suite);
     mixes(suite);
 }
@@ -198,6 +201,41 @@ fn along_the_middle(suite: &mut Suite) {
         transform(suite, "irfft", &shape, n, move |device| {
             let z = input::normal(device, [outer, n / 2 + 1, inner, 2])?;
             Ok(move || irfft(&z, n, 1, Scaling::Ortho))
+        });
+    }
+}
+
+/// Short and prime lengths as products with the matrix of the transform, beside the kernel.
+fn dense(suite: &mut Suite) {
+    for n in [8usize, 16, 32, 64, 97, 251] {
+        let lines = SAMPLES / 4 / n;
+        let shape = format!("{lines}x{n} beside a matrix");
+        let columns = 2 * (n / 2 + 1);
+        transform(suite, "rfft", &shape, n, move |device| {
+            let x = input::normal(device, [lines, n])?;
+            Ok(move || rfft(&x, 1, Scaling::Ortho))
+        });
+        suite.case("fourier", "rfft by a matrix", &shape, |device| {
+            let x = input::normal(device, [lines, n])?;
+            let matrix = input::normal(device, [n, columns])?;
+            Ok(move || matmul(&x, &matrix, Layout::NN).map(drop))
+        });
+    }
+}
+
+/// Spikes of four steps along their nodes, as they are packed and unpacked first.
+fn spikes(suite: &mut Suite) {
+    let [steps, batch, nodes, channels] = [4, 2, 1680, 64];
+    for packed in [true, false] {
+        let what = if packed { "packed" } else { "unpacked first" };
+        let shape = format!("{steps}x{batch}x{nodes}x{channels} spikes, {what}");
+        suite.case("fourier", "rfft", &shape, |device| {
+            let s =
+                elementwise::pack(&input::spikes(device, [steps, batch, nodes, channels], 0.2)?)?;
+            Ok(move || {
+                let x = if packed { s.clone() } else { elementwise::unpack(&s)? };
+                rfft(&x, 2, Scaling::Ortho).map(drop)
+            })
         });
     }
 }

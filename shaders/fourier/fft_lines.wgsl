@@ -5,14 +5,15 @@
 // `points` points); scratch: two places of `points` for each line that is being transformed.
 // For software adapters: an invocation transforms a line, eight of them side by side, without barriers;
 // where lines are few, eight invocations share one (condition TOGETHER). Stages go to and fro between
-// the two places. RADICES: the stages that occur, so that others cost nothing.
+// the two places. RADICES: the stages that occur, so that others cost nothing. A launch takes the lines
+// first .. lines, no more than software adapters let an invocation loop (FFT_LINES in lines.rs).
 
-import package::shared::complex::{cmul, conj};
+import package::shared::complex::{cmul, conj, turned};
 import package::shared::index::group_index;
 import package::shared::spectrum::{p, table, load, store, split, unchirped, HALF_PAIRS, HALF};
 import package::shared::stages::{
     Stage, stage_of, bit_of, point_at, set_point, take2, give2, take3, give3, take4, give4, take5, give5,
-    take7, give7, take8, give8, dense, first_place,
+    take7, give7, take8, give8, turned_point, first_place,
 };
 
 override LOAD: u32 = 0u;
@@ -53,12 +54,49 @@ fn run_stage(s: Stage, lane: u32, start: u32, to: u32) {
         for (var j = lane; j < s.gap; j += LANES) { give7(s, to, j, take7(s, start, j)); }
     }
     if has(s, 11u) {
-        for (var j = lane; j < s.gap; j += LANES) {
-            for (var output = 0u; output < s.radix; output++) {
-                set_point(first_place(s, to, j) + output * s.run * s.pitch, dense(s, start, j, output));
-            }
-        }
+        for (var j = lane; j < s.gap; j += LANES) { run_dense(s, start, to, j); }
     }
+}
+
+// A butterfly of a prime radix, as a dense sum over the pairs of points that share a cosine.
+fn run_dense(s: Stage, start: u32, to: u32, j: u32) {
+    // 18 pairs of the largest radix, and zeros that the last step of three reads beyond them.
+    var sums: array<vec2<f32>, 20>;
+    var differences: array<vec2<f32>, 20>;
+    let k = j % s.run;
+    let half = s.radix / 2u;
+    let first = point_at(start + j * s.pitch);
+    var total = first;
+    for (var q = 1u; q <= half; q++) {
+        let a = turned_point(s, start, j, k, q);
+        let b = turned_point(s, start, j, k, s.radix - q);
+        sums[q - 1u] = a + b;
+        differences[q - 1u] = a - b;
+        total += a + b;
+    }
+    let place = first_place(s, to, j);
+    let next = s.run * s.pitch;
+    set_point(place, total);
+    for (var output = 1u; output <= half; output++) {
+        let turn = output * s.gap;
+        var even = first;
+        var odd: vec2<f32>;
+        var at = 0u;
+        for (var q = 0u; q < half; q += 3u) {
+            let one = around(at + turn);
+            let two = around(one + turn);
+            at = around(two + turn);
+            even += table[one].x * sums[q] + table[two].x * sums[q + 1u] + table[at].x * sums[q + 2u];
+            odd += table[one].y * differences[q] + table[two].y * differences[q + 1u]
+                + table[at].y * differences[q + 2u];
+        }
+        set_point(place + output * next, even - turned(odd));
+        set_point(place + (s.radix - output) * next, even + turned(odd));
+    }
+}
+
+fn around(root: u32) -> u32 {
+    return root - select(0u, p.points, root >= p.points);
 }
 
 // All stages; where the outcome stands. `places`: the two places, from and to.
@@ -94,7 +132,7 @@ fn fft_lines(
     let slot = local % LINES;
     let first = g * 2u * p.points * LINES + slot;
     let wanted = select(p.count, p.length / 2u + 1u, STORE == HALF || STORE == HALF_PAIRS);
-    for (var line = g * LINES + slot; line < p.lines; line += groups.x * groups.y * LINES) {
+    for (var line = p.first + g * LINES + slot; line < p.lines; line += groups.x * groups.y * LINES) {
         var at = vec2<u32>(first, first + p.points * LINES);
         for (var i = lane; i < p.points; i += LANES) {
             set_point(at.x + i * LINES, load(LOAD, CHIRP, line, 0u, i));

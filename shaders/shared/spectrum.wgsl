@@ -46,8 +46,9 @@ struct Params {
     scale: f32,
     // … and what the bins of half a spectrum are, except the first, and the middle of an even line.
     middle: f32,
-    padding0: u32,
-    padding1: u32,
+    // The first line of the launch.
+    first: u32,
+    padding: u32,
 }
 
 @if(!BITS) @group(0) @binding(0) var<storage, read> x: array<f32>;

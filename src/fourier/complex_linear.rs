@@ -60,7 +60,7 @@ pub fn complex_linear(x: &Var, w: &Var, bias: Option<&Var>, activation: Activati
 }
 
 /// Checks everything and returns the extents of the matrix.
-fn check(x: &Tensor, w: &Tensor, bias: Option<&Tensor>) -> Result<(usize, usize)> {
+pub(super) fn check(x: &Tensor, w: &Tensor, bias: Option<&Tensor>) -> Result<(usize, usize)> {
     let numbers = numbers(OP, x)?;
     w.expect(OP, DType::F32)?;
     let &[2, k, n] = w.shape().dims() else {
@@ -80,19 +80,32 @@ fn check(x: &Tensor, w: &Tensor, bias: Option<&Tensor>) -> Result<(usize, usize)
 
 /// The real matrix `[2 K, 2 N]` of a complex one.
 fn spread(w: &Var, k: usize, n: usize) -> Result<Var> {
-    let params = Params { rows: k as u32, columns: n as u32 };
-    let run = move |kernel: &'static Kernel, x: &Tensor, y: &Tensor| {
-        let launch = x.device().launch(kernel).params(&params);
-        launch.bind(x).bind(y).items(k * n, 64).record()
-    };
-    let m = Tensor::empty(w.device(), [2 * k, 2 * n], DType::F32)?;
-    run(&COMPLEX_WEIGHT, w.value(), &m)?;
+    let m = blocks(w.value(), k, n)?;
     w.tape().record_one(OP, &[w], m, move |bw| {
         if let Some(g) = bw.upstream(0).filter(|_| bw.needs(0)) {
-            let gw = Tensor::empty(g.device(), [2, k, n], DType::F32)?;
-            run(&COMPLEX_WEIGHT_BACKWARD, g, &gw)?;
+            let gw = gathered(g, k, n)?;
             bw.give(0, gw);
         }
         Ok(())
     })
+}
+
+/// The real matrix `[2 K, 2 N]` of `[2, K, N]`.
+pub(super) fn blocks(w: &Tensor, k: usize, n: usize) -> Result<Tensor> {
+    let m = Tensor::empty(w.device(), [2 * k, 2 * n], DType::F32)?;
+    run(&COMPLEX_WEIGHT, w, &m, [k, n])?;
+    Ok(m)
+}
+
+/// The gradient of `[2, K, N]` from that of its real matrix.
+pub(super) fn gathered(g: &Tensor, k: usize, n: usize) -> Result<Tensor> {
+    let gw = Tensor::empty(g.device(), [2, k, n], DType::F32)?;
+    run(&COMPLEX_WEIGHT_BACKWARD, g, &gw, [k, n])?;
+    Ok(gw)
+}
+
+fn run(kernel: &'static Kernel, x: &Tensor, y: &Tensor, [k, n]: [usize; 2]) -> Result<()> {
+    let params = Params { rows: k as u32, columns: n as u32 };
+    let launch = x.device().launch(kernel).params(&params);
+    launch.bind(x).bind(y).items(k * n, 64).record()
 }

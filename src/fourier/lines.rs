@@ -76,7 +76,9 @@ pub(super) struct Params {
     pub(super) step_lines: u32,
     pub(super) scale: f32,
     pub(super) middle: f32,
-    pub(super) padding: [u32; 2],
+    /// The first line of the launch.
+    pub(super) first: u32,
+    pub(super) padding: u32,
 }
 
 /// What is read and written once, and 5 N log2 N operations a line.
@@ -187,7 +189,7 @@ impl Request {
             Ok(())
         } else if device.is_host() {
             self.on_host(x, y)
-        } else if device.capabilities().software {
+        } else if device.capabilities().software && self.is_near()? {
             self.in_memory(x, y)
         } else {
             self.in_tiles(x, y)
@@ -216,21 +218,35 @@ impl Request {
         let stages = radices(plan.points).unwrap_or_default();
         let params = filled(self.params(count), plan.points, &stages, &table);
         let lines = self.outer * self.inner;
-        let together = lines < FEW_LINES;
-        let side_by_side = if together { 1 } else { SIDE_BY_SIDE };
+        let turns = plan.turns();
+        let together = lines < FEW_LINES || turns > MOST_TURNS;
+        let (side_by_side, turns) =
+            if together { (1, turns / SIDE_BY_SIDE + 1) } else { (SIDE_BY_SIDE, turns) };
         let groups = lines.div_ceil(side_by_side).min(IN_FLIGHT);
         let places = 2 * groups * side_by_side * plan.points;
         let scratch = Tensor::empty(device, [places, 2], DType::F32)?;
-        launch(device, &FFT_LINES, &params, load, store)
-            .variant(self.variant(together, 2))
-            .constant("CHIRP", u32::from(plan.chirp))
-            .constant("RADICES", occurring(&stages))
-            .bind(x)
-            .bind(y)
-            .bind(&on_device(device, &table)?)
-            .bind(&scratch)
-            .groups([groups as u32, 1, 1])
-            .record()
+        let table = on_device(device, &table)?;
+        let at_once = groups * side_by_side * (MOST_TURNS / turns.max(1)).max(1);
+        for first in (0..lines).step_by(at_once) {
+            let last = lines.min(first + at_once);
+            let part = Params { first: first as u32, lines: last as u32, ..params };
+            launch(device, &FFT_LINES, &part, load, store)
+                .variant(self.variant(together, 2))
+                .constant("CHIRP", u32::from(plan.chirp))
+                .constant("RADICES", occurring(&stages))
+                .bind(x)
+                .bind(y)
+                .bind(&table)
+                .bind(&scratch)
+                .groups([groups as u32, 1, 1])
+                .record()?;
+        }
+        Ok(())
+    }
+
+    /// Whether a software adapter may loop over a line.
+    fn is_near(&self) -> Result<bool> {
+        Ok(Plan::whole(self.modes().2)?.turns() / SIDE_BY_SIDE < MOST_TURNS)
     }
 
     /// The variant, of `each` for numbers and as many for packed spikes.
@@ -402,6 +418,9 @@ impl Request {
 
 /// Below so many lines, eight invocations of a software adapter share one.
 const FEW_LINES: usize = 16;
+/// The turns of all its loops that an invocation takes: llvmpipe ends every loop after 65,535 in all,
+/// and says nothing.
+const MOST_TURNS: usize = 60_000;
 /// The lines that a workgroup of a software adapter transforms side by side.
 const SIDE_BY_SIDE: usize = 8;
 /// The most workgroups of a software adapter: each keeps its own scratch near.

@@ -1,8 +1,9 @@
 //! The Fourier graph operator of FourierGNN: three chained complex layers and what they are shrunk
 //! to, summed.
 
+use super::chain;
 use super::complex::numbers;
-use super::complex_linear::complex_linear;
+use super::complex_linear::{self, complex_linear};
 use super::twin;
 use crate::elementwise::Activation;
 use crate::kernel::{Cost, CostArgs, Kernel, shader};
@@ -76,6 +77,9 @@ fn diag_cost(args: &CostArgs<'_>, flops: f64) -> Cost {
 /// Rows of parameters of the diagonal operator: 3 layers of weight and bias, real and imaginary.
 const PARAMETERS: usize = 12;
 
+/// The most rows that one invocation sums over: software adapters end a loop after 65,535 turns.
+const LONGEST_CHUNK: usize = 1 << 15;
+
 /// What a diagonal mix reads: complex numbers as they are, or as an outer product.
 #[derive(Clone)]
 struct Input {
@@ -117,7 +121,7 @@ impl Input {
     fn chunk(&self) -> usize {
         let enough = if self.x.device().capabilities().software { 1 << 10 } else { 1 << 15 };
         let chunks = (enough / self.channels.max(1)).clamp(1, self.rows.max(1));
-        self.rows.div_ceil(chunks).max(1)
+        self.rows.div_ceil(chunks).clamp(1, LONGEST_CHUNK)
     }
 
     /// Gradients: of the numbers that are mixed, if `wanted`, and `[13, E]`, of the parameters and
@@ -148,7 +152,8 @@ impl Input {
 /// `o_k = relu(o_{k-1} W_k + b_k)`, `o_0 = X`, on complex numbers; relu and the soft shrinkage ss by
 /// `threshold` act on real and imaginary parts by themselves.
 ///
-/// `x [.., E, 2]`; each weight `[2, E, E]` and each bias `[2, E]`, real parts first.
+/// `x [.., E, 2]`; each weight `[2, E, E]` and each bias `[2, E]`, real parts first. On hardware all
+/// three layers are one launch up to E = 128; else, and backward, they are products.
 ///
 /// Source: Yi et al. 2023, FourierGNN, equations 6 to 8.
 ///
@@ -156,13 +161,18 @@ impl Input {
 /// Those of [`complex_linear`]; [`Error::Argument`] for a threshold below 0.
 pub fn graph_dense(x: &Var, weights: [&Var; 3], biases: [&Var; 3], threshold: f32) -> Result<Var> {
     check_threshold("graph_dense", threshold)?;
+    for (w, b) in weights.iter().zip(biases) {
+        let (k, n) = complex_linear::check(x.value(), w.value(), Some(b.value()))?;
+        if k != n {
+            return Err(Error::shape("graph_dense", format!("a layer from {k} to {n} channels")));
+        }
+    }
+    if chain::fits(x.value()) {
+        return chain::run("graph_dense", x, weights, biases, threshold);
+    }
     let a = complex_linear(x, weights[0], Some(biases[0]), Activation::Relu)?;
     let b = complex_linear(&a, weights[1], Some(biases[1]), Activation::Relu)?;
     let c = complex_linear(&b, weights[2], Some(biases[2]), Activation::Relu)?;
-    if c.shape() != x.shape() {
-        let detail = format!("layers lead from {} to {}", x.shape(), c.shape());
-        return Err(Error::shape("graph_dense", detail));
-    }
     shrink_sum(x, [&a, &b, &c], threshold)
 }
 

@@ -8,6 +8,7 @@
 //! Bluestein's convolution where a larger prime divides it. Real lines of even length are complex
 //! ones of half the length. Roots of unity and chirps are made in f64, once a device.
 
+mod chain;
 mod codes;
 mod complex;
 mod complex_linear;
@@ -42,6 +43,8 @@ pub const KERNELS: &[&Kernel] = &[
     &lines::FFT_LINES,
     &lines::FFT_SPLIT,
     &lines::FFT_TILE,
+    &chain::MIX_DENSE,
+    &chain::MIX_REACHED,
     &mix::MIX_DIAG,
     &mix::MIX_DIAG_BACKWARD,
     &mix::MIX_SHRINK,

@@ -97,6 +97,24 @@ impl Plan {
     }
 }
 
+impl Plan {
+    /// The turns of the loops of `fft_lines` over one line, if one invocation takes them all.
+    pub(super) fn turns(&self) -> usize {
+        let stages: usize = radices(self.points)
+            .unwrap_or_default()
+            .into_iter()
+            .map(|radix| {
+                let half = radix / 2;
+                let dense = if radix > 8 { half + half * (1 + half.div_ceil(3)) } else { 0 };
+                self.points / radix * (1 + dense)
+            })
+            .sum();
+        // Read, written, and between two transforms multiplied by the chirp's.
+        let transforms = 1 + usize::from(self.chirp);
+        (1 + transforms) * (self.points + 1) + transforms * (stages + MOST_STAGES)
+    }
+}
+
 fn check_length(n: usize) -> Result<()> {
     if n <= LONGEST {
         return Ok(());

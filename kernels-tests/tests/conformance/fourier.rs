@@ -144,11 +144,31 @@ fn lines_along_other_axes() {
 /// points is large.
 #[test]
 fn long_lines() {
-    for n in [16_411, 2 * 16_411, 3 << 15, 1 << 20, (1 << 20) - 3] {
+    for n in [16_411, 2 * 16_411, 3 << 15] {
         transforms(1, n, 1, 5e-6);
     }
     transforms(2, 5000, 3, 2e-6);
     transforms(1, 2 * 4099, 2, 2e-6);
+}
+
+/// The longest, and more than an invocation of a software adapter may loop over: llvmpipe ends all
+/// loops of an invocation after 65,535 turns in all, and says nothing.
+#[test]
+fn many_points() {
+    let run = |device: &Device, lines: usize, n: usize| -> Vec<f64> {
+        let x = data(device, &[lines, n], 1).unwrap();
+        rfft(&x, 1, Scaling::Ortho).unwrap().to_vec().unwrap()
+    };
+    for (lines, n) in [(1, 1 << 19), (1, 1 << 20), (1, (1 << 20) - 3), (512, 4440), (130, 8191)] {
+        let expected = run(oracle(), lines, n);
+        for subject in subjects() {
+            let d = &subject.device;
+            if d.is_host() || d.capabilities().software {
+                let gap = distance(&run(d, lines, n), &expected);
+                assert!(gap < 5e-6, "{lines} x {n} on {}: {gap:e}", subject.label);
+            }
+        }
+    }
 }
 
 /// What a run of `work` launches on a device.
@@ -466,6 +486,35 @@ fn diagonal_mixes() {
                 mixed(device, outer, rows, channels)
             });
         }
+    }
+}
+
+#[test]
+fn dense_mixes() {
+    for (rows, channels) in [(1, 1), (21, 5), (40, 33), (16, 128), (5, 130)] {
+        conform(&format!("dense mix of {rows} x {channels}"), 2e-5, |device| {
+            let tape = Tape::new();
+            let x = tape.leaf(&data(device, &[rows, channels, 2], 1)?);
+            // Layers of about the size of their inputs, open about half the time.
+            let size = (channels as f32).sqrt().recip();
+            let leaf = |shape: &[usize], seed: u64, size: f32| -> Result<Var> {
+                let count = shape.iter().product();
+                let values = Random::new(seed).values(count, -size, size);
+                Ok(tape.leaf(&Tensor::from_slice(device, &values, shape)?))
+            };
+            let square = [2, channels, channels];
+            let w = [leaf(&square, 2, size)?, leaf(&square, 3, size)?, leaf(&square, 4, size)?];
+            let b = [5, 6, 7].map(|seed| leaf(&[2, channels], seed, 0.5));
+            let [b1, b2, b3] = b;
+            let b = [b1?, b2?, b3?];
+            let z = graph_dense(&x, w.each_ref(), b.each_ref(), 0.01)?;
+            let gradients = z.backward_from(&data(device, z.shape(), 8)?)?;
+            let mut out = vec![z.value().clone()];
+            out.extend(
+                [&x].into_iter().chain(&w).chain(&b).map(|v| gradients.get(v).unwrap().clone()),
+            );
+            Ok(out)
+        });
     }
 }
 

@@ -48,7 +48,7 @@ fn shrunk<R: Real>(v: R, threshold: R) -> R {
 }
 
 #[inline(always)]
-fn shrunk_both<R: Real>(v: Complex<R>, threshold: R) -> Complex<R> {
+pub(super) fn shrunk_both<R: Real>(v: Complex<R>, threshold: R) -> Complex<R> {
     Complex::new(shrunk(v.re, threshold), shrunk(v.im, threshold))
 }
 

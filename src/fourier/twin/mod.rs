@@ -1,5 +1,6 @@
 //! The CPU twins: rustfft and realfft do the transforms, in f32 and in f64.
 
+pub(super) mod chain;
 pub(super) mod complex;
 pub(super) mod concrete;
 pub(super) mod gate;

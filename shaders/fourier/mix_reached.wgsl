@@ -1,0 +1,39 @@
+// gz[i] = g[i] 1[o[i] > threshold] + next[i] 1[o[i] > 0]
+//
+// o: [count], what relu gave in a layer of mix_dense; g: [count], the gradient of the sum of the shrunk
+// layers; next: [count], what comes back from the next layer, if NEXT (else it may be bound to anything);
+// gz: [count] output, the gradient before relu.
+// One invocation an element.
+
+import package::shared::index::item_index;
+
+struct Params {
+    count: u32,
+    threshold: f32,
+}
+
+override WG: u32 = 256u;
+override NEXT: bool = false;
+
+@group(0) @binding(0) var<storage, read> o: array<f32>;
+@group(0) @binding(1) var<storage, read> g: array<f32>;
+@group(0) @binding(2) var<storage, read> next: array<f32>;
+@group(0) @binding(3) var<storage, read_write> gz: array<f32>;
+@group(1) @binding(0) var<uniform> p: Params;
+
+@compute @workgroup_size(WG)
+fn mix_reached(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) local: u32,
+) {
+    let i = item_index(group, groups, local, WG);
+    if i >= p.count {
+        return;
+    }
+    var v = select(0.0, g[i], o[i] > p.threshold);
+    if NEXT {
+        v += select(0.0, next[i], o[i] > 0.0);
+    }
+    gz[i] = v;
+}
