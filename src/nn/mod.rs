@@ -26,12 +26,14 @@
 
 mod compander;
 mod embedding;
+mod instance_norm;
 mod layer_norm;
 mod lif_layer;
 mod linear;
 
 pub use compander::Compander;
 pub use embedding::Embedding;
+pub use instance_norm::InstanceNorm;
 pub use layer_norm::LayerNorm;
 pub use lif_layer::{LifLayer, LifLayerBuilder};
 pub use linear::{Linear, LinearBuilder};

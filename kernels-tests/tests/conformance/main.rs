@@ -5,6 +5,7 @@ mod attention;
 mod decode;
 mod elementwise;
 mod encode;
+mod forecasters;
 mod fourier;
 mod layout;
 mod lif;
