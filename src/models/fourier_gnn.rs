@@ -9,7 +9,7 @@ use crate::elementwise::Activation;
 use crate::error::{Error, Result};
 use crate::fourier::{Scaling, graph_dense, graph_diag_outer};
 use crate::linalg::linear;
-use crate::nn::{InstanceNorm, Linear, Module, normal_param};
+use crate::nn::{InstanceNorm, Linear, Module, normal_param, normal_tensor};
 use crate::random::Generator;
 use crate::{Device, Param, Var};
 use std::str::FromStr;
@@ -160,7 +160,7 @@ impl FourierGnn {
     pub fn new(config: &FourierGnnConfig, random: &mut Generator) -> Result<Self> {
         config.check()?;
         let device = random.device().clone();
-        let embedding = normal(random, "embedding", &[config.embed], 1.0)?;
+        let embedding = normal_tensor("embedding".into(), &[config.embed], 1.0, random)?;
         let mix = Weights::new(config, random)?;
         let head = Head::new(config, random)?;
         Ok(Self { config: config.clone(), device, embedding, mix, head })
@@ -284,14 +284,19 @@ impl Weights {
     fn new(config: &FourierGnnConfig, random: &mut Generator) -> Result<Self> {
         let channels = config.embed;
         if config.mix == Mix::Diag {
-            return Ok(Weights::Diag(normal(random, "mix", &[3, 4, channels], 0.02)?));
+            return Ok(Weights::Diag(normal_tensor(
+                "mix".into(),
+                &[3, 4, channels],
+                0.02,
+                random,
+            )?));
         }
         let mut layer = |k: usize| {
-            let weight = normal(random, &format!("mix.{k}.weight"), &[2, channels, channels], 0.02);
-            Ok::<_, Error>([
-                weight?,
-                normal(random, &format!("mix.{k}.bias"), &[2, channels], 0.02)?,
-            ])
+            let mut draw = |part: &str, shape: &[usize]| {
+                normal_tensor(format!("mix.{k}.{part}"), shape, 0.02, random)
+            };
+            let weight = draw("weight", &[2, channels, channels])?;
+            Ok::<_, Error>([weight, draw("bias", &[2, channels])?])
         };
         Ok(Weights::Dense([layer(0)?, layer(1)?, layer(2)?]))
     }
@@ -346,11 +351,4 @@ impl Module for Head {
         let layers = layers.into_iter().flat_map(Module::params);
         [self.projection.clone()].into_iter().chain(layers).collect()
     }
-}
-
-/// A tensor of normal draws with the standard deviation `std`, scaled on the host: every device
-/// starts from the same bits.
-fn normal(random: &mut Generator, name: &str, shape: &[usize], std: f32) -> Result<Param> {
-    let flat = normal_param(name.into(), [1, shape.iter().product()], std, random)?;
-    Ok(Param::new(name, flat.value().reshape(shape)?))
 }

@@ -56,6 +56,7 @@ mod language;
 mod pass;
 mod sample;
 mod spike_gpt;
+mod spikf_go;
 mod symbolic_light;
 
 pub use activity::Activity;
@@ -65,6 +66,7 @@ pub use language::{Features, LanguageModel};
 pub use pass::{Pass, TrainingLoss};
 pub use sample::Sampler;
 pub use spike_gpt::{SpikeGpt, SpikeGptConfig, SpikeGptState};
+pub use spikf_go::{GateGradient, Penalty, SpikfGo, SpikfGoConfig};
 pub use symbolic_light::{Encoder, SymbolicLight, SymbolicLightConfig, SymbolicLightState};
 
 use crate::{Result, Tensor, Var};
