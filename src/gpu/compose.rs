@@ -37,6 +37,7 @@ const SHARED: &[(&str, &str)] = &[
     ("strides", include_str!("../../shaders/shared/strides.wgsl")),
     ("surrogate", include_str!("../../shaders/shared/surrogate.wgsl")),
     ("symmetric", include_str!("../../shaders/shared/symmetric.wgsl")),
+    ("taps", include_str!("../../shaders/shared/taps.wgsl")),
     ("tile", include_str!("../../shaders/shared/tile.wgsl")),
     ("token", include_str!("../../shaders/shared/token.wgsl")),
     ("unary", include_str!("../../shaders/shared/unary.wgsl")),

@@ -1,5 +1,7 @@
 //! What forecasters of multivariate series have in common.
 
+use super::activity::Activity;
+use super::energy::Energy;
 use super::pass::{Pass, TrainingLoss};
 use crate::error::{Error, Result};
 use crate::loss::mse;
@@ -33,6 +35,13 @@ pub trait Forecaster: Module {
     /// [`Error::Shape`] for a window of other extents, or of no batch; [`Error::DType`] unless it is
     /// f32; [`Error::DeviceMismatch`]; device loss.
     fn forecast(&self, window: &Var, pass: &mut Pass<'_>) -> Result<Var>;
+
+    /// The operations of the forecast of one window, from the rates that a forecast noted in
+    /// `activity` (see [`Pass::activity`]).
+    ///
+    /// # Errors
+    /// [`Error::Argument`] for an activity that lacks a place of the model; device loss.
+    fn energy(&self, activity: &Activity) -> Result<Energy>;
 
     /// What the configuration adds to the mean squared error `fit` in training; nothing by default.
     ///

@@ -1,6 +1,8 @@
 //! FourierGNN: a graph of all values of all series, mixed in the frequencies of its nodes.
 
+use super::activity::Activity;
 use super::config::{Fields, all_positive, field};
+use super::energy::{Energy, LayerInput, transform};
 use super::forecaster::{Forecaster, check_window};
 use super::pass::Pass;
 #[cfg(feature = "checkpoint")]
@@ -277,6 +279,40 @@ impl Forecaster for FourierGnn {
             Some(norm) => norm.undo(&forecast),
             None => Ok(forecast),
         }
+    }
+
+    /// All of it reads real values: the activity has no part in it. One forward transform does for
+    /// all channels of the diagonal mix.
+    fn energy(&self, _activity: &Activity) -> Result<Energy> {
+        let FourierGnnConfig { variables, look_back, horizon, embed, hidden, mix, .. } =
+            self.config;
+        let nodes = variables * look_back;
+        let bins = (nodes / 2 + 1) as f64;
+        let [variables, look_back, horizon, embed, hidden] =
+            [variables, look_back, horizon, embed, hidden].map(|v| v as f64);
+        let [slots, first] = [SLOTS, FIRST].map(|v| v as f64);
+        let (line, real) = (transform(nodes), LayerInput::Real);
+        let (values, spectrum) = (4.0 * nodes as f64, 8.0 * bins);
+        let (each, weights) = match mix {
+            Mix::Diag => (4.0 * embed, 8.0 * embed),
+            Mix::Dense => (4.0 * embed * embed, 8.0 * embed * embed),
+        };
+        let mut energy = Energy::new();
+        energy.layer("transform", line, real, values + spectrum);
+        energy.layer("mix", 3.0 * bins * each, real, spectrum * (1.0 + embed) + 3.0 * weights);
+        energy.layer("inverse transform", line * embed, real, (spectrum + values) * embed);
+        let projected = variables * embed * slots;
+        energy.layer("projection", projected * look_back, real, values * embed + 4.0 * projected);
+        let head = [
+            ("head 1", embed * slots, first),
+            ("head 2", first, hidden),
+            ("head 3", hidden, horizon),
+        ];
+        for (name, inputs, outputs) in head {
+            let moved = variables * (inputs + outputs) + inputs * outputs;
+            energy.layer(name, variables * inputs * outputs, real, 4.0 * moved);
+        }
+        Ok(energy)
     }
 }
 

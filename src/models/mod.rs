@@ -50,6 +50,7 @@
 
 mod activity;
 mod config;
+mod energy;
 mod forecaster;
 mod fourier_gnn;
 mod language;
@@ -60,6 +61,7 @@ mod spikf_go;
 mod symbolic_light;
 
 pub use activity::Activity;
+pub use energy::{AC_PICOJOULES, Energy, EnergyRow, LayerInput, MAC_PICOJOULES};
 pub use forecaster::Forecaster;
 pub use fourier_gnn::{FourierGnn, FourierGnnConfig, Mix};
 pub use language::{Features, LanguageModel};

@@ -25,6 +25,7 @@
 //! ```
 
 mod batch_norm;
+mod causal_conv;
 mod compander;
 mod embedding;
 mod instance_norm;
@@ -34,6 +35,7 @@ mod linear;
 mod weight_norm;
 
 pub use batch_norm::BatchNorm;
+pub use causal_conv::CausalConv;
 pub use compander::Compander;
 pub use embedding::Embedding;
 pub use instance_norm::InstanceNorm;

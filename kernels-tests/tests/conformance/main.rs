@@ -2,6 +2,7 @@
 //! the portable baseline. One process: the devices are opened once.
 
 mod attention;
+mod conv;
 mod decode;
 mod elementwise;
 mod encode;
@@ -12,6 +13,7 @@ mod lif;
 mod linalg;
 mod loss;
 mod models;
+mod nn;
 mod norm;
 mod optim;
 mod random;

@@ -2,12 +2,15 @@
 
 mod config;
 mod decoder;
+mod energy;
 mod operator;
 mod tokens;
 
 pub use config::{GateGradient, Penalty, SpikfGoConfig};
 
+use super::activity::Activity;
 use super::config::Fields;
+use super::energy::Energy;
 use super::forecaster::{Forecaster, check_window};
 use super::pass::Pass;
 #[cfg(feature = "checkpoint")]
@@ -179,6 +182,11 @@ impl Forecaster for SpikfGo {
             Penalty::Detached => HardConcrete::new().detached_share(&logits)?,
         };
         Ok(Some(fit.detach().mul(&share)?.mul_scalar(self.config.penalty_weight)?))
+    }
+
+    /// The activity is that of a forecast.
+    fn energy(&self, activity: &Activity) -> Result<Energy> {
+        energy::energy(&self.config, activity)
     }
 
     fn statistics(&self) -> Vec<Param> {

@@ -85,8 +85,9 @@ pub(super) fn fire(current: &Var, spiking: bool, output: Spikes) -> Result<Var> 
     }
 }
 
-/// Pairs of rhythms.
+/// Pairs of rhythms, and the channels that code them.
 const PAIRS: usize = 20;
+pub(super) const CODES: usize = 2 * PAIRS;
 
 /// Positional codes joined to the spikes: `LIF(BN([s, code] W))`.
 #[derive(Debug)]
@@ -105,7 +106,7 @@ impl Positions {
         let device: &Device = &random.device().clone();
         let (steps, nodes, channels) = (config.run_steps(), config.nodes(), config.embed);
         let codes = cpg_pairs(device, steps, nodes, PAIRS, f64::from(tau))?;
-        let rows = channels + 2 * PAIRS;
+        let rows = channels + CODES;
         let mut part = |name: &str, inputs: usize| {
             let layer = Linear::builder(format!("positions.{name}"), inputs, channels).bias(false);
             // Drawn as the rows of one matrix.
@@ -114,7 +115,7 @@ impl Positions {
         Ok(Self {
             codes: elementwise::unpack(&codes)?,
             spikes: part("spikes", channels)?,
-            positions: part("codes", 2 * PAIRS)?,
+            positions: part("codes", CODES)?,
             norm: BatchNorm::new("positions.norm", channels, device)?,
             spiking: config.spiking,
         })
