@@ -150,7 +150,7 @@ enum Weights {
     /// `[3, 4, E]`
     Diag(Param),
     /// Weight `[2, E, E]` and bias `[2, E]` of each layer.
-    Dense([[Param; 2]; 3]),
+    Dense(Box<[[Param; 2]; 3]>),
 }
 
 impl FourierGnn {
@@ -334,7 +334,7 @@ impl Weights {
             let weight = draw("weight", &[2, channels, channels])?;
             Ok::<_, Error>([weight, draw("bias", &[2, channels])?])
         };
-        Ok(Weights::Dense([layer(0)?, layer(1)?, layer(2)?]))
+        Ok(Weights::Dense(Box::new([layer(0)?, layer(1)?, layer(2)?])))
     }
 }
 

@@ -164,7 +164,7 @@ fn spikf_go_fires() {
     let mut activity = Activity::new();
     let tape = Tape::off();
     let pass = &mut Pass::new(&tape).activity(&mut activity);
-    model.forecast(&tape.constant(&window), pass).expect("a forecast");
+    let _ = model.forecast(&tape.constant(&window), pass).expect("a forecast");
     let rates = activity.elements().expect("rates");
     assert_eq!(rates.len(), 9, "embedding, positions, six gates, decoder");
     for (place, rate) in rates {
@@ -371,7 +371,7 @@ fn energy_is_counted() {
         let mut activity = Activity::new();
         let tape = Tape::off();
         let pass = &mut Pass::new(&tape).activity(&mut activity);
-        model.forecast(&tape.constant(&window), pass).expect("a forecast");
+        let _ = model.forecast(&tape.constant(&window), pass).expect("a forecast");
         model.energy(&activity).expect("energy")
     };
     let spiking = energy(&spikf_go_config());
