@@ -68,6 +68,20 @@ impl Scaler {
         Ok(Self { shifts, factors })
     }
 
+    /// A scaler of known shifts and factors, those of a saved model for instance.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] unless there are as many factors as shifts, all finite, factors above 0.
+    pub fn new(shifts: Vec<f32>, factors: Vec<f32>) -> Result<Self> {
+        let positive = factors.iter().all(|factor| factor.is_finite() && *factor > 0.0);
+        if shifts.len() != factors.len() || !positive || shifts.iter().any(|s| !s.is_finite()) {
+            let detail = format!("{} shifts, {} factors", shifts.len(), factors.len());
+            let expected = "expected as many of both, all finite, factors above 0";
+            return Err(Error::argument("scaler", format!("{detail}: {expected}")));
+        }
+        Ok(Self { shifts, factors })
+    }
+
     /// The series on the common scale.
     ///
     /// # Errors
@@ -83,6 +97,11 @@ impl Scaler {
     /// Values `[.., N]` back on their own scale, in place.
     pub fn undo(&self, values: &mut [f32]) {
         self.each(values, |x, shift, factor| x * factor + shift);
+    }
+
+    /// What is subtracted from each column.
+    pub fn shifts(&self) -> &[f32] {
+        &self.shifts
     }
 
     /// What one unit of the common scale is of each column.
@@ -175,6 +194,11 @@ mod tests {
         assert!(Scaler::fit(&s, 5..9, Scale::MinMax).is_err());
         let scaler = Scaler::fit(&s, 0..2, Scale::MinMax).unwrap();
         assert!(scaler.apply(&series(3, &[0.0; 3])).is_err());
+        let known = Scaler::new(scaler.shifts().to_vec(), scaler.factors().to_vec()).unwrap();
+        assert_eq!(known, scaler);
+        assert!(Scaler::new(vec![0.0], vec![]).is_err());
+        assert!(Scaler::new(vec![0.0], vec![0.0]).is_err());
+        assert!(Scaler::new(vec![f32::NAN], vec![1.0]).is_err());
         assert_eq!("standard".parse::<Scale>().unwrap(), Scale::Standard);
         let wrong = "minmax".parse::<Scale>().unwrap_err().to_string();
         assert_eq!(wrong, "scale: `minmax`, expected min-max, standard or none");
