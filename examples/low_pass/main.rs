@@ -1,7 +1,7 @@
 //! What spiking neurons do to the frequencies of their input: a current with all of them goes in, and
 //! the spectrum of the spikes is compared with the current's.
 //!
-//! After the observation behind Max-Former (Fang et al. 2025) that spiking neurons pass low
+//! After the observation behind Max-Former that spiking neurons pass low
 //! frequencies better than high ones. It holds where the current moves by a threshold or more from
 //! step to step. A current that hardly moves makes a neuron fire like a clock, which takes power from
 //! the *low* frequencies; the last panel of the picture shows where one becomes the other.
@@ -84,9 +84,8 @@ fn picture(options: &Options, setup: &Setup, powers: &spectrum::Powers) -> Resul
     std::fs::create_dir_all(&options.out).map_err(|e| Error::io(&options.out, &e))?;
     let path: &Path = &options.out.join("low_pass.png");
     let spectra = |soft: bool| {
-        let what = if soft { "what is over it stays" } else { "to 0" };
-        let curves =
-            Curves::new(format!("Power, reset {what}")).x("cycles a step").y("dB of the mean");
+        let what = if soft { "soft reset: less one threshold" } else { "hard reset: to 0" };
+        let curves = Curves::new(format!("Power, {what}")).x("cycles a step").y("dB of the mean");
         let curves = curves.series("current", &powers.current.decibels());
         let shown = powers.spikes.iter().filter(move |(neuron, _)| neuron.soft == soft);
         shown.fold(curves, |curves, (neuron, power)| {
