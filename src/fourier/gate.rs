@@ -3,9 +3,10 @@
 use super::complex::numbers;
 use super::twin;
 use crate::kernel::{Cost, CostArgs, Kernel, shader};
-use crate::{DType, Error, Result, Shape, Tensor, Var};
+use crate::tape::Backward;
+use crate::{DType, Device, Error, Launch, Result, Shape, Tensor, Var, reduce};
 
-/// All steps of a number, its membranes in registers.
+/// All steps of a number, its membranes in registers, and what stands around the gate.
 pub(super) static COMPLEX_GATE: Kernel = Kernel::new(
     "fourier",
     "complex_gate",
@@ -33,6 +34,9 @@ pub(super) static COMPLEX_GATE_BACKWARD: Kernel = Kernel::new(
 pub(super) struct Params {
     pub(super) steps: u32,
     pub(super) columns: u32,
+    pub(super) channels: u32,
+    pub(super) chunk: u32,
+    pub(super) chunks: u32,
     pub(super) gain: f32,
     pub(super) threshold: f32,
     pub(super) alpha: f32,
@@ -121,40 +125,78 @@ impl ComplexGate {
     /// [`Error::DType`] for other elements than f32; [`Error::Argument`] for a tau below 1, or a
     /// threshold or alpha that is not above 0.
     pub fn run(&self, z: &Var) -> Result<Gated> {
+        self.stage(z, Around::default())
+    }
+
+    /// Gates `u = gain z + shift`, the affine map acting on real and imaginary parts by themselves:
+    /// `gain` and `shift [E, 2]` for `z [T, .., E, 2]`. One launch, and two backward.
+    ///
+    /// # Errors
+    /// Those of [`run`](Self::run); [`Error::Shape`] for a gain or shift of another shape;
+    /// [`Error::DeviceMismatch`]; [`Error::TapeMismatch`].
+    pub fn run_affine(&self, z: &Var, gain: &Var, shift: &Var) -> Result<Gated> {
+        self.stage(z, Around { affine: Some([gain, shift]), residual: None })
+    }
+
+    /// A residual branch: `y = base + scale gate(z)`, with `base` of the shape of z and one number
+    /// `scale [1]`. One launch, and two backward.
+    ///
+    /// # Errors
+    /// Those of [`run`](Self::run); [`Error::Shape`] for a base or scale of another shape;
+    /// [`Error::DeviceMismatch`]; [`Error::TapeMismatch`].
+    pub fn run_residual(&self, z: &Var, base: &Var, scale: &Var) -> Result<Gated> {
+        self.stage(z, Around { affine: None, residual: Some([base, scale]) })
+    }
+
+    fn stage(&self, z: &Var, around: Around<'_>) -> Result<Gated> {
         let shape = self.check(z.value())?;
+        around.check(z.value(), &shape)?;
         let device = z.device();
         let y = Tensor::empty(device, *z.shape(), DType::F32)?;
         let gate = Tensor::empty(device, shape, DType::Bits)?;
-        let params = self.params(&shape);
+        let unused = Tensor::empty(device, [2], DType::F32)?;
+        let bound = |of: Option<&Var>| of.map_or(&unused, Var::value).clone();
+        let [weight, shift] = [0, 1].map(|i| bound(around.affine.map(|affine| affine[i])));
+        let [base, scale] = [0, 1].map(|i| bound(around.residual.map(|residual| residual[i])));
+        let (affine, residual) = (around.affine.is_some(), around.residual.is_some());
+        let params = self.params(&shape, affine || residual, device);
         if y.count() > 0 {
-            let launch = device.launch(&COMPLEX_GATE).params(&params);
-            let launch = launch.bind(z.value()).bind(&y).bind(&gate);
+            let launch = flags(device.launch(&COMPLEX_GATE).params(&params), affine, residual);
+            let launch = launch.bind(z.value()).bind(&weight).bind(&shift);
+            let launch = launch.bind(&base).bind(&scale).bind(&y).bind(&gate);
             launch.items(params.columns as usize, 128).record()?;
         }
-        let (value, bits) = (z.value().clone(), gate.clone());
-        let (through, detach) = (self.straight_through, self.detach_reset);
-        let y = z.tape().record_one(OP, &[z], y, move |bw| {
-            if let Some(g) = bw.upstream(0).filter(|_| bw.needs(0)) {
-                let gz = Tensor::empty(g.device(), *g.shape(), DType::F32)?;
-                if gz.count() > 0 {
-                    let launch = g.device().launch(&COMPLEX_GATE_BACKWARD).params(&params);
-                    let launch = launch.constant("STE", u32::from(through));
-                    let launch = launch.constant("DETACH", u32::from(detach));
-                    let launch = launch.bind(&value).bind(&bits).bind(g).bind(&gz);
-                    launch.items(params.columns as usize, 128).record()?;
-                }
-                bw.give(0, gz);
-            }
-            Ok(())
-        })?;
+        let saved = Saved {
+            z: z.value().clone(),
+            gate: gate.clone(),
+            weight,
+            shift,
+            scale,
+            params,
+            affine,
+            residual,
+            through: self.straight_through,
+            detach: self.detach_reset,
+        };
+        let others = around.affine.into_iter().chain(around.residual).flatten();
+        let inputs: Vec<&Var> = [z].into_iter().chain(others).collect();
+        let y = z.tape().record_one(OP, &inputs, y, move |bw| saved.backward(bw))?;
         Ok(Gated { y, gate })
     }
 
-    fn params(&self, shape: &Shape) -> Params {
+    /// `sums` where backward sums over rows; else every column is by itself.
+    fn params(&self, shape: &Shape, sums: bool, device: &Device) -> Params {
         let steps = shape.first().copied().unwrap_or(0);
+        let columns = shape.count() / steps.max(1);
+        let channels = if sums { shape.last().copied().unwrap_or(1).max(1) } else { 1 };
+        let rows = columns / channels;
+        let chunk = if sums { chunk(rows, channels, steps, device) } else { 1 };
         Params {
             steps: steps as u32,
-            columns: (shape.count() / steps.max(1)) as u32,
+            columns: columns as u32,
+            channels: channels as u32,
+            chunk: chunk as u32,
+            chunks: rows.div_ceil(chunk) as u32,
             gain: self.tau.recip(),
             threshold: self.threshold,
             alpha: self.alpha,
@@ -175,3 +217,120 @@ impl ComplexGate {
 }
 
 const OP: &str = "complex_gate";
+
+/// Steps of rows that an invocation may take: software adapters leave a shader after 65,535
+/// iterations.
+const LONGEST: usize = 1 << 14;
+
+/// Rows that one invocation sums over.
+fn chunk(rows: usize, channels: usize, steps: usize, device: &Device) -> usize {
+    let enough = if device.capabilities().software { 1 << 10 } else { 1 << 15 };
+    let chunks = (enough / channels).clamp(1, rows.max(1));
+    rows.div_ceil(chunks).clamp(1, (LONGEST / steps.max(1)).max(1))
+}
+
+fn flags(launch: Launch, affine: bool, residual: bool) -> Launch {
+    launch.constant("AFFINE", u32::from(affine)).constant("RESIDUAL", u32::from(residual))
+}
+
+/// What stands before and behind a gate.
+#[derive(Clone, Copy, Default)]
+struct Around<'a> {
+    /// Gain and shift.
+    affine: Option<[&'a Var; 2]>,
+    /// Base and scale.
+    residual: Option<[&'a Var; 2]>,
+}
+
+impl Around<'_> {
+    fn check(&self, z: &Tensor, shape: &Shape) -> Result<()> {
+        let expect = |name: &str, v: &Var, expected: &Shape| {
+            z.same_device(OP, v.value())?;
+            v.value().expect(OP, DType::F32)?;
+            if v.shape() == expected {
+                return Ok(());
+            }
+            Err(Error::shape(OP, format!("{name} {} for numbers of {}", v.shape(), z.shape())))
+        };
+        if let Some([gain, shift]) = self.affine {
+            if shape.rank() < 2 {
+                return Err(Error::shape(OP, format!("{} has no channels", z.shape())));
+            }
+            let pairs = Shape::new(&[shape.last().copied().unwrap_or(0), 2])?;
+            expect("gain", gain, &pairs)?;
+            expect("shift", shift, &pairs)?;
+        }
+        if let Some([base, scale]) = self.residual {
+            expect("base", base, z.shape())?;
+            expect("scale", scale, &Shape::new(&[1])?)?;
+        }
+        Ok(())
+    }
+}
+
+/// What backward needs.
+struct Saved {
+    z: Tensor,
+    gate: Tensor,
+    weight: Tensor,
+    shift: Tensor,
+    scale: Tensor,
+    params: Params,
+    affine: bool,
+    residual: bool,
+    through: bool,
+    detach: bool,
+}
+
+impl Saved {
+    fn backward(&self, bw: &mut Backward<'_>) -> Result<()> {
+        let Some(g) = bw.upstream(0).cloned() else { return Ok(()) };
+        if self.residual && bw.needs(1) {
+            bw.give(1, g.clone());
+        }
+        let around = self.affine || self.residual;
+        let wanted = [true, self.affine, around];
+        let wanted = [0, 1, 2].map(|i| wanted[i] && bw.needs(i));
+        if !wanted.contains(&true) {
+            return Ok(());
+        }
+        let (gz, sums) = self.run(&g)?;
+        let channels = self.params.channels as usize;
+        let part = |from: usize, to: usize| crate::layout::slice(&sums, &[from..to]);
+        if self.affine && wanted[1] {
+            bw.give(1, part(0, 2 * channels)?.reshape([channels, 2])?);
+        }
+        if self.affine && wanted[2] {
+            bw.give(2, part(2 * channels, 4 * channels)?.reshape([channels, 2])?);
+        }
+        if self.residual && wanted[2] {
+            bw.give(2, reduce::sum(&part(4 * channels, 5 * channels)?, &[0], true)?);
+        }
+        if wanted[0] {
+            bw.give(0, gz);
+        }
+        Ok(())
+    }
+
+    /// The gradient of z, and the sums `[5 E]` over all rows.
+    fn run(&self, g: &Tensor) -> Result<(Tensor, Tensor)> {
+        let (device, p) = (g.device(), &self.params);
+        let gz = Tensor::empty(device, *g.shape(), DType::F32)?;
+        let summed = self.affine || self.residual;
+        let (chunks, width) = (p.chunks as usize, 5 * p.channels as usize);
+        let room = if summed { [chunks, width] } else { [1, 2] };
+        if g.count() == 0 {
+            return Ok((gz, Tensor::zeros(device, [width], DType::F32)?));
+        }
+        let sums = Tensor::empty(device, room, DType::F32)?;
+        let launch = device.launch(&COMPLEX_GATE_BACKWARD).params(p);
+        let launch = launch.constant("STE", u32::from(self.through));
+        let launch = launch.constant("DETACH", u32::from(self.detach));
+        let launch = flags(launch, self.affine, self.residual);
+        let launch = launch.bind(&self.z).bind(&self.gate).bind(g);
+        let launch = launch.bind(&self.weight).bind(&self.shift).bind(&self.scale);
+        launch.bind(&gz).bind(&sums).items(chunks * p.channels as usize, 128).record()?;
+        let sums = if summed { reduce::sum(&sums, &[0], false)? } else { sums };
+        Ok((gz, sums))
+    }
+}

@@ -1,10 +1,12 @@
 //! The CPU twins: rustfft and realfft do the transforms, in f32 and in f64.
 
+pub(super) mod bins;
 pub(super) mod complex;
 pub(super) mod concrete;
 pub(super) mod gate;
 mod lines;
 pub(super) mod mix;
+pub(super) mod nodes;
 mod passes;
 pub(super) mod weight;
 

@@ -111,8 +111,7 @@ impl SpikfGo {
         let z = spikes.rfft(2, Scaling::Ortho)?;
         let Some(logits) = &self.gates else { return Ok(z) };
         let gates = self.open_gates(&z.tape().param(logits), pass)?;
-        let bins = gates.shape().count();
-        z.mul(&gates.reshape([bins, 1, 1])?)
+        z.gate_bins(&gates, 2)
     }
 }
 

@@ -3,11 +3,11 @@
 use super::config::{GateGradient, SpikfGoConfig};
 use crate::elementwise::Activation;
 use crate::error::Result;
-use crate::fourier::{ComplexGate, complex_linear};
+use crate::fourier::{ComplexGate, Gated, complex_linear};
 use crate::models::Pass;
 use crate::nn::{Module, filled_param, normal_tensor};
 use crate::random::Generator;
-use crate::{Param, Tensor, Var};
+use crate::{Param, Var};
 
 /// Three blocks of a gated affine map and a gated complex layer, two of them residual:
 ///
@@ -80,10 +80,12 @@ impl Operator {
 
     /// `gate(gain z + shift)`
     fn affine(&self, block: &Block, z: &Var, seen: &mut Seen<'_, '_>) -> Result<Var> {
-        let tape = z.tape();
-        let pair = |p: &Param| tape.param(p).reshape([self.channels, 2]);
-        let u = z.mul(&pair(&block.gain)?)?.add(&pair(&block.shift)?)?;
-        self.gated(&u, seen)
+        let pair = |p: &Param| z.tape().param(p).reshape([self.channels, 2]);
+        let (gain, shift) = (pair(&block.gain)?, pair(&block.shift)?);
+        match &self.gate {
+            Some(gate) => seen.note(gate.run_affine(z, &gain, &shift)?),
+            None => z.mul(&gain)?.add(&shift)?.relu(),
+        }
     }
 
     fn linear(&self, block: &Block, a: &Var) -> Result<Var> {
@@ -93,15 +95,18 @@ impl Operator {
     }
 
     fn gated(&self, u: &Var, seen: &mut Seen<'_, '_>) -> Result<Var> {
-        let Some(gate) = &self.gate else { return u.relu() };
-        let out = gate.run(u)?;
-        seen.note(&out.gate)?;
-        Ok(out.y)
+        match &self.gate {
+            Some(gate) => seen.note(gate.run(u)?),
+            None => u.relu(),
+        }
     }
 
     /// `z + r gate(u)`
     fn residual(&self, u: &Var, z: &Var, r: &Var, seen: &mut Seen<'_, '_>) -> Result<Var> {
-        z.add(&self.gated(u, seen)?.mul(r)?)
+        match &self.gate {
+            Some(gate) => seen.note(gate.run_residual(u, z, r)?),
+            None => z.add(&u.relu()?.mul(r)?),
+        }
     }
 }
 
@@ -122,13 +127,14 @@ const PLACES: [&str; 6] = [
 ];
 
 impl Seen<'_, '_> {
-    fn note(&mut self, gate: &Tensor) -> Result<()> {
+    fn note(&mut self, out: Gated) -> Result<Var> {
         let place = PLACES[self.place % PLACES.len()];
         self.place += 1;
         self.pass.see(|activity| {
-            activity.see_spikes(place, gate);
+            activity.see_spikes(place, &out.gate);
             Ok(())
-        })
+        })?;
+        Ok(out.y)
     }
 }
 

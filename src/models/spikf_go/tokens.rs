@@ -2,7 +2,8 @@
 
 use super::SpikfGoConfig;
 use crate::error::Result;
-use crate::fourier::cpg_pairs;
+use crate::fourier::{cpg_pairs, node_lines};
+use crate::layout::concat;
 use crate::lif::{Lif, Spikes};
 use crate::linalg::linear;
 use crate::models::Pass;
@@ -58,11 +59,7 @@ impl Tokens {
 
     /// The spikes `[T, B, M, E]` of `x[B, M]`.
     pub(super) fn forward(&self, x: &Var, pass: &mut Pass<'_>) -> Result<Var> {
-        let [slope, level] = self.lines(x)?;
-        let &[batch, nodes] = x.shape().dims() else {
-            return Err(crate::Error::shape(super::OP, format!("nodes of {}", x.shape())));
-        };
-        let current = x.reshape([1, batch, nodes, 1])?.mul(&slope)?.add(&level)?;
+        let current = node_lines(x, &self.lines(x)?)?;
         let spikes = fire(&current, self.spiking, Spikes::F32)?;
         pass.see_spikes(|| "embedding".into(), &spikes)?;
         match &self.positions {
@@ -71,10 +68,10 @@ impl Tokens {
         }
     }
 
-    /// The currents as lines in x: slope and level `[T, B, 1, E]`. Embedding and affine maps are
+    /// The currents as lines in x: slopes and levels `[T, B, 2, E]`. Embedding and affine maps are
     /// lines, and the mean square of a line in x is one in the mean and the variance of x: what has
     /// T B M E elements is made once, at the end.
-    fn lines(&self, x: &Var) -> Result<[Var; 2]> {
+    fn lines(&self, x: &Var) -> Result<Var> {
         let tape = x.tape();
         let param = |p: &Param| tape.param(p);
         let (mean, variance) = (x.mean(&[1], true)?, x.variance(&[1], true, 0)?);
@@ -90,7 +87,7 @@ impl Tokens {
         let slope = gain.mul(&scale.mul(&slope)?)?;
         let level = gain.mul(&scale.mul(&level)?)?.add(&bias)?;
         let shape = [steps, x.shape()[0], 1, channels];
-        Ok([slope.reshape(shape)?, level.reshape(shape)?])
+        concat(&[&slope.reshape(shape)?, &level.reshape(shape)?], 2)
     }
 
     pub(super) fn statistics(&self) -> Vec<Param> {
