@@ -2,9 +2,9 @@
 // with AFFINE u = weight z + shift, real and imaginary part by themselves, else u = z;
 // with RESIDUAL y[t] = base[t] + scale g[t] u[t]
 //
-// z, base, y: [T, columns] pairs, columns = rows of channels; weight, shift: [channels] pairs; scale: one
-// number; gate: [ceil(T / 32), columns] output, bit t % 32 of word t / 32. What is not used may be bound to
-// anything.
+// z, base, y: [T, columns] pairs, columns = rows of channels; affine: [2, channels] pairs, weights before
+// shifts; scale: one number; gate: [ceil(T / 32), columns] output, bit t % 32 of word t / 32. What is not used
+// may be bound to anything.
 // One invocation a column; the membranes stay in registers, a word is written once.
 
 import package::shared::index::item_index;
@@ -15,12 +15,11 @@ override AFFINE: bool = false;
 override RESIDUAL: bool = false;
 
 @group(0) @binding(0) var<storage, read> z: array<vec2<f32>>;
-@group(0) @binding(1) var<storage, read> weight: array<vec2<f32>>;
-@group(0) @binding(2) var<storage, read> shift: array<vec2<f32>>;
-@group(0) @binding(3) var<storage, read> base: array<vec2<f32>>;
-@group(0) @binding(4) var<storage, read> scale: array<f32>;
-@group(0) @binding(5) var<storage, read_write> y: array<vec2<f32>>;
-@group(0) @binding(6) var<storage, read_write> gate: array<u32>;
+@group(0) @binding(1) var<storage, read> affine: array<vec2<f32>>;
+@group(0) @binding(2) var<storage, read> base: array<vec2<f32>>;
+@group(0) @binding(3) var<storage, read> scale: array<f32>;
+@group(0) @binding(4) var<storage, read_write> y: array<vec2<f32>>;
+@group(0) @binding(5) var<storage, read_write> gate: array<u32>;
 @group(1) @binding(0) var<uniform> p: GateParams;
 
 @compute @workgroup_size(WG)
@@ -40,7 +39,7 @@ fn complex_gate(
         let at = t * p.columns + c;
         var u = z[at];
         if AFFINE {
-            u = weight[e] * u + shift[e];
+            u = affine[e] * u + affine[p.channels + e];
         }
         let h = charge_both(v, u, p.gain);
         let s = fires_both(h, p.threshold);

@@ -5,9 +5,9 @@
 // with AFFINE gz = weight gu, and sums of gu z and of gu over steps and rows, else gz = gu;
 // with RESIDUAL G is scale times the upstream, and the sum of Re(conj(upstream) g u)
 //
-// z, upstream: [T, columns] pairs; gate: [ceil(T / 32), columns]; weight, shift, scale: as in complex_gate;
-// gz: [T, columns] pairs, output; sums: [chunks, 5 channels] output (with AFFINE or RESIDUAL): pairs for
-// weight, pairs for shift, numbers for scale. What is not used may be bound to anything.
+// z, upstream: [T, columns] pairs; gate: [ceil(T / 32), columns]; affine, scale: as in complex_gate;
+// gz: [T, columns] pairs, output; sums: output, with AFFINE [chunks, 2, channels] pairs, for weights and
+// shifts, with RESIDUAL [chunks, channels], for scale. What is not used may be bound to anything.
 // One invocation a channel and chunk of rows. With STE it goes forward in time first and leaves h in gz, then
 // back.
 
@@ -24,11 +24,10 @@ override RESIDUAL: bool = false;
 @group(0) @binding(0) var<storage, read> z: array<vec2<f32>>;
 @group(0) @binding(1) var<storage, read> gate: array<u32>;
 @group(0) @binding(2) var<storage, read> upstream: array<vec2<f32>>;
-@group(0) @binding(3) var<storage, read> weight: array<vec2<f32>>;
-@group(0) @binding(4) var<storage, read> shift: array<vec2<f32>>;
-@group(0) @binding(5) var<storage, read> scale: array<f32>;
-@group(0) @binding(6) var<storage, read_write> gz: array<vec2<f32>>;
-@group(0) @binding(7) var<storage, read_write> sums: array<f32>;
+@group(0) @binding(3) var<storage, read> affine: array<vec2<f32>>;
+@group(0) @binding(4) var<storage, read> scale: array<f32>;
+@group(0) @binding(5) var<storage, read_write> gz: array<vec2<f32>>;
+@group(0) @binding(6) var<storage, read_write> sums: array<f32>;
 @group(1) @binding(0) var<uniform> p: GateParams;
 
 // The sums of an invocation.
@@ -42,7 +41,7 @@ fn slope(h: f32) -> f32 {
 
 fn gated(at: u32, e: u32) -> vec2<f32> {
     if AFFINE {
-        return weight[e] * z[at] + shift[e];
+        return affine[e] * z[at] + affine[p.channels + e];
     }
     return z[at];
 }
@@ -88,7 +87,7 @@ fn column(c: u32, e: u32) {
         if AFFINE {
             of_weight += value * z[at];
             of_shift += value;
-            value *= weight[e];
+            value *= affine[e];
         }
         gz[at] = value;
     }
@@ -110,12 +109,13 @@ fn complex_gate_backward(
     for (var row = chunk * p.chunk; row < last; row++) {
         column(row * p.channels + e, e);
     }
-    if AFFINE || RESIDUAL {
-        let first = 5u * chunk * p.channels;
-        sums[first + 2u * e] = of_weight.x;
-        sums[first + 2u * e + 1u] = of_weight.y;
-        sums[first + 2u * (p.channels + e)] = of_shift.x;
-        sums[first + 2u * (p.channels + e) + 1u] = of_shift.y;
-        sums[first + 4u * p.channels + e] = of_scale;
+    if AFFINE {
+        let first = 4u * chunk * p.channels + 2u * e;
+        sums[first] = of_weight.x;
+        sums[first + 1u] = of_weight.y;
+        sums[first + 2u * p.channels] = of_shift.x;
+        sums[first + 2u * p.channels + 1u] = of_shift.y;
+    } else if RESIDUAL {
+        sums[i] = of_scale;
     }
 }

@@ -125,17 +125,17 @@ impl ComplexGate {
     /// [`Error::DType`] for other elements than f32; [`Error::Argument`] for a tau below 1, or a
     /// threshold or alpha that is not above 0.
     pub fn run(&self, z: &Var) -> Result<Gated> {
-        self.stage(z, Around::default())
+        self.stage(z, Around::Nothing)
     }
 
     /// Gates `u = gain z + shift`, the affine map acting on real and imaginary parts by themselves:
-    /// `gain` and `shift [E, 2]` for `z [T, .., E, 2]`. One launch, and two backward.
+    /// `affine [2, E, 2]`, gains before shifts, for `z [T, .., E, 2]`. One launch, and two backward.
     ///
     /// # Errors
-    /// Those of [`run`](Self::run); [`Error::Shape`] for a gain or shift of another shape;
+    /// Those of [`run`](Self::run); [`Error::Shape`] for an affine map of another shape;
     /// [`Error::DeviceMismatch`]; [`Error::TapeMismatch`].
-    pub fn run_affine(&self, z: &Var, gain: &Var, shift: &Var) -> Result<Gated> {
-        self.stage(z, Around { affine: Some([gain, shift]), residual: None })
+    pub fn run_affine(&self, z: &Var, affine: &Var) -> Result<Gated> {
+        self.stage(z, Around::Affine(affine))
     }
 
     /// A residual branch: `y = base + scale gate(z)`, with `base` of the shape of z and one number
@@ -145,7 +145,7 @@ impl ComplexGate {
     /// Those of [`run`](Self::run); [`Error::Shape`] for a base or scale of another shape;
     /// [`Error::DeviceMismatch`]; [`Error::TapeMismatch`].
     pub fn run_residual(&self, z: &Var, base: &Var, scale: &Var) -> Result<Gated> {
-        self.stage(z, Around { affine: None, residual: Some([base, scale]) })
+        self.stage(z, Around::Residual(base, scale))
     }
 
     fn stage(&self, z: &Var, around: Around<'_>) -> Result<Gated> {
@@ -155,37 +155,40 @@ impl ComplexGate {
         let y = Tensor::empty(device, *z.shape(), DType::F32)?;
         let gate = Tensor::empty(device, shape, DType::Bits)?;
         let unused = Tensor::empty(device, [2], DType::F32)?;
-        let bound = |of: Option<&Var>| of.map_or(&unused, Var::value).clone();
-        let [weight, shift] = [0, 1].map(|i| bound(around.affine.map(|affine| affine[i])));
-        let [base, scale] = [0, 1].map(|i| bound(around.residual.map(|residual| residual[i])));
-        let (affine, residual) = (around.affine.is_some(), around.residual.is_some());
-        let params = self.params(&shape, affine || residual, device);
+        let (affine, base, scale) = match around {
+            Around::Nothing => (&unused, &unused, &unused),
+            Around::Affine(affine) => (affine.value(), &unused, &unused),
+            Around::Residual(base, scale) => (&unused, base.value(), scale.value()),
+        };
+        let params = self.params(&shape, around, device);
         if y.count() > 0 {
-            let launch = flags(device.launch(&COMPLEX_GATE).params(&params), affine, residual);
-            let launch = launch.bind(z.value()).bind(&weight).bind(&shift);
-            let launch = launch.bind(&base).bind(&scale).bind(&y).bind(&gate);
+            let launch = around.kind().flags(device.launch(&COMPLEX_GATE).params(&params));
+            let launch = launch.bind(z.value()).bind(affine).bind(base).bind(scale);
+            let launch = launch.bind(&y).bind(&gate);
             launch.items(params.columns as usize, 128).record()?;
         }
         let saved = Saved {
             z: z.value().clone(),
             gate: gate.clone(),
-            weight,
-            shift,
-            scale,
+            affine: affine.clone(),
+            scale: scale.clone(),
             params,
-            affine,
-            residual,
+            kind: around.kind(),
             through: self.straight_through,
             detach: self.detach_reset,
         };
-        let others = around.affine.into_iter().chain(around.residual).flatten();
-        let inputs: Vec<&Var> = [z].into_iter().chain(others).collect();
+        let inputs = match around {
+            Around::Nothing => vec![z],
+            Around::Affine(affine) => vec![z, affine],
+            Around::Residual(base, scale) => vec![z, base, scale],
+        };
         let y = z.tape().record_one(OP, &inputs, y, move |bw| saved.backward(bw))?;
         Ok(Gated { y, gate })
     }
 
-    /// `sums` where backward sums over rows; else every column is by itself.
-    fn params(&self, shape: &Shape, sums: bool, device: &Device) -> Params {
+    /// Where backward sums over rows, columns are rows of channels; else each is by itself.
+    fn params(&self, shape: &Shape, around: Around<'_>, device: &Device) -> Params {
+        let sums = around.kind() != Kind::Plain;
         let steps = shape.first().copied().unwrap_or(0);
         let columns = shape.count() / steps.max(1);
         let channels = if sums { shape.last().copied().unwrap_or(1).max(1) } else { 1 };
@@ -229,42 +232,61 @@ fn chunk(rows: usize, channels: usize, steps: usize, device: &Device) -> usize {
     rows.div_ceil(chunks).clamp(1, (LONGEST / steps.max(1)).max(1))
 }
 
-fn flags(launch: Launch, affine: bool, residual: bool) -> Launch {
-    launch.constant("AFFINE", u32::from(affine)).constant("RESIDUAL", u32::from(residual))
+/// What stands before and behind a gate.
+#[derive(Clone, Copy)]
+enum Around<'a> {
+    Nothing,
+    /// Gains and shifts.
+    Affine(&'a Var),
+    /// Base and scale.
+    Residual(&'a Var, &'a Var),
 }
 
-/// What stands before and behind a gate.
-#[derive(Clone, Copy, Default)]
-struct Around<'a> {
-    /// Gain and shift.
-    affine: Option<[&'a Var; 2]>,
-    /// Base and scale.
-    residual: Option<[&'a Var; 2]>,
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Plain,
+    Affine,
+    Residual,
+}
+
+impl Kind {
+    fn flags(self, launch: Launch) -> Launch {
+        let launch = launch.constant("AFFINE", u32::from(self == Kind::Affine));
+        launch.constant("RESIDUAL", u32::from(self == Kind::Residual))
+    }
 }
 
 impl Around<'_> {
-    fn check(&self, z: &Tensor, shape: &Shape) -> Result<()> {
-        let expect = |name: &str, v: &Var, expected: &Shape| {
+    fn kind(self) -> Kind {
+        match self {
+            Around::Nothing => Kind::Plain,
+            Around::Affine(_) => Kind::Affine,
+            Around::Residual(..) => Kind::Residual,
+        }
+    }
+
+    fn check(self, z: &Tensor, shape: &Shape) -> Result<()> {
+        let expect = |name: &str, v: &Var, expected: &[usize]| {
             z.same_device(OP, v.value())?;
             v.value().expect(OP, DType::F32)?;
-            if v.shape() == expected {
+            if v.shape().dims() == expected {
                 return Ok(());
             }
             Err(Error::shape(OP, format!("{name} {} for numbers of {}", v.shape(), z.shape())))
         };
-        if let Some([gain, shift]) = self.affine {
-            if shape.rank() < 2 {
-                return Err(Error::shape(OP, format!("{} has no channels", z.shape())));
+        match self {
+            Around::Nothing => Ok(()),
+            Around::Affine(_) if shape.rank() < 2 => {
+                Err(Error::shape(OP, format!("{} has no channels", z.shape())))
             }
-            let pairs = Shape::new(&[shape.last().copied().unwrap_or(0), 2])?;
-            expect("gain", gain, &pairs)?;
-            expect("shift", shift, &pairs)?;
+            Around::Affine(affine) => {
+                expect("affine map", affine, &[2, shape.last().copied().unwrap_or(0), 2])
+            }
+            Around::Residual(base, scale) => {
+                expect("base", base, z.shape())?;
+                expect("scale", scale, &[1])
+            }
         }
-        if let Some([base, scale]) = self.residual {
-            expect("base", base, z.shape())?;
-            expect("scale", scale, &Shape::new(&[1])?)?;
-        }
-        Ok(())
     }
 }
 
@@ -272,12 +294,10 @@ impl Around<'_> {
 struct Saved {
     z: Tensor,
     gate: Tensor,
-    weight: Tensor,
-    shift: Tensor,
+    affine: Tensor,
     scale: Tensor,
     params: Params,
-    affine: bool,
-    residual: bool,
+    kind: Kind,
     through: bool,
     detach: bool,
 }
@@ -285,52 +305,55 @@ struct Saved {
 impl Saved {
     fn backward(&self, bw: &mut Backward<'_>) -> Result<()> {
         let Some(g) = bw.upstream(0).cloned() else { return Ok(()) };
-        if self.residual && bw.needs(1) {
+        if self.kind == Kind::Residual && bw.needs(1) {
             bw.give(1, g.clone());
         }
-        let around = self.affine || self.residual;
-        let wanted = [true, self.affine, around];
-        let wanted = [0, 1, 2].map(|i| wanted[i] && bw.needs(i));
-        if !wanted.contains(&true) {
+        // The input whose gradient is a sum over rows.
+        let summed = match self.kind {
+            Kind::Plain => None,
+            Kind::Affine => Some(1),
+            Kind::Residual => Some(2),
+        };
+        let summed = summed.filter(|i| bw.needs(*i));
+        if !bw.needs(0) && summed.is_none() {
             return Ok(());
         }
         let (gz, sums) = self.run(&g)?;
-        let channels = self.params.channels as usize;
-        let part = |from: usize, to: usize| crate::layout::slice(&sums, &[from..to]);
-        if self.affine && wanted[1] {
-            bw.give(1, part(0, 2 * channels)?.reshape([channels, 2])?);
+        match (self.kind, summed) {
+            (Kind::Affine, Some(i)) => {
+                bw.give(i, reduce::sum(&sums, &[0], false)?.reshape(*self.affine.shape())?);
+            }
+            (Kind::Residual, Some(i)) => {
+                bw.give(i, reduce::sum(&sums, &[0, 1], false)?.reshape([1])?);
+            }
+            _ => {}
         }
-        if self.affine && wanted[2] {
-            bw.give(2, part(2 * channels, 4 * channels)?.reshape([channels, 2])?);
-        }
-        if self.residual && wanted[2] {
-            bw.give(2, reduce::sum(&part(4 * channels, 5 * channels)?, &[0], true)?);
-        }
-        if wanted[0] {
+        if bw.needs(0) {
             bw.give(0, gz);
         }
         Ok(())
     }
 
-    /// The gradient of z, and the sums `[5 E]` over all rows.
+    /// The gradient of z, and the sums of all chunks.
     fn run(&self, g: &Tensor) -> Result<(Tensor, Tensor)> {
         let (device, p) = (g.device(), &self.params);
         let gz = Tensor::empty(device, *g.shape(), DType::F32)?;
-        let summed = self.affine || self.residual;
-        let (chunks, width) = (p.chunks as usize, 5 * p.channels as usize);
-        let room = if summed { [chunks, width] } else { [1, 2] };
+        let (chunks, channels) = (p.chunks as usize, p.channels as usize);
+        let room = match self.kind {
+            Kind::Plain => [1, 2],
+            Kind::Affine => [chunks, 4 * channels],
+            Kind::Residual => [chunks, channels],
+        };
         if g.count() == 0 {
-            return Ok((gz, Tensor::zeros(device, [width], DType::F32)?));
+            return Ok((gz, Tensor::zeros(device, [1, room[1]], DType::F32)?));
         }
         let sums = Tensor::empty(device, room, DType::F32)?;
-        let launch = device.launch(&COMPLEX_GATE_BACKWARD).params(p);
+        let launch = self.kind.flags(device.launch(&COMPLEX_GATE_BACKWARD).params(p));
         let launch = launch.constant("STE", u32::from(self.through));
         let launch = launch.constant("DETACH", u32::from(self.detach));
-        let launch = flags(launch, self.affine, self.residual);
         let launch = launch.bind(&self.z).bind(&self.gate).bind(g);
-        let launch = launch.bind(&self.weight).bind(&self.shift).bind(&self.scale);
-        launch.bind(&gz).bind(&sums).items(chunks * p.channels as usize, 128).record()?;
-        let sums = if summed { reduce::sum(&sums, &[0], false)? } else { sums };
+        let launch = launch.bind(&self.affine).bind(&self.scale).bind(&gz).bind(&sums);
+        launch.items(chunks * channels, 128).record()?;
         Ok((gz, sums))
     }
 }

@@ -18,6 +18,7 @@ mod lines;
 mod mix;
 mod nodes;
 mod plan;
+mod token_lines;
 mod transform;
 mod twin;
 
@@ -27,6 +28,7 @@ pub use concrete::HardConcrete;
 pub use gate::{ComplexGate, Gated};
 pub use mix::{graph_dense, graph_diag, graph_diag_outer};
 pub use nodes::node_lines;
+pub use token_lines::token_lines;
 pub use transform::{Scaling, fft, ifft, irfft, rfft};
 
 use crate::kernel::Kernel;
@@ -52,4 +54,6 @@ pub const KERNELS: &[&Kernel] = &[
     &mix::MIX_SHRINK_BACKWARD,
     &nodes::NODE_LINES,
     &nodes::NODE_LINES_BACKWARD,
+    &token_lines::TOKEN_LINES,
+    &token_lines::TOKEN_LINES_BACKWARD,
 ];

@@ -38,6 +38,7 @@ const SHARED: &[(&str, &str)] = &[
     ("surrogate", include_str!("../../shaders/shared/surrogate.wgsl")),
     ("symmetric", include_str!("../../shaders/shared/symmetric.wgsl")),
     ("tile", include_str!("../../shaders/shared/tile.wgsl")),
+    ("token", include_str!("../../shaders/shared/token.wgsl")),
     ("unary", include_str!("../../shaders/shared/unary.wgsl")),
     ("walk", include_str!("../../shaders/shared/walk.wgsl")),
     ("wkv", include_str!("../../shaders/shared/wkv.wgsl")),

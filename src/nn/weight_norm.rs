@@ -50,14 +50,14 @@ impl WeightNormLinear {
         self
     }
 
-    /// Applies the layer; see [`linear`].
+    /// Applies the layer; see [`Var::weight_norm`] and [`linear`].
     ///
     /// # Errors
     /// Those of [`linear`].
     pub fn forward(&self, x: &Var) -> Result<Var> {
         let tape = x.tape();
         let (direction, length) = (tape.param(&self.direction), tape.param(&self.length));
-        let weight = direction.mul(&length.div(&direction.norm(&[0], false)?)?)?;
+        let weight = direction.weight_norm(&length)?;
         linear(x, &weight, Some(&tape.param(&self.bias)), self.activation)
     }
 }

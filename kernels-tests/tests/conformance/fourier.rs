@@ -4,7 +4,7 @@ use kernels_tests::{Random, assert_close, conform, oracle, subjects};
 use spikegrad::elementwise::Activation;
 use spikegrad::fourier::{
     ComplexGate, Gated, HardConcrete, Scaling, complex_linear, cpg_pairs, fft, graph_dense,
-    graph_diag, graph_diag_outer, ifft, irfft, node_lines, rfft,
+    graph_diag, graph_diag_outer, ifft, irfft, node_lines, rfft, token_lines,
 };
 use spikegrad::random::Generator;
 use spikegrad::tape::{adjoint_gap, gradient_check};
@@ -518,12 +518,13 @@ fn surrounded(
     let shape = [steps, rows, channels, 2];
     let leaf = |shape: &[usize], seed| Ok::<_, Error>(tape.leaf(&charging(device, shape, seed)?));
     let (z, base) = (leaf(&shape, 1)?, leaf(&shape, 2)?);
-    let (gain, shift) = (leaf(&[channels, 2], 3)?, leaf(&[channels, 2], 4)?);
+    let affine_map = leaf(&[2, channels, 2], 3)?;
     let scale = leaf(&[1], 5)?;
     let (affine, residual) = if fused {
-        (gate.run_affine(&z, &gain, &shift)?, gate.run_residual(&z, &base, &scale)?)
+        (gate.run_affine(&z, &affine_map)?, gate.run_residual(&z, &base, &scale)?)
     } else {
-        let affine = gate.run(&z.mul(&gain)?.add(&shift)?)?;
+        let part = |i: usize| affine_map.narrow(0, i..i + 1)?.reshape([channels, 2]);
+        let affine = gate.run(&z.mul(&part(0)?)?.add(&part(1)?)?)?;
         let branch = gate.run(&z)?;
         let y = base.add(&branch.y.mul(&scale)?)?;
         (affine, Gated { y, gate: branch.gate })
@@ -531,7 +532,7 @@ fn surrounded(
     let seeds = [(&affine.y, data(device, &shape, 6)?), (&residual.y, data(device, &shape, 7)?)];
     let gradients = kernels_tests::seeded(&seeds)?.backward()?;
     let values = [affine.y.value().clone(), affine.gate, residual.y.value().clone(), residual.gate];
-    let leaves = [&z, &base, &gain, &shift, &scale];
+    let leaves = [&z, &base, &affine_map, &scale];
     Ok(values.into_iter().chain(leaves.map(|v| gradients.get(v).unwrap().clone())).collect())
 }
 
@@ -608,9 +609,9 @@ fn what_does_not_fit_around_gates_is_refused() {
     let gate = ComplexGate::new();
     let z = || v(&[4, 5, 3, 2]);
     let refused = [
-        gate.run_affine(&z(), &v(&[2, 2]), &v(&[3, 2])).map(|g| g.y),
-        gate.run_affine(&z(), &v(&[3, 2]), &v(&[3])).map(|g| g.y),
-        gate.run_affine(&v(&[4, 2]), &v(&[3, 2]), &v(&[3, 2])).map(|g| g.y),
+        gate.run_affine(&z(), &v(&[2, 2, 2])).map(|g| g.y),
+        gate.run_affine(&z(), &v(&[6, 2])).map(|g| g.y),
+        gate.run_affine(&v(&[4, 2]), &v(&[2, 4, 2])).map(|g| g.y),
         gate.run_residual(&z(), &v(&[4, 5, 2, 2]), &v(&[1])).map(|g| g.y),
         gate.run_residual(&z(), &z(), &v(&[2])).map(|g| g.y),
         z().gate_bins(&v(&[4]), 1),
@@ -624,4 +625,56 @@ fn what_does_not_fit_around_gates_is_refused() {
         assert!(outcome.is_err(), "mistake {i} was accepted");
     }
     assert_eq!(*v(&[0, 5, 3, 2]).gate_bins(&v(&[5]), 1).unwrap().shape(), [0, 5, 3, 2]);
+}
+
+/// The embedding by its parts: `[T, B, M, E]` of `x [B, M]`.
+fn embedded(x: &Var, channel: &Var, step: &Var) -> Result<Var> {
+    let (&[batch, nodes], &[_, steps, width]) = (x.shape().dims(), step.shape().dims()) else {
+        return Err(Error::argument("test", "shapes"));
+    };
+    let row = |i: usize| channel.narrow(0, i..i + 1)?.reshape([width]);
+    let u = x.reshape([batch, nodes, 1])?.mul(&row(0)?)?.mul(&row(1)?)?.add(&row(2)?)?;
+    let size = u.square()?.mean(&[1], true)?.add_scalar(1e-6)?.sqrt()?;
+    let tok = u.div(&size)?.mul(&row(3)?)?;
+    let ramp: Vec<f32> =
+        (0..steps).map(|t| 1.0 + 0.02 * t as f32 / (steps.max(2) - 1) as f32).collect();
+    let ramp = x.tape().constant(&Tensor::from_slice(x.device(), &ramp, [steps, 1, 1, 1])?);
+    let part = |i: usize| step.narrow(0, i..i + 1)?.reshape([steps, 1, 1, width]);
+    part(0)?.mul(&tok)?.add(&part(1)?)?.mul(&ramp)
+}
+
+#[test]
+fn lines_of_tokens() {
+    let lines = |v: &[Var]| {
+        let (mean, variance) = (v[0].mean(&[1], false)?, v[0].variance(&[1], false, 0)?);
+        node_lines(&v[0], &token_lines(&mean, &variance, &v[1], &v[2])?)
+    };
+    for (steps, batch, nodes, width) in [(1, 1, 2, 1), (4, 3, 11, 5), (2, 5, 300, 70)] {
+        conform(&format!("tokens {steps} x {batch} x {nodes} x {width}"), 5e-5, |device| {
+            let tape = Tape::new();
+            let shapes = [vec![batch, nodes], vec![4, width], vec![2, steps, width]];
+            let leaf =
+                |(i, s): (usize, &Vec<usize>)| Ok(tape.leaf(&data(device, s, i as u64 + 1)?));
+            let v = shapes.iter().enumerate().map(leaf).collect::<Result<Vec<_>>>()?;
+            let y = lines(&v)?;
+            let gradients = y.backward_from(&data(device, y.shape(), 4)?)?;
+            let g = v.iter().map(|v| gradients.get(v).unwrap().clone());
+            Ok([y.value().clone()].into_iter().chain(g).collect())
+        });
+    }
+    let values = |count, seed| Random::new(seed).values(count, -1.0, 1.0);
+    let values = |count, seed| values(count, seed).iter().map(|v| f64::from(*v)).collect();
+    let inputs =
+        [(values(14, 1), [2, 7].as_slice()), (values(12, 2), &[4, 3]), (values(18, 3), &[2, 3, 3])];
+    let outcome = gradient_check(&inputs, 1e-5, |v| {
+        let y = lines(v)?;
+        // The ramp is an f32 here.
+        assert_close("tokens", y.value(), embedded(&v[0], &v[1], &v[2])?.value(), 1e-7);
+        Ok(vec![y])
+    });
+    assert!(outcome.as_ref().unwrap().error < 1e-6, "{outcome:?}");
+    let tape = Tape::new();
+    let v = |shape: &[usize]| tape.leaf(&data(oracle(), shape, 1).unwrap());
+    assert!(token_lines(&v(&[3]), &v(&[2]), &v(&[4, 5]), &v(&[2, 1, 5])).is_err());
+    assert!(token_lines(&v(&[3]), &v(&[3]), &v(&[4, 5]), &v(&[2, 1, 4])).is_err());
 }

@@ -10,108 +10,118 @@ const BLOCK: usize = 1 << 9;
 /// What a gate and its surroundings are made of, real and imaginary parts next to each other.
 struct Stage<'a, R> {
     z: &'a [R],
-    /// Gain and shift of a block: those of the channels, again and again; 1 and 0 without.
-    weight: Vec<R>,
-    shift: Vec<R>,
-    scale: R,
+    /// Gains and shifts of a block, those of the channels again and again; nothing without.
+    affine: Option<[Vec<R>; 2]>,
+    scale: Option<R>,
     columns: usize,
+    /// Columns of a block: whole rows of channels.
+    width: usize,
     gain: R,
     threshold: R,
 }
 
 impl<'a, R: Real> Stage<'a, R> {
-    fn new(args: &HostArgs<'a, R>, p: &Params, weight: usize, scale: usize) -> Self {
-        let affine = args.constant("AFFINE", 0) == 1;
-        let residual = args.constant("RESIDUAL", 0) == 1;
-        let width = 2 * block(p);
-        let repeated = |i: usize, without: R| {
-            let channels = args.reals(i).iter().copied().cycle();
-            if affine { channels.take(width).collect() } else { vec![without; width] }
+    fn new(args: &HostArgs<'a, R>, p: &Params, affine: usize, scale: usize) -> Self {
+        let on = |name: &str| args.constant(name, 0) == 1;
+        let (channels, columns) = (p.channels as usize, p.columns as usize);
+        let width = BLOCK.next_multiple_of(channels).min(columns);
+        let repeated = |part: usize| -> Vec<R> {
+            let row = &args.reals(affine)[2 * part * channels..][..2 * channels];
+            row.iter().copied().cycle().take(2 * width).collect()
         };
         Self {
             z: args.reals(0),
-            weight: repeated(weight, R::one()),
-            shift: repeated(weight + 1, R::zero()),
-            scale: if residual { args.reals(scale)[0] } else { R::one() },
-            columns: p.columns as usize,
+            affine: on("AFFINE").then(|| [repeated(0), repeated(1)]),
+            scale: on("RESIDUAL").then(|| args.reals(scale)[0]),
+            columns,
+            width,
             gain: R::lit(p.gain.into()),
             threshold: R::lit(p.threshold.into()),
         }
     }
 
-    /// Step t of the columns from `first` on.
-    fn row(&self, t: usize, first: usize, of: &'a [R], words: usize) -> &'a [R] {
+    /// Step t of `words` words of a tensor, the columns from `first` on.
+    fn row(&self, of: &'a [R], t: usize, first: usize, words: usize) -> &'a [R] {
         &of[2 * (t * self.columns + first)..][..words]
     }
-}
 
-/// The columns of a block: whole rows of channels.
-fn block(p: &Params) -> usize {
-    BLOCK.next_multiple_of(p.channels as usize).min(p.columns as usize)
-}
-
-/// One step of membranes: v becomes what is left, u is gated, s the spikes, h what v was charged to.
-#[inline(always)]
-fn charge<R: Real>(stage: &Stage<'_, R>, z: &[R], v: &mut [R], [u, s, h]: [&mut [R]; 3]) {
-    let n = z.len();
-    let (weight, shift) = (&stage.weight[..n], &stage.shift[..n]);
-    let (v, u, s, h) = (&mut v[..n], &mut u[..n], &mut s[..n], &mut h[..n]);
-    for j in 0..n {
-        u[j] = weight[j] * z[j] + shift[j];
-        h[j] = v[j] + (u[j] - v[j]) * stage.gain;
-        let fires = h[j] >= stage.threshold;
-        s[j] = if fires { R::one() } else { R::zero() };
-        v[j] = if fires { R::zero() } else { h[j] };
+    /// What is gated.
+    #[inline(always)]
+    fn gated(&self, z: &[R], u: &mut [R]) {
+        let u = &mut u[..z.len()];
+        match &self.affine {
+            Some([gain, shift]) => {
+                let (gain, shift) = (&gain[..z.len()], &shift[..z.len()]);
+                for j in 0..z.len() {
+                    u[j] = gain[j] * z[j] + shift[j];
+                }
+            }
+            None => u.copy_from_slice(z),
+        }
     }
 }
 
-/// Both parts open where one spikes.
+/// One step of a membrane: what it is charged to, and whether it fires.
 #[inline(always)]
-fn either<R: Real>(s: &mut [R]) {
-    for pair in s.chunks_exact_mut(2) {
-        let open = pair[0].max(pair[1]);
-        pair.fill(open);
+fn charge<R: Real>(v: R, u: R, gain: R, threshold: R) -> (R, bool) {
+    let h = v + (u - v) * gain;
+    (h, h >= threshold)
+}
+
+/// `value` if `open`, else 0.
+#[inline(always)]
+fn when<R: Real>(open: bool, value: R) -> R {
+    if open { value } else { R::zero() }
+}
+
+/// One step of a block: membranes v charged by u; y gets what passes, words the gate's bit t.
+#[inline(always)]
+fn step<R: Real>(
+    stage: &Stage<'_, R>,
+    u: &[R],
+    v: &mut [R],
+    y: &mut [R],
+    (words, t): (&mut [u32], usize),
+) {
+    let (u, v) = (&u[..y.len()], &mut v[..y.len()]);
+    for (i, word) in words.iter_mut().enumerate() {
+        let (a, b) = (2 * i, 2 * i + 1);
+        let (ha, fa) = charge(v[a], u[a], stage.gain, stage.threshold);
+        let (hb, fb) = charge(v[b], u[b], stage.gain, stage.threshold);
+        (v[a], v[b]) = (when(!fa, ha), when(!fb, hb));
+        let open = fa | fb;
+        (y[a], y[b]) = (when(open, u[a]), when(open, u[b]));
+        *word |= u32::from(open) << t;
     }
 }
 
 pub(in super::super) fn forward<R: Real>(args: &mut HostArgs<'_, R>) {
     let p: Params = args.params();
-    let stage = Stage::new(args, &p, 1, 4);
-    let base = (args.constant("RESIDUAL", 0) == 1).then(|| args.reals(3));
-    let (y, gate) = (args.reals_mut(5), args.words_mut(6));
-    let (columns, width) = (stage.columns, block(&p));
+    let stage = Stage::new(args, &p, 1, 3);
+    let base = args.reals(2);
+    let (y, gate) = (args.reals_mut(4), args.words_mut(5));
+    let (columns, width) = (stage.columns, stage.width);
     let blocks = columns::cut_mut(y, 2 * columns, 2 * width).into_iter();
     let blocks: Vec<_> = blocks.zip(columns::cut_mut(gate, columns, width)).collect();
     columns::each_block(blocks, |block, (mut y, mut gate)| {
         let first = block * width;
         let n = y.first().map_or(0, |row| row.len());
-        let [mut v, mut u, mut s, mut h] = [(); 4].map(|()| vec![R::zero(); n]);
+        let [mut v, mut u] = [(); 2].map(|()| vec![R::zero(); n]);
         gate.iter_mut().for_each(|words| words.fill(0));
         for (t, y) in y.iter_mut().enumerate() {
-            let z = stage.row(t, first, stage.z, n);
-            let base = base.map(|base| stage.row(t, first, base, n));
+            let z = stage.row(stage.z, t, first, n);
             vectorised(
                 #[inline(always)]
                 || {
-                    charge(&stage, z, &mut v, [&mut u, &mut s, &mut h]);
-                    either(&mut s);
-                    match base {
-                        Some(base) => {
-                            for (((y, b), s), u) in y.iter_mut().zip(base).zip(&s).zip(&u) {
-                                *y = *b + stage.scale * *s * *u;
-                            }
-                        }
-                        None => {
-                            for ((y, s), u) in y.iter_mut().zip(&s).zip(&u) {
-                                *y = *s * *u;
-                            }
+                    stage.gated(z, &mut u);
+                    step(&stage, &u, &mut v, y, (&mut *gate[t / 32], t % 32));
+                    if let Some(scale) = stage.scale {
+                        for (y, base) in y.iter_mut().zip(stage.row(base, t, first, n)) {
+                            *y = *base + scale * *y;
                         }
                     }
                 },
             );
-            for (word, s) in gate[t / 32].iter_mut().zip(s.chunks_exact(2)) {
-                *word |= u32::from(s[0] > R::zero()) << (t % 32);
-            }
         }
     });
 }
@@ -119,37 +129,38 @@ pub(in super::super) fn forward<R: Real>(args: &mut HostArgs<'_, R>) {
 pub(in super::super) fn backward<R: Real>(args: &mut HostArgs<'_, R>) {
     let p: Params = args.params();
     let back = Back {
-        stage: Stage::new(args, &p, 3, 5),
+        stage: Stage::new(args, &p, 3, 4),
         gate: args.words(1),
         g: args.reals(2),
         through: args.constant("STE", 0) == 1,
         detach: args.constant("DETACH", 0) == 1,
         surrogate: Surrogate::Atan(p.alpha),
-        width: block(&p),
-        channels: p.channels as usize,
     };
-    let summed = args.constant("AFFINE", 0) == 1 || args.constant("RESIDUAL", 0) == 1;
-    let gz = args.reals_mut(6);
-    if !summed {
-        let blocks = columns::cut_mut(gz, 2 * back.stage.columns, 2 * back.width);
-        columns::each_block(blocks, |block, mut gz| {
-            let mut work = Work::new(&back, gz.len());
-            back.block(block * back.width, &mut gz, &mut work);
-        });
-        return;
-    }
-    let width = (p.chunk * p.channels) as usize;
-    let chunks = columns::cut_mut(gz, 2 * back.stage.columns, 2 * width);
-    let sums = args.reals_mut(7).chunks_exact_mut(5 * back.channels);
-    columns::each_block(chunks.into_iter().zip(sums).collect(), |chunk, (mut gz, sums)| {
+    let (columns, width, channels) = (back.stage.columns, back.stage.width, p.channels as usize);
+    let each = match (&back.stage.affine, back.stage.scale) {
+        (Some(_), _) => 4 * channels,
+        (None, Some(_)) => channels,
+        (None, None) => {
+            let blocks = columns::cut_mut(args.reals_mut(5), 2 * columns, 2 * width);
+            columns::each_block(blocks, |block, mut gz| {
+                let mut work = Work::new(&back, gz.len());
+                back.block(block * width, &mut gz, &mut work);
+            });
+            return;
+        }
+    };
+    let chunk = (p.chunk * p.channels) as usize;
+    let chunks = columns::cut_mut(args.reals_mut(5), 2 * columns, 2 * chunk);
+    let sums = args.reals_mut(6).chunks_exact_mut(each);
+    columns::each_block(chunks.into_iter().zip(sums).collect(), |place, (mut gz, sums)| {
         let mut work = Work::new(&back, gz.len());
         let words = gz.first().map_or(0, |row| row.len());
-        for from in (0..words).step_by(2 * back.width) {
-            let to = words.min(from + 2 * back.width);
+        for from in (0..words).step_by(2 * width) {
+            let to = words.min(from + 2 * width);
             let mut part: Vec<&mut [R]> = gz.iter_mut().map(|row| &mut row[from..to]).collect();
-            back.block(chunk * width + from / 2, &mut part, &mut work);
+            back.block(place * chunk + from / 2, &mut part, &mut work);
         }
-        work.fold(sums, back.channels);
+        work.fold(sums, channels);
     });
 }
 
@@ -161,61 +172,54 @@ struct Back<'a, R> {
     through: bool,
     detach: bool,
     surrogate: Surrogate,
-    /// Columns of a block.
-    width: usize,
-    channels: usize,
 }
 
 /// What a thread writes on the way, and its sums.
 struct Work<R> {
-    /// Of one step: what is gated, spikes, gradient of what is gated.
+    /// What is gated, and its gradient.
     u: Vec<R>,
-    s: Vec<R>,
     gu: Vec<R>,
-    /// The gate, and G.
-    open: Vec<R>,
-    g: Vec<R>,
     v: Vec<R>,
     dh: Vec<R>,
     /// Membranes of all steps.
     h: Vec<R>,
-    of_weight: Vec<R>,
+    of_gain: Vec<R>,
     of_shift: Vec<R>,
     of_scale: Vec<R>,
 }
 
 impl<R: Real> Work<R> {
     fn new(back: &Back<'_, R>, steps: usize) -> Self {
-        let n = 2 * back.width;
-        let zeros = || vec![R::zero(); n];
+        let n = 2 * back.stage.width;
+        let zeros = |needed: bool| vec![R::zero(); if needed { n } else { 0 }];
+        let (affine, residual) = (back.stage.affine.is_some(), back.stage.scale.is_some());
         Self {
-            u: zeros(),
-            s: zeros(),
-            gu: zeros(),
-            open: zeros(),
-            g: zeros(),
-            v: zeros(),
-            dh: zeros(),
+            u: zeros(true),
+            gu: zeros(true),
+            v: zeros(back.through),
+            dh: zeros(back.through),
             h: vec![R::zero(); if back.through { steps * n } else { 0 }],
-            of_weight: zeros(),
-            of_shift: zeros(),
-            of_scale: zeros(),
+            of_gain: zeros(affine),
+            of_shift: zeros(affine),
+            of_scale: zeros(residual),
         }
     }
 
-    /// The sums of the channels: of the weights, of the shifts, of the scale.
+    /// The sums of the channels: of gains and shifts, or of the scale.
     fn fold(&self, sums: &mut [R], channels: usize) {
         sums.fill(R::zero());
-        let (weight, rest) = sums.split_at_mut(2 * channels);
-        let (shift, scale) = rest.split_at_mut(2 * channels);
-        for (sums, values) in [(weight, &self.of_weight), (shift, &self.of_shift)] {
+        if self.of_gain.is_empty() {
+            for row in self.of_scale.chunks_exact(2 * channels) {
+                let pairs = row.chunks_exact(2);
+                sums.iter_mut().zip(pairs).for_each(|(sum, v)| *sum += v[0] + v[1]);
+            }
+            return;
+        }
+        let halves = sums.chunks_exact_mut(2 * channels).zip([&self.of_gain, &self.of_shift]);
+        for (sums, values) in halves {
             for row in values.chunks_exact(2 * channels) {
                 sums.iter_mut().zip(row).for_each(|(sum, v)| *sum += *v);
             }
-        }
-        for row in self.of_scale.chunks_exact(2 * channels) {
-            let pairs = row.chunks_exact(2);
-            scale.iter_mut().zip(pairs).for_each(|(sum, v)| *sum += v[0] + v[1]);
         }
     }
 }
@@ -224,25 +228,29 @@ impl<R: Real> Back<'_, R> {
     /// The gradient of the columns from `first` on; adds to the sums.
     fn block(&self, first: usize, gz: &mut [&mut [R]], work: &mut Work<R>) {
         let n = gz.first().map_or(0, |row| row.len());
+        let stage = &self.stage;
         if self.through {
             self.membranes(first, n, gz.len(), work);
             work.dh.fill(R::zero());
         }
         for (t, gz) in gz.iter_mut().enumerate().rev() {
-            let words = &self.gate[t / 32 * self.stage.columns + first..][..n / 2];
-            for (open, word) in work.open.chunks_exact_mut(2).zip(words) {
-                open.fill(if word >> (t % 32) & 1 == 1 { R::one() } else { R::zero() });
-            }
-            let z = self.stage.row(t, first, self.stage.z, n);
-            let g = self.stage.row(t, first, self.g, n);
+            let words = &self.gate[t / 32 * stage.columns + first..][..n / 2];
+            let (z, g) = (stage.row(stage.z, t, first, n), stage.row(self.g, t, first, n));
             vectorised(
                 #[inline(always)]
                 || {
-                    self.through_gate(z, g, work);
-                    if self.through {
-                        self.through_membranes(t, n, work);
+                    passed(g, (words, t % 32), &mut work.gu);
+                    if let Some(scale) = stage.scale {
+                        times_scale(z, scale, work);
                     }
-                    self.through_affine(z, gz, work);
+                    if self.through {
+                        stage.gated(z, &mut work.u);
+                        self.through_membranes(t, g, work);
+                    }
+                    match &stage.affine {
+                        Some([gain, _]) => through_affine(z, gain, gz, work),
+                        None => gz.copy_from_slice(&work.gu[..n]),
+                    }
                 },
             );
         }
@@ -250,67 +258,79 @@ impl<R: Real> Back<'_, R> {
 
     /// Runs the membranes of a block forward, all steps kept.
     fn membranes(&self, first: usize, n: usize, steps: usize, work: &mut Work<R>) {
+        let stage = &self.stage;
         work.v.fill(R::zero());
         for t in 0..steps {
-            let z = self.stage.row(t, first, self.stage.z, n);
+            let z = stage.row(stage.z, t, first, n);
             let h = &mut work.h[t * n..][..n];
-            let (v, u, s) = (&mut work.v, &mut work.u, &mut work.s);
+            let (v, u) = (&mut work.v[..n], &mut work.u[..n]);
             vectorised(
                 #[inline(always)]
-                || charge(&self.stage, z, v, [u, s, h]),
+                || {
+                    stage.gated(z, u);
+                    for j in 0..n {
+                        let (charged, fires) = charge(v[j], u[j], stage.gain, stage.threshold);
+                        h[j] = charged;
+                        v[j] = when(!fires, charged);
+                    }
+                },
             );
-        }
-    }
-
-    /// `gu = g G`, the gate a constant, and the sum for the scale.
-    #[inline(always)]
-    fn through_gate(&self, z: &[R], g: &[R], work: &mut Work<R>) {
-        let n = z.len();
-        let stage = &self.stage;
-        let (weight, shift) = (&stage.weight[..n], &stage.shift[..n]);
-        let (open, u, gu) = (&work.open[..n], &mut work.u[..n], &mut work.gu[..n]);
-        let (scaled, sums) = (&mut work.g[..n], &mut work.of_scale[..n]);
-        for j in 0..n {
-            u[j] = weight[j] * z[j] + shift[j];
-            let passed = open[j] * g[j];
-            sums[j] += passed * u[j];
-            scaled[j] = stage.scale * g[j];
-            gu[j] = stage.scale * passed;
         }
     }
 
     /// Adds what reaches u through the neurons.
     #[inline(always)]
-    fn through_membranes(&self, t: usize, n: usize, work: &mut Work<R>) {
+    fn through_membranes(&self, t: usize, g: &[R], work: &mut Work<R>) {
+        let n = g.len();
         let (gain, threshold) = (self.stage.gain, self.stage.threshold);
-        let (h, u, g) = (&work.h[t * n..][..n], &work.u[..n], &work.g[..n]);
+        let scale = self.stage.scale.unwrap_or(R::one());
+        let (h, u) = (&work.h[t * n..][..n], &work.u[..n]);
         let (dh, gu) = (&mut work.dh[..n], &mut work.gu[..n]);
         for j in (0..n).step_by(2) {
-            let dg = g[j] * u[j] + g[j + 1] * u[j + 1];
-            let spike = |h: R| if h >= threshold { R::one() } else { R::zero() };
-            let s = [spike(h[j]), spike(h[j + 1])];
+            let dg = scale * (g[j] * u[j] + g[j + 1] * u[j + 1]);
+            let s = [h[j] >= threshold, h[j + 1] >= threshold];
             for k in 0..2 {
                 let h = h[j + k];
                 let dv = dh[j + k] * (R::one() - gain);
                 let reset = if self.detach { R::zero() } else { h * dv };
-                let ds = dg * (R::one() - s[1 - k]) - reset;
+                let ds = when(!s[1 - k], dg) - reset;
                 let slope = self.surrogate.derivative(h - threshold);
-                dh[j + k] = ds * slope + dv * (R::one() - s[k]);
+                dh[j + k] = ds * slope + when(!s[k], dv);
                 gu[j + k] += dh[j + k] * gain;
             }
         }
     }
+}
 
-    /// `gz = weight gu`, and the sums for weight and shift.
-    #[inline(always)]
-    fn through_affine(&self, z: &[R], gz: &mut [R], work: &mut Work<R>) {
-        let n = z.len();
-        let (weight, gu) = (&self.stage.weight[..n], &work.gu[..n]);
-        let (of_weight, of_shift) = (&mut work.of_weight[..n], &mut work.of_shift[..n]);
-        for j in 0..n {
-            of_weight[j] += gu[j] * z[j];
-            of_shift[j] += gu[j];
-            gz[j] = weight[j] * gu[j];
-        }
+/// `gu = g G`, the gate a constant.
+#[inline(always)]
+fn passed<R: Real>(g: &[R], (words, t): (&[u32], usize), gu: &mut [R]) {
+    let gu = &mut gu[..g.len()];
+    for (i, word) in words.iter().enumerate() {
+        let open = word >> t & 1 == 1;
+        (gu[2 * i], gu[2 * i + 1]) = (when(open, g[2 * i]), when(open, g[2 * i + 1]));
+    }
+}
+
+/// The sum for the scale, and `gu = scale gu`.
+#[inline(always)]
+fn times_scale<R: Real>(u: &[R], scale: R, work: &mut Work<R>) {
+    let (gu, sums) = (&mut work.gu[..u.len()], &mut work.of_scale[..u.len()]);
+    for j in 0..u.len() {
+        sums[j] += gu[j] * u[j];
+        gu[j] *= scale;
+    }
+}
+
+/// `gz = gain gu`, and the sums for gain and shift.
+#[inline(always)]
+fn through_affine<R: Real>(z: &[R], gain: &[R], gz: &mut [R], work: &mut Work<R>) {
+    let n = z.len();
+    let (gain, gu, gz) = (&gain[..n], &work.gu[..n], &mut gz[..n]);
+    let (of_gain, of_shift) = (&mut work.of_gain[..n], &mut work.of_shift[..n]);
+    for j in 0..n {
+        of_gain[j] += gu[j] * z[j];
+        of_shift[j] += gu[j];
+        gz[j] = gain[j] * gu[j];
     }
 }

@@ -8,6 +8,7 @@ mod lines;
 pub(super) mod mix;
 pub(super) mod nodes;
 mod passes;
+pub(super) mod token;
 pub(super) mod weight;
 
 use super::lines::Params;

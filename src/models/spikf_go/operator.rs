@@ -7,7 +7,7 @@ use crate::fourier::{ComplexGate, Gated, complex_linear};
 use crate::models::Pass;
 use crate::nn::{Module, filled_param, normal_tensor};
 use crate::random::Generator;
-use crate::{Param, Var};
+use crate::{Param, Tensor, Var};
 
 /// Three blocks of a gated affine map and a gated complex layer, two of them residual:
 ///
@@ -27,9 +27,8 @@ pub(super) struct Operator {
 /// An affine map of the real and of the imaginary part, and a complex layer.
 #[derive(Debug)]
 struct Block {
-    /// `[2 E]`, real and imaginary part of a channel next to each other.
-    gain: Param,
-    shift: Param,
+    /// `[4 E]`: gains before shifts, real and imaginary part of a channel next to each other.
+    affine: Param,
     /// `[2, E, E]`, and `[2 E]`, real parts first.
     weight: Param,
     bias: Param,
@@ -40,15 +39,14 @@ impl Operator {
         let device = random.device().clone();
         let channels = config.embed;
         let mut block = |k: usize| -> Result<Block> {
-            let filled = |part: &str, value: f32| {
-                filled_param(format!("operator.{k}.{part}"), &[2 * channels], value, &device)
-            };
-            let weight = format!("operator.{k}.weight");
+            let name = |part: &str| format!("operator.{k}.{part}");
+            let affine: Vec<f32> =
+                (0..4 * channels).map(|i| if i < 2 * channels { 1.0 } else { 0.0 }).collect();
+            let affine = Tensor::from_slice(&device, &affine, [4 * channels])?;
             Ok(Block {
-                gain: filled("gain", 1.0)?,
-                shift: filled("shift", 0.0)?,
-                weight: normal_tensor(weight, &[2, channels, channels], 0.02, random)?,
-                bias: filled("bias", 0.0)?,
+                affine: Param::new(name("affine"), affine),
+                weight: normal_tensor(name("weight"), &[2, channels, channels], 0.02, random)?,
+                bias: filled_param(name("bias"), &[2 * channels], 0.0, &device)?,
             })
         };
         let blocks = [block(0)?, block(1)?, block(2)?];
@@ -80,12 +78,12 @@ impl Operator {
 
     /// `gate(gain z + shift)`
     fn affine(&self, block: &Block, z: &Var, seen: &mut Seen<'_, '_>) -> Result<Var> {
-        let pair = |p: &Param| z.tape().param(p).reshape([self.channels, 2]);
-        let (gain, shift) = (pair(&block.gain)?, pair(&block.shift)?);
-        match &self.gate {
-            Some(gate) => seen.note(gate.run_affine(z, &gain, &shift)?),
-            None => z.mul(&gain)?.add(&shift)?.relu(),
+        let affine = z.tape().param(&block.affine).reshape([2, self.channels, 2])?;
+        if let Some(gate) = &self.gate {
+            return seen.note(gate.run_affine(z, &affine)?);
         }
+        let part = |i: usize| affine.narrow(0, i..i + 1)?.reshape([self.channels, 2]);
+        z.mul(&part(0)?)?.add(&part(1)?)?.relu()
     }
 
     fn linear(&self, block: &Block, a: &Var) -> Result<Var> {
@@ -140,7 +138,7 @@ impl Seen<'_, '_> {
 
 impl Module for Operator {
     fn params(&self) -> Vec<Param> {
-        let blocks = self.blocks.iter().flat_map(|b| [&b.gain, &b.shift, &b.weight, &b.bias]);
+        let blocks = self.blocks.iter().flat_map(|b| [&b.affine, &b.weight, &b.bias]);
         blocks.chain(&self.residuals).cloned().collect()
     }
 }

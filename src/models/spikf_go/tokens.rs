@@ -2,35 +2,22 @@
 
 use super::SpikfGoConfig;
 use crate::error::Result;
-use crate::fourier::{cpg_pairs, node_lines};
-use crate::layout::concat;
+use crate::fourier::{cpg_pairs, node_lines, token_lines};
 use crate::lif::{Lif, Spikes};
 use crate::linalg::linear;
 use crate::models::Pass;
-use crate::nn::{BatchNorm, Linear, Module, filled_param, normal_tensor};
+use crate::nn::{BatchNorm, Linear, Module, normal_tensor};
 use crate::random::Generator;
 use crate::{Device, Param, Tensor, Var, elementwise};
 
-/// Added to the mean square over the nodes.
-const EPS: f32 = 1e-6;
-/// How much stronger the last step's current is than the first's.
-const RAMP: f32 = 0.02;
-
-/// `tok = rms_norm(a x e + b)` over the nodes, times and plus what each step learns: the currents of
-/// the embedding's neurons.
+/// The embedding; see [`token_lines`].
 #[derive(Debug)]
 pub(super) struct Tokens {
-    /// `e [E]`
-    embedding: Param,
-    /// `[E]` each.
-    gain: Param,
-    bias: Param,
-    norm: Param,
-    /// `[T, E]` each.
-    step_gain: Param,
-    step_bias: Param,
-    /// `1 + 0.02 t / (T - 1)`, `[T, 1, 1]`.
-    ramp: Tensor,
+    /// `[4 E]`: what embeds, gain, bias, gain of the RMS norm.
+    channels: Param,
+    /// `[2 T E]`: gains, then biases of every step.
+    steps: Param,
+    extents: [usize; 2],
     positions: Option<Positions>,
     spiking: bool,
 }
@@ -38,20 +25,20 @@ pub(super) struct Tokens {
 impl Tokens {
     pub(super) fn new(config: &SpikfGoConfig, random: &mut Generator) -> Result<Self> {
         let device = &random.device().clone();
-        let (steps, channels) = (config.run_steps(), config.embed);
-        let filled = |name: &str, shape: &[usize], value: f32| {
-            filled_param(format!("tokens.{name}"), shape, value, device)
-        };
-        let last = steps.max(2) - 1;
-        let ramp: Vec<f32> = (0..steps).map(|t| 1.0 + RAMP * t as f32 / last as f32).collect();
+        let (steps, width) = (config.run_steps(), config.embed);
+        let embedding = normal_tensor("embedding".into(), &[width], 1.0, random)?;
+        let mut channels = embedding.value().to_vec::<f32>()?;
+        let rows = [1.0, 0.0, 1.0].into_iter();
+        channels.extend(rows.flat_map(|value| std::iter::repeat_n(value, width)));
+        let gains = std::iter::repeat_n(1.0, steps * width);
+        let biases = std::iter::repeat_n(0.0, steps * width);
+        let per_step: Vec<f32> = gains.chain(biases).collect();
+        let channels = Tensor::from_slice(device, &channels, [4 * width])?;
+        let per_step = Tensor::from_slice(device, &per_step, [2 * steps * width])?;
         Ok(Self {
-            embedding: normal_tensor("tokens.embedding".into(), &[channels], 1.0, random)?,
-            gain: filled("gain", &[channels], 1.0)?,
-            bias: filled("bias", &[channels], 0.0)?,
-            norm: filled("norm", &[channels], 1.0)?,
-            step_gain: filled("step_gain", &[steps, channels], 1.0)?,
-            step_bias: filled("step_bias", &[steps, channels], 0.0)?,
-            ramp: Tensor::from_slice(device, &ramp, [steps, 1, 1])?,
+            channels: Param::new("tokens.channels", channels),
+            steps: Param::new("tokens.steps", per_step),
+            extents: [steps, width],
             positions: config.cpg.map(|tau| Positions::new(config, tau, random)).transpose()?,
             spiking: config.spiking,
         })
@@ -68,26 +55,13 @@ impl Tokens {
         }
     }
 
-    /// The currents as lines in x: slopes and levels `[T, B, 2, E]`. Embedding and affine maps are
-    /// lines, and the mean square of a line in x is one in the mean and the variance of x: what has
-    /// T B M E elements is made once, at the end.
+    /// The currents as lines in x: slopes and levels `[T, B, 2, E]`.
     fn lines(&self, x: &Var) -> Result<Var> {
-        let tape = x.tape();
-        let param = |p: &Param| tape.param(p);
-        let (mean, variance) = (x.mean(&[1], true)?, x.variance(&[1], true, 0)?);
-        let (slope, level) = (param(&self.gain).mul(&param(&self.embedding))?, param(&self.bias));
-        let centre = mean.mul(&slope)?.add(&level)?;
-        let square = centre.square()?.add(&variance.mul(&slope.square()?)?)?;
-        let scale = param(&self.norm).div(&square.add_scalar(EPS)?.sqrt()?)?;
-        let (steps, channels) = (self.ramp.count(), slope.shape().count());
-        let per_step = |p: &Param| -> Result<Var> {
-            param(p).reshape([steps, 1, channels])?.mul(&tape.constant(&self.ramp))
-        };
-        let (gain, bias) = (per_step(&self.step_gain)?, per_step(&self.step_bias)?);
-        let slope = gain.mul(&scale.mul(&slope)?)?;
-        let level = gain.mul(&scale.mul(&level)?)?.add(&bias)?;
-        let shape = [steps, x.shape()[0], 1, channels];
-        concat(&[&slope.reshape(shape)?, &level.reshape(shape)?], 2)
+        let [steps, width] = self.extents;
+        let (mean, variance) = (x.mean(&[1], false)?, x.variance(&[1], false, 0)?);
+        let channels = x.tape().param(&self.channels).reshape([4, width])?;
+        let per_step = x.tape().param(&self.steps).reshape([2, steps, width])?;
+        token_lines(&mean, &variance, &channels, &per_step)
     }
 
     pub(super) fn statistics(&self) -> Vec<Param> {
@@ -97,10 +71,8 @@ impl Tokens {
 
 impl Module for Tokens {
     fn params(&self) -> Vec<Param> {
-        let own =
-            [&self.embedding, &self.gain, &self.bias, &self.norm, &self.step_gain, &self.step_bias];
         let positions = self.positions.iter().flat_map(Module::params);
-        own.into_iter().cloned().chain(positions).collect()
+        [self.channels.clone(), self.steps.clone()].into_iter().chain(positions).collect()
     }
 }
 
