@@ -23,8 +23,8 @@ impl Dataset {
         let windows = Windows::new(scaled, &parts, config.look_back, config.horizon)?;
         let judged = if config.validate { Part::Validation } else { Part::Test };
         if windows.starts(judged).is_empty() {
-            let detail = "--validate: no window fits into the rows to validate with";
-            return Err(spikegrad::Error::argument("forecast", detail));
+            let detail = "no window fits into the rows to validate with";
+            return Err(spikegrad::Error::argument("--validate", detail));
         }
         Ok(Self { scaler, scale: config.scale, windows, judged })
     }

@@ -135,6 +135,13 @@ pub fn parse() -> (Options, Config) {
         }
         Ok(true)
     });
+    if config.twin && !matches!(config.model.1, Model::SpikfGo { .. }) {
+        let model = config.model.0;
+        eprintln!(
+            "forecast: --twin: {model} does not spike, it has no twin (--help lists the options)"
+        );
+        std::process::exit(2);
+    }
     (options, config)
 }
 

@@ -55,12 +55,12 @@ fn forecast<M: Forecaster>(
     if !columns.lines().eq(series.names()) {
         let (found, wanted) = (series.columns(), columns.lines().count());
         let detail = format!("{found} columns, not the {wanted} that {} knows", path.display());
-        return Err(Error::argument("forecast", format!("{}: {detail}", series.name)));
+        return Err(Error::format(&series.name, detail));
     }
     let look_back = model.look_back();
     if series.rows() < look_back {
         let detail = format!("{} rows, the model looks back on {look_back}", series.rows());
-        return Err(Error::argument("forecast", format!("{}: {detail}", series.name)));
+        return Err(Error::format(&series.name, detail));
     }
     let read = |key: &str| numbers(notes, key, path);
     let scaler = Scaler::new(read("series.shifts")?, read("series.factors")?)?;
