@@ -15,7 +15,7 @@
 
 import package::shared::index::group_index;
 import package::shared::decay::{p, Rate, rate_at, advance, decayed, LOGIT};
-import package::shared::walk::{SPAN, STRIDE, Walk, walk_at};
+import package::shared::walk::{SPAN, Walk, walk_at};
 
 override WG: u32 = 64u;
 override FORM: u32 = 0u;
@@ -148,12 +148,12 @@ fn decay_backward(
             carries[m].c = carry[i];
         }
     }
-    for (var left = (p.share.chunk + STRIDE - 1u) / STRIDE; left > 0u; left--) {
+    for (var left = (p.share.chunk + p.share.stride - 1u) / p.share.stride; left > 0u; left--) {
         for (var m = 0u; m < p.share.span; m++) {
             let at = walks[m];
-            let t = at.first + (left - 1u) * STRIDE;
+            let t = at.first + (left - 1u) * p.share.stride;
             if t < at.end {
-                let count = min(STRIDE, at.end - t);
+                let count = min(p.share.stride, at.end - t);
                 carries[m] = steps(rates[m], t * p.share.columns + at.column, count, carries[m]);
             }
         }

@@ -14,7 +14,7 @@
 // Walks (shared/walk.wgsl); loads go eight steps ahead.
 
 import package::shared::index::group_index;
-import package::shared::walk::{SPAN, STRIDE, Share, Walk, walk_at};
+import package::shared::walk::{SPAN, Share, Walk, walk_at};
 import package::shared::wkv::{
     Memory, Weights, EVERY, weights_out, weights_in, remember
 };
@@ -170,12 +170,12 @@ fn wkv_backward(
             carries[m].gq = carry[items + i];
         }
     }
-    for (var left = (p.chunk + STRIDE - 1u) / STRIDE; left > 0u; left--) {
+    for (var left = (p.chunk + p.stride - 1u) / p.stride; left > 0u; left--) {
         for (var m = 0u; m < p.span; m++) {
             let at = walks[m];
-            let t = at.first + (left - 1u) * STRIDE;
+            let t = at.first + (left - 1u) * p.stride;
             if t < at.end {
-                let end = min(t + STRIDE, at.end);
+                let end = min(t + p.stride, at.end);
                 carries[m] = steps(channels[m], t, end, at.column, carries[m]);
             }
         }

@@ -1,7 +1,7 @@
 // How the walks of a scan are shared out: a walk is a column over the steps of a chunk, and walk i is
 // column i % columns of chunk i / columns. A launch without chunks may cover a part of the steps.
 //
-// A workgroup takes WG * span walks in a row, and an invocation span of them, WG apart, each STRIDE
+// A workgroup takes WG * span walks in a row, and an invocation span of them, WG apart, each `stride`
 // steps further at a time. On hardware span is 1. A software adapter takes the few lanes of a vector
 // register through all steps before it looks at the next: of every row it would use 32 bytes and
 // leave the rest for later, when the caches have lost it (condition tiled).
@@ -9,9 +9,6 @@
 // The largest span.
 @if(tiled) const SPAN: u32 = 32u;
 @if(!tiled) const SPAN: u32 = 1u;
-
-// A multiple of the steps that loads go ahead.
-const STRIDE: u32 = 32u;
 
 // A walk: its column and its steps first .. end.
 struct Walk {
@@ -32,6 +29,8 @@ struct Share {
     // Channel n = c % channels of column c belongs to head n / group.
     channels: u32,
     group: u32,
+    // A multiple of the 8 steps that loads go ahead.
+    stride: u32,
 }
 
 // Walk i of a launch; one without steps beyond the last.

@@ -74,7 +74,7 @@ pub(super) fn run(
     } else {
         None
     };
-    for (i, share) in cut.shares().into_iter().enumerate() {
+    for (i, share) in cut.forward_shares().into_iter().enumerate() {
         if i > 0 {
             starts = Some(std::mem::replace(&mut last, Tensor::empty(device, shape, DType::F32)?));
         }
