@@ -18,6 +18,8 @@ import package::shared::decay::{p, Rate, rate_at, advance, decayed, LOGIT};
 import package::shared::walk::{SPAN, Walk, walk_at};
 
 override WG: u32 = 64u;
+// A multiple of the 8 steps that loads go ahead: see shared/walk.wgsl.
+override STRIDE: u32 = 32u;
 override FORM: u32 = 0u;
 override TIED: bool = false;
 override STATE: bool = false;
@@ -148,12 +150,12 @@ fn decay_backward(
             carries[m].c = carry[i];
         }
     }
-    for (var left = (p.share.chunk + p.share.stride - 1u) / p.share.stride; left > 0u; left--) {
+    for (var left = (p.share.chunk + STRIDE - 1u) / STRIDE; left > 0u; left--) {
         for (var m = 0u; m < p.share.span; m++) {
             let at = walks[m];
-            let t = at.first + (left - 1u) * p.share.stride;
+            let t = at.first + (left - 1u) * STRIDE;
             if t < at.end {
-                let count = min(p.share.stride, at.end - t);
+                let count = min(STRIDE, at.end - t);
                 carries[m] = steps(rates[m], t * p.share.columns + at.column, count, carries[m]);
             }
         }

@@ -12,6 +12,8 @@ import package::shared::decay::{p, Rate, rate_at, advance};
 import package::shared::walk::{SPAN, Walk, walk_at};
 
 override WG: u32 = 64u;
+// A multiple of the 8 steps that loads go ahead: see shared/walk.wgsl.
+override STRIDE: u32 = 32u;
 override FORM: u32 = 0u;
 override TIED: bool = false;
 override STATE: bool = false;
@@ -85,12 +87,12 @@ fn decay_scan(
             now[m] = starts[i];
         }
     }
-    for (var done = 0u; done < p.share.chunk; done += p.share.stride) {
+    for (var done = 0u; done < p.share.chunk; done += STRIDE) {
         for (var m = 0u; m < p.share.span; m++) {
             let at = walks[m];
             let t = at.first + done;
             if t < at.end {
-                let count = min(p.share.stride, at.end - t);
+                let count = min(STRIDE, at.end - t);
                 now[m] = steps(rates[m], t * p.share.columns + at.column, count, now[m]);
             }
         }

@@ -17,6 +17,8 @@ import package::shared::wkv::{
 };
 
 override WG: u32 = 64u;
+// A multiple of the 8 steps that loads go ahead: see shared/walk.wgsl.
+override STRIDE: u32 = 32u;
 override STATE: bool = false;
 override EMIT: bool = true;
 override SAVE: bool = false;
@@ -54,8 +56,8 @@ fn advance(one: Channel, m: Memory, i: u32, key: f32, value: f32) -> Memory {
 }
 
 // Eight steps share an exponent, the largest of their keys and of the memory: one exponential a step
-// gives its weight, and the sums follow by e^w' alone. A weight below e^-80 of the largest counts as
-// that, so that no average is 0 / 0: eight keys in a row and the memory may lie 80 apart.
+// gives its weight, and the sums follow by e^w' alone. Keys that lie further apart than f32 can hold
+// (below e^-80 of the largest) are walked by single steps.
 const LEAST: f32 = -80.0;
 
 // Sums relative to that exponent: all, and what the eight steps added.
@@ -76,6 +78,17 @@ fn four_values(i: u32) -> vec4<f32> {
 
 fn largest(x: vec4<f32>) -> f32 {
     return max(max(x.x, x.y), max(x.z, x.w));
+}
+
+// `count` single steps.
+fn single_steps(one: Channel, start: Memory, first: u32, count: u32) -> Memory {
+    var m = start;
+    var i = first;
+    for (var left = count; left > 0u; left--) {
+        m = advance(one, m, i, k[i], v[i]);
+        i += p.columns;
+    }
+    return m;
 }
 
 // A step, of weight w.
@@ -106,12 +119,18 @@ fn eight_steps(one: Channel, m: Memory, i: u32) -> Memory {
     var s = Sums(vec2(m.p, m.q) * exp(max(past - base, LEAST)), vec2(0.0));
     s = add_four(one, s, i, exp(max(keys[0] - base, vec4(LEAST))), values[0]);
     s = add_four(one, s, late, exp(max(keys[1] - base, vec4(LEAST))), values[1]);
-    // What was there before decays in its exponent: see Memory.
+    // What was there before decays in its exponent: see Memory. The exponent afterwards is the one that
+    // single steps would have left, for backward goes through these.
     let later = m.top + (m.age + 8.0) * one.decay;
-    let top = max(later, key);
+    let early = keys[0] + vec4(7.0, 6.0, 5.0, 4.0) * one.decay;
+    let newest = largest(max(early, keys[1] + vec4(3.0, 2.0, 1.0, 0.0) * one.decay));
+    let top = max(later, newest);
     let sums = vec2(m.p, m.q) * exp(max(later - top, LEAST)) + s.added * exp(min(base - top, -LEAST));
-    let kept = later >= key;
-    return Memory(sums.x, sums.y, select(key, m.top, kept), select(0.0, m.age + 8.0, kept));
+    let kept = later >= newest;
+    if base + largest(max(-keys[0], -keys[1])) > -LEAST {
+        return single_steps(one, m, i, 8u);
+    }
+    return Memory(sums.x, sums.y, select(newest, m.top, kept), select(0.0, m.age + 8.0, kept));
 }
 
 fn checkpoint(m: Memory, one: Channel, t: u32, c: u32) {
@@ -128,19 +147,16 @@ fn steps(one: Channel, t: u32, c: u32, count: u32, start: Memory) -> Memory {
     let row = p.columns;
     var m = start;
     var i = t * row + c;
-    for (var done = 0u; done < count; done += EVERY) {
+    let whole = count - count % EVERY;
+    for (var done = 0u; done < whole; done += EVERY) {
         checkpoint(m, one, t + done, c);
-        if done + EVERY <= count {
-            m = eight_steps(one, m, i);
-            i += 8u * row;
-        } else {
-            for (var left = count - done; left > 0u; left--) {
-                m = advance(one, m, i, k[i], v[i]);
-                i += row;
-            }
-        }
+        m = eight_steps(one, m, i);
+        i += 8u * row;
     }
-    return m;
+    if whole < count {
+        checkpoint(m, one, t + whole, c);
+    }
+    return single_steps(one, m, i, count - whole);
 }
 
 @compute @workgroup_size(WG)
@@ -165,12 +181,12 @@ fn wkv(
             memories[m] = Memory(starts[i], starts[i + row], starts[i + 2u * row], 0.0);
         }
     }
-    for (var done = 0u; done < p.chunk; done += p.stride) {
+    for (var done = 0u; done < p.chunk; done += STRIDE) {
         for (var m = 0u; m < p.span; m++) {
             let at = walks[m];
             let t = at.first + done;
             if t < at.end {
-                let count = min(p.stride, at.end - t);
+                let count = min(STRIDE, at.end - t);
                 memories[m] = steps(channels[m], t, at.column, count, memories[m]);
             }
         }

@@ -20,6 +20,8 @@ import package::shared::wkv::{
 };
 
 override WG: u32 = 64u;
+// A multiple of the 8 steps that loads go ahead: see shared/walk.wgsl.
+override STRIDE: u32 = 32u;
 override CARRY: bool = false;
 override MORE: bool = false;
 override EMIT: bool = true;
@@ -170,12 +172,12 @@ fn wkv_backward(
             carries[m].gq = carry[items + i];
         }
     }
-    for (var left = (p.chunk + p.stride - 1u) / p.stride; left > 0u; left--) {
+    for (var left = (p.chunk + STRIDE - 1u) / STRIDE; left > 0u; left--) {
         for (var m = 0u; m < p.span; m++) {
             let at = walks[m];
-            let t = at.first + (left - 1u) * p.stride;
+            let t = at.first + (left - 1u) * STRIDE;
             if t < at.end {
-                let end = min(t + p.stride, at.end);
+                let end = min(t + STRIDE, at.end);
                 carries[m] = steps(channels[m], t, end, at.column, carries[m]);
             }
         }

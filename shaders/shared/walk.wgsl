@@ -1,7 +1,7 @@
 // How the walks of a scan are shared out: a walk is a column over the steps of a chunk, and walk i is
 // column i % columns of chunk i / columns. A launch without chunks may cover a part of the steps.
 //
-// A workgroup takes WG * span walks in a row, and an invocation span of them, WG apart, each `stride`
+// A workgroup takes WG * span walks in a row, and an invocation span of them, WG apart, each STRIDE
 // steps further at a time. On hardware span is 1. A software adapter takes the few lanes of a vector
 // register through all steps before it looks at the next: of every row it would use 32 bytes and
 // leave the rest for later, when the caches have lost it (condition tiled).
@@ -29,8 +29,6 @@ struct Share {
     // Channel n = c % channels of column c belongs to head n / group.
     channels: u32,
     group: u32,
-    // A multiple of the 8 steps that loads go ahead.
-    stride: u32,
 }
 
 // Walk i of a launch; one without steps beyond the last.

@@ -56,8 +56,8 @@ const SPAN: usize = 32;
 
 /// The most steps that an invocation takes in one launch on a software adapter, over all its walks:
 /// llvmpipe leaves a shader, without a word, after 65,535 iterations of its loops, of which a step
-/// may take three.
-const MOST_STEPS: usize = 1 << 14;
+/// may take four.
+const MOST_STEPS: usize = 12 << 10;
 
 /// The most iterations of forward walks, whose steps are written out by eights.
 const MOST_ITERATIONS: usize = 50_000;
@@ -95,7 +95,6 @@ pub(super) struct Share {
     pub(super) span: u32,
     pub(super) channels: u32,
     pub(super) group: u32,
-    pub(super) stride: u32,
 }
 
 impl Share {
@@ -150,11 +149,13 @@ impl Cut {
         Ok(Self { columns, steps, channels, chunk, chunks, span, stride, tiled })
     }
 
-    /// The steps of each launch of a forward walk, in their order: all of them in one, except that a
-    /// software adapter must not be kept too long in one launch.
-    pub(super) fn forward_shares(&self) -> Vec<Share> {
-        // Eight steps an iteration, and two more whenever the walk changes.
-        self.shares_of(MOST_ITERATIONS * 8 * self.stride / (self.stride + 16))
+    /// The steps of each launch of a forward walk whose loops go round at most so many times in eight
+    /// steps, in their order: all of them in one, except that a software adapter must not be kept too
+    /// long in one launch.
+    pub(super) fn forward_shares(&self, iterations: usize) -> Vec<Share> {
+        // Four more whenever the walk changes: a loop that is not entered counts as one there.
+        let stride = self.stride;
+        self.shares_of(MOST_ITERATIONS * stride / (iterations * stride / 8 + 4))
     }
 
     /// Likewise of a backward walk.
@@ -172,7 +173,6 @@ impl Cut {
             span: self.span as u32,
             channels: self.channels as u32,
             group: 1,
-            stride: self.stride as u32,
         };
         let most = most_steps / self.span / 8 * 8;
         if self.is_chunked() || !self.tiled || self.steps <= most {
@@ -197,6 +197,7 @@ impl Cut {
         let walks = self.columns * self.chunks;
         if self.tiled {
             let launch = device.launch(kernel).variant(1).constant("WG", LANES);
+            let launch = launch.constant("STRIDE", self.stride as u32);
             launch.items(walks, LANES * self.span as u32)
         } else {
             device.launch(kernel).variant(0).items(walks, WORKGROUP)
