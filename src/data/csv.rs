@@ -106,7 +106,7 @@ impl Csv {
         });
         let dates = self.dates.unwrap_or_else(|| {
             let body = if header { second } else { Some(first) };
-            let dated = body.and_then(|row| row.first()).is_some_and(looks_dated);
+            let dated = body.and_then(|row| row.first()).is_some_and(|field| looks_dated(field));
             let name = first.first().map(|name| name.trim().to_lowercase());
             first.len() > 1
                 && (dated || header && name.is_some_and(|name| DATES.contains(&name.as_str())))
@@ -116,7 +116,7 @@ impl Csv {
 }
 
 /// Whether a field is a date rather than a number or a name: it starts with a digit.
-fn looks_dated(field: &String) -> bool {
+fn looks_dated(field: &str) -> bool {
     number(field).is_err() && field.starts_with(|c: char| c.is_ascii_digit())
 }
 
@@ -300,9 +300,8 @@ fn split(line: &str, fields: &mut Vec<String>) -> Result<(), Wrong> {
         count += 1;
         let text = text.trim_start_matches([' ', '\t']);
         rest = if let Some(quoted) = text.strip_prefix('"') {
-            let after = unquote(quoted, field)
-                .map_err(|detail| Wrong { column: Some(count), detail: detail.into() })?;
-            after
+            unquote(quoted, field)
+                .map_err(|detail| Wrong { column: Some(count), detail: detail.into() })?
         } else {
             let (plain, after) = match text.split_once(',') {
                 Some((plain, after)) => (plain, Some(after)),
