@@ -23,8 +23,8 @@ pub enum Plan {
 /// loads in flight an invocation must cover the latency of the memory at its bandwidth.
 const ENOUGH_ON_HARDWARE: usize = 1 << 15;
 
-/// Those on a software adapter, a thread: measured at 64 columns and two threads, where one walk brings
-/// 35 to 42 % of the copy's bandwidth and chunks 13 to 26 %.
+/// Those on a software adapter, a thread: with 64 columns and two threads neither plan brings more than
+/// 23 to 42 % of the copy's bandwidth, differently from run to run; one walk reads less.
 const ENOUGH_ON_SOFTWARE: usize = 32;
 
 /// The fewest columns that the host's twins give a thread (`host::columns`). Chunks cost it twice the
