@@ -57,6 +57,7 @@
 //! | [`lif`] | the time-unrolled LIF scan |
 //! | [`attention`] | spike-gated sparse attention, one-token decode, attention without a softmax |
 //! | [`norm`] | layer and root-mean-square normalisation |
+//! | [`conv`] | causal convolutions over time |
 //! | [`scan`] | linear recurrences over time: decay scans, traces, WKV |
 //! | [`spectral`] | spectral clipping, polar factors, spectral norms |
 //! | [`loss`], [`optim`] | losses, optimizers, schedules |
@@ -81,6 +82,7 @@ mod tensor;
 pub mod tape;
 
 pub mod attention;
+pub mod conv;
 pub mod elementwise;
 pub mod encode;
 pub mod fourier;
@@ -130,6 +132,7 @@ pub fn kernels() -> Vec<&'static Kernel> {
         linalg::KERNELS,
         lif::KERNELS,
         attention::KERNELS,
+        conv::KERNELS,
         loss::KERNELS,
         norm::KERNELS,
         optim::KERNELS,

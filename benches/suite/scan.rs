@@ -12,6 +12,9 @@ const STEPS: [usize; 6] = [64, 256, 1024, 4096, 16_384, 65_536];
 /// Columns that are too few to keep a device busy, at the greatest length.
 const FEW: [usize; 2] = [1, 8];
 
+/// Columns of a small model, at the greatest length.
+const CHANNELS: usize = 256;
+
 /// One of the operators.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Operator {
@@ -44,6 +47,9 @@ pub fn measure(suite: &mut Suite) {
             if let Some(fraction) = both_ways(suite, operator, steps, work / steps) {
                 suite.point("scan", operator.name(), steps as f64, fraction);
             }
+        }
+        if !suite.options.quick {
+            both_ways(suite, operator, STEPS[STEPS.len() - 1], CHANNELS);
         }
         for columns in few {
             both_ways(suite, operator, STEPS[STEPS.len() - 1], *columns);

@@ -100,7 +100,7 @@ impl<'a, M: LanguageModel> Training<'a, M> {
             let loss = self.model.training_loss(&self.tokens, &self.targets, pass)?;
             self.optimizer.step(&loss.total.backward()?)?;
             self.random.advance()?;
-            Ok(loss.text.value().clone())
+            Ok(loss.fit.value().clone())
         })?;
         self.step = Some((capture, loss.clone()));
         Ok(loss)

@@ -15,9 +15,11 @@
 
 import package::shared::index::group_index;
 import package::shared::decay::{p, Rate, rate_at, advance, decayed, LOGIT};
-import package::shared::walk::{SPAN, STRIDE, Walk, walk_at};
+import package::shared::walk::{SPAN, Walk, walk_at};
 
 override WG: u32 = 64u;
+// A multiple of the 8 steps that loads go ahead: see shared/walk.wgsl.
+override STRIDE: u32 = 32u;
 override FORM: u32 = 0u;
 override TIED: bool = false;
 override STATE: bool = false;

@@ -9,9 +9,11 @@
 
 import package::shared::index::group_index;
 import package::shared::decay::{p, Rate, rate_at, advance};
-import package::shared::walk::{SPAN, STRIDE, Walk, walk_at};
+import package::shared::walk::{SPAN, Walk, walk_at};
 
 override WG: u32 = 64u;
+// A multiple of the 8 steps that loads go ahead: see shared/walk.wgsl.
+override STRIDE: u32 = 32u;
 override FORM: u32 = 0u;
 override TIED: bool = false;
 override STATE: bool = false;
@@ -22,30 +24,45 @@ override EMIT: bool = true;
 @group(0) @binding(3) var<storage, read_write> h: array<f32>;
 @group(0) @binding(4) var<storage, read_write> last: array<f32>;
 
-// `count` steps whose first element stands at `first`; h after them.
+// Four inputs, one row apart.
+fn inputs(i: u32) -> vec4<f32> {
+    let row = p.share.columns;
+    return vec4(u[i], u[i + row], u[i + 2u * row], u[i + 3u * row]);
+}
+
+// The step whose element stands at i.
+fn step(one: Rate, i: u32, before: f32, input: f32) -> f32 {
+    let now = advance(one, TIED, before, input);
+    if EMIT {
+        h[i] = now;
+    }
+    return now;
+}
+
+fn four(one: Rate, i: u32, start: f32, inputs: vec4<f32>) -> f32 {
+    let row = p.share.columns;
+    var now = step(one, i, start, inputs.x);
+    now = step(one, i + row, now, inputs.y);
+    now = step(one, i + 2u * row, now, inputs.z);
+    return step(one, i + 3u * row, now, inputs.w);
+}
+
+// `count` steps whose first element stands at `first`; h after them. Written out, not in loops: see
+// MOST_STEPS in src/scan/plan.rs.
 fn steps(one: Rate, first: u32, count: u32, start: f32) -> f32 {
     let row = p.share.columns;
     var now = start;
     var i = first;
     var left = count;
     for (; left >= 8u; left -= 8u) {
-        var inputs: array<f32, 8>;
-        for (var k = 0u; k < 8u; k++) {
-            inputs[k] = u[i + k * row];
-        }
-        for (var k = 0u; k < 8u; k++) {
-            now = advance(one, TIED, now, inputs[k]);
-            if EMIT {
-                h[i + k * row] = now;
-            }
-        }
+        let early = inputs(i);
+        let late = inputs(i + 4u * row);
+        now = four(one, i, now, early);
+        now = four(one, i + 4u * row, now, late);
         i += 8u * row;
     }
     for (; left > 0u; left--) {
-        now = advance(one, TIED, now, u[i]);
-        if EMIT {
-            h[i] = now;
-        }
+        now = step(one, i, now, u[i]);
         i += row;
     }
     return now;

@@ -11,12 +11,14 @@
 
 import package::shared::index::group_index;
 import package::shared::math::exp_of;
-import package::shared::walk::{SPAN, STRIDE, Share, Walk, walk_at};
+import package::shared::walk::{SPAN, Share, Walk, walk_at};
 import package::shared::wkv::{
     Memory, EVERY, NOTHING, exponent, weights_out, weights_in, remember
 };
 
 override WG: u32 = 64u;
+// A multiple of the 8 steps that loads go ahead: see shared/walk.wgsl.
+override STRIDE: u32 = 32u;
 override STATE: bool = false;
 override EMIT: bool = true;
 override SAVE: bool = false;
@@ -31,10 +33,17 @@ override SAVE: bool = false;
 @group(0) @binding(7) var<storage, read_write> last: array<f32>;
 @group(1) @binding(0) var<uniform> p: Share;
 
-// w' and u.
+// w' and u, then e^w' and e^-u for the sums of a span.
 struct Channel {
     decay: f32,
     bonus: f32,
+    kept: f32,
+    past: f32,
+}
+
+fn channel_at(c: u32) -> Channel {
+    let decay = -exp_of(w[c]);
+    return Channel(decay, u[c], exp_of(decay), exp_of(clamp(-u[c], LEAST, 40.0)));
 }
 
 // The step whose elements stand at i.
@@ -44,6 +53,84 @@ fn advance(one: Channel, m: Memory, i: u32, key: f32, value: f32) -> Memory {
         y[i] = (out.past * m.p + out.now * value) / (out.past * m.q + out.now);
     }
     return remember(m, weights_in(m, one.decay, key), key, value);
+}
+
+// Eight steps share an exponent, the largest of their keys and of the memory: one exponential a step
+// gives its weight, and the sums follow by e^w' alone. Keys that lie further apart than f32 can hold
+// (below e^-80 of the largest) are walked by single steps.
+const LEAST: f32 = -80.0;
+
+// Sums relative to that exponent: all, and what the eight steps added.
+struct Sums {
+    all: vec2<f32>,
+    added: vec2<f32>,
+}
+
+fn four_keys(i: u32) -> vec4<f32> {
+    let row = p.columns;
+    return vec4(k[i], k[i + row], k[i + 2u * row], k[i + 3u * row]);
+}
+
+fn four_values(i: u32) -> vec4<f32> {
+    let row = p.columns;
+    return vec4(v[i], v[i + row], v[i + 2u * row], v[i + 3u * row]);
+}
+
+fn largest(x: vec4<f32>) -> f32 {
+    return max(max(x.x, x.y), max(x.z, x.w));
+}
+
+// `count` single steps.
+fn single_steps(one: Channel, start: Memory, first: u32, count: u32) -> Memory {
+    var m = start;
+    var i = first;
+    for (var left = count; left > 0u; left--) {
+        m = advance(one, m, i, k[i], v[i]);
+        i += p.columns;
+    }
+    return m;
+}
+
+// A step, of weight w.
+fn add(one: Channel, s: Sums, i: u32, w: f32, value: f32) -> Sums {
+    let term = vec2(w * value, w);
+    if EMIT {
+        let out = one.past * s.all + term;
+        y[i] = out.x / out.y;
+    }
+    return Sums(one.kept * s.all + term, one.kept * s.added + term);
+}
+
+fn add_four(one: Channel, start: Sums, i: u32, w: vec4<f32>, values: vec4<f32>) -> Sums {
+    let row = p.columns;
+    var s = add(one, start, i, w.x, values.x);
+    s = add(one, s, i + row, w.y, values.y);
+    s = add(one, s, i + 2u * row, w.z, values.z);
+    return add(one, s, i + 3u * row, w.w, values.w);
+}
+
+fn eight_steps(one: Channel, m: Memory, i: u32) -> Memory {
+    let late = i + 4u * p.columns;
+    let keys = array<vec4<f32>, 2>(four_keys(i), four_keys(late));
+    let values = array<vec4<f32>, 2>(four_values(i), four_values(late));
+    let key = largest(max(keys[0], keys[1]));
+    let past = exponent(m, one.decay);
+    let base = max(past, key);
+    var s = Sums(vec2(m.p, m.q) * exp(max(past - base, LEAST)), vec2(0.0));
+    s = add_four(one, s, i, exp(max(keys[0] - base, vec4(LEAST))), values[0]);
+    s = add_four(one, s, late, exp(max(keys[1] - base, vec4(LEAST))), values[1]);
+    // What was there before decays in its exponent: see Memory. The exponent afterwards is the one that
+    // single steps would have left, for backward goes through these.
+    let later = m.top + (m.age + 8.0) * one.decay;
+    let early = keys[0] + vec4(7.0, 6.0, 5.0, 4.0) * one.decay;
+    let newest = largest(max(early, keys[1] + vec4(3.0, 2.0, 1.0, 0.0) * one.decay));
+    let top = max(later, newest);
+    let sums = vec2(m.p, m.q) * exp(max(later - top, LEAST)) + s.added * exp(min(base - top, -LEAST));
+    let kept = later >= newest;
+    if base + largest(max(-keys[0], -keys[1])) > -LEAST {
+        return single_steps(one, m, i, 8u);
+    }
+    return Memory(sums.x, sums.y, select(newest, m.top, kept), select(0.0, m.age + 8.0, kept));
 }
 
 fn checkpoint(m: Memory, one: Channel, t: u32, c: u32) {
@@ -60,27 +147,16 @@ fn steps(one: Channel, t: u32, c: u32, count: u32, start: Memory) -> Memory {
     let row = p.columns;
     var m = start;
     var i = t * row + c;
-    for (var done = 0u; done < count; done += EVERY) {
+    let whole = count - count % EVERY;
+    for (var done = 0u; done < whole; done += EVERY) {
         checkpoint(m, one, t + done, c);
-        if done + EVERY <= count {
-            var keys: array<f32, 8>;
-            var values: array<f32, 8>;
-            for (var j = 0u; j < 8u; j++) {
-                keys[j] = k[i + j * row];
-                values[j] = v[i + j * row];
-            }
-            for (var j = 0u; j < 8u; j++) {
-                m = advance(one, m, i + j * row, keys[j], values[j]);
-            }
-            i += 8u * row;
-        } else {
-            for (var left = count - done; left > 0u; left--) {
-                m = advance(one, m, i, k[i], v[i]);
-                i += row;
-            }
-        }
+        m = eight_steps(one, m, i);
+        i += 8u * row;
     }
-    return m;
+    if whole < count {
+        checkpoint(m, one, t + whole, c);
+    }
+    return single_steps(one, m, i, count - whole);
 }
 
 @compute @workgroup_size(WG)
@@ -97,7 +173,7 @@ fn wkv(
     for (var m = 0u; m < p.span; m++) {
         let at = walk_at(item + m * WG, p);
         walks[m] = at;
-        channels[m] = Channel(-exp_of(w[at.column % p.channels]), u[at.column % p.channels]);
+        channels[m] = channel_at(at.column % p.channels);
         memories[m] = NOTHING;
         if STATE && at.end > 0u {
             let chunk = (at.first - p.start) / p.chunk;

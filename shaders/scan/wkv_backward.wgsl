@@ -14,12 +14,14 @@
 // Walks (shared/walk.wgsl); loads go eight steps ahead.
 
 import package::shared::index::group_index;
-import package::shared::walk::{SPAN, STRIDE, Share, Walk, walk_at};
+import package::shared::walk::{SPAN, Share, Walk, walk_at};
 import package::shared::wkv::{
     Memory, Weights, EVERY, weights_out, weights_in, remember
 };
 
 override WG: u32 = 64u;
+// A multiple of the 8 steps that loads go ahead: see shared/walk.wgsl.
+override STRIDE: u32 = 32u;
 override CARRY: bool = false;
 override MORE: bool = false;
 override EMIT: bool = true;

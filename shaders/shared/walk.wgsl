@@ -10,9 +10,6 @@
 @if(tiled) const SPAN: u32 = 32u;
 @if(!tiled) const SPAN: u32 = 1u;
 
-// A multiple of the steps that loads go ahead.
-const STRIDE: u32 = 32u;
-
 // A walk: its column and its steps first .. end.
 struct Walk {
     column: u32,

@@ -3,9 +3,10 @@
 use super::complex::numbers;
 use super::twin;
 use crate::kernel::{Cost, CostArgs, Kernel, shader};
-use crate::{DType, Error, Result, Shape, Tensor, Var};
+use crate::tape::Backward;
+use crate::{DType, Device, Error, Launch, Result, Shape, Tensor, Var, reduce};
 
-/// All steps of a number, its membranes in registers.
+/// All steps of a number, its membranes in registers, and what stands around the gate.
 pub(super) static COMPLEX_GATE: Kernel = Kernel::new(
     "fourier",
     "complex_gate",
@@ -33,6 +34,9 @@ pub(super) static COMPLEX_GATE_BACKWARD: Kernel = Kernel::new(
 pub(super) struct Params {
     pub(super) steps: u32,
     pub(super) columns: u32,
+    pub(super) channels: u32,
+    pub(super) chunk: u32,
+    pub(super) chunks: u32,
     pub(super) gain: f32,
     pub(super) threshold: f32,
     pub(super) alpha: f32,
@@ -121,40 +125,81 @@ impl ComplexGate {
     /// [`Error::DType`] for other elements than f32; [`Error::Argument`] for a tau below 1, or a
     /// threshold or alpha that is not above 0.
     pub fn run(&self, z: &Var) -> Result<Gated> {
+        self.stage(z, Around::Nothing)
+    }
+
+    /// Gates `u = gain z + shift`, the affine map acting on real and imaginary parts by themselves:
+    /// `affine [2, E, 2]`, gains before shifts, for `z [T, .., E, 2]`. One launch, and two backward.
+    ///
+    /// # Errors
+    /// Those of [`run`](Self::run); [`Error::Shape`] for an affine map of another shape;
+    /// [`Error::DeviceMismatch`]; [`Error::TapeMismatch`].
+    pub fn run_affine(&self, z: &Var, affine: &Var) -> Result<Gated> {
+        self.stage(z, Around::Affine(affine))
+    }
+
+    /// A residual branch: `y = base + scale gate(z)`, with `base` of the shape of z and one number
+    /// `scale [1]`. One launch, and two backward.
+    ///
+    /// # Errors
+    /// Those of [`run`](Self::run); [`Error::Shape`] for a base or scale of another shape;
+    /// [`Error::DeviceMismatch`]; [`Error::TapeMismatch`].
+    pub fn run_residual(&self, z: &Var, base: &Var, scale: &Var) -> Result<Gated> {
+        self.stage(z, Around::Residual(base, scale))
+    }
+
+    fn stage(&self, z: &Var, around: Around<'_>) -> Result<Gated> {
         let shape = self.check(z.value())?;
+        around.check(z.value(), &shape)?;
         let device = z.device();
         let y = Tensor::empty(device, *z.shape(), DType::F32)?;
         let gate = Tensor::empty(device, shape, DType::Bits)?;
-        let params = self.params(&shape);
+        let unused = Tensor::empty(device, [2], DType::F32)?;
+        let (affine, base, scale) = match around {
+            Around::Nothing => (&unused, &unused, &unused),
+            Around::Affine(affine) => (affine.value(), &unused, &unused),
+            Around::Residual(base, scale) => (&unused, base.value(), scale.value()),
+        };
+        let params = self.params(&shape, around, device);
         if y.count() > 0 {
-            let launch = device.launch(&COMPLEX_GATE).params(&params);
-            let launch = launch.bind(z.value()).bind(&y).bind(&gate);
+            let launch = around.kind().flags(device.launch(&COMPLEX_GATE).params(&params));
+            let launch = launch.bind(z.value()).bind(affine).bind(base).bind(scale);
+            let launch = launch.bind(&y).bind(&gate);
             launch.items(params.columns as usize, 128).record()?;
         }
-        let (value, bits) = (z.value().clone(), gate.clone());
-        let (through, detach) = (self.straight_through, self.detach_reset);
-        let y = z.tape().record_one(OP, &[z], y, move |bw| {
-            if let Some(g) = bw.upstream(0).filter(|_| bw.needs(0)) {
-                let gz = Tensor::empty(g.device(), *g.shape(), DType::F32)?;
-                if gz.count() > 0 {
-                    let launch = g.device().launch(&COMPLEX_GATE_BACKWARD).params(&params);
-                    let launch = launch.constant("STE", u32::from(through));
-                    let launch = launch.constant("DETACH", u32::from(detach));
-                    let launch = launch.bind(&value).bind(&bits).bind(g).bind(&gz);
-                    launch.items(params.columns as usize, 128).record()?;
-                }
-                bw.give(0, gz);
-            }
-            Ok(())
-        })?;
+        let saved = Saved {
+            z: z.value().clone(),
+            gate: gate.clone(),
+            affine: affine.clone(),
+            scale: scale.clone(),
+            params,
+            kind: around.kind(),
+            through: self.straight_through,
+            detach: self.detach_reset,
+        };
+        let inputs = match around {
+            Around::Nothing => vec![z],
+            Around::Affine(affine) => vec![z, affine],
+            Around::Residual(base, scale) => vec![z, base, scale],
+        };
+        let y = z.tape().record_one(OP, &inputs, y, move |bw| saved.backward(bw))?;
         Ok(Gated { y, gate })
     }
 
-    fn params(&self, shape: &Shape) -> Params {
+    /// Where backward sums over rows, columns are rows of channels; else each is by itself.
+    fn params(&self, shape: &Shape, around: Around<'_>, device: &Device) -> Params {
+        let sums = around.kind() != Kind::Plain;
         let steps = shape.first().copied().unwrap_or(0);
+        let columns = shape.count() / steps.max(1);
+        let channels = if sums { shape.last().copied().unwrap_or(1).max(1) } else { 1 };
+        let rows = columns / channels;
+        let chunk = if sums { chunk(rows, channels, steps, device) } else { 1 };
         Params {
             steps: steps as u32,
-            columns: (shape.count() / steps.max(1)) as u32,
+            columns: columns as u32,
+            channels: channels as u32,
+            chunk: chunk as u32,
+            chunks: rows.div_ceil(chunk) as u32,
             gain: self.tau.recip(),
             threshold: self.threshold,
             alpha: self.alpha,
@@ -175,3 +220,140 @@ impl ComplexGate {
 }
 
 const OP: &str = "complex_gate";
+
+/// Steps of rows that an invocation may take: software adapters leave a shader after 65,535
+/// iterations.
+const LONGEST: usize = 1 << 14;
+
+/// Rows that one invocation sums over.
+fn chunk(rows: usize, channels: usize, steps: usize, device: &Device) -> usize {
+    let enough = if device.capabilities().software { 1 << 10 } else { 1 << 15 };
+    let chunks = (enough / channels).clamp(1, rows.max(1));
+    rows.div_ceil(chunks).clamp(1, (LONGEST / steps.max(1)).max(1))
+}
+
+/// What stands before and behind a gate.
+#[derive(Clone, Copy)]
+enum Around<'a> {
+    Nothing,
+    /// Gains and shifts.
+    Affine(&'a Var),
+    /// Base and scale.
+    Residual(&'a Var, &'a Var),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Plain,
+    Affine,
+    Residual,
+}
+
+impl Kind {
+    fn flags(self, launch: Launch) -> Launch {
+        let launch = launch.constant("AFFINE", u32::from(self == Kind::Affine));
+        launch.constant("RESIDUAL", u32::from(self == Kind::Residual))
+    }
+}
+
+impl Around<'_> {
+    fn kind(self) -> Kind {
+        match self {
+            Around::Nothing => Kind::Plain,
+            Around::Affine(_) => Kind::Affine,
+            Around::Residual(..) => Kind::Residual,
+        }
+    }
+
+    fn check(self, z: &Tensor, shape: &Shape) -> Result<()> {
+        let expect = |name: &str, v: &Var, expected: &[usize]| {
+            z.same_device(OP, v.value())?;
+            v.value().expect(OP, DType::F32)?;
+            if v.shape().dims() == expected {
+                return Ok(());
+            }
+            Err(Error::shape(OP, format!("{name} {} for numbers of {}", v.shape(), z.shape())))
+        };
+        match self {
+            Around::Nothing => Ok(()),
+            Around::Affine(_) if shape.rank() < 2 => {
+                Err(Error::shape(OP, format!("{} has no channels", z.shape())))
+            }
+            Around::Affine(affine) => {
+                expect("affine map", affine, &[2, shape.last().copied().unwrap_or(0), 2])
+            }
+            Around::Residual(base, scale) => {
+                expect("base", base, z.shape())?;
+                expect("scale", scale, &[1])
+            }
+        }
+    }
+}
+
+/// What backward needs.
+struct Saved {
+    z: Tensor,
+    gate: Tensor,
+    affine: Tensor,
+    scale: Tensor,
+    params: Params,
+    kind: Kind,
+    through: bool,
+    detach: bool,
+}
+
+impl Saved {
+    fn backward(&self, bw: &mut Backward<'_>) -> Result<()> {
+        let Some(g) = bw.upstream(0).cloned() else { return Ok(()) };
+        if self.kind == Kind::Residual && bw.needs(1) {
+            bw.give(1, g.clone());
+        }
+        // The input whose gradient is a sum over rows.
+        let summed = match self.kind {
+            Kind::Plain => None,
+            Kind::Affine => Some(1),
+            Kind::Residual => Some(2),
+        };
+        let summed = summed.filter(|i| bw.needs(*i));
+        if !bw.needs(0) && summed.is_none() {
+            return Ok(());
+        }
+        let (gz, sums) = self.run(&g)?;
+        match (self.kind, summed) {
+            (Kind::Affine, Some(i)) => {
+                bw.give(i, reduce::sum(&sums, &[0], false)?.reshape(*self.affine.shape())?);
+            }
+            (Kind::Residual, Some(i)) => {
+                bw.give(i, reduce::sum(&sums, &[0, 1], false)?.reshape([1])?);
+            }
+            _ => {}
+        }
+        if bw.needs(0) {
+            bw.give(0, gz);
+        }
+        Ok(())
+    }
+
+    /// The gradient of z, and the sums of all chunks.
+    fn run(&self, g: &Tensor) -> Result<(Tensor, Tensor)> {
+        let (device, p) = (g.device(), &self.params);
+        let gz = Tensor::empty(device, *g.shape(), DType::F32)?;
+        let (chunks, channels) = (p.chunks as usize, p.channels as usize);
+        let room = match self.kind {
+            Kind::Plain => [1, 2],
+            Kind::Affine => [chunks, 4 * channels],
+            Kind::Residual => [chunks, channels],
+        };
+        if g.count() == 0 {
+            return Ok((gz, Tensor::zeros(device, [1, room[1]], DType::F32)?));
+        }
+        let sums = Tensor::empty(device, room, DType::F32)?;
+        let launch = self.kind.flags(device.launch(&COMPLEX_GATE_BACKWARD).params(p));
+        let launch = launch.constant("STE", u32::from(self.through));
+        let launch = launch.constant("DETACH", u32::from(self.detach));
+        let launch = launch.bind(&self.z).bind(&self.gate).bind(g);
+        let launch = launch.bind(&self.affine).bind(&self.scale).bind(&gz).bind(&sums);
+        launch.items(chunks * channels, 128).record()?;
+        Ok((gz, sums))
+    }
+}

@@ -8,6 +8,7 @@
 //! Bluestein's convolution where a larger prime divides it. Real lines of even length are complex
 //! ones of half the length. Roots of unity and chirps are made in f64, once a device.
 
+mod bins;
 mod chain;
 mod codes;
 mod complex;
@@ -16,7 +17,9 @@ mod concrete;
 mod gate;
 mod lines;
 mod mix;
+mod nodes;
 mod plan;
+mod token_lines;
 mod transform;
 mod twin;
 
@@ -25,12 +28,16 @@ pub use complex_linear::complex_linear;
 pub use concrete::HardConcrete;
 pub use gate::{ComplexGate, Gated};
 pub use mix::{graph_dense, graph_diag, graph_diag_outer};
+pub use nodes::node_lines;
+pub use token_lines::token_lines;
 pub use transform::{Scaling, fft, ifft, irfft, rfft};
 
 use crate::kernel::Kernel;
 
 /// The kernels of the family.
 pub const KERNELS: &[&Kernel] = &[
+    &bins::BIN_GATE,
+    &bins::BIN_GATE_BACKWARD,
     &concrete::HARD_CONCRETE,
     &concrete::HARD_CONCRETE_BACKWARD,
     &gate::COMPLEX_GATE,
@@ -49,4 +56,8 @@ pub const KERNELS: &[&Kernel] = &[
     &mix::MIX_DIAG_BACKWARD,
     &mix::MIX_SHRINK,
     &mix::MIX_SHRINK_BACKWARD,
+    &nodes::NODE_LINES,
+    &nodes::NODE_LINES_BACKWARD,
+    &token_lines::TOKEN_LINES,
+    &token_lines::TOKEN_LINES_BACKWARD,
 ];

@@ -8,6 +8,7 @@ use crate::{Result, Tensor};
 pub struct Activity {
     spikes: Vec<(String, Tensor)>,
     gates: Vec<(String, Tensor)>,
+    soft: Vec<(String, Tensor)>,
 }
 
 impl Activity {
@@ -22,6 +23,10 @@ impl Activity {
 
     pub(super) fn see_gates(&mut self, place: &str, gates: &Tensor) {
         self.gates.push((place.into(), gates.clone()));
+    }
+
+    pub(super) fn see_soft_gates(&mut self, place: &str, gates: &Tensor) {
+        self.soft.push((place.into(), gates.clone()));
     }
 
     /// The spikes that were seen, by place.
@@ -51,6 +56,19 @@ impl Activity {
         by_place(&self.gates, |gates| {
             let gates = gates.to_vec::<u32>()?;
             let open = gates.iter().filter(|gate| **gate != 0).count();
+            Ok(open as f64 / gates.len().max(1) as f64)
+        })
+    }
+
+    /// Gate density: the part of gates with a value from 0 to 1 that are not 0, by place. It decides
+    /// how many frequency bins are computed.
+    ///
+    /// # Errors
+    /// Device loss.
+    pub fn densities(&self) -> Result<Vec<(&str, f64)>> {
+        by_place(&self.soft, |gates| {
+            let gates = gates.to_vec::<f32>()?;
+            let open = gates.iter().filter(|gate| **gate > 0.0).count();
             Ok(open as f64 / gates.len().max(1) as f64)
         })
     }

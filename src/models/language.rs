@@ -1,66 +1,14 @@
 //! What language models have in common.
 
-use super::{Activity, Sampler};
+use super::Sampler;
+use super::pass::{Pass, TrainingLoss};
 use crate::error::{Error, Result};
 use crate::linalg::{Layout, matmul};
 use crate::loss::linear_cross_entropy;
 use crate::nn::Module;
-use crate::random::Generator;
 use crate::{DType, Device, Tape, Tensor, Var};
 
 const OP: &str = "language_model";
-
-/// How a model is run.
-#[derive(Debug)]
-pub struct Pass<'a> {
-    pub(super) tape: Tape,
-    pub(super) dropout: Option<(f32, &'a mut Generator)>,
-    pub(super) activity: Option<&'a mut Activity>,
-    /// Rates of spikes, for a penalty.
-    pub(super) rates: Option<Vec<Var>>,
-}
-
-impl<'a> Pass<'a> {
-    /// A pass on a tape; [`Tape::off`] if no gradients are wanted.
-    pub fn new(tape: &Tape) -> Self {
-        Self { tape: tape.clone(), dropout: None, activity: None, rates: None }
-    }
-
-    /// Silences each value of the embedding and of what a block adds with probability `p`.
-    #[must_use]
-    pub fn dropout(mut self, p: f32, random: &'a mut Generator) -> Self {
-        self.dropout = (p > 0.0).then_some((p, random));
-        self
-    }
-
-    /// Notes what fires.
-    #[must_use]
-    pub fn activity(mut self, activity: &'a mut Activity) -> Self {
-        self.activity = Some(activity);
-        self
-    }
-
-    pub(super) fn drop(&mut self, x: Var) -> Result<Var> {
-        match &mut self.dropout {
-            Some((p, random)) => x.dropout(*p, random),
-            None => Ok(x),
-        }
-    }
-
-    pub(super) fn see_spikes(
-        &mut self,
-        place: impl FnOnce() -> String,
-        spikes: &Var,
-    ) -> Result<()> {
-        if let Some(activity) = &mut self.activity {
-            activity.see_spikes(&place(), spikes.value());
-        }
-        if let Some(rates) = &mut self.rates {
-            rates.push(spikes.rate()?.mean_all()?);
-        }
-        Ok(())
-    }
-}
 
 /// What the logits are the product of.
 #[derive(Debug)]
@@ -69,22 +17,6 @@ pub struct Features {
     pub x: Var,
     /// `[V, K]`
     pub w: Var,
-}
-
-/// What training minimises, and what it is judged by.
-#[derive(Debug)]
-pub struct TrainingLoss {
-    /// What training minimises: the cross-entropy and any penalties.
-    pub total: Var,
-    /// The mean cross-entropy in nats.
-    pub text: Var,
-}
-
-impl TrainingLoss {
-    /// The cross-entropy alone.
-    pub fn of(text: Var) -> Self {
-        Self { total: text.clone(), text }
-    }
 }
 
 /// A causal model of token sequences. Sequences are time-major: `[S, B]`, S tokens of B texts.
@@ -219,11 +151,7 @@ pub trait LanguageModel: Module {
     /// What a file of the model holds: extents and parameters. Add an optimizer or notes as needed.
     #[cfg(feature = "checkpoint")]
     fn checkpoint(&self) -> crate::checkpoint::Checkpoint {
-        let named = crate::checkpoint::Checkpoint::new().note("model", Self::NAME);
-        let fields = self.fields().into_iter();
-        let noted =
-            fields.fold(named, |file, (name, value)| file.note(format!("model.{name}"), value));
-        noted.params(&self.params())
+        super::config::checkpoint(Self::NAME, self.fields(), &self.params())
     }
 
     /// Loads the parameters from a file of a model of the same extents.
@@ -233,21 +161,7 @@ pub trait LanguageModel: Module {
     /// configuration, with all that differs; device loss.
     #[cfg(feature = "checkpoint")]
     fn restore(&self, path: &std::path::Path) -> Result<crate::checkpoint::Notes> {
-        let notes = crate::checkpoint::Checkpoint::notes(path)?;
-        let own = [("", Self::NAME.to_string())].into_iter().chain(self.fields());
-        let mut differences = Vec::new();
-        for (name, value) in own {
-            let key = if name.is_empty() { "model".into() } else { format!("model.{name}") };
-            match notes.get(&key) {
-                Some(saved) if saved == value => {}
-                Some(saved) => differences.push(format!("`{key}` is {saved}, expected {value}")),
-                None => differences.push(format!("the note `{key}` is missing")),
-            }
-        }
-        if !differences.is_empty() {
-            return Err(Error::format(path, differences.join("; ")));
-        }
-        crate::checkpoint::Checkpoint::new().params(&self.params()).load_part(path)
+        super::config::restore(path, Self::NAME, self.fields(), &self.params())
     }
 }
 

@@ -25,18 +25,50 @@
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! Both forecasters of multivariate series share the trait [`Forecaster`].
+//!
+//! ```
+//! use spikegrad::models::{Forecaster, FourierGnn, FourierGnnConfig, Pass};
+//! use spikegrad::{Device, Tape, random::Generator};
+//! # fn main() -> spikegrad::Result<()> {
+//! let device = Device::host();
+//! let mut random = Generator::new(&device, 0)?;
+//! let config = FourierGnnConfig::new(5).embed(8).hidden(16).horizon(3);
+//! let model = FourierGnn::new(&config, &mut random)?;
+//!
+//! let window = random.normal([12, 4, 5])?; // [L, B, N]
+//! let target = random.normal([3, 4, 5])?; // [H, B, N]
+//! let tape = Tape::new();
+//! let loss = model.loss(&window, &target, &mut Pass::new(&tape).training(&mut random))?;
+//! let gradients = loss.total.backward()?;
+//! # let _ = gradients;
+//! assert_eq!(model.predict(&window)?.shape().dims(), [3, 4, 5]);
+//! # Ok(())
+//! # }
+//! ```
 
 mod activity;
 mod config;
+mod energy;
+mod forecaster;
+mod fourier_gnn;
 mod language;
+mod pass;
 mod sample;
 mod spike_gpt;
+mod spikf_go;
 mod symbolic_light;
 
 pub use activity::Activity;
-pub use language::{Features, LanguageModel, Pass, TrainingLoss};
+pub use energy::{AC_PICOJOULES, Energy, EnergyRow, LayerInput, MAC_PICOJOULES};
+pub use forecaster::Forecaster;
+pub use fourier_gnn::{FourierGnn, FourierGnnConfig, Mix};
+pub use language::{Features, LanguageModel};
+pub use pass::{Pass, TrainingLoss};
 pub use sample::Sampler;
 pub use spike_gpt::{SpikeGpt, SpikeGptConfig, SpikeGptState};
+pub use spikf_go::{GateGradient, Penalty, SpikfGo, SpikfGoConfig};
 pub use symbolic_light::{Encoder, SymbolicLight, SymbolicLightConfig, SymbolicLightState};
 
 use crate::{Result, Tensor, Var};

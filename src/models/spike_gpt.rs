@@ -1,7 +1,8 @@
 //! SpikeGPT: RWKV blocks whose outputs are spikes along the tokens.
 
 use super::config::{Fields, all_positive, field};
-use super::language::{Features, LanguageModel, Pass, check_tokens};
+use super::language::{Features, LanguageModel, check_tokens};
+use super::pass::Pass;
 #[cfg(feature = "checkpoint")]
 use crate::checkpoint::{Checkpoint, Notes};
 use crate::elementwise::Activation;

@@ -2,7 +2,8 @@
 //! and a leaky memory of spikes.
 
 use super::config::{Fields, all_positive, field, whole_heads};
-use super::language::{Features, LanguageModel, Pass, TrainingLoss, check_tokens};
+use super::language::{Features, LanguageModel, check_tokens};
+use super::pass::{Pass, TrainingLoss};
 use crate::attention::{AttentionCache, Gate, SpikeAttention};
 #[cfg(feature = "checkpoint")]
 use crate::checkpoint::{Checkpoint, Notes};
@@ -342,12 +343,12 @@ impl LanguageModel for SymbolicLight {
             return Ok(TrainingLoss::of(self.loss(tokens, targets, pass)?));
         };
         pass.rates = Some(Vec::new());
-        let text = self.loss(tokens, targets, pass)?;
-        let mut total = text.clone();
+        let fit = self.loss(tokens, targets, pass)?;
+        let mut total = fit.clone();
         for rate in pass.rates.take().into_iter().flatten() {
             total = total.add(&rate.sub_scalar(density)?.relu()?.mul_scalar(weight)?)?;
         }
-        Ok(TrainingLoss { total, text })
+        Ok(TrainingLoss { total, fit })
     }
 
     fn features(
@@ -469,9 +470,10 @@ impl Block {
         }
         let memory = memory.h;
         let Some(path) = &self.attention else { return Ok(memory) };
-        if let Some(activity) = &mut pass.activity {
+        pass.see(|activity| {
             activity.see_gates(&format!("block {index}"), &path.gated.gates(spikes.value())?);
-        }
+            Ok(())
+        })?;
         let attended = path.attend(c, spikes, cache)?;
         attended.mix(&memory, &c.tape().param(&path.share))
     }

@@ -24,21 +24,29 @@
 //! # }
 //! ```
 
+mod batch_norm;
+mod causal_conv;
 mod compander;
 mod embedding;
+mod instance_norm;
 mod layer_norm;
 mod lif_layer;
 mod linear;
+mod weight_norm;
 
+pub use batch_norm::BatchNorm;
+pub use causal_conv::CausalConv;
 pub use compander::Compander;
 pub use embedding::Embedding;
+pub use instance_norm::InstanceNorm;
 pub use layer_norm::LayerNorm;
 pub use lif_layer::{LifLayer, LifLayerBuilder};
 pub use linear::{Linear, LinearBuilder};
+pub use weight_norm::WeightNormLinear;
 
 use crate::error::{Error, Result};
 use crate::random::Generator;
-use crate::{Param, Tensor};
+use crate::{Device, Param, Tensor};
 
 /// Something with parameters.
 pub trait Module {
@@ -64,4 +72,26 @@ pub(crate) fn normal_param(
     }
     let values: Vec<f32> = random.normal(shape)?.to_vec::<f32>()?.iter().map(|v| v * std).collect();
     Ok(Param::new(name, Tensor::from_slice(random.device(), &values, shape)?))
+}
+
+/// A tensor of normal draws of any shape; see [`normal_param`].
+pub(crate) fn normal_tensor(
+    name: String,
+    shape: &[usize],
+    std: f32,
+    random: &mut Generator,
+) -> Result<Param> {
+    let flat = normal_param(name.clone(), [1, shape.iter().product()], std, random)?;
+    Ok(Param::new(name, flat.value().reshape(shape)?))
+}
+
+/// A tensor of one value.
+pub(crate) fn filled_param(
+    name: String,
+    shape: &[usize],
+    value: f32,
+    device: &Device,
+) -> Result<Param> {
+    let values = vec![value; shape.iter().product()];
+    Ok(Param::new(name, Tensor::from_slice(device, &values, shape)?))
 }

@@ -2,6 +2,7 @@
 
 use super::backward::{Params as BackwardParams, PartParams};
 use super::forward::Params;
+use super::weight_norm::{LEAST, Params as WeightParams};
 use crate::host::{HostArgs, Real, vectorised};
 use crate::reduce::lane_sum;
 use rayon::prelude::*;
@@ -144,5 +145,42 @@ pub(super) fn norm_parameters<R: Real>(args: &mut HostArgs<'_, R>) {
                 sums.iter_mut().zip(&g[at..][..length]).for_each(|(s, g)| *s += *g);
             }
         });
+    }
+}
+
+pub(super) fn weight_norm<R: Real>(args: &mut HostArgs<'_, R>) {
+    let p: WeightParams = args.params();
+    let columns = p.columns as usize;
+    let (v, length) = (args.reals(0), args.reals(1));
+    let (w, norm) = (args.reals_mut(2), args.reals_mut(3));
+    norm.fill(R::zero());
+    for row in v.chunks_exact(columns) {
+        norm.iter_mut().zip(row).for_each(|(sum, v)| *sum += *v * *v);
+    }
+    norm.iter_mut().for_each(|norm| *norm = norm.sqrt());
+    let least = R::lit(LEAST.into());
+    for (w, v) in w.chunks_exact_mut(columns).zip(v.chunks_exact(columns)) {
+        for (n, (w, v)) in w.iter_mut().zip(v).enumerate() {
+            *w = *v * length[n] / norm[n].max(least);
+        }
+    }
+}
+
+pub(super) fn weight_norm_backward<R: Real>(args: &mut HostArgs<'_, R>) {
+    let p: WeightParams = args.params();
+    let columns = p.columns as usize;
+    let (v, length, norm, g) = (args.reals(0), args.reals(1), args.reals(2), args.reals(3));
+    let (gv, of_length) = (args.reals_mut(4), args.reals_mut(5));
+    let least = R::lit(LEAST.into());
+    of_length.fill(R::zero());
+    for (v, g) in v.chunks_exact(columns).zip(g.chunks_exact(columns)) {
+        of_length.iter_mut().zip(v.iter().zip(g)).for_each(|(sum, (v, g))| *sum += *v * *g);
+    }
+    of_length.iter_mut().zip(norm).for_each(|(sum, norm)| *sum /= norm.max(least));
+    for (row, gv) in gv.chunks_exact_mut(columns).enumerate() {
+        for (n, gv) in gv.iter_mut().enumerate() {
+            let (at, inverse) = (row * columns + n, norm[n].max(least).recip());
+            *gv = length[n] * inverse * (g[at] - of_length[n] * inverse * v[at]);
+        }
     }
 }

@@ -45,7 +45,7 @@ pub(super) fn run(scan: &Scan, u: &Tensor, initial: Option<&Tensor>) -> Result<(
     let h = Tensor::empty(device, *u.shape(), DType::F32)?;
     let step = Shape::new(&u.shape().dims()[1..])?;
     let mut last = Tensor::empty(device, step, DType::F32)?;
-    for (i, share) in cut.shares().into_iter().enumerate() {
+    for (i, share) in cut.forward_shares(1).into_iter().enumerate() {
         if i > 0 {
             starts = Some(std::mem::replace(&mut last, Tensor::empty(device, step, DType::F32)?));
         }

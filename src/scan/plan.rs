@@ -23,10 +23,9 @@ pub enum Plan {
 /// loads in flight an invocation must cover the latency of the memory at its bandwidth.
 const ENOUGH_ON_HARDWARE: usize = 1 << 15;
 
-/// Those on a software adapter, a thread, measured: chunks read their input twice, but few columns
-/// leave lanes idle and rows short. What costs more to compute than to read wants fewer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Enough(pub(super) usize);
+/// Those on a software adapter, a thread: with 64 columns and two threads neither plan brings more than
+/// 23 to 42 % of the copy's bandwidth, differently from run to run; one walk reads less.
+const ENOUGH_ON_SOFTWARE: usize = 32;
 
 /// The fewest columns that the host's twins give a thread (`host::columns`). Chunks cost it twice the
 /// work: they pay where there are more than twice as many threads as blocks of columns.
@@ -44,12 +43,24 @@ const LANES: u32 = 8;
 /// Workgroups a thread of a software adapter: with one, a thread that starts late keeps all waiting.
 const GROUPS: usize = 4;
 
+/// Rows of so many columns and less are left to one workgroup a thread: parts of rows that are
+/// shorter still cost more than waiting.
+const SHORT_ROW: usize = 1 << 10;
+
+/// Columns and steps from which on a walk of a software adapter stays with its column for long.
+const LONG_ROW: usize = 1 << 8;
+const LONG_WALK: usize = 1 << 9;
+
 /// The most walks of an invocation on a software adapter: `SPAN` of `shared/walk.wgsl`.
 const SPAN: usize = 32;
 
 /// The most steps that an invocation takes in one launch on a software adapter, over all its walks:
-/// llvmpipe leaves a shader, without a word, after 65,535 iterations of its loops.
-const MOST_STEPS: usize = 1 << 14;
+/// llvmpipe leaves a shader, without a word, after 65,535 iterations of its loops, of which a step
+/// may take four.
+const MOST_STEPS: usize = 12 << 10;
+
+/// The most iterations of forward walks, whose steps are written out by eights.
+const MOST_ITERATIONS: usize = 50_000;
 
 /// The ways to compile a walk.
 pub(super) const WALKS: &[Variant] = &[
@@ -67,6 +78,8 @@ pub(super) struct Cut {
     pub(super) chunks: usize,
     /// Walks of an invocation.
     span: usize,
+    /// Steps that a walk goes before the next of its invocation.
+    stride: usize,
     tiled: bool,
 }
 
@@ -102,7 +115,6 @@ impl Cut {
         plan: Plan,
         device: &Device,
         shape: &Shape,
-        enough: Enough,
     ) -> Result<Self> {
         let steps = shape.first().copied().unwrap_or(0);
         let columns: usize = shape.iter().skip(1).product();
@@ -114,7 +126,7 @@ impl Cut {
                 return Err(Error::argument(op, detail));
             }
             Plan::Chunked(chunk) => (chunk as usize).min(steps),
-            Plan::Auto => choose(device, columns, steps, enough),
+            Plan::Auto => choose(device, columns, steps),
         };
         let tiled = device.capabilities().software && !device.is_host();
         let chunked = chunk < steps;
@@ -122,18 +134,36 @@ impl Cut {
         let chunks = steps.div_ceil(chunk).max(1);
         let mut span = 1;
         if tiled {
-            let lanes = LANES as usize * GROUPS * rayon::current_num_threads();
+            let groups = if columns * chunks <= SHORT_ROW { 1 } else { GROUPS };
+            let lanes = LANES as usize * groups * rayon::current_num_threads();
             span = (columns * chunks / lanes).clamp(1, SPAN);
             if chunked {
                 span = span.min((MOST_STEPS / chunk).max(1));
             }
         }
-        Ok(Self { columns, steps, channels, chunk, chunks, span, tiled })
+        let stride = match (columns < LONG_ROW, steps < LONG_WALK) {
+            (true, _) => 8,
+            (false, true) => 32,
+            (false, false) => 64,
+        };
+        Ok(Self { columns, steps, channels, chunk, chunks, span, stride, tiled })
     }
 
-    /// The steps of each launch, in their order: all of them in one, except that a software adapter
-    /// must not be kept too long in one launch.
+    /// The steps of each launch of a forward walk whose loops go round at most so many times in eight
+    /// steps, in their order: all of them in one, except that a software adapter must not be kept too
+    /// long in one launch.
+    pub(super) fn forward_shares(&self, iterations: usize) -> Vec<Share> {
+        // Four more whenever the walk changes: a loop that is not entered counts as one there.
+        let stride = self.stride;
+        self.shares_of(MOST_ITERATIONS * stride / (iterations * stride / 8 + 4))
+    }
+
+    /// Likewise of a backward walk.
     pub(super) fn shares(&self) -> Vec<Share> {
+        self.shares_of(MOST_STEPS)
+    }
+
+    fn shares_of(&self, most_steps: usize) -> Vec<Share> {
         let whole = Share {
             columns: self.columns as u32,
             steps: self.steps as u32,
@@ -144,7 +174,7 @@ impl Cut {
             channels: self.channels as u32,
             group: 1,
         };
-        let most = MOST_STEPS / self.span;
+        let most = most_steps / self.span / 8 * 8;
         if self.is_chunked() || !self.tiled || self.steps <= most {
             return vec![whole];
         }
@@ -167,6 +197,7 @@ impl Cut {
         let walks = self.columns * self.chunks;
         if self.tiled {
             let launch = device.launch(kernel).variant(1).constant("WG", LANES);
+            let launch = launch.constant("STRIDE", self.stride as u32);
             launch.items(walks, LANES * self.span as u32)
         } else {
             device.launch(kernel).variant(0).items(walks, WORKGROUP)
@@ -180,13 +211,13 @@ impl Cut {
 }
 
 /// The chunk that is likely to be fastest.
-fn choose(device: &Device, columns: usize, steps: usize, enough: Enough) -> usize {
+fn choose(device: &Device, columns: usize, steps: usize) -> usize {
     let threads = rayon::current_num_threads();
     // Whether columns are enough, and how many walks are.
     let (enough, walks) = if device.is_host() {
         (2 * (columns / BLOCK_ON_HOST).max(1) >= threads, threads)
     } else if device.capabilities().software {
-        (columns >= enough.0 * threads, LANES as usize * threads)
+        (columns >= ENOUGH_ON_SOFTWARE * threads, LANES as usize * threads)
     } else {
         (columns >= ENOUGH_ON_HARDWARE, ENOUGH_ON_HARDWARE)
     };

@@ -1,6 +1,6 @@
 //! WKV: options, checks, and the node on the tape.
 
-use super::plan::{Cut, Enough, Plan};
+use super::plan::{Cut, Plan};
 use super::wkv_backward::Saved;
 use super::wkv_forward;
 use crate::error::{Error, Result};
@@ -20,7 +20,7 @@ pub(super) const OP: &str = "wkv";
 /// ```
 ///
 /// The two sums are kept relative to their largest term, so that keys of any size do no harm; no
-/// exponent that is taken is positive. 12 bytes an element move forward (13.5 where gradients will
+/// exponent that is taken is positive. On an adapter a bonus below -40 counts as -40, one above 80 as 80. 12 bytes an element move forward (13.5 where gradients will
 /// be wanted: the sums of every eighth step are saved), 21.5 backward.
 ///
 /// Sources: Zhu et al., SpikeGPT (arXiv:2302.13939); Peng et al., RWKV (arXiv:2305.13048).
@@ -64,9 +64,6 @@ pub struct WkvOutput {
     /// The memory after the last step, for the next chunk of the sequence.
     pub state: WkvState,
 }
-
-/// Chunks bring 26 % of the copy's bandwidth there at 64 columns, one walk 22 %; 28 and 37 % at 256.
-const ENOUGH: Enough = Enough(64);
 
 /// Steps between two memories that are saved: `EVERY` of `shared/wkv.wgsl`.
 pub(super) const EVERY: usize = 8;
@@ -157,7 +154,7 @@ impl Wkv {
             };
             return Ok(WkvOutput { y: k.tape().constant(&y), state });
         }
-        let cut = Cut::new(OP, self.plan, k.device(), k.shape(), ENOUGH)?;
+        let cut = Cut::new(OP, self.plan, k.device(), k.shape())?;
         let inputs = [k, v, w, u];
         let keep = k.tape().is_on() && inputs.iter().any(|input| input.has_gradient());
         let from = state.map(WkvState::tensor);

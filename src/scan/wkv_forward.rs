@@ -14,6 +14,9 @@ pub(super) static WKV: Kernel =
         .variants(WALKS)
         .cost(cost);
 
+/// Iterations of the shader's loops for eight steps where keys lie far apart.
+const LOOPS: usize = 9;
+
 /// Keys, values and averages once, and what is saved. What finds the memories between chunks is no
 /// part of an ideal implementation.
 fn cost(args: &CostArgs<'_>) -> Cost {
@@ -74,7 +77,7 @@ pub(super) fn run(
     } else {
         None
     };
-    for (i, share) in cut.shares().into_iter().enumerate() {
+    for (i, share) in cut.forward_shares(LOOPS).into_iter().enumerate() {
         if i > 0 {
             starts = Some(std::mem::replace(&mut last, Tensor::empty(device, shape, DType::F32)?));
         }

@@ -3,12 +3,12 @@
 use kernels_tests::{Random, assert_close, conform, oracle, own_subjects, subjects};
 use spikegrad::elementwise::Activation;
 use spikegrad::fourier::{
-    ComplexGate, HardConcrete, Scaling, complex_linear, cpg_pairs, fft, graph_dense, graph_diag,
-    graph_diag_outer, ifft, irfft, rfft,
+    ComplexGate, Gated, HardConcrete, Scaling, complex_linear, cpg_pairs, fft, graph_dense,
+    graph_diag, graph_diag_outer, ifft, irfft, node_lines, rfft, token_lines,
 };
 use spikegrad::random::Generator;
 use spikegrad::tape::{adjoint_gap, gradient_check};
-use spikegrad::{DType, Device, Result, Tape, Tensor, Var};
+use spikegrad::{DType, Device, Error, Result, Tape, Tensor, Var};
 use std::f64::consts::TAU;
 
 fn data(device: &Device, shape: &[usize], seed: u64) -> Result<Tensor> {
@@ -636,4 +636,184 @@ fn hard_concrete_gates() {
     let open = m.iter().filter(|m| **m > 0.0).count() as f64 / m.len() as f64;
     let expected = f64::from(gates.open_share(&logits).unwrap().value().item().unwrap());
     assert!((open - expected).abs() < 0.02, "{open} of gates are open, not {expected}");
+}
+
+/// What charges gates, on a grid that keeps membranes away from the threshold.
+fn charging(device: &Device, shape: &[usize], seed: u64) -> Result<Tensor> {
+    let grid = |v: f32| (v * 12.0).round() / 4.0 + 0.0625;
+    let values = Random::new(seed).values(shape.iter().product(), -1.0, 1.0);
+    Tensor::from_slice(device, &values.into_iter().map(grid).collect::<Vec<f32>>(), shape)
+}
+
+/// Outcome, gate and gradients of gates with what stands around them, fused or in parts:
+/// `[T, rows, E, 2]`.
+fn surrounded(
+    device: &Device,
+    [steps, rows, channels]: [usize; 3],
+    gate: ComplexGate,
+    fused: bool,
+) -> Result<Vec<Tensor>> {
+    let tape = Tape::new();
+    let shape = [steps, rows, channels, 2];
+    let leaf = |shape: &[usize], seed| Ok::<_, Error>(tape.leaf(&charging(device, shape, seed)?));
+    let (z, base) = (leaf(&shape, 1)?, leaf(&shape, 2)?);
+    let affine_map = leaf(&[2, channels, 2], 3)?;
+    let scale = leaf(&[1], 5)?;
+    let (affine, residual) = if fused {
+        (gate.run_affine(&z, &affine_map)?, gate.run_residual(&z, &base, &scale)?)
+    } else {
+        let part = |i: usize| affine_map.narrow(0, i..i + 1)?.reshape([channels, 2]);
+        let affine = gate.run(&z.mul(&part(0)?)?.add(&part(1)?)?)?;
+        let branch = gate.run(&z)?;
+        let y = base.add(&branch.y.mul(&scale)?)?;
+        (affine, Gated { y, gate: branch.gate })
+    };
+    let seeds = [(&affine.y, data(device, &shape, 6)?), (&residual.y, data(device, &shape, 7)?)];
+    let gradients = kernels_tests::seeded(&seeds)?.backward()?;
+    let values = [affine.y.value().clone(), affine.gate, residual.y.value().clone(), residual.gate];
+    let leaves = [&z, &base, &affine_map, &scale];
+    Ok(values.into_iter().chain(leaves.map(|v| gradients.get(v).unwrap().clone())).collect())
+}
+
+#[test]
+fn gates_with_what_stands_around_them() {
+    for (steps, rows, channels) in [(1, 1, 1), (4, 37, 5), (4, 1100, 16), (40, 3, 2)] {
+        for (through, detach) in [(false, false), (true, false), (true, true)] {
+            let gate = ComplexGate::new().straight_through(through).detach_reset(detach);
+            let extents = [steps, rows, channels];
+            let what = format!("{extents:?}, {gate:?}");
+            conform(&what, 2e-5, |device| surrounded(device, extents, gate, true));
+            let fused = surrounded(oracle(), extents, gate, true).unwrap();
+            let parts = surrounded(oracle(), extents, gate, false).unwrap();
+            for (i, (fused, part)) in fused.iter().zip(&parts).enumerate() {
+                match fused.dtype() {
+                    DType::Bits => assert_eq!(fused.to_bools().unwrap(), part.to_bools().unwrap()),
+                    _ => assert_close(&format!("{what}, {i} fused"), fused, part, 1e-12),
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn gated_bins() {
+    for (outer, bins, inner) in [(1, 1, 1), (5, 7, 3), (64, 43, 16), (2, 4001, 9)] {
+        conform(&format!("gated bins {outer} x {bins} x {inner}"), 1e-5, |device| {
+            let tape = Tape::new();
+            let z = tape.leaf(&data(device, &[outer, bins, inner, 2], 1)?);
+            let m = tape.leaf(&data(device, &[bins], 2)?);
+            let y = z.gate_bins(&m, 1)?;
+            let gradients = y.backward_from(&data(device, y.shape(), 3)?)?;
+            let g = |v| gradients.get(v).unwrap().clone();
+            Ok(vec![y.value().clone(), g(&z), g(&m)])
+        });
+    }
+    let values = |count, seed| Random::new(seed).values(count, -1.0, 1.0);
+    let values = |count, seed| values(count, seed).iter().map(|v| f64::from(*v)).collect();
+    let inputs = [(values(48, 1), [2, 3, 4, 2].as_slice()), (values(3, 2), &[3])];
+    let outcome = gradient_check(&inputs, 1e-5, |v| {
+        let parts = v[0].mul(&v[1].reshape([3, 1, 1])?)?;
+        let y = v[0].gate_bins(&v[1], 1)?;
+        assert_close("gated bins", y.value(), parts.value(), 1e-14);
+        Ok(vec![y])
+    });
+    assert!(outcome.as_ref().unwrap().error < 1e-7, "{outcome:?}");
+}
+
+#[test]
+fn lines_of_nodes() {
+    for (steps, batch, nodes, channels) in [(1, 1, 1, 1), (4, 3, 37, 5), (2, 1, 5000, 16)] {
+        conform(&format!("lines {steps} x {batch} x {nodes} x {channels}"), 1e-5, |device| {
+            let tape = Tape::new();
+            let x = tape.leaf(&data(device, &[batch, nodes], 1)?);
+            let lines = tape.leaf(&data(device, &[steps, batch, 2, channels], 2)?);
+            let y = node_lines(&x, &lines)?;
+            let gradients = y.backward_from(&data(device, y.shape(), 3)?)?;
+            let g = |v| gradients.get(v).unwrap().clone();
+            Ok(vec![y.value().clone(), g(&x), g(&lines)])
+        });
+    }
+    let values = |count, seed| Random::new(seed).values(count, -1.0, 1.0);
+    let values = |count, seed| values(count, seed).iter().map(|v| f64::from(*v)).collect();
+    let inputs = [(values(10, 1), [2, 5].as_slice()), (values(36, 2), &[3, 2, 2, 3])];
+    let outcome = gradient_check(&inputs, 1e-5, |v| Ok(vec![node_lines(&v[0], &v[1])?]));
+    assert!(outcome.as_ref().unwrap().error < 1e-7, "{outcome:?}");
+}
+
+#[test]
+fn what_does_not_fit_around_gates_is_refused() {
+    let d = Device::host();
+    let tape = Tape::new();
+    let v = |shape: &[usize]| tape.leaf(&data(&d, shape, 1).unwrap());
+    let gate = ComplexGate::new();
+    let z = || v(&[4, 5, 3, 2]);
+    let refused = [
+        gate.run_affine(&z(), &v(&[2, 2, 2])).map(|g| g.y),
+        gate.run_affine(&z(), &v(&[6, 2])).map(|g| g.y),
+        gate.run_affine(&v(&[4, 2]), &v(&[2, 4, 2])).map(|g| g.y),
+        gate.run_residual(&z(), &v(&[4, 5, 2, 2]), &v(&[1])).map(|g| g.y),
+        gate.run_residual(&z(), &z(), &v(&[2])).map(|g| g.y),
+        z().gate_bins(&v(&[4]), 1),
+        z().gate_bins(&v(&[5]), 3),
+        v(&[5, 3]).gate_bins(&v(&[5]), 0),
+        node_lines(&v(&[2, 5]), &v(&[3, 1, 2, 4])),
+        node_lines(&v(&[2]), &v(&[3, 2, 2, 4])),
+        z().gate_bins(&tape.leaf(&data(oracle(), &[5], 1).unwrap()), 1),
+    ];
+    for (i, outcome) in refused.iter().enumerate() {
+        assert!(outcome.is_err(), "mistake {i} was accepted");
+    }
+    assert_eq!(*v(&[0, 5, 3, 2]).gate_bins(&v(&[5]), 1).unwrap().shape(), [0, 5, 3, 2]);
+}
+
+/// The embedding by its parts: `[T, B, M, E]` of `x [B, M]`.
+fn embedded(x: &Var, channel: &Var, step: &Var) -> Result<Var> {
+    let (&[batch, nodes], &[_, steps, width]) = (x.shape().dims(), step.shape().dims()) else {
+        return Err(Error::argument("test", "shapes"));
+    };
+    let row = |i: usize| channel.narrow(0, i..i + 1)?.reshape([width]);
+    let u = x.reshape([batch, nodes, 1])?.mul(&row(0)?)?.mul(&row(1)?)?.add(&row(2)?)?;
+    let size = u.square()?.mean(&[1], true)?.add_scalar(1e-6)?.sqrt()?;
+    let tok = u.div(&size)?.mul(&row(3)?)?;
+    let ramp: Vec<f32> =
+        (0..steps).map(|t| 1.0 + 0.02 * t as f32 / (steps.max(2) - 1) as f32).collect();
+    let ramp = x.tape().constant(&Tensor::from_slice(x.device(), &ramp, [steps, 1, 1, 1])?);
+    let part = |i: usize| step.narrow(0, i..i + 1)?.reshape([steps, 1, 1, width]);
+    part(0)?.mul(&tok)?.add(&part(1)?)?.mul(&ramp)
+}
+
+#[test]
+fn lines_of_tokens() {
+    let lines = |v: &[Var]| {
+        let (mean, variance) = (v[0].mean(&[1], false)?, v[0].variance(&[1], false, 0)?);
+        node_lines(&v[0], &token_lines(&mean, &variance, &v[1], &v[2])?)
+    };
+    for (steps, batch, nodes, width) in [(1, 1, 2, 1), (4, 3, 11, 5), (2, 5, 300, 70)] {
+        conform(&format!("tokens {steps} x {batch} x {nodes} x {width}"), 5e-5, |device| {
+            let tape = Tape::new();
+            let shapes = [vec![batch, nodes], vec![4, width], vec![2, steps, width]];
+            let leaf =
+                |(i, s): (usize, &Vec<usize>)| Ok(tape.leaf(&data(device, s, i as u64 + 1)?));
+            let v = shapes.iter().enumerate().map(leaf).collect::<Result<Vec<_>>>()?;
+            let y = lines(&v)?;
+            let gradients = y.backward_from(&data(device, y.shape(), 4)?)?;
+            let g = v.iter().map(|v| gradients.get(v).unwrap().clone());
+            Ok([y.value().clone()].into_iter().chain(g).collect())
+        });
+    }
+    let values = |count, seed| Random::new(seed).values(count, -1.0, 1.0);
+    let values = |count, seed| values(count, seed).iter().map(|v| f64::from(*v)).collect();
+    let inputs =
+        [(values(14, 1), [2, 7].as_slice()), (values(12, 2), &[4, 3]), (values(18, 3), &[2, 3, 3])];
+    let outcome = gradient_check(&inputs, 1e-5, |v| {
+        let y = lines(v)?;
+        // The ramp is an f32 here.
+        assert_close("tokens", y.value(), embedded(&v[0], &v[1], &v[2])?.value(), 1e-7);
+        Ok(vec![y])
+    });
+    assert!(outcome.as_ref().unwrap().error < 1e-6, "{outcome:?}");
+    let tape = Tape::new();
+    let v = |shape: &[usize]| tape.leaf(&data(oracle(), shape, 1).unwrap());
+    assert!(token_lines(&v(&[3]), &v(&[2]), &v(&[4, 5]), &v(&[2, 1, 5])).is_err());
+    assert!(token_lines(&v(&[3]), &v(&[3]), &v(&[4, 5]), &v(&[2, 1, 4])).is_err());
 }

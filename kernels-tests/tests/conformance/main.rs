@@ -2,15 +2,18 @@
 //! the portable baseline. One process: the devices are opened once.
 
 mod attention;
+mod conv;
 mod decode;
 mod elementwise;
 mod encode;
+mod forecasters;
 mod fourier;
 mod layout;
 mod lif;
 mod linalg;
 mod loss;
 mod models;
+mod nn;
 mod norm;
 mod optim;
 mod random;

@@ -124,7 +124,7 @@ fn overfit<M: LanguageModel>(model: &M, steps: usize) -> Result<(f32, f32)> {
         let loss = model.training_loss(&tokens, &targets, &mut Pass::new(&tape))?;
         adam.tick()?;
         adam.step(&loss.total.backward()?)?;
-        last = loss.text.value().item()?;
+        last = loss.fit.value().item()?;
         if step == 0 {
             first = last;
         }

@@ -187,3 +187,37 @@ fn mistakes_are_errors() {
         assert!(outcome.is_err(), "mistake {i} was accepted");
     }
 }
+
+#[test]
+fn weights_of_given_lengths() {
+    for (rows, columns) in [(2, 1), (7, 5), (513, 130)] {
+        conform(&format!("weight norm {rows} x {columns}"), 1e-5, |device| {
+            let tape = Tape::new();
+            let leaf = |shape: &[usize], seed| {
+                Ok::<_, spikegrad::Error>(tape.leaf(&data(device, shape, seed, -1.0, 1.0)?))
+            };
+            let (v, length) = (leaf(&[rows, columns], 1)?, leaf(&[columns], 2)?);
+            let w = v.weight_norm(&length)?;
+            let g = w.backward_from(leaf(&[rows, columns], 3)?.value())?;
+            let of = |v| g.get(v).unwrap().clone();
+            Ok(vec![w.value().clone(), of(&v), of(&length)])
+        });
+    }
+    let values = |count, seed| -> Vec<f64> {
+        Random::new(seed).values(count, -1.0, 1.0).iter().map(|v| f64::from(*v)).collect()
+    };
+    let inputs = [(values(12, 1), [4, 3].as_slice()), (values(3, 2), &[3])];
+    let outcome = gradient_check(&inputs, 1e-5, |v| {
+        let w = v[0].weight_norm(&v[1])?;
+        let parts = v[0].mul(&v[1].div(&v[0].norm(&[0], false)?)?)?;
+        kernels_tests::assert_close("weight norm", w.value(), parts.value(), 1e-12);
+        Ok(vec![w])
+    });
+    assert!(outcome.as_ref().unwrap().error < 1e-7, "{outcome:?}");
+    let tape = Tape::new();
+    let zeros = |shape: &[usize]| tape.leaf(&Tensor::zeros(oracle(), shape, DType::F32).unwrap());
+    let w = zeros(&[3, 2]).weight_norm(&zeros(&[2])).unwrap();
+    assert_eq!(w.value().to_vec::<f64>().unwrap(), [0.0; 6]);
+    assert!(zeros(&[3, 2]).weight_norm(&zeros(&[3])).is_err());
+    assert!(zeros(&[3]).weight_norm(&zeros(&[3])).is_err());
+}

@@ -1,5 +1,6 @@
 //! The CPU twins: rustfft and realfft do the transforms, in f32 and in f64.
 
+pub(super) mod bins;
 pub(super) mod chain;
 pub(super) mod complex;
 pub(super) mod concrete;
@@ -7,9 +8,11 @@ pub(super) mod gate;
 mod lanes;
 mod lines;
 pub(super) mod mix;
+pub(super) mod nodes;
 mod passes;
 mod side_by_side;
 mod source;
+pub(super) mod token;
 pub(super) mod weight;
 
 pub(super) use passes::split;

@@ -1,0 +1,260 @@
+//! Training, and forecasts of whole parts.
+
+use super::dataset::Dataset;
+use super::network::Network;
+use super::scores::Forecasts;
+use spikegrad::data::{Batches, Part};
+use spikegrad::loss::mse;
+use spikegrad::models::{Activity, Forecaster, Pass};
+use spikegrad::optim::{AdamW, Optimizer, Schedule};
+use spikegrad::random::Generator;
+use spikegrad::{Capture, DType, Param, Result, Tape, Tensor, Var};
+use std::path::Path;
+
+/// How a run goes.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    pub steps: u64,
+    pub batches: Batches,
+    pub rate: f64,
+    pub decay: f64,
+    pub loss: Loss,
+}
+
+/// What is minimised.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Loss {
+    Squared,
+    Absolute,
+}
+
+/// What happens in forecasts.
+#[derive(Debug, Clone)]
+pub struct Seen {
+    /// The part of elements that spike, and of gates that are not 0, by place.
+    pub spikes: Vec<(String, f64)>,
+    pub gates: Vec<(String, f64)>,
+    /// Bytes that the forecast of one window moves.
+    pub bytes: f64,
+}
+
+impl Seen {
+    /// The part of elements that spike at a place; 1 where nothing was seen.
+    pub fn spikes(&self, place: &str) -> f64 {
+        value(&self.spikes, place)
+    }
+
+    /// The part of gates that are not 0 at a place; 1 where there are none.
+    pub fn gates(&self, place: &str) -> f64 {
+        value(&self.gates, place)
+    }
+}
+
+fn value(seen: &[(String, f64)], place: &str) -> f64 {
+    seen.iter().find(|(name, _)| name == place).map_or(1.0, |(_, value)| *value)
+}
+
+/// The most windows that the validation forecasts while training goes on.
+const VALIDATION: usize = 256;
+
+/// A network in training.
+pub struct Training<'a, M: Forecaster> {
+    /// Steps and losses, as far as they were read.
+    pub losses: Vec<(u64, f64)>,
+    /// Steps and mean absolute errors on the validation.
+    pub validation: Vec<(u64, f64)>,
+    network: Network<M>,
+    plan: &'a Plan,
+    data: &'a Dataset,
+    optimizer: AdamW,
+    random: Generator,
+    window: Tensor,
+    target: Tensor,
+    /// The recorded step, and where it leaves its loss.
+    step: Option<(Capture, Tensor)>,
+    /// The order of the epoch at hand.
+    epoch: Vec<Vec<usize>>,
+    /// The weights that the validation liked best, and its error.
+    best: Option<(f64, Vec<Tensor>)>,
+}
+
+impl<'a, M: Forecaster> Training<'a, M> {
+    /// A run at its start. `random` has drawn the weights.
+    pub fn new(
+        network: Network<M>,
+        plan: &'a Plan,
+        data: &'a Dataset,
+        mut random: Generator,
+    ) -> Result<Self> {
+        let schedule = Schedule::cosine(plan.rate, plan.steps).warmup(plan.steps / 20);
+        let optimizer = AdamW::builder().schedule(schedule.floor(plan.rate / 20.0));
+        let optimizer = optimizer.betas(0.9, 0.99).clip_norm(1.0).weight_decay(plan.decay);
+        let optimizer = optimizer.build(&network.model.params())?;
+        random.advance()?;
+        let device = network.model.device().clone();
+        let (batch, columns) = (plan.batches.size(), data.columns());
+        let tensor = |steps| Tensor::zeros(&device, [steps, batch, columns], DType::F32);
+        Ok(Self {
+            losses: Vec::new(),
+            validation: Vec::new(),
+            window: tensor(data.windows.look_back())?,
+            target: tensor(data.windows.horizon())?,
+            network,
+            plan,
+            data,
+            optimizer,
+            random,
+            step: None,
+            epoch: Vec::new(),
+            best: None,
+        })
+    }
+
+    /// One step; its loss, if it is to be read.
+    pub fn run_step(&mut self, read: bool) -> Result<Option<f64>> {
+        let count = self.plan.batches.count() as u64;
+        let step = self.optimizer.steps();
+        if step.is_multiple_of(count) {
+            self.epoch = self.plan.batches.epoch(step / count);
+        }
+        let places = &self.epoch[(step % count) as usize];
+        let (window, target) = self.data.windows.batch(Part::Train, places);
+        self.window.write(&window)?;
+        self.target.write(&target)?;
+        self.optimizer.tick()?;
+        let loss = self.replay()?;
+        if !read {
+            return Ok(None);
+        }
+        let loss = f64::from(loss.item()?);
+        self.losses.push((self.optimizer.steps(), loss));
+        Ok(Some(loss))
+    }
+
+    /// The step on the batch in place: recorded the first time, replayed from then on.
+    fn replay(&mut self) -> Result<Tensor> {
+        if let Some((capture, loss)) = &self.step {
+            capture.replay()?;
+            return Ok(loss.clone());
+        }
+        let device = self.network.model.device().clone();
+        let (loss, capture) = device.capture(|| {
+            let tape = Tape::new();
+            let pass = &mut Pass::new(&tape).training(&mut self.random);
+            let forecast = self.network.forecast(&self.window, pass, &tape)?;
+            let fit = self.plan.loss.of(&forecast, &tape.constant(&self.target))?;
+            let total = match self.network.model.penalty(&fit)? {
+                Some(penalty) => fit.add(&penalty)?,
+                None => fit.clone(),
+            };
+            self.optimizer.step(&total.backward()?)?;
+            self.random.advance()?;
+            Ok(fit.value().clone())
+        })?;
+        self.step = Some((capture, loss.clone()));
+        Ok(loss)
+    }
+
+    /// Launches of a step.
+    pub fn launches(&self) -> usize {
+        self.step.as_ref().map_or(0, |(capture, _)| capture.launches())
+    }
+
+    /// The mean absolute error on the validation, if there is one; the best weights are kept.
+    pub fn validate(&mut self) -> Result<Option<f64>> {
+        let count = self.data.windows.starts(Part::Validation).len();
+        if count == 0 {
+            return Ok(None);
+        }
+        let places: Vec<usize> = (0..count).step_by(count.div_ceil(VALIDATION)).collect();
+        let (mut sum, mut values) = (0.0, 0);
+        for places in places.chunks(self.plan.batches.size()) {
+            let (forecast, target) = self.forecast(Part::Validation, places)?;
+            let errors = forecast.iter().zip(&target).map(|(x, y)| f64::from((x - y).abs()));
+            sum += errors.sum::<f64>();
+            values += target.len();
+        }
+        let error = sum / values.max(1) as f64;
+        self.validation.push((self.optimizer.steps(), error));
+        if self.best.as_ref().is_none_or(|(least, _)| error < *least) {
+            let kept = self.saved().iter().map(|p| p.value().duplicate()).collect::<Result<_>>()?;
+            self.best = Some((error, kept));
+        }
+        Ok(Some(error))
+    }
+
+    /// Goes back to the weights that the validation liked best.
+    pub fn restore_best(&mut self) -> Result<()> {
+        let Some((_, kept)) = self.best.take() else { return Ok(()) };
+        self.saved().iter().zip(&kept).try_for_each(|(p, kept)| p.value().copy_from(kept))
+    }
+
+    fn saved(&self) -> Vec<Param> {
+        let model = &self.network.model;
+        [model.params(), model.statistics()].concat()
+    }
+
+    /// Forecasts of all windows of a part.
+    pub fn forecasts(&self, part: Part) -> Result<Forecasts> {
+        let places: Vec<usize> = (0..self.data.windows.starts(part).len()).collect();
+        let (horizon, columns) = (self.data.windows.horizon(), self.data.columns());
+        let mut values = vec![0.0; places.len() * horizon * columns];
+        for places in places.chunks(self.plan.batches.size()) {
+            let (forecast, _) = self.forecast(part, places)?;
+            // [H, B, N] to [B, H, N]
+            for (row, forecast) in forecast.chunks_exact(columns).enumerate() {
+                let (lead, window) = (row / places.len(), places[row % places.len()]);
+                values[(window * horizon + lead) * columns..][..columns].copy_from_slice(forecast);
+            }
+        }
+        Ok(Forecasts { values, horizon, columns })
+    }
+
+    /// Forecast and target of these windows, time-major.
+    fn forecast(&self, part: Part, places: &[usize]) -> Result<(Vec<f32>, Vec<f32>)> {
+        let (window, target) = self.data.windows.batch(part, places);
+        let tape = Tape::off();
+        let window = self.upload(&window, places.len())?;
+        let forecast = self.network.forecast(&window, &mut Pass::new(&tape), &tape)?;
+        Ok((forecast.value().to_vec()?, target))
+    }
+
+    fn upload(&self, window: &[f32], batch: usize) -> Result<Tensor> {
+        let shape = [self.data.windows.look_back(), batch, self.data.columns()];
+        Tensor::from_slice(self.network.model.device(), window, shape)
+    }
+
+    /// What happens in a forecast of the first windows that are judged.
+    pub fn activity(&self) -> Result<Seen> {
+        let count = self.data.windows.starts(self.data.judged).len();
+        let places: Vec<usize> = (0..count.min(self.plan.batches.size())).collect();
+        let (window, _) = self.data.windows.batch(self.data.judged, &places);
+        let window = self.upload(&window, places.len())?;
+        let (mut activity, tape) = (Activity::new(), Tape::off());
+        let (_, profile) = self.network.model.device().profile(|| {
+            let pass = &mut Pass::new(&tape).activity(&mut activity);
+            self.network.forecast(&window, pass, &tape)
+        })?;
+        let bytes: f64 = profile.rows().iter().map(|row| row.bytes).sum();
+        let owned = |found: Vec<(&str, f64)>| {
+            found.into_iter().map(|(place, value)| (place.to_string(), value)).collect()
+        };
+        let (spikes, gates) = (owned(activity.elements()?), owned(activity.densities()?));
+        Ok(Seen { spikes, gates, bytes: bytes / places.len() as f64 })
+    }
+
+    /// Saves the model with all that is needed to forecast with it.
+    pub fn save(&self, path: &Path) -> Result<()> {
+        let file = self.network.model.checkpoint();
+        super::predict::notes(file, self.data, self.network.norm).save(path)
+    }
+}
+
+impl Loss {
+    fn of(self, forecast: &Var, target: &Var) -> Result<Var> {
+        match self {
+            Loss::Squared => mse(forecast, target),
+            Loss::Absolute => forecast.sub(target)?.abs()?.mean_all(),
+        }
+    }
+}

@@ -1,0 +1,48 @@
+// y[t, b, c] = bias[c] + sum_k w[k, c] x[t - back(k), b, c], x before the first step being 0
+// with ADJOINT y[t, b, c] = sum_k w[k, c] x[t + back(k), b, c], the gradient of the input        (shared/taps.wgsl)
+//
+// x, y: [T, B, C], y output; w: [K, C]; bias: [C] (with BIAS, else bound to anything).
+// One invocation an element.
+
+import package::shared::index::item_index;
+import package::shared::taps::{ConvParams, back};
+
+override WG: u32 = 256u;
+override ADJOINT: bool = false;
+override BIAS: bool = false;
+
+@group(0) @binding(0) var<storage, read> x: array<f32>;
+@group(0) @binding(1) var<storage, read> w: array<f32>;
+@group(0) @binding(2) var<storage, read> bias: array<f32>;
+@group(0) @binding(3) var<storage, read_write> y: array<f32>;
+@group(1) @binding(0) var<uniform> p: ConvParams;
+
+@compute @workgroup_size(WG)
+fn depthwise_conv(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) local: u32,
+) {
+    let i = item_index(group, groups, local, WG);
+    let row = p.batch * p.channels;
+    let t = i / row;
+    if t >= p.steps {
+        return;
+    }
+    let c = i % p.channels;
+    var sum = 0.0;
+    if BIAS {
+        sum = bias[c];
+    }
+    for (var k = 0u; k < p.taps; k++) {
+        let distance = back(k, p.taps, p.dilation);
+        if ADJOINT {
+            if distance < p.steps - t {
+                sum += w[k * p.channels + c] * x[i + distance * row];
+            }
+        } else if distance <= t {
+            sum += w[k * p.channels + c] * x[i - distance * row];
+        }
+    }
+    y[i] = sum;
+}

@@ -1,0 +1,34 @@
+// y[t, b, c] = sum_k g[t + back(k), b, k, c]: the adjoint of unfold_time
+//
+// g: [T, B, K, C]; y: [T, B, C] output. One invocation an element of y.                          (shared/taps.wgsl)
+
+import package::shared::index::item_index;
+import package::shared::taps::{ConvParams, back};
+
+override WG: u32 = 256u;
+
+@group(0) @binding(0) var<storage, read> g: array<f32>;
+@group(0) @binding(1) var<storage, read_write> y: array<f32>;
+@group(1) @binding(0) var<uniform> p: ConvParams;
+
+@compute @workgroup_size(WG)
+fn fold_time(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) local: u32,
+) {
+    let i = item_index(group, groups, local, WG);
+    let row = i / p.channels;
+    let rows = p.steps * p.batch;
+    if row >= rows {
+        return;
+    }
+    var sum = 0.0;
+    for (var k = 0u; k < p.taps; k++) {
+        let distance = back(k, p.taps, p.dilation) * p.batch;
+        if distance < rows - row {
+            sum += g[((row + distance) * p.taps + k) * p.channels + (i - row * p.channels)];
+        }
+    }
+    y[i] = sum;
+}

@@ -1,0 +1,112 @@
+//! Channels each by itself.
+
+use super::params::{Params, check_bias};
+use super::twin;
+use crate::kernel::{Cost, CostArgs, Kernel, shader};
+use crate::tape::Backward;
+use crate::{DType, Error, Result, Tensor, Var, layout, reduce};
+
+/// The convolution, and the gradient of its input.
+pub(super) static DEPTHWISE_CONV: Kernel = Kernel::new(
+    "conv",
+    "depthwise_conv",
+    shader!("conv/depthwise_conv"),
+    crate::twin!(twin::depthwise),
+)
+.params::<Params>()
+.cost(cost);
+
+/// The gradients of taps and bias.
+pub(super) static DEPTHWISE_WEIGHTS: Kernel = Kernel::new(
+    "conv",
+    "depthwise_weights",
+    shader!("conv/depthwise_weights"),
+    crate::twin!(twin::depthwise_weights),
+)
+.params::<Params>()
+.cost(cost);
+
+/// Everything moved once, two operations a tap.
+fn cost(args: &CostArgs<'_>) -> Cost {
+    let p: Params = args.params();
+    let elements = f64::from(p.steps) * f64::from(p.batch) * f64::from(p.channels);
+    Cost { bytes: args.all_bytes(), flops: 2.0 * elements * f64::from(p.taps) }
+}
+
+const OP: &str = "depthwise_conv";
+
+impl Var {
+    /// A causal convolution of each channel by itself:
+    /// `y[t, b, c] = bias[c] + sum_k w[k, c] x[t - (K - 1 - k) dilation, b, c]`, x before the first
+    /// step being 0. `x`, `y [T, B, C]`, `w [K, C]`, `bias [C]`. One launch; one backward for the
+    /// input, two for taps and bias.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] where these shapes are not met; [`Error::Argument`] without taps, for a
+    /// dilation of 0, or taps over more than 2^24 steps; [`Error::DType`] for other elements than
+    /// f32; [`Error::DeviceMismatch`]; [`Error::TapeMismatch`].
+    pub fn depthwise_conv(&self, w: &Var, bias: Option<&Var>, dilation: usize) -> Result<Var> {
+        let (x, taps) = (self.value().clone(), w.value().clone());
+        x.same_device(OP, &taps)?;
+        taps.expect(OP, DType::F32)?;
+        let count = taps.shape().first().copied().unwrap_or(0);
+        let p = Params::new(OP, &x, count, dilation)?;
+        let channels = p.channels as usize;
+        if taps.shape().dims() != [count, channels] {
+            let detail = format!("taps of {} for {channels} channels, not [K, C]", taps.shape());
+            return Err(Error::shape(OP, detail));
+        }
+        if let Some(bias) = bias {
+            check_bias(OP, &x, bias, channels)?;
+        }
+        let y = run(&p, &x, &taps, bias.map(Var::value), false)?;
+        let inputs: Vec<&Var> = [self, w].into_iter().chain(bias).collect();
+        let biased = bias.is_some();
+        self.tape().record_one(OP, &inputs, y, move |bw| backward(bw, &p, [&x, &taps], biased))
+    }
+}
+
+fn run(p: &Params, x: &Tensor, w: &Tensor, bias: Option<&Tensor>, adjoint: bool) -> Result<Tensor> {
+    let y = Tensor::empty(x.device(), *x.shape(), DType::F32)?;
+    if y.count() > 0 {
+        let launch = x.device().launch(&DEPTHWISE_CONV).params(p);
+        let launch = launch.constant("ADJOINT", u32::from(adjoint));
+        let launch = launch.constant("BIAS", u32::from(bias.is_some()));
+        let launch = launch.bind(x).bind(w).bind(bias.unwrap_or(w)).bind(&y);
+        launch.items(y.count(), 256).record()?;
+    }
+    Ok(y)
+}
+
+fn backward(bw: &mut Backward<'_>, p: &Params, [x, w]: [&Tensor; 2], biased: bool) -> Result<()> {
+    let Some(g) = bw.upstream(0).cloned() else { return Ok(()) };
+    if bw.needs(0) {
+        bw.give(0, run(p, &g, w, None, true)?);
+    }
+    let of_bias = biased && bw.needs(2);
+    if !bw.needs(1) && !of_bias {
+        return Ok(());
+    }
+    let (taps, channels) = (p.taps as usize, p.channels as usize);
+    let sums = sums(p, x, &g)?;
+    if bw.needs(1) {
+        bw.give(1, layout::slice(&sums, &[0..taps, 0..channels])?);
+    }
+    if of_bias {
+        let row = layout::slice(&sums, &[taps..taps + 1, 0..channels])?;
+        bw.give(2, row.reshape([channels])?);
+    }
+    Ok(())
+}
+
+/// `[K + 1, C]`: the gradients of the taps, then of the bias.
+fn sums(p: &Params, x: &Tensor, g: &Tensor) -> Result<Tensor> {
+    let (chunks, rows, channels) = (p.chunks as usize, p.taps as usize + 1, p.channels as usize);
+    if g.count() == 0 {
+        return Tensor::zeros(g.device(), [rows, channels], DType::F32);
+    }
+    let sums = Tensor::empty(g.device(), [chunks, rows, channels], DType::F32)?;
+    let launch = g.device().launch(&DEPTHWISE_WEIGHTS).params(p);
+    launch.bind(x).bind(g).bind(&sums).items(sums.count(), 64).record()?;
+    reduce::sum(&sums, &[0], false)
+}

@@ -1,0 +1,124 @@
+//! Gates on the bins of spectra.
+
+use super::complex::numbers;
+use super::twin;
+use crate::kernel::{Cost, CostArgs, Kernel, shader};
+use crate::{DType, Device, Error, Result, Tensor, Var, reduce};
+
+/// `y = m z`
+pub(super) static BIN_GATE: Kernel =
+    Kernel::new("fourier", "bin_gate", shader!("fourier/bin_gate"), crate::twin!(twin::bins::gate))
+        .params::<Params>()
+        .cost(|args| cost(args, 2.0));
+
+/// Its gradients.
+pub(super) static BIN_GATE_BACKWARD: Kernel = Kernel::new(
+    "fourier",
+    "bin_gate_backward",
+    shader!("fourier/bin_gate_backward"),
+    crate::twin!(twin::bins::backward),
+)
+.params::<BackwardParams>()
+.cost(|args| cost(args, 6.0));
+
+#[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
+#[repr(C)]
+pub(super) struct Params {
+    pub(super) outer: u32,
+    pub(super) bins: u32,
+    pub(super) inner: u32,
+}
+
+#[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
+#[repr(C)]
+pub(super) struct BackwardParams {
+    pub(super) outer: u32,
+    pub(super) bins: u32,
+    pub(super) inner: u32,
+    pub(super) chunk: u32,
+    pub(super) chunks: u32,
+}
+
+/// Everything moved once, and so many operations a number.
+fn cost(args: &CostArgs<'_>, flops: f64) -> Cost {
+    Cost { bytes: args.all_bytes(), flops: flops * args.words[0] as f64 / 2.0 }
+}
+
+const OP: &str = "gate_bins";
+
+impl Params {
+    fn count(&self) -> usize {
+        (self.outer * self.bins * self.inner) as usize
+    }
+
+    /// The sums are over chunks of the outer index.
+    fn backward(&self, device: &Device) -> BackwardParams {
+        let plane = (self.bins * self.inner).max(1) as usize;
+        // The host shares chunks among its threads; a GPU wants many invocations.
+        let enough = if device.capabilities().software { 8 } else { (1 << 16) / plane };
+        let outer = self.outer as usize;
+        let chunk = outer.div_ceil(enough.clamp(1, outer.max(1))).max(1);
+        let chunks = outer.div_ceil(chunk);
+        let Params { outer, bins, inner } = *self;
+        BackwardParams { outer, bins, inner, chunk: chunk as u32, chunks: chunks as u32 }
+    }
+}
+
+impl Var {
+    /// Complex numbers times real gates, one for each bin: `y[.., f, ..] = m[f] z[.., f, ..]` for
+    /// `z [.., F, .., 2]`, `gates [F]` and the axis of F (counted without the 2).
+    ///
+    /// Gradients: `gz = m G`, `gm[f]` the sum of `Re(conj(G) z)` over all other axes; two launches.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] for an axis that z does not have; [`Error::Shape`] unless the gates are as
+    /// many as its bins; [`Error::DType`] for other elements than f32; [`Error::DeviceMismatch`];
+    /// [`Error::TapeMismatch`].
+    pub fn gate_bins(&self, gates: &Var, axis: usize) -> Result<Var> {
+        let (z, m) = (self.value().clone(), gates.value().clone());
+        let params = check(&z, &m, axis)?;
+        let y = Tensor::empty(z.device(), *z.shape(), DType::F32)?;
+        if params.count() > 0 {
+            let launch = z.device().launch(&BIN_GATE).params(&params);
+            launch.bind(&z).bind(&m).bind(&y).items(params.count(), 256).record()?;
+        }
+        self.tape().record_one(OP, &[self, gates], y, move |bw| {
+            let Some(g) = bw.upstream(0).cloned() else { return Ok(()) };
+            if params.count() == 0 {
+                bw.give(0, g);
+                return Ok(());
+            }
+            let (gz, gm) = backward(&params, &z, &m, &g)?;
+            bw.give(0, gz);
+            bw.give(1, gm);
+            Ok(())
+        })
+    }
+}
+
+fn backward(params: &Params, z: &Tensor, m: &Tensor, g: &Tensor) -> Result<(Tensor, Tensor)> {
+    let device = g.device();
+    let p = params.backward(device);
+    let [chunks, bins, inner] = [p.chunks, p.bins, p.inner].map(|v| v as usize);
+    let gz = Tensor::empty(device, *g.shape(), DType::F32)?;
+    let sums = Tensor::empty(device, [chunks, bins, inner], DType::F32)?;
+    let launch = device.launch(&BIN_GATE_BACKWARD).params(&p);
+    let launch = launch.bind(z).bind(m).bind(g).bind(&gz).bind(&sums);
+    launch.items(chunks * bins * inner, 64).record()?;
+    Ok((gz, reduce::sum(&sums, &[0, 2], false)?))
+}
+
+fn check(z: &Tensor, gates: &Tensor, axis: usize) -> Result<Params> {
+    let shape = numbers(OP, z)?;
+    z.same_device(OP, gates)?;
+    gates.expect(OP, DType::F32)?;
+    if axis >= shape.rank() {
+        return Err(Error::argument(OP, format!("axis {axis} of numbers of shape {shape}")));
+    }
+    let (outer, bins, inner) = shape.around(axis);
+    if gates.shape().dims() != [bins] {
+        let detail = format!("gates of {} for axis {axis} of {}", gates.shape(), z.shape());
+        return Err(Error::shape(OP, detail));
+    }
+    Ok(Params { outer: outer as u32, bins: bins as u32, inner: inner as u32 })
+}

@@ -1,0 +1,148 @@
+//! Values of nodes embedded in channels, differently at every step.
+
+use super::twin;
+use crate::kernel::{Cost, CostArgs, Kernel, shader};
+use crate::tape::Backward;
+use crate::{DType, Device, Error, Result, Tensor, Var, elementwise, reduce};
+
+/// `y = slope x + level`
+pub(super) static NODE_LINES: Kernel = Kernel::new(
+    "fourier",
+    "node_lines",
+    shader!("fourier/node_lines"),
+    crate::twin!(twin::nodes::lines),
+)
+.params::<Params>()
+.cost(|args| cost(args, args.words[2]));
+
+/// Its gradients for the lines.
+pub(super) static NODE_LINES_BACKWARD: Kernel = Kernel::new(
+    "fourier",
+    "node_lines_backward",
+    shader!("fourier/node_lines_backward"),
+    crate::twin!(twin::nodes::backward),
+)
+.params::<BackwardParams>()
+.cost(|args| cost(args, args.words[1]));
+
+#[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
+#[repr(C)]
+pub(super) struct Params {
+    pub(super) steps: u32,
+    pub(super) batch: u32,
+    pub(super) nodes: u32,
+    pub(super) channels: u32,
+}
+
+#[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
+#[repr(C)]
+pub(super) struct BackwardParams {
+    pub(super) steps: u32,
+    pub(super) batch: u32,
+    pub(super) nodes: u32,
+    pub(super) channels: u32,
+    pub(super) chunk: u32,
+    pub(super) chunks: u32,
+}
+
+/// Everything moved once, two operations an element.
+fn cost(args: &CostArgs<'_>, elements: u64) -> Cost {
+    Cost { bytes: args.all_bytes(), flops: 2.0 * elements as f64 }
+}
+
+const OP: &str = "node_lines";
+
+/// `y[t, b, m, e] = slope[t, b, e] x[b, m] + level[t, b, e]`: `x [B, M]`, `lines [T, B, 2, E]` with the
+/// slopes before the levels, `y [T, B, M, E]`. Any embedding of scalars by a vector, affine maps and
+/// normalisations over the nodes included, is such lines.
+///
+/// Gradients for the lines are one launch, or two; one for x, which is seldom wanted, three more.
+///
+/// # Errors
+/// [`Error::Shape`] where these shapes are not met; [`Error::DType`] for other elements than f32;
+/// [`Error::DeviceMismatch`]; [`Error::TapeMismatch`].
+pub fn node_lines(x: &Var, lines: &Var) -> Result<Var> {
+    let params = check(x.value(), lines.value())?;
+    let Params { steps, batch, nodes, channels } = params;
+    let dims = [steps, batch, nodes, channels].map(|v| v as usize);
+    let y = Tensor::empty(x.device(), dims, DType::F32)?;
+    if y.count() > 0 {
+        let launch = x.device().launch(&NODE_LINES).params(&params);
+        launch.bind(x.value()).bind(lines.value()).bind(&y).items(y.count(), 256).record()?;
+    }
+    let (x_value, lines_value) = (x.value().clone(), lines.value().clone());
+    x.tape().record_one(OP, &[x, lines], y, move |bw| {
+        let Some(g) = bw.upstream(0).cloned() else { return Ok(()) };
+        backward(bw, &params, [&x_value, &lines_value], &g)
+    })
+}
+
+fn backward(
+    bw: &mut Backward<'_>,
+    params: &Params,
+    [x, lines]: [&Tensor; 2],
+    g: &Tensor,
+) -> Result<()> {
+    let [steps, batch, channels] =
+        [params.steps, params.batch, params.channels].map(|v| v as usize);
+    if bw.needs(1) {
+        let gradient = if g.count() == 0 {
+            Tensor::zeros(g.device(), *lines.shape(), DType::F32)?
+        } else {
+            of_lines(params, x, g)?
+        };
+        bw.give(1, gradient);
+    }
+    if bw.needs(0) {
+        let slopes = crate::layout::slice(lines, &[0..steps, 0..batch, 0..1, 0..channels])?;
+        let products = elementwise::binary(elementwise::Binary::Mul, g, &slopes)?;
+        bw.give(0, reduce::sum(&products, &[0, 3], false)?);
+    }
+    Ok(())
+}
+
+/// The sums over the nodes, `[T, B, 2, E]`.
+fn of_lines(params: &Params, x: &Tensor, g: &Tensor) -> Result<Tensor> {
+    let device = g.device();
+    let p = chunked(params, device);
+    let dims = [p.chunks, p.steps, p.batch, 2, p.channels].map(|v| v as usize);
+    let sums = Tensor::empty(device, dims, DType::F32)?;
+    let launch = device.launch(&NODE_LINES_BACKWARD).params(&p);
+    launch.bind(x).bind(g).bind(&sums).items(sums.count() / 2, 64).record()?;
+    if p.chunks == 1 {
+        return sums.reshape(&dims[1..]);
+    }
+    reduce::sum(&sums, &[0], false)
+}
+
+/// Nodes in chunks, as many as keep a device busy.
+fn chunked(params: &Params, device: &Device) -> BackwardParams {
+    let Params { steps, batch, nodes, channels } = *params;
+    let enough = if device.capabilities().software { 1 << 10 } else { 1 << 15 };
+    let lines = (steps * batch * channels).max(1);
+    let chunks = (enough / lines).clamp(1, nodes.max(1));
+    let chunk = nodes.div_ceil(chunks).clamp(1, LONGEST);
+    BackwardParams { steps, batch, nodes, channels, chunk, chunks: nodes.div_ceil(chunk) }
+}
+
+/// Software adapters leave a shader after 65,535 iterations.
+const LONGEST: u32 = 1 << 15;
+
+fn check(x: &Tensor, lines: &Tensor) -> Result<Params> {
+    x.same_device(OP, lines)?;
+    x.expect(OP, DType::F32)?;
+    lines.expect(OP, DType::F32)?;
+    match (x.shape().dims(), lines.shape().dims()) {
+        (&[batch, nodes], &[steps, rows, 2, channels]) if rows == batch => Ok(Params {
+            steps: steps as u32,
+            batch: batch as u32,
+            nodes: nodes as u32,
+            channels: channels as u32,
+        }),
+        _ => {
+            let detail =
+                format!("{} by lines of {}, not [B, M] by [T, B, 2, E]", x.shape(), lines.shape());
+            Err(Error::shape(OP, detail))
+        }
+    }
+}

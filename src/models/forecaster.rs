@@ -1,0 +1,129 @@
+//! What forecasters of multivariate series have in common.
+
+use super::activity::Activity;
+use super::energy::Energy;
+use super::pass::{Pass, TrainingLoss};
+use crate::error::{Error, Result};
+use crate::loss::mse;
+use crate::nn::Module;
+use crate::{DType, Device, Param, Tape, Tensor, Var};
+
+/// A model that continues N series by H values from their last L. Series are time-major: a window is
+/// `[L, B, N]`, a forecast `[H, B, N]`, B windows at once.
+pub trait Forecaster: Module {
+    /// What the model is called in its files.
+    const NAME: &'static str;
+
+    /// Its extents, as they stand in its files.
+    fn fields(&self) -> Vec<(&'static str, String)>;
+
+    /// Where it computes.
+    fn device(&self) -> &Device;
+
+    /// L, the values that it sees of each series.
+    fn look_back(&self) -> usize;
+
+    /// H, the values that it continues each series by.
+    fn horizon(&self) -> usize;
+
+    /// N, the series.
+    fn variables(&self) -> usize;
+
+    /// The forecast `[H, B, N]` of `window[L, B, N]`, on the window's tape.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] for a window of other extents, or of no batch; [`Error::DType`] unless it is
+    /// f32; [`Error::DeviceMismatch`]; device loss.
+    fn forecast(&self, window: &Var, pass: &mut Pass<'_>) -> Result<Var>;
+
+    /// The operations of the forecast of one window, from the rates that a forecast noted in
+    /// `activity` (see [`Pass::activity`]).
+    ///
+    /// # Errors
+    /// [`Error::Argument`] for an activity that lacks a place of the model; device loss.
+    fn energy(&self, activity: &Activity) -> Result<Energy>;
+
+    /// What the configuration adds to the mean squared error `fit` in training; nothing by default.
+    ///
+    /// # Errors
+    /// Device loss.
+    fn penalty(&self, fit: &Var) -> Result<Option<Var>> {
+        let _ = fit;
+        Ok(None)
+    }
+
+    /// Tensors that are saved with the parameters but not trained, such as running statistics.
+    fn statistics(&self) -> Vec<Param> {
+        Vec::new()
+    }
+
+    /// The mean squared error of the forecast of `window[L, B, N]` against `target[H, B, N]`, and
+    /// with the penalties of the configuration.
+    ///
+    /// Use a pass of [`training`](Pass::training) to train with.
+    ///
+    /// # Errors
+    /// Those of [`forecast`](Self::forecast) and of [`mse`].
+    fn loss(&self, window: &Tensor, target: &Tensor, pass: &mut Pass<'_>) -> Result<TrainingLoss> {
+        let (window, target) = (pass.tape.constant(window), pass.tape.constant(target));
+        let fit = mse(&self.forecast(&window, pass)?, &target)?;
+        Ok(match self.penalty(&fit)? {
+            Some(penalty) => TrainingLoss { total: fit.add(&penalty)?, fit },
+            None => TrainingLoss::of(fit),
+        })
+    }
+
+    /// The forecast `[H, B, N]` of `window[L, B, N]`, without noise and without a tape.
+    ///
+    /// # Errors
+    /// Those of [`forecast`](Self::forecast).
+    fn predict(&self, window: &Tensor) -> Result<Tensor> {
+        let tape = Tape::off();
+        let forecast = self.forecast(&tape.constant(window), &mut Pass::new(&tape))?;
+        Ok(forecast.value().clone())
+    }
+
+    /// What a file of the model holds: extents, parameters and statistics. Add an optimizer or notes
+    /// as needed.
+    #[cfg(feature = "checkpoint")]
+    fn checkpoint(&self) -> crate::checkpoint::Checkpoint {
+        super::config::checkpoint(Self::NAME, self.fields(), &saved(self))
+    }
+
+    /// Loads parameters and statistics from a file of a model of the same extents.
+    ///
+    /// # Errors
+    /// [`Error::Io`]; [`Error::Format`] for a damaged file, and for a file of another model or
+    /// configuration, with all that differs; device loss.
+    #[cfg(feature = "checkpoint")]
+    fn restore(&self, path: &std::path::Path) -> Result<crate::checkpoint::Notes> {
+        super::config::restore(path, Self::NAME, self.fields(), &saved(self))
+    }
+}
+
+#[cfg(feature = "checkpoint")]
+fn saved<M: Forecaster + ?Sized>(model: &M) -> Vec<Param> {
+    [model.params(), model.statistics()].concat()
+}
+
+/// Checks `window[L, B, N]` for a model, and returns B.
+pub(super) fn check_window<M: Forecaster>(
+    op: &'static str,
+    model: &M,
+    window: &Tensor,
+) -> Result<usize> {
+    window.expect(op, DType::F32)?;
+    if window.device() != model.device() {
+        let (left, right) = (model.device().name().into(), window.device().name().into());
+        return Err(Error::DeviceMismatch { op, left, right });
+    }
+    let (steps, variables) = (model.look_back(), model.variables());
+    match *window.shape().dims() {
+        [l, batch, n] if l == steps && n == variables && batch > 0 => Ok(batch),
+        _ => {
+            let shape = window.shape();
+            let detail = format!("a window of {shape}, expected [{steps}, B, {variables}], B > 0");
+            Err(Error::shape(op, detail))
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! Convolutional layers over time.
+
+use super::{Module, filled_param};
+use crate::elementwise::Activation;
+use crate::error::{Error, Result};
+use crate::random::Generator;
+use crate::{Param, Tensor, Var};
+
+/// A causal convolution with its taps and bias: of all channels ([`CausalConv::new`], see
+/// [`Var::causal_conv`]) or of each by itself ([`CausalConv::depthwise`], see
+/// [`Var::depthwise_conv`]). Series are `[T, B, C]`.
+#[derive(Debug, Clone)]
+pub struct CausalConv {
+    /// `[K, C, O]`, or `[K, C]`.
+    weight: Param,
+    bias: Param,
+    dilation: usize,
+    activation: Activation,
+}
+
+impl CausalConv {
+    /// The layer from `inputs` to `outputs` channels with `taps` taps, weights uniform in
+    /// `± 1 / sqrt(taps inputs)`, bias 0. `name` is the prefix of the parameters' names.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] for an extent of zero; those of [`Tensor::empty`].
+    pub fn new(
+        name: &str,
+        [inputs, outputs]: [usize; 2],
+        taps: usize,
+        random: &mut Generator,
+    ) -> Result<Self> {
+        Self::build(name, &[taps, inputs, outputs], taps * inputs, random)
+    }
+
+    /// The layer for `channels` channels, each by itself, weights uniform in `± 1 / sqrt(taps)`.
+    ///
+    /// # Errors
+    /// Those of [`new`](Self::new).
+    pub fn depthwise(
+        name: &str,
+        channels: usize,
+        taps: usize,
+        random: &mut Generator,
+    ) -> Result<Self> {
+        Self::build(name, &[taps, channels], taps, random)
+    }
+
+    fn build(name: &str, shape: &[usize], fan_in: usize, random: &mut Generator) -> Result<Self> {
+        if shape.contains(&0) {
+            return Err(Error::argument(
+                "causal_conv",
+                format!("`{name}` has the extents {shape:?}"),
+            ));
+        }
+        let bound = (fan_in as f32).sqrt().recip();
+        // Scaled on the host: every device starts from the same bits.
+        let unit = random.uniform(shape)?.to_vec::<f32>()?;
+        let values: Vec<f32> = unit.iter().map(|u| (2.0 * u - 1.0) * bound).collect();
+        let weight = Tensor::from_slice(random.device(), &values, shape)?;
+        let outputs = shape.last().copied().unwrap_or(1);
+        Ok(Self {
+            weight: Param::new(format!("{name}.weight"), weight),
+            bias: filled_param(format!("{name}.bias"), &[outputs], 0.0, random.device())?,
+            dilation: 1,
+            activation: Activation::Identity,
+        })
+    }
+
+    /// Steps between taps (1).
+    #[must_use]
+    pub fn dilation(mut self, dilation: usize) -> Self {
+        self.dilation = dilation;
+        self
+    }
+
+    /// The activation.
+    #[must_use]
+    pub fn activation(mut self, activation: Activation) -> Self {
+        self.activation = activation;
+        self
+    }
+
+    /// Applies the layer to `x[T, B, C]`.
+    ///
+    /// # Errors
+    /// Those of [`Var::causal_conv`] or [`Var::depthwise_conv`].
+    pub fn forward(&self, x: &Var) -> Result<Var> {
+        let (w, bias) = (x.tape().param(&self.weight), x.tape().param(&self.bias));
+        if w.shape().rank() == 3 {
+            return x.causal_conv(&w, Some(&bias), self.dilation, self.activation);
+        }
+        let y = x.depthwise_conv(&w, Some(&bias), self.dilation)?;
+        match self.activation {
+            Activation::Identity => Ok(y),
+            activation => y.activate(activation),
+        }
+    }
+}
+
+impl Module for CausalConv {
+    fn params(&self) -> Vec<Param> {
+        vec![self.weight.clone(), self.bias.clone()]
+    }
+}
