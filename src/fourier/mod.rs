@@ -14,6 +14,7 @@ mod codes;
 mod complex;
 mod complex_linear;
 mod concrete;
+mod dense;
 mod gate;
 mod lines;
 mod mix;

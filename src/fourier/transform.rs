@@ -1,5 +1,6 @@
 //! Transforms along an axis, complex and real, forward and inverse.
 
+use super::dense;
 use super::lines::{Kind, Request};
 use crate::{DType, Error, Result, Shape, Tensor, Var, elementwise};
 
@@ -67,11 +68,15 @@ impl Along<'_> {
             );
             return Err(Error::shape(self.op, detail));
         }
-        let y = Tensor::empty(x.device(), self.output(found)?, DType::F32)?;
         let steps = x.shape().first().copied().unwrap_or(1).max(1);
         let step_lines = spikes.then_some(outer * inner / steps);
         let length = self.length;
         let request = Request { kind: self.kind, outer, inner, length, scale, middle, step_lines };
+        let shape = self.output(found)?;
+        if let Some(y) = dense::run(&request, x)? {
+            return y.reshape(shape);
+        }
+        let y = Tensor::empty(x.device(), shape, DType::F32)?;
         request.run(x, &y)?;
         Ok(y)
     }

@@ -12,8 +12,10 @@ use rustfft::Fft;
 use rustfft::num_complex::Complex;
 use std::sync::Arc;
 
-/// Words below which other threads are not woken.
-pub(super) const SERIAL: usize = 1 << 14;
+/// Words of an outcome below which other threads are not woken.
+pub(super) const SERIAL: usize = 1 << 13;
+/// Words of a task.
+const TASK: usize = 1 << 15;
 
 /// A planned transform of one line.
 pub(super) enum Line<R> {
@@ -151,8 +153,8 @@ fn contiguous<R: Precise>(p: &Params, line: &Line<R>, x: Source<'_, R>, y: &mut 
             line.run(p, (x, (first + l) * read), y, scratch);
         }
     };
-    let lines = (SERIAL / 2).div_ceil(read + written);
-    if p.lines as usize <= 2 * lines {
+    let lines = TASK.div_ceil(read + written);
+    if y.len() < SERIAL {
         return run(&mut line.scratch(p), (0, y));
     }
     let tasks = y.par_chunks_mut(lines * written).enumerate();

@@ -26,7 +26,7 @@ struct Block<'a, R> {
 pub(super) fn transform<R: Precise>(p: &Params, line: &Line<R>, x: Source<'_, R>, y: &mut [R]) {
     let [read, written] = line.words();
     let inner = p.load_inner as usize;
-    let serial = 2 * y.len() < SERIAL;
+    let serial = y.len() < SERIAL;
     let outer = p.lines as usize / inner;
     let width = width(outer, inner, serial);
     let matrices = y.chunks_exact_mut(p.store_extent as usize * inner * written);
