@@ -8,7 +8,7 @@ use super::plan::Plan;
 use super::product::{Coefficients, Output, SymmetricProduct};
 use super::schedule::{Schedules, steps_for};
 use super::{vector, wide};
-use crate::optim::Step;
+use crate::elementwise::Step;
 use crate::{DType, Error, Result, Tensor};
 use std::sync::Arc;
 
@@ -132,7 +132,8 @@ impl SpectralClip {
     ///
     /// # Errors
     /// [`Error::Argument`] for a radius that is not positive and finite, no steps, or too many, or a
-    /// storage other than f32 and f16 (for the minimax form, f32); [`Error::DType`] unless it is f32; [`Error::Limit`] for a batch beyond the device's buffers.
+    /// storage other than f32 and f16 (for the minimax form, f32); [`Error::DType`] unless it is f32;
+    /// [`Error::Limit`] for a batch beyond the device's buffers.
     pub fn run(&self, x: &Tensor) -> Result<Tensor> {
         self.run_flagged(x).map(|(y, _)| y)
     }
