@@ -122,7 +122,7 @@ impl SpectralClip {
     /// thousandths; where the radius is less than a thirtieth of the largest singular value, small
     /// ones are shrunk (a thousandth in f32). For the classic form only: the steeper polynomials of the
     /// other amplify the rounding. Vectors, and variables with a gradient, are computed in f32 either
-    /// way. The host computes in f32 anyway and gains nothing.
+    /// way. The host computes in f32 anyway, and is slowed down by the conversions.
     pub fn storage(mut self, dtype: DType) -> Self {
         self.storage = dtype;
         self
