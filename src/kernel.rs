@@ -102,6 +102,13 @@ pub struct Variant {
     pub needs: Needs,
 }
 
+impl Variant {
+    /// One that needs no optional feature.
+    pub const fn portable(name: &'static str, features: &'static [&'static str]) -> Self {
+        Self { name, features, needs: Needs::NOTHING }
+    }
+}
+
 /// Optional features that a variant uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Needs {

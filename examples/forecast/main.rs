@@ -6,7 +6,6 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod dataset;
-mod energy;
 mod linear;
 mod network;
 mod options;
@@ -18,7 +17,6 @@ mod training;
 
 use common::{Options, Progress, Report};
 use dataset::Dataset;
-use energy::Energy;
 use network::Network;
 use options::{Config, Model};
 use scores::{Forecasts, Score};
@@ -88,7 +86,6 @@ pub struct Trained {
     pub losses: Vec<(u64, f64)>,
     pub validation: Vec<(u64, f64)>,
     pub seen: Seen,
-    pub energy: Energy,
 }
 
 impl Run {
@@ -116,8 +113,7 @@ impl Runner<'_> {
         let mut random = Generator::new(&self.options.device, self.options.seed)?;
         let config = self.config.fourier_gnn(self.data);
         let model = FourierGnn::new(&config, &mut random)?;
-        let extents = self.config.extents(self.data, Model::FourierGnn);
-        self.learn("FourierGNN", model, random, Some(file), |_| energy::fourier_gnn(&extents))
+        self.learn("FourierGNN", model, random, Some(file))
     }
 
     fn spikf_go(&self, kind: Model, file: Option<&Path>) -> Result<Run> {
@@ -129,8 +125,7 @@ impl Runner<'_> {
             Model::SpikfGo { .. } => "SpikF-GO",
             _ => "the twin without spikes",
         };
-        let extents = self.config.extents(self.data, kind);
-        self.learn(name, model, random, file, |seen| energy::spikf_go(&extents, seen))
+        self.learn(name, model, random, file)
     }
 
     fn learn<M: Forecaster>(
@@ -139,7 +134,6 @@ impl Runner<'_> {
         model: M,
         random: Generator,
         file: Option<&Path>,
-        energy: impl Fn(&Seen) -> Energy,
     ) -> Result<Run> {
         let parameters = model.params().iter().map(|p| p.value().count()).sum();
         println!("{name}: {parameters} parameters");
@@ -157,7 +151,6 @@ impl Runner<'_> {
             parameters,
             seconds,
             launches: training.launches(),
-            energy: energy(&seen),
             losses: training.losses,
             validation: training.validation,
             seen,

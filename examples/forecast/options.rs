@@ -2,7 +2,6 @@
 
 use super::common::Options;
 use super::dataset::Dataset;
-use super::energy::Extents;
 use super::network::Norm;
 use super::training::{Loss, Plan};
 use spikegrad::Result;
@@ -214,24 +213,6 @@ impl Config {
             .gate(self.gate)
             .cpg(positions.then_some(self.tau))
             .spiking(kind != Model::Ann)
-    }
-
-    /// The extents that energy is counted by.
-    pub fn extents(&self, data: &Dataset, kind: Model) -> Extents {
-        let spiking = matches!(kind, Model::SpikfGo { .. });
-        Extents {
-            variables: data.columns() as f64,
-            look_back: self.look_back as f64,
-            horizon: self.horizon as f64,
-            embed: self.embed as f64,
-            hidden: self.hidden as f64,
-            slots: self.slots as f64,
-            reduced: (self.hidden / 4).clamp(16, 128) as f64,
-            steps: if spiking { self.spike_steps as f64 } else { 1.0 },
-            spiking,
-            positions: self.model.1 == Model::SpikfGo { positions: true },
-            dense: self.mix == Mix::Dense,
-        }
     }
 
     /// How to train on these windows.

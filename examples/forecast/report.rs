@@ -83,14 +83,14 @@ fn costs(report: &mut Report, key: &str, name: &str, trained: &Trained) {
         let label = format!("frequencies that are open, {name}");
         report.row(&format!("{key}gate_density"), *density, &label, percent(*density));
     }
-    let energy = trained.energy;
+    let (strict, usual) = (trained.seen.energy.strict(), trained.seen.energy.usual());
     let label = format!("energy of a forecast, {name}");
-    let text = match energy.strict == energy.usual {
-        true => format!("{} µJ", short(energy.strict)),
-        false => format!("{} µJ, {} as usually counted", short(energy.strict), short(energy.usual)),
+    let text = match strict == usual {
+        true => format!("{} µJ", short(strict)),
+        false => format!("{} µJ, {} as usually counted", short(strict), short(usual)),
     };
-    report.row(&format!("{key}energy_uj"), energy.strict, &label, text);
-    report.metric(&format!("{key}energy_usual_uj"), energy.usual);
+    report.row(&format!("{key}energy_uj"), strict, &label, text);
+    report.metric(&format!("{key}energy_usual_uj"), usual);
     report.metric(&format!("{key}bytes_moved"), trained.seen.bytes);
     report.metric(&format!("{key}launches"), trained.launches as f64);
     report.metric(&format!("{key}train_seconds"), trained.seconds);

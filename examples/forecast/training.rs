@@ -5,7 +5,7 @@ use super::network::Network;
 use super::scores::Forecasts;
 use spikegrad::data::{Batches, Part};
 use spikegrad::loss::mse;
-use spikegrad::models::{Activity, Forecaster, Pass};
+use spikegrad::models::{Activity, Energy, Forecaster, Pass};
 use spikegrad::optim::{AdamW, Optimizer, Schedule};
 use spikegrad::random::Generator;
 use spikegrad::{Capture, DType, Param, Result, Tape, Tensor, Var};
@@ -34,24 +34,10 @@ pub struct Seen {
     /// The part of elements that spike, and of gates that are not 0, by place.
     pub spikes: Vec<(String, f64)>,
     pub gates: Vec<(String, f64)>,
-    /// Bytes that the forecast of one window moves.
+    /// Bytes that the forecast of one window moves here.
     pub bytes: f64,
-}
-
-impl Seen {
-    /// The part of elements that spike at a place; 1 where nothing was seen.
-    pub fn spikes(&self, place: &str) -> f64 {
-        value(&self.spikes, place)
-    }
-
-    /// The part of gates that are not 0 at a place; 1 where there are none.
-    pub fn gates(&self, place: &str) -> f64 {
-        value(&self.gates, place)
-    }
-}
-
-fn value(seen: &[(String, f64)], place: &str) -> f64 {
-    seen.iter().find(|(name, _)| name == place).map_or(1.0, |(_, value)| *value)
+    /// What it might cost on other hardware.
+    pub energy: Energy,
 }
 
 /// The most windows that the validation forecasts while training goes on.
@@ -240,7 +226,8 @@ impl<'a, M: Forecaster> Training<'a, M> {
             found.into_iter().map(|(place, value)| (place.to_string(), value)).collect()
         };
         let (spikes, gates) = (owned(activity.elements()?), owned(activity.densities()?));
-        Ok(Seen { spikes, gates, bytes: bytes / places.len() as f64 })
+        let energy = self.network.model.energy(&activity)?;
+        Ok(Seen { spikes, gates, bytes: bytes / places.len() as f64, energy })
     }
 
     /// Saves the model with all that is needed to forecast with it.

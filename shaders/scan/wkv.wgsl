@@ -43,7 +43,7 @@ struct Channel {
 
 fn channel_at(c: u32) -> Channel {
     let decay = -exp_of(w[c]);
-    return Channel(decay, u[c], exp_of(decay), exp_of(clamp(-u[c], LEAST, 40.0)));
+    return Channel(decay, u[c], exp_of(decay), exp_of(clamp(-u[c], -BONUS, BONUS)));
 }
 
 // The step whose elements stand at i.
@@ -57,8 +57,9 @@ fn advance(one: Channel, m: Memory, i: u32, key: f32, value: f32) -> Memory {
 
 // Eight steps share an exponent, the largest of their keys and of the memory: one exponential a step
 // gives its weight, and the sums follow by e^w' alone. Keys that lie further apart than f32 can hold
-// (below e^-80 of the largest) are walked by single steps.
+// (below e^-80 of the largest) are walked by single steps, and so are channels of a large bonus.
 const LEAST: f32 = -80.0;
+const BONUS: f32 = 40.0;
 
 // Sums relative to that exponent: all, and what the eight steps added.
 struct Sums {
@@ -127,7 +128,7 @@ fn eight_steps(one: Channel, m: Memory, i: u32) -> Memory {
     let top = max(later, newest);
     let sums = vec2(m.p, m.q) * exp(max(later - top, LEAST)) + s.added * exp(min(base - top, -LEAST));
     let kept = later >= newest;
-    if base + largest(max(-keys[0], -keys[1])) > -LEAST {
+    if base + largest(max(-keys[0], -keys[1])) > -LEAST || abs(one.bonus) > BONUS {
         return single_steps(one, m, i, 8u);
     }
     return Memory(sums.x, sums.y, select(newest, m.top, kept), select(0.0, m.age + 8.0, kept));

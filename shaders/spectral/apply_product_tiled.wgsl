@@ -1,22 +1,15 @@
 // y = r Z X, or a parameter y takes a step along it, by tiles in workgroup memory
 //
 // Operands and outcome as in `apply_product.wgsl`.
-// A workgroup of 128 makes a tile of 64 x 64 in steps of 16 in depth: half of it brings blocks of 4 x 4
-// of A, half of B, to workgroup memory (8 KiB), then each multiplies 8 rows x 4 columns from there.
+// A workgroup of 128 makes a tile of 64 x 64 (shared/tiles.wgsl).
 
 import package::shared::index::group_index;
 import package::shared::tile::tile_at;
 import package::shared::applied::{p, a_block, b_block, outer_factor, put, skipped};
+import package::shared::tiles::{STEP, brings_a, brought, bring_a, bring_b, place_of, multiply};
 
 override TALL: bool = false;
 override SCALED: bool = false;
-
-// Blocks of depth of a step.
-const STEP: u32 = 4u;
-
-// For each depth of the step, 64 rows of A as 16 vectors; likewise 64 columns of B.
-var<workgroup> tile_a: array<vec4<f32>, 256>;
-var<workgroup> tile_b: array<vec4<f32>, 256>;
 
 @compute @workgroup_size(128)
 fn apply_product_tiled(
@@ -35,44 +28,28 @@ fn apply_product_tiled(
     let tile = tile_at(item % (tiles_m * tiles_n), tiles_m, tiles_n);
     let g = p.group_first + 16u * tile.x;
     let h = 16u * tile.y;
-    // The block that this invocation brings: depth block `depth`, block of rows or columns `across`.
-    let depth = local % 64u / 16u;
-    let across = local % 16u;
-    // The part of the tile that it multiplies.
-    let x = local % 16u;
-    let y = local / 16u;
-    var upper: mat4x4<f32>;
-    var lower: mat4x4<f32>;
+    let at_block = brought(local);
+    let place = place_of(local);
+    var sums: array<mat4x4<f32>, 2>;
     let blocks = p.k / 4u;
     for (var d0 = 0u; d0 < blocks; d0 += STEP) {
-        let d = d0 + depth;
+        let d = d0 + at_block.x;
         let inside = f32(d < blocks);
         let safe = min(d, blocks - 1u);
-        if local < 64u {
-            let block = transpose(inside * a_block(TALL, e, g + across, safe));
-            for (var i = 0u; i < 4u; i++) {
-                tile_a[(4u * depth + i) * 16u + across] = block[i];
-            }
+        if brings_a(local) {
+            bring_a(at_block, inside * a_block(TALL, e, g + at_block.y, safe));
         } else {
-            let block = inside * b_block(e, safe, h + across);
-            for (var i = 0u; i < 4u; i++) {
-                tile_b[(4u * depth + i) * 16u + across] = block[i];
-            }
+            bring_b(at_block, inside * b_block(e, safe, h + at_block.y));
         }
         workgroupBarrier();
-        for (var k = 0u; k < 4u * STEP; k++) {
-            let b = tile_b[k * 16u + x];
-            let a0 = tile_a[k * 16u + 2u * y];
-            let a1 = tile_a[k * 16u + 2u * y + 1u];
-            upper += mat4x4<f32>(a0.x * b, a0.y * b, a0.z * b, a0.w * b);
-            lower += mat4x4<f32>(a1.x * b, a1.y * b, a1.z * b, a1.w * b);
-        }
+        multiply(place, &sums);
         workgroupBarrier();
     }
     if skipped() {
         return;
     }
     let factor = outer_factor(SCALED, e);
-    put(z, g + 2u * y, h + x, factor * upper);
-    put(z, g + 2u * y + 1u, h + x, factor * lower);
+    for (var i = 0u; i < 2u; i++) {
+        put(z, g + 2u * place.x + i, h + place.y, factor * sums[i]);
+    }
 }

@@ -1,24 +1,17 @@
 // C = u I + v A + x B + w A B, a symmetric matrix, by tiles in workgroup memory
 //
 // Operands, coefficients and outputs as in `symmetric_product.wgsl`.
-// A workgroup of 128 makes a tile of 64 x 64 on or above the diagonal, in steps of 16 in depth: half
-// of it brings blocks of 4 x 4 of A, half of B, to workgroup memory (8 KiB), then each multiplies 8
-// rows x 4 columns from there. Whether there is anything to do is the same for a whole workgroup.
+// A workgroup of 128 makes a tile of 64 x 64 on or above the diagonal (shared/tiles.wgsl). Whether there is
+// anything to do is the same for a whole workgroup.
 
 import package::shared::index::group_index;
 import package::shared::symmetric::{
     p, entry_at, coefficients, upper_tile, upper_tiles, a_block, b_block, finish,
 };
+import package::shared::tiles::{STEP, brings_a, brought, bring_a, bring_b, place_of, multiply};
 
 override PLAN: bool = false;
 override ROWS: bool = false;
-
-// Blocks of depth of a step.
-const STEP: u32 = 4u;
-
-// For each depth of the step, 64 rows of A as 16 vectors; likewise 64 columns of B.
-var<workgroup> tile_a: array<vec4<f32>, 256>;
-var<workgroup> tile_b: array<vec4<f32>, 256>;
 
 @compute @workgroup_size(128)
 fn symmetric_product_tiled(
@@ -37,40 +30,24 @@ fn symmetric_product_tiled(
         return;
     }
     let corner = 16u * upper_tile((p.tile_first + item) % tiles);
-    // The block that this invocation brings: depth block `depth`, block of rows or columns `across`.
-    let depth = local % 64u / 16u;
-    let across = local % 16u;
-    // The part of the tile that it multiplies.
-    let x = local % 16u;
-    let y = local / 16u;
-    var upper: mat4x4<f32>;
-    var lower: mat4x4<f32>;
+    let at_block = brought(local);
+    let place = place_of(local);
+    var sums: array<mat4x4<f32>, 2>;
     let blocks = select(0u, p.k / 4u, factors.z != 0.0);
     for (var d0 = 0u; d0 < blocks; d0 += STEP) {
-        let d = d0 + depth;
+        let d = d0 + at_block.x;
         let inside = f32(d < blocks);
         let safe = min(d, blocks - 1u);
-        if local < 64u {
-            let block = transpose(inside * a_block(at, corner.x + across, safe));
-            for (var i = 0u; i < 4u; i++) {
-                tile_a[(4u * depth + i) * 16u + across] = block[i];
-            }
+        if brings_a(local) {
+            bring_a(at_block, inside * a_block(at, corner.x + at_block.y, safe));
         } else {
-            let block = inside * b_block(ROWS, at, safe, corner.y + across);
-            for (var i = 0u; i < 4u; i++) {
-                tile_b[(4u * depth + i) * 16u + across] = block[i];
-            }
+            bring_b(at_block, inside * b_block(ROWS, at, safe, corner.y + at_block.y));
         }
         workgroupBarrier();
-        for (var k = 0u; k < 4u * STEP; k++) {
-            let b = tile_b[k * 16u + x];
-            let a0 = tile_a[k * 16u + 2u * y];
-            let a1 = tile_a[k * 16u + 2u * y + 1u];
-            upper += mat4x4<f32>(a0.x * b, a0.y * b, a0.z * b, a0.w * b);
-            lower += mat4x4<f32>(a1.x * b, a1.y * b, a1.z * b, a1.w * b);
-        }
+        multiply(place, &sums);
         workgroupBarrier();
     }
-    finish(ROWS, at, factors, corner.x + 2u * y, corner.y + x, upper);
-    finish(ROWS, at, factors, corner.x + 2u * y + 1u, corner.y + x, lower);
+    for (var i = 0u; i < 2u; i++) {
+        finish(ROWS, at, factors, corner.x + 2u * place.x + i, corner.y + place.y, sums[i]);
+    }
 }

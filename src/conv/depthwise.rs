@@ -3,8 +3,9 @@
 use super::params::{Params, check_bias};
 use super::twin;
 use crate::kernel::{Cost, CostArgs, Kernel, shader};
+use crate::reduce::Pieces;
 use crate::tape::Backward;
-use crate::{DType, Error, Result, Tensor, Var, layout, reduce};
+use crate::{DType, Error, Result, Tensor, Var, layout};
 
 /// The convolution, and the gradient of its input.
 pub(super) static DEPTHWISE_CONV: Kernel = Kernel::new(
@@ -108,5 +109,6 @@ fn sums(p: &Params, x: &Tensor, g: &Tensor) -> Result<Tensor> {
     let sums = Tensor::empty(g.device(), [chunks, rows, channels], DType::F32)?;
     let launch = g.device().launch(&DEPTHWISE_WEIGHTS).params(p);
     launch.bind(x).bind(g).bind(&sums).items(sums.count(), 64).record()?;
-    reduce::sum(&sums, &[0], false)
+    let pieces = Pieces { splits: chunks, chunk: p.chunk as usize };
+    pieces.total(&sums)?.reshape([rows, channels])
 }

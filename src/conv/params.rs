@@ -1,6 +1,7 @@
 //! The extents of a convolution.
 
-use crate::{DType, Device, Error, Result, Tensor, Var};
+use crate::reduce::Pieces;
+use crate::{DType, Error, Result, Tensor, Var};
 
 /// `shared/taps.wgsl`
 #[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
@@ -15,9 +16,6 @@ pub(super) struct Params {
     pub(super) chunks: u32,
 }
 
-/// Software adapters leave a shader after 65,535 iterations.
-const LONGEST: usize = 1 << 15;
-
 impl Params {
     /// The extents of x for `taps` taps.
     pub(super) fn new(op: &'static str, x: &Tensor, taps: usize, dilation: usize) -> Result<Self> {
@@ -30,19 +28,11 @@ impl Params {
             let detail = format!("{taps} taps with a dilation of {dilation}");
             return Err(Error::argument(op, detail));
         }
-        let rows = steps * batch;
-        let chunk = chunk(rows, (taps + 1) * channels, x.device());
+        let pieces = Pieces::of(x.device(), steps * batch, (taps + 1) * channels);
         let [steps, batch, channels, taps, dilation, chunk, chunks] =
-            [steps, batch, channels, taps, dilation, chunk, rows.div_ceil(chunk)].map(|v| v as u32);
+            [steps, batch, channels, taps, dilation, pieces.chunk, pieces.splits].map(|v| v as u32);
         Ok(Self { steps, batch, channels, taps, dilation, chunk, chunks })
     }
-}
-
-/// Rows that one invocation sums over, of `sums` sums.
-fn chunk(rows: usize, sums: usize, device: &Device) -> usize {
-    let enough = if device.capabilities().software { 1 << 10 } else { 1 << 15 };
-    let chunks = (enough / sums.max(1)).clamp(1, rows.max(1));
-    rows.div_ceil(chunks).clamp(1, LONGEST)
 }
 
 /// Checks a bias of `channels` values.

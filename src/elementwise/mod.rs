@@ -14,6 +14,7 @@ mod copy;
 mod fill;
 mod fma_peak;
 mod half;
+mod step;
 mod twin;
 mod unary;
 
@@ -29,6 +30,7 @@ pub use copy::copy;
 pub use fill::{full, full_like};
 pub use fma_peak::fma_peak;
 pub use half::{from_half, to_half};
+pub(crate) use step::{BOX, COMPAND, Step, Stride};
 pub(crate) use twin::each;
 pub use unary::{Unary, unary};
 

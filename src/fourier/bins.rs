@@ -3,6 +3,7 @@
 use super::complex::numbers;
 use super::twin;
 use crate::kernel::{Cost, CostArgs, Kernel, shader};
+use crate::reduce::LONGEST;
 use crate::{DType, Device, Error, Result, Tensor, Var, reduce};
 
 /// `y = m z`
@@ -57,7 +58,7 @@ impl Params {
         // The host shares chunks among its threads; a GPU wants many invocations.
         let enough = if device.capabilities().software { 8 } else { (1 << 16) / plane };
         let outer = self.outer as usize;
-        let chunk = outer.div_ceil(enough.clamp(1, outer.max(1))).max(1);
+        let chunk = outer.div_ceil(enough.clamp(1, outer.max(1))).clamp(1, LONGEST);
         let chunks = outer.div_ceil(chunk);
         let Params { outer, bins, inner } = *self;
         BackwardParams { outer, bins, inner, chunk: chunk as u32, chunks: chunks as u32 }

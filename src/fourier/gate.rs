@@ -3,6 +3,7 @@
 use super::complex::numbers;
 use super::twin;
 use crate::kernel::{Cost, CostArgs, Kernel, shader};
+use crate::reduce::Pieces;
 use crate::tape::Backward;
 use crate::{DType, Device, Error, Launch, Result, Shape, Tensor, Var, reduce};
 
@@ -193,13 +194,16 @@ impl ComplexGate {
         let columns = shape.count() / steps.max(1);
         let channels = if sums { shape.last().copied().unwrap_or(1).max(1) } else { 1 };
         let rows = columns / channels;
-        let chunk = if sums { chunk(rows, channels, steps, device) } else { 1 };
+        let pieces = match sums {
+            true => Pieces::of_steps(device, rows, channels, steps),
+            false => Pieces { splits: rows, chunk: 1 },
+        };
         Params {
             steps: steps as u32,
             columns: columns as u32,
             channels: channels as u32,
-            chunk: chunk as u32,
-            chunks: rows.div_ceil(chunk) as u32,
+            chunk: pieces.chunk as u32,
+            chunks: pieces.splits as u32,
             gain: self.tau.recip(),
             threshold: self.threshold,
             alpha: self.alpha,
@@ -220,17 +224,6 @@ impl ComplexGate {
 }
 
 const OP: &str = "complex_gate";
-
-/// Steps of rows that an invocation may take: software adapters leave a shader after 65,535
-/// iterations.
-const LONGEST: usize = 1 << 14;
-
-/// Rows that one invocation sums over.
-fn chunk(rows: usize, channels: usize, steps: usize, device: &Device) -> usize {
-    let enough = if device.capabilities().software { 1 << 10 } else { 1 << 15 };
-    let chunks = (enough / channels).clamp(1, rows.max(1));
-    rows.div_ceil(chunks).clamp(1, (LONGEST / steps.max(1)).max(1))
-}
 
 /// What stands before and behind a gate.
 #[derive(Clone, Copy)]

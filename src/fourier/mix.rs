@@ -7,6 +7,7 @@ use super::complex_linear::{self, complex_linear};
 use super::twin;
 use crate::elementwise::Activation;
 use crate::kernel::{Cost, CostArgs, Kernel, shader};
+use crate::reduce::Pieces;
 use crate::{DType, Error, Launch, Result, Shape, Tensor, Var, elementwise, reduce};
 
 /// All three layers of a channel in registers.
@@ -77,9 +78,6 @@ fn diag_cost(args: &CostArgs<'_>, flops: f64) -> Cost {
 /// Rows of parameters of the diagonal operator: 3 layers of weight and bias, real and imaginary.
 const PARAMETERS: usize = 12;
 
-/// The most rows that one invocation sums over: software adapters end a loop after 65,535 turns.
-const LONGEST_CHUNK: usize = 1 << 15;
-
 /// What a diagonal mix reads: complex numbers as they are, or as an outer product.
 #[derive(Clone)]
 struct Input {
@@ -117,34 +115,27 @@ impl Input {
         Ok(z)
     }
 
-    /// Rows that one invocation sums over.
-    fn chunk(&self) -> usize {
-        let enough = if self.x.device().capabilities().software { 1 << 10 } else { 1 << 15 };
-        let chunks = (enough / self.channels.max(1)).clamp(1, self.rows.max(1));
-        self.rows.div_ceil(chunks).clamp(1, LONGEST_CHUNK)
-    }
-
     /// Gradients: of the numbers that are mixed, if `wanted`, and `[13, E]`, of the parameters and
     /// the embedding.
     fn backward(&self, g: &Tensor, wanted: bool) -> Result<(Option<Tensor>, Tensor)> {
         let device = g.device();
-        let chunk = self.chunk();
-        let chunks = self.rows.div_ceil(chunk).max(1);
+        let pieces = Pieces::of(device, self.rows.max(1), self.channels);
         let gx = wanted.then(|| Tensor::empty(device, *g.shape(), DType::F32)).transpose()?;
         let unused = Tensor::empty(device, [2], DType::F32)?;
-        let sums = Tensor::empty(device, [chunks, PARAMETERS + 1, self.channels], DType::F32)?;
+        let sums =
+            Tensor::empty(device, [pieces.splits, PARAMETERS + 1, self.channels], DType::F32)?;
         let params = BackwardParams {
             rows: self.rows as u32,
             channels: self.channels as u32,
             threshold: self.threshold,
-            chunk: chunk as u32,
-            chunks: chunks as u32,
+            chunk: pieces.chunk as u32,
+            chunks: pieces.splits as u32,
         };
         let launch = self.launch(&MIX_DIAG_BACKWARD).params(&params);
         let launch = launch.constant("SKIP_X", u32::from(!wanted));
         let launch = self.bound(launch).bind(g).bind(gx.as_ref().unwrap_or(&unused)).bind(&sums);
-        launch.items(chunks * self.channels, 64).record()?;
-        Ok((gx, reduce::sum(&sums, &[0], false)?))
+        launch.items(pieces.splits * self.channels, 64).record()?;
+        Ok((gx, pieces.total(&sums)?.reshape([PARAMETERS + 1, self.channels])?))
     }
 }
 

@@ -2,8 +2,9 @@
 
 use super::twin;
 use crate::kernel::{Cost, CostArgs, Kernel, shader};
+use crate::reduce::Pieces;
 use crate::tape::Backward;
-use crate::{DType, Device, Error, Result, Tensor, Var, elementwise, reduce};
+use crate::{DType, Error, Result, Tensor, Var, elementwise, reduce};
 
 /// `y = slope x + level`
 pub(super) static NODE_LINES: Kernel = Kernel::new(
@@ -104,29 +105,17 @@ fn backward(
 /// The sums over the nodes, `[T, B, 2, E]`.
 fn of_lines(params: &Params, x: &Tensor, g: &Tensor) -> Result<Tensor> {
     let device = g.device();
-    let p = chunked(params, device);
-    let dims = [p.chunks, p.steps, p.batch, 2, p.channels].map(|v| v as usize);
+    let Params { steps, batch, nodes, channels } = *params;
+    let [rows, lines] = [nodes, steps * batch * channels].map(|v| v as usize);
+    let pieces = Pieces::of(device, rows, lines);
+    let [chunk, chunks] = [pieces.chunk, pieces.splits].map(|v| v as u32);
+    let p = BackwardParams { steps, batch, nodes, channels, chunk, chunks };
+    let dims = [chunks, steps, batch, 2, channels].map(|v| v as usize);
     let sums = Tensor::empty(device, dims, DType::F32)?;
     let launch = device.launch(&NODE_LINES_BACKWARD).params(&p);
     launch.bind(x).bind(g).bind(&sums).items(sums.count() / 2, 64).record()?;
-    if p.chunks == 1 {
-        return sums.reshape(&dims[1..]);
-    }
-    reduce::sum(&sums, &[0], false)
+    pieces.total(&sums)?.reshape(&dims[1..])
 }
-
-/// Nodes in chunks, as many as keep a device busy.
-fn chunked(params: &Params, device: &Device) -> BackwardParams {
-    let Params { steps, batch, nodes, channels } = *params;
-    let enough = if device.capabilities().software { 1 << 10 } else { 1 << 15 };
-    let lines = (steps * batch * channels).max(1);
-    let chunks = (enough / lines).clamp(1, nodes.max(1));
-    let chunk = nodes.div_ceil(chunks).clamp(1, LONGEST);
-    BackwardParams { steps, batch, nodes, channels, chunk, chunks: nodes.div_ceil(chunk) }
-}
-
-/// Software adapters leave a shader after 65,535 iterations.
-const LONGEST: u32 = 1 << 15;
 
 fn check(x: &Tensor, lines: &Tensor) -> Result<Params> {
     x.same_device(OP, lines)?;

@@ -2,7 +2,8 @@
 
 use super::twin;
 use crate::kernel::{Kernel, shader};
-use crate::{DType, Error, Result, Tensor, Var, reduce};
+use crate::reduce::LONGEST;
+use crate::{DType, Device, Error, Result, Tensor, Var, reduce};
 
 /// The lines.
 pub(super) static TOKEN_LINES: Kernel = Kernel::new(
@@ -54,12 +55,14 @@ const RAMP: f32 = 0.02;
 ///
 /// # Errors
 /// [`Error::Shape`] where these shapes are not met; [`Error::DType`] for other elements than f32;
+/// [`Error::Limit`] for more steps and windows than a software adapter walks through;
 /// [`Error::DeviceMismatch`]; [`Error::TapeMismatch`].
 pub fn token_lines(mean: &Var, variance: &Var, channel: &Var, step: &Var) -> Result<Var> {
     let inputs = [mean, variance, channel, step];
     let params = check(inputs)?;
     let [steps, batch, channels] =
         [params.steps, params.batch, params.channels].map(|v| v as usize);
+    check_length(mean.device(), steps * batch)?;
     let lines = Tensor::empty(mean.device(), [steps, batch, 2, channels], DType::F32)?;
     let values = inputs.map(|v| v.value().clone());
     if lines.count() > 0 {
@@ -88,6 +91,15 @@ pub fn token_lines(mean: &Var, variance: &Var, channel: &Var, step: &Var) -> Res
         bw.give(3, of_step);
         Ok(())
     })
+}
+
+/// One invocation of backward goes through the steps of all windows.
+fn check_length(device: &Device, length: usize) -> Result<()> {
+    if length <= LONGEST || device.is_host() || !device.capabilities().software {
+        return Ok(());
+    }
+    let what = format!("{OP}: steps times windows on a software adapter");
+    Err(Error::Limit { what, asked: length as u64, allowed: LONGEST as u64 })
 }
 
 fn check([mean, variance, channel, step]: [&Var; 4]) -> Result<Params> {

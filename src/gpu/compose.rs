@@ -42,6 +42,7 @@ const SHARED: &[(&str, &str)] = &[
     ("symmetric", include_str!("../../shaders/shared/symmetric.wgsl")),
     ("taps", include_str!("../../shaders/shared/taps.wgsl")),
     ("tile", include_str!("../../shaders/shared/tile.wgsl")),
+    ("tiles", include_str!("../../shaders/shared/tiles.wgsl")),
     ("token", include_str!("../../shaders/shared/token.wgsl")),
     ("unary", include_str!("../../shaders/shared/unary.wgsl")),
     ("walk", include_str!("../../shaders/shared/walk.wgsl")),

@@ -19,7 +19,7 @@ mod twin;
 pub use linear::linear;
 pub use matmul::{Layout, Matmul, matmul};
 pub use product::MatmulKernel;
-pub(crate) use product::{MAX_LAUNCH_FLOPS, register_tile, split_depth};
+pub(crate) use product::{BUSY_INVOCATIONS, launch_flops, register_tile, split_depth};
 pub(crate) use twin::{View, floats as floats_of, multiply, pack as pack_halves, unpack_halves};
 
 use crate::kernel::Kernel;

@@ -3,7 +3,7 @@
 use super::{bits, combine, coop, matmul};
 use crate::elementwise::Activation;
 use crate::gpu::Capabilities;
-use crate::kernel::{Cost, CostArgs, Kernel, Needs, Variant};
+use crate::kernel::{Cost, CostArgs, Kernel, Variant};
 use crate::{DType, Result, Shape, Tensor};
 
 /// The parameters of every product kernel, as in `shared/operands.wgsl`.
@@ -29,13 +29,18 @@ pub(super) struct Params {
 
 /// Floating-point work of one launch: larger products are split over rows and batch entries, so
 /// that a launch stays far below a driver's watchdog on a slow GPU too.
-pub(crate) const MAX_LAUNCH_FLOPS: f64 = 2e10;
+const MAX_LAUNCH_FLOPS: f64 = 2e10;
+
+/// The most floating-point work of one launch: no limit on the host.
+pub(crate) fn launch_flops(device: &crate::Device) -> f64 {
+    if device.is_host() { f64::INFINITY } else { MAX_LAUNCH_FLOPS }
+}
 
 /// Workgroups that keep a large GPU busy: with fewer, the depth is split.
 const BUSY_WORKGROUPS: usize = 128;
 
 /// Invocations that keep the vector lanes of a software adapter busy.
-const BUSY_INVOCATIONS: usize = 256;
+pub(crate) const BUSY_INVOCATIONS: usize = 256;
 
 /// The least depth that a chunk of a split product keeps.
 const MIN_CHUNK: usize = 256;
@@ -46,22 +51,18 @@ const MAX_CHUNKS: usize = 128;
 /// The tile of a workgroup of `matmul_tiled`, in rows and columns.
 const TILED: usize = 64;
 
-const fn variant(name: &'static str, features: &'static [&'static str]) -> Variant {
-    Variant { name, features, needs: Needs::NOTHING }
-}
-
 /// How operands are stored and read. Chosen from the operands, not from the adapter.
 pub(super) const DENSE_VARIANTS: &[Variant] = &[
-    variant("f32", &[]),
-    variant("f32 by four", &["VEC"]),
-    variant("f16", &["HALF"]),
-    variant("f16 by four", &["HALF", "VEC"]),
-    variant("f16 by four to f16", &["HALF", "VEC", "HALF_OUT"]),
+    Variant::portable("f32", &[]),
+    Variant::portable("f32 by four", &["VEC"]),
+    Variant::portable("f16", &["HALF"]),
+    Variant::portable("f16 by four", &["HALF", "VEC"]),
+    Variant::portable("f16 by four to f16", &["HALF", "VEC", "HALF_OUT"]),
 ];
 
 /// Likewise for packed spikes.
 pub(super) const BITS_VARIANTS: &[Variant] =
-    &[variant("bits", &["BITS"]), variant("bits by four", &["BITS", "VEC"])];
+    &[Variant::portable("bits", &["BITS"]), Variant::portable("bits by four", &["BITS", "VEC"])];
 
 /// What the left operand is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -325,8 +326,7 @@ impl Product<'_> {
 
     /// Records the launches that together cover C.
     fn launch(&self, plan: &Plan, c: &Tensor, extra: &Tensor) -> Result<()> {
-        let host = self.a.device().is_host();
-        self.launch_within(if host { f64::INFINITY } else { MAX_LAUNCH_FLOPS }, plan, c, extra)
+        self.launch_within(launch_flops(self.a.device()), plan, c, extra)
     }
 
     /// Likewise, each with at most about `limit` operations.

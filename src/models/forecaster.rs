@@ -5,7 +5,7 @@ use super::energy::Energy;
 use super::pass::{Pass, TrainingLoss};
 use crate::error::{Error, Result};
 use crate::loss::mse;
-use crate::nn::Module;
+use crate::nn::{InstanceNorm, Module};
 use crate::{DType, Device, Param, Tape, Tensor, Var};
 
 /// A model that continues N series by H values from their last L. Series are time-major: a window is
@@ -106,12 +106,27 @@ fn saved<M: Forecaster + ?Sized>(model: &M) -> Vec<Param> {
     [model.params(), model.statistics()].concat()
 }
 
-/// Checks `window[L, B, N]` for a model, and returns B.
-pub(super) fn check_window<M: Forecaster>(
+/// The forecast that `make` gives as `[B, N, H]` for the values of the nodes `[B, M]`, where node n L + l is
+/// value l of series n. With `norm` both are normalised; see [`InstanceNorm`].
+pub(super) fn on_nodes<M: Forecaster>(
     op: &'static str,
     model: &M,
-    window: &Tensor,
-) -> Result<usize> {
+    norm: bool,
+    window: &Var,
+    make: impl FnOnce(&Var) -> Result<Var>,
+) -> Result<Var> {
+    let batch = check_window(op, model, window.value())?;
+    let norm = norm.then(|| InstanceNorm::of(window.value())).transpose()?;
+    let x = norm.as_ref().map_or_else(|| Ok(window.clone()), |norm| norm.apply(window))?;
+    let nodes = model.look_back() * model.variables();
+    let forecast = make(&x.permute(&[1, 2, 0])?.reshape([batch, nodes])?)?;
+    let forecast = forecast.reshape([batch, model.variables(), model.horizon()])?;
+    let forecast = forecast.permute(&[2, 0, 1])?;
+    norm.map_or_else(|| Ok(forecast.clone()), |norm| norm.undo(&forecast))
+}
+
+/// Checks `window[L, B, N]` for a model, and returns B.
+fn check_window<M: Forecaster>(op: &'static str, model: &M, window: &Tensor) -> Result<usize> {
     window.expect(op, DType::F32)?;
     if window.device() != model.device() {
         let (left, right) = (model.device().name().into(), window.device().name().into());

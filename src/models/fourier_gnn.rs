@@ -3,7 +3,7 @@
 use super::activity::Activity;
 use super::config::{Fields, all_positive, field};
 use super::energy::{Energy, LayerInput, transform};
-use super::forecaster::{Forecaster, check_window};
+use super::forecaster::{Forecaster, on_nodes};
 use super::pass::Pass;
 #[cfg(feature = "checkpoint")]
 use crate::checkpoint::{Checkpoint, Notes};
@@ -11,7 +11,7 @@ use crate::elementwise::Activation;
 use crate::error::{Error, Result};
 use crate::fourier::{Scaling, graph_dense, graph_diag_outer};
 use crate::linalg::linear;
-use crate::nn::{InstanceNorm, Linear, Module, normal_param, normal_tensor};
+use crate::nn::{Linear, Module, normal_param};
 use crate::random::Generator;
 use crate::{Device, Param, Var};
 use std::str::FromStr;
@@ -110,7 +110,7 @@ impl FourierGnnConfig {
     }
 
     /// Whether the series of a window are normalised, and the forecast put back on their scale; see
-    /// [`InstanceNorm`].
+    /// [`InstanceNorm`](crate::nn::InstanceNorm).
     pub fn norm(mut self, on: bool) -> Self {
         self.norm = on;
         self
@@ -162,7 +162,7 @@ impl FourierGnn {
     pub fn new(config: &FourierGnnConfig, random: &mut Generator) -> Result<Self> {
         config.check()?;
         let device = random.device().clone();
-        let embedding = normal_tensor("embedding".into(), &[config.embed], 1.0, random)?;
+        let embedding = normal_param("embedding".into(), &[config.embed], 1.0, random)?;
         let mix = Weights::new(config, random)?;
         let head = Head::new(config, random)?;
         Ok(Self { config: config.clone(), device, embedding, mix, head })
@@ -204,11 +204,9 @@ impl FourierGnn {
             }
             Weights::Dense(layers) => {
                 let channels = self.config.embed;
-                let dims = spectrum.shape().dims();
-                let (last, rows) = (dims.len() - 1, &dims[..dims.len() - 1]);
-                debug_assert_eq!(dims[last], 2);
+                let [batch, bins] = [spectrum.shape()[0], spectrum.shape()[1]];
                 let column = embedding.reshape([channels, 1])?;
-                let x = spectrum.reshape([rows, &[1, 2]].concat())?.mul(&column)?;
+                let x = spectrum.reshape([batch, bins, 1, 2])?.mul(&column)?;
                 let [one, two, three] =
                     layers.each_ref().map(|l| l.each_ref().map(|p| tape.param(p)));
                 let weights = [&one[0], &two[0], &three[0]];
@@ -262,23 +260,13 @@ impl Forecaster for FourierGnn {
     }
 
     fn forecast(&self, window: &Var, _pass: &mut Pass<'_>) -> Result<Var> {
-        let batch = check_window(OP, self, window.value())?;
-        let norm = self.config.norm.then(|| InstanceNorm::of(window.value())).transpose()?;
-        let x = match &norm {
-            Some(norm) => norm.apply(window)?,
-            None => window.clone(),
-        };
-        let nodes = self.config.look_back * self.config.variables;
-        let series = x.permute(&[1, 2, 0])?.reshape([batch, nodes])?;
-        let z = self.mixed(&series.rfft(1, Scaling::Ortho)?)?;
-        let y = z.irfft(nodes, 1, Scaling::Ortho)?;
-        let series = self.config.look_back * self.config.embed;
-        let y = y.reshape([batch, self.config.variables, series])?;
-        let forecast = self.head.forward(&y)?.permute(&[2, 0, 1])?;
-        match &norm {
-            Some(norm) => norm.undo(&forecast),
-            None => Ok(forecast),
-        }
+        on_nodes(OP, self, self.config.norm, window, |series| {
+            let [batch, nodes] = [series.shape()[0], series.shape()[1]];
+            let z = self.mixed(&series.rfft(1, Scaling::Ortho)?)?;
+            let y = z.irfft(nodes, 1, Scaling::Ortho)?;
+            let width = self.config.look_back * self.config.embed;
+            self.head.forward(&y.reshape([batch, self.config.variables, width])?)
+        })
     }
 
     /// All of it reads real values: the activity has no part in it. One forward transform does for
@@ -320,16 +308,11 @@ impl Weights {
     fn new(config: &FourierGnnConfig, random: &mut Generator) -> Result<Self> {
         let channels = config.embed;
         if config.mix == Mix::Diag {
-            return Ok(Weights::Diag(normal_tensor(
-                "mix".into(),
-                &[3, 4, channels],
-                0.02,
-                random,
-            )?));
+            return Ok(Weights::Diag(normal_param("mix".into(), &[3, 4, channels], 0.02, random)?));
         }
         let mut layer = |k: usize| {
             let mut draw = |part: &str, shape: &[usize]| {
-                normal_tensor(format!("mix.{k}.{part}"), shape, 0.02, random)
+                normal_param(format!("mix.{k}.{part}"), shape, 0.02, random)
             };
             let weight = draw("weight", &[2, channels, channels])?;
             Ok::<_, Error>([weight, draw("bias", &[2, channels])?])
@@ -353,7 +336,7 @@ struct Head {
 impl Head {
     fn new(config: &FourierGnnConfig, random: &mut Generator) -> Result<Self> {
         let FourierGnnConfig { look_back, horizon, embed, hidden, .. } = *config;
-        let projection = normal_param("head.projection".into(), [look_back, SLOTS], 1.0, random)?;
+        let projection = normal_param("head.projection".into(), &[look_back, SLOTS], 1.0, random)?;
         let mut layer = |name: &str, inputs, outputs, activation| {
             let layer = Linear::builder(format!("head.{name}"), inputs, outputs);
             layer.activation(activation).build(random)

@@ -24,7 +24,7 @@ impl Embedding {
         std: f32,
         random: &mut Generator,
     ) -> Result<Self> {
-        let table = normal_param(format!("{name}.table"), [vocabulary, width], std, random)?;
+        let table = normal_param(format!("{name}.table"), &[vocabulary, width], std, random)?;
         Ok(Self { table })
     }
 

@@ -59,11 +59,11 @@ pub fn params_of(modules: &[&dyn Module]) -> Vec<Param> {
     modules.iter().flat_map(|module| module.params()).collect()
 }
 
-/// A matrix of normal draws with the standard deviation `std`. Scaled on the host: every device
-/// starts from the same bits.
+/// Normal draws with the standard deviation `std`. Scaled on the host: every device starts from the
+/// same bits.
 pub(crate) fn normal_param(
     name: String,
-    shape: [usize; 2],
+    shape: &[usize],
     std: f32,
     random: &mut Generator,
 ) -> Result<Param> {
@@ -72,17 +72,6 @@ pub(crate) fn normal_param(
     }
     let values: Vec<f32> = random.normal(shape)?.to_vec::<f32>()?.iter().map(|v| v * std).collect();
     Ok(Param::new(name, Tensor::from_slice(random.device(), &values, shape)?))
-}
-
-/// A tensor of normal draws of any shape; see [`normal_param`].
-pub(crate) fn normal_tensor(
-    name: String,
-    shape: &[usize],
-    std: f32,
-    random: &mut Generator,
-) -> Result<Param> {
-    let flat = normal_param(name.clone(), [1, shape.iter().product()], std, random)?;
-    Ok(Param::new(name, flat.value().reshape(shape)?))
 }
 
 /// A tensor of one value.

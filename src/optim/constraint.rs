@@ -1,6 +1,6 @@
 //! What a parameter is held to after every step.
 
-use super::update::{BOX, COMPAND};
+use crate::elementwise::{BOX, COMPAND, Stride};
 use crate::error::{Error, Result};
 
 /// What a parameter is held to after every step, in the same launch.
@@ -42,14 +42,15 @@ impl Constraint {
         Err(Error::argument(op, detail))
     }
 
-    /// Flag and numbers of the update kernel.
-    pub(crate) fn code(&self) -> (u32, f32, f32) {
+    /// A stride that is held to it.
+    pub(super) fn hold(&self, stride: Stride) -> Stride {
         let finite = |v: f32| v.clamp(f32::MIN, f32::MAX);
-        match *self {
+        let (mode, low, high) = match *self {
             Constraint::Free => (0, 0.0, 0.0),
             Constraint::NonNegative => (BOX, 0.0, f32::MAX),
             Constraint::Box { low, high } => (BOX, finite(low), finite(high)),
             Constraint::Compand { a, b } => (COMPAND, a, b),
-        }
+        };
+        Stride { mode, low, high, ..stride }
     }
 }

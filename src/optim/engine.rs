@@ -3,13 +3,13 @@
 use super::low_rank::LowRank;
 use super::neurons::Neurons;
 use super::norm::Clip;
-use super::numbers::{Inputs, Numbers};
+use super::numbers::{COUNT, Inputs, Numbers};
 use super::project::orthogonal;
 use super::recipe::{Group, Settings};
 use super::rule::Rule;
 use super::shaping::{Shaping, matrix};
-use super::step::Step;
-use super::update::{Form, Goal, Shared, Stride};
+use super::update::{Form, Goal, Shared};
+use crate::elementwise::{Step, Stride};
 use crate::error::{Error, Result};
 use crate::{Bind, DType, Device, Gradients, Param, Tensor};
 use std::collections::HashSet;
@@ -31,6 +31,8 @@ struct Slot {
     neurons: Option<Neurons>,
     low_rank: Option<LowRank>,
     stride: Stride,
+    /// The part that it belongs to.
+    group: usize,
 }
 
 /// A parameter's gradient on its way through a step.
@@ -77,7 +79,7 @@ impl Engine {
             slots.push(Slot::new(param, index, &parts[group], group)?);
         }
         for (i, Group { name, .. }) in groups.iter().enumerate() {
-            if !slots.iter().any(|slot| slot.stride.group == i + 1) {
+            if !slots.iter().any(|slot| slot.group == i + 1) {
                 let detail = format!("the group `{name}` has no parameters");
                 return Err(Error::argument(op, detail));
             }
@@ -104,7 +106,7 @@ impl Engine {
         let inputs: Vec<Inputs> =
             self.parts.iter().enumerate().map(|(i, part)| self.inputs(i, part, step)).collect();
         self.numbers.write(&inputs, &self.clip_state)?;
-        for slot in self.slots.iter().filter(|slot| inputs[slot.stride.group].restart) {
+        for slot in self.slots.iter().filter(|slot| inputs[slot.group].restart) {
             slot.moments.iter().try_for_each(Tensor::clear)?;
         }
         self.steps = step;
@@ -196,7 +198,7 @@ impl Engine {
     /// The launch of a parameter's rule.
     fn record_rule(&self, item: &Found<'_>, goal: (&Tensor, Goal<'_>)) -> Result<()> {
         let Found { slot, gradient } = item;
-        let form = self.parts[slot.stride.group].rule.form().of_slot(slot.index);
+        let form = self.parts[slot.group].rule.form().of_slot(slot.index);
         let gradient = (gradient, self.clip.is_some());
         form.record(goal, gradient, &slot.moments, self.shared(slot))
     }
@@ -220,8 +222,9 @@ impl Engine {
         for (number, place) in batch.places.iter().enumerate() {
             let slot = found[*place].slot;
             self.record_rule(&found[*place], (&directions, Goal::Direction(number)))?;
-            let Shared { numbers, clip, .. } = self.shared(slot);
-            steps.push(Step { parameter: slot.param.value(), stride: &slot.stride, numbers, clip });
+            let Shared { numbers, clip, group } = self.shared(slot);
+            let (parameter, place) = (slot.param.value(), (group * COUNT) as u32);
+            steps.push(Step { parameter, stride: slot.stride, numbers, place, clip });
         }
         shaping.step(&directions, &steps)
     }
@@ -253,12 +256,12 @@ impl Engine {
     }
 
     fn settings(&self, slot: &Slot) -> &Settings {
-        &self.parts[slot.stride.group].settings
+        &self.parts[slot.group].settings
     }
 
     fn shared(&self, slot: &Slot) -> Shared<'_> {
         let (numbers, clip) = (&self.numbers.values, &self.clip_state);
-        Shared { numbers, clip, group: slot.stride.group }
+        Shared { numbers, clip, group: slot.group }
     }
 
     pub(super) fn steps(&self) -> u64 {
@@ -291,7 +294,7 @@ impl Engine {
             state.push((format!("{}.numbers", self.op), self.numbers.values.clone()));
         }
         for slot in &self.slots {
-            let rule = &self.parts[slot.stride.group].rule;
+            let rule = &self.parts[slot.group].rule;
             let (op, param) = (rule.name(), slot.param.name());
             for (name, moment) in rule.moments().iter().zip(&slot.moments) {
                 state.push((format!("{op}.{name}.{param}"), moment.clone()));
@@ -327,16 +330,15 @@ impl Slot {
             });
         }
         let scales = settings.scales.iter().filter(|(chosen, _)| chosen(param));
-        let stride = Stride {
-            group,
+        let stride = settings.constraint.hold(Stride {
             decay: if (settings.decays)(param) { settings.weight_decay as f32 } else { 0.0 },
             scale: scales.map(|(_, factor)| factor).product::<f64>() as f32,
             gain: settings.shapes.gain_of(value) as f32,
-            constraint: settings.constraint,
-        };
+            ..Stride::default()
+        });
         let neurons = settings.shapes.neurons_of(value)?;
         let low_rank = settings.shapes.low_rank_of(value, index)?;
-        Ok(Self { param: param.clone(), index, moments, neurons, low_rank, stride })
+        Ok(Self { param: param.clone(), index, moments, neurons, low_rank, stride, group })
     }
 
     fn check(&self, op: &'static str, gradient: &Tensor) -> Result<()> {
@@ -360,7 +362,7 @@ struct Batch {
 fn batches(found: &[Found<'_>], chosen: impl Fn(&Found<'_>) -> bool) -> Result<Vec<Batch>> {
     let mut batches: Vec<Batch> = Vec::new();
     for (place, item) in found.iter().enumerate().filter(|(_, item)| chosen(item)) {
-        let (matrix, group) = (matrix(&item.gradient)?, item.slot.stride.group);
+        let (matrix, group) = (matrix(&item.gradient)?, item.slot.group);
         let fits = |b: &&mut Batch| b.group == group && b.matrices[0].shape() == matrix.shape();
         match batches.iter_mut().find(fits) {
             Some(batch) => {

@@ -1,8 +1,9 @@
 //! The low-rank factor of a momentum, as Dion keeps it: one power iteration a step.
 
 use super::numbers::Numbers;
-use super::update::{Form, Goal, Shared, Stride};
-use super::{Constraint, twin};
+use super::twin;
+use super::update::{Form, Goal, Shared};
+use crate::elementwise::Stride;
 use crate::error::Result;
 use crate::kernel::{Kernel, shader};
 use crate::linalg::{Layout, matmul};
@@ -88,8 +89,7 @@ impl LowRank {
         let left = orthonormal(&orthonormal(&matmul(&u, &self.right, Layout::NN)?)?)?;
         let r = matmul(&u, &left, Layout::TN)?;
         let part = matmul(&left, &r, Layout::NT)?;
-        let constraint = Constraint::Free;
-        let stride = Stride { group: 0, decay: 0.0, scale: 1.0, gain: self.lost, constraint };
+        let stride = Stride { scale: 1.0, gain: self.lost, ..Stride::default() };
         let shared = Shared { numbers: &self.one.values, clip, group: 0 };
         Form::given().record((m, Goal::Step(&stride)), (&part, false), &[], shared)?;
         let [rows, columns] = sides(&r);

@@ -68,7 +68,6 @@ mod sgd;
 mod shaping;
 mod signum;
 mod spam;
-mod step;
 mod twin;
 mod update;
 
@@ -84,7 +83,6 @@ pub use schedule::Schedule;
 pub use sgd::{Sgd, SgdBuilder, SgdRule};
 pub use signum::{Signum, SignumBuilder, SignumRule};
 pub use spam::{Spam, SpamBuilder, SpamRule};
-pub(crate) use step::{Step, constrain, step_rates};
 
 use crate::kernel::Kernel;
 

@@ -2,7 +2,7 @@
 
 use super::low_rank::{LowRank, LowRankOptions};
 use super::neurons::Neurons;
-use super::step::Step;
+use crate::elementwise::Step;
 use crate::error::{Error, Result};
 use crate::spectral::{Polar, SpectralClip};
 use crate::{DType, Device, Tensor};

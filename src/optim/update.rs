@@ -1,9 +1,10 @@
 //! The update: every rule is a form of one kernel.
 
 use super::numbers::COUNT;
-use super::{Constraint, twin};
+use super::twin;
+use crate::elementwise::Stride;
 use crate::error::Result;
-use crate::kernel::{CostArgs, Kernel, Needs, Variant, shader};
+use crate::kernel::{CostArgs, Kernel, Variant, shader};
 use crate::{Cost, Tensor};
 
 /// Gradient to direction, direction to step.
@@ -15,31 +16,26 @@ pub(super) static UPDATE: Kernel =
 
 /// One set of moments a rule; each with one element a cell, then with four.
 const VARIANTS: &[Variant] = &[
-    variant("given", &[]),
-    variant("momentum", &["FIRST"]),
-    variant("adam", &["FIRST", "SECOND"]),
-    variant("ademamix", &["FIRST", "SECOND", "SLOW"]),
-    variant("masked", &["FIRST", "SECOND", "MASK"]),
-    variant("given, wide", &["wide"]),
-    variant("momentum, wide", &["FIRST", "wide"]),
-    variant("adam, wide", &["FIRST", "SECOND", "wide"]),
-    variant("ademamix, wide", &["FIRST", "SECOND", "SLOW", "wide"]),
-    variant("masked, wide", &["FIRST", "SECOND", "MASK", "wide"]),
+    Variant::portable("given", &[]),
+    Variant::portable("momentum", &["FIRST"]),
+    Variant::portable("adam", &["FIRST", "SECOND"]),
+    Variant::portable("ademamix", &["FIRST", "SECOND", "SLOW"]),
+    Variant::portable("masked", &["FIRST", "SECOND", "MASK"]),
+    Variant::portable("given, wide", &["wide"]),
+    Variant::portable("momentum, wide", &["FIRST", "wide"]),
+    Variant::portable("adam, wide", &["FIRST", "SECOND", "wide"]),
+    Variant::portable("ademamix, wide", &["FIRST", "SECOND", "SLOW", "wide"]),
+    Variant::portable("masked, wide", &["FIRST", "SECOND", "MASK", "wide"]),
 ];
 const MASKED: usize = 4;
 const WIDE: usize = 5;
-
-const fn variant(name: &'static str, features: &'static [&'static str]) -> Variant {
-    Variant { name, features, needs: Needs::NOTHING }
-}
 
 /// The flags of `mode`.
 pub(super) const NESTEROV: u32 = 1;
 pub(super) const SIGN: u32 = 2;
 pub(super) const WRITE: u32 = 4;
 pub(super) const CLIPPED: u32 = 8;
-pub(super) const BOX: u32 = 16;
-pub(super) const COMPAND: u32 = 32;
+// 16 and 32: the constraints of `elementwise::Stride`
 /// Known to the twin alone, which is not told its variant.
 pub(super) const MASK: u32 = 64;
 
@@ -85,16 +81,6 @@ pub struct Form {
     pub(super) rests: [f64; 2],
     /// The density of a random mask, and its key.
     pub(super) mask: Option<(f64, [u32; 2])>,
-}
-
-/// The numbers of a parameter's group.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Stride {
-    pub(crate) group: usize,
-    pub(crate) decay: f32,
-    pub(crate) scale: f32,
-    pub(crate) gain: f32,
-    pub(crate) constraint: Constraint,
 }
 
 /// Where the outcome goes.
@@ -175,11 +161,10 @@ impl Form {
                 params.first = (number * cells) as u32;
             }
             Goal::Step(stride) => {
-                (params.decay, params.scale) = (stride.decay, stride.scale);
-                params.gain = stride.gain;
-                let (flag, low, high) = stride.constraint.code();
-                params.mode |= flag;
-                (params.low, params.high) = (low, high);
+                params.mode |= stride.mode;
+                (params.decay, params.scale, params.gain) =
+                    (stride.decay, stride.scale, stride.gain);
+                (params.low, params.high) = (stride.low, stride.high);
             }
         }
         let rule = if masked { MASKED } else { moments.len() };

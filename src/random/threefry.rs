@@ -7,22 +7,8 @@
 /// assert_eq!(spikegrad::random::threefry([0, 0], [0, 0]), [0x6b20_0159, 0x99ba_4efe]);
 /// ```
 #[must_use]
-pub const fn threefry(key: [u32; 2], counter: [u32; 2]) -> [u32; 2] {
-    const TURNS: [[u32; 4]; 2] = [[13, 15, 26, 6], [17, 29, 16, 24]];
-    let schedule = [key[0], key[1], 0x1BD1_1BDA ^ key[0] ^ key[1]];
-    let mut x = counter[0].wrapping_add(schedule[0]);
-    let mut y = counter[1].wrapping_add(schedule[1]);
-    let mut round = 0;
-    while round < 20 {
-        x = x.wrapping_add(y);
-        y = y.rotate_left(TURNS[round / 4 % 2][round % 4]) ^ x;
-        round += 1;
-        if round % 4 == 0 {
-            let injection = round / 4;
-            x = x.wrapping_add(schedule[injection % 3]);
-            y = y.wrapping_add(schedule[(injection + 1) % 3]).wrapping_add(injection as u32);
-        }
-    }
+pub fn threefry(key: [u32; 2], counter: [u32; 2]) -> [u32; 2] {
+    let [[x], [y]] = threefry_lanes::<1>(key, counter[0], counter[1]);
     [x, y]
 }
 

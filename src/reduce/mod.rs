@@ -20,7 +20,7 @@ pub(crate) use axes::Pass;
 pub use extremum::{argmax, argmin, max, min};
 pub(crate) use fold::{Fold, Op, Term, fold};
 pub use moment::{norm, variance};
-pub(crate) use pieces::Pieces;
+pub(crate) use pieces::{LONGEST, Pieces};
 pub(crate) use rate::steps;
 pub use rate::{rate, spike_count};
 pub(crate) use rows::{ROWS, over_elements, over_rows, row_variant};

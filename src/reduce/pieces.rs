@@ -11,6 +11,10 @@ pub(crate) struct Pieces {
     pub(crate) chunk: usize,
 }
 
+/// Rows that one invocation may take: llvmpipe leaves a shader, without a word, after 65,535 iterations
+/// of its loops.
+pub(crate) const LONGEST: usize = 1 << 15;
+
 impl Pieces {
     /// As many pieces of `rows > 0` rows of `columns` elements as keep the device busy, none so
     /// short that the second stage would cost more than it saves.
@@ -18,6 +22,16 @@ impl Pieces {
         const SHORTEST: usize = 32;
         let invocations = if device.capabilities().software { 1 << 12 } else { 1 << 16 };
         let chunk = (rows * columns).div_ceil(invocations).clamp(SHORTEST, rows.max(SHORTEST));
+        Self::at_most(rows, chunk.min(LONGEST))
+    }
+
+    /// Likewise, where a row takes `steps` iterations.
+    pub(crate) fn of_steps(device: &Device, rows: usize, columns: usize, steps: usize) -> Self {
+        let most = (LONGEST / steps.max(1)).max(1);
+        Self::at_most(rows, Self::of(device, rows, columns).chunk.min(most))
+    }
+
+    fn at_most(rows: usize, chunk: usize) -> Self {
         Self { splits: rows.div_ceil(chunk), chunk }
     }
 

@@ -20,7 +20,7 @@ pub(super) const OP: &str = "wkv";
 /// ```
 ///
 /// The two sums are kept relative to their largest term, so that keys of any size do no harm; no
-/// exponent that is taken is positive. On an adapter a bonus below -40 counts as -40, one above 80 as 80. 12 bytes an element move forward (13.5 where gradients will
+/// exponent that is taken is positive. 12 bytes an element move forward (13.5 where gradients will
 /// be wanted: the sums of every eighth step are saved), 21.5 backward.
 ///
 /// Sources: Zhu et al., SpikeGPT (arXiv:2302.13939); Peng et al., RWKV (arXiv:2305.13048).

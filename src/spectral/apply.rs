@@ -2,9 +2,10 @@
 
 use super::batch::Batch;
 use super::twin;
-use crate::kernel::{Cost, CostArgs, Kernel, Needs, Variant, shader};
-use crate::linalg::MAX_LAUNCH_FLOPS;
-use crate::optim::Step;
+use super::way::Way;
+use crate::elementwise::{Step, Stride};
+use crate::kernel::{Cost, CostArgs, Kernel, Variant, shader};
+use crate::linalg::launch_flops;
 use crate::{DType, Error, Result, Tensor};
 
 /// Register tiles, no workgroup memory.
@@ -29,16 +30,12 @@ pub(super) static APPLY_PRODUCT_TILED: Kernel = Kernel::new(
 .variants(VARIANTS)
 .cost(cost);
 
-const fn variant(name: &'static str, features: &'static [&'static str]) -> Variant {
-    Variant { name, features, needs: Needs::NOTHING }
-}
-
 /// How operands are stored, and whether y is a parameter. Chosen from the operands.
 const VARIANTS: &[Variant] = &[
-    variant("f32", &[]),
-    variant("f16", &["HALF"]),
-    variant("f32, step", &["UPDATE"]),
-    variant("f16, step", &["HALF", "UPDATE"]),
+    Variant::portable("f32", &[]),
+    Variant::portable("f16", &["HALF"]),
+    Variant::portable("f32, step", &["UPDATE"]),
+    Variant::portable("f16, step", &["HALF", "UPDATE"]),
 ];
 
 #[derive(Debug, Clone, Copy, Default, bytemuck::Pod, bytemuck::Zeroable)]
@@ -61,12 +58,6 @@ pub(super) struct Params {
     pub(super) low: f32,
     pub(super) high: f32,
 }
-
-/// Rows and columns of a workgroup's tile.
-const TILED: usize = 64;
-
-/// Invocations that keep the vector lanes of a software adapter busy.
-const BUSY_INVOCATIONS: usize = 256;
 
 /// Every operand moved once; a parameter is read and written.
 fn cost(args: &CostArgs<'_>) -> Cost {
@@ -117,7 +108,7 @@ impl Factors {
         Ok(())
     }
 
-    /// Records the launches for some matrices, each of at most about `MAX_LAUNCH_FLOPS` operations.
+    /// Records the launches for some matrices, each of at most about as many operations as a launch may have.
     fn record(
         &self,
         batch: &Batch<'_>,
@@ -125,8 +116,7 @@ impl Factors {
         matrices: std::ops::Range<usize>,
         step: Option<&Step<'_>>,
     ) -> Result<()> {
-        let limit = if y.device().is_host() { f64::INFINITY } else { MAX_LAUNCH_FLOPS };
-        self.record_within(limit, batch, y, matrices, step)
+        self.record_within(launch_flops(y.device()), batch, y, matrices, step)
     }
 
     fn record_within(
@@ -139,7 +129,9 @@ impl Factors {
     ) -> Result<()> {
         let (short, long) = (batch.m(), batch.n());
         let [m, n, k] = if batch.tall() { [long, short, short] } else { [short, long, short] };
-        let way = way(y.device().capabilities().software, [m, n, matrices.len()]);
+        let kernels = [&APPLY_PRODUCT, &APPLY_PRODUCT_TILED];
+        let tiles = matrices.len() * m.div_ceil(8) * n.div_ceil(8);
+        let way = Way::of(y.device(), kernels, m.min(n), tiles);
         let groups = m / 4;
         let flops = 2.0 * (m * n * k * matrices.len()) as f64;
         let parts = (flops / limit).ceil().max(1.0) as usize;
@@ -175,9 +167,7 @@ impl Factors {
         let mut launch = y.device().launch(way.kernel).variant(variant).params(params);
         launch = launch.constant("TALL", u32::from(tall));
         launch = launch.constant("SCALED", u32::from(self.start.is_some()));
-        if way.edge < TILED {
-            launch = launch.constant("R", way.edge as u32 / 4).constant("WG", way.workgroup);
-        }
+        launch = way.sized(launch);
         let (a, b) = if tall { (&self.x, &self.z) } else { (&self.z, &self.x) };
         let unused;
         let start = match &self.start {
@@ -198,35 +188,8 @@ impl Factors {
 }
 
 fn step_params(step: &Step<'_>) -> Params {
-    let (mode, low, high) = step.stride.constraint.code();
-    Params {
-        numbers: step.place(),
-        mode,
-        decay: step.stride.decay,
-        scale: step.stride.scale,
-        gain: step.stride.gain,
-        low,
-        high,
-        ..Params::default()
-    }
-}
-
-/// How a product is run: the kernel, the edge of its tiles, tiles of a workgroup.
-struct Way {
-    kernel: &'static Kernel,
-    edge: usize,
-    workgroup: u32,
-}
-
-/// As for other products: workgroup memory where the extents fill a good part of a tile and barriers
-/// are cheap; else register tiles, small ones where large ones would be too few.
-fn way(software: bool, [m, n, entries]: [usize; 3]) -> Way {
-    if !software && m.min(n) >= TILED / 2 {
-        return Way { kernel: &APPLY_PRODUCT_TILED, edge: TILED, workgroup: 1 };
-    }
-    let enough = entries * m.div_ceil(8) * n.div_ceil(8) >= BUSY_INVOCATIONS;
-    let edge = if enough { 8 } else { 4 };
-    Way { kernel: &APPLY_PRODUCT, edge, workgroup: if software { 8 } else { 64 } }
+    let Stride { mode, decay, scale, gain, low, high } = step.stride;
+    Params { numbers: step.place, mode, decay, scale, gain, low, high, ..Params::default() }
 }
 
 #[cfg(test)]

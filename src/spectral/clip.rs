@@ -8,7 +8,7 @@ use super::plan::Plan;
 use super::product::{Coefficients, Output, SymmetricProduct};
 use super::schedule::{Schedules, steps_for};
 use super::{vector, wide};
-use crate::optim::Step;
+use crate::elementwise::Step;
 use crate::{DType, Error, Result, Tensor};
 use std::sync::Arc;
 
@@ -122,7 +122,7 @@ impl SpectralClip {
     /// thousandths; where the radius is less than a thirtieth of the largest singular value, small
     /// ones are shrunk (a thousandth in f32). For the classic form only: the steeper polynomials of the
     /// other amplify the rounding. Vectors, and variables with a gradient, are computed in f32 either
-    /// way. The host computes in f32 anyway and gains nothing.
+    /// way. The host computes in f32 anyway, and is slowed down by the conversions.
     pub fn storage(mut self, dtype: DType) -> Self {
         self.storage = dtype;
         self
@@ -132,7 +132,8 @@ impl SpectralClip {
     ///
     /// # Errors
     /// [`Error::Argument`] for a radius that is not positive and finite, no steps, or too many, or a
-    /// storage other than f32 and f16 (for the minimax form, f32); [`Error::DType`] unless it is f32; [`Error::Limit`] for a batch beyond the device's buffers.
+    /// storage other than f32 and f16 (for the minimax form, f32); [`Error::DType`] unless it is f32;
+    /// [`Error::Limit`] for a batch beyond the device's buffers.
     pub fn run(&self, x: &Tensor) -> Result<Tensor> {
         self.run_flagged(x).map(|(y, _)| y)
     }

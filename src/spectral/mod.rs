@@ -55,6 +55,7 @@ mod schedule;
 mod twin;
 mod unrolled;
 mod vector;
+mod way;
 mod wide;
 
 pub use clip::{Form, SpectralClip, Steps};

@@ -3,7 +3,7 @@
 use super::norm::Facts;
 use super::schedule::Schedules;
 use super::twin;
-use crate::kernel::{Kernel, Needs, Variant, shader};
+use crate::kernel::{Kernel, Variant, shader};
 use crate::reduce::{ROWS, over_rows};
 use crate::{DType, Result, Tensor};
 
@@ -28,10 +28,8 @@ pub(super) static CLIP_START: Kernel = Kernel::new(
 .variants(STORED);
 
 /// How what is written is stored.
-pub(super) const STORED: &[Variant] = &[
-    Variant { name: "f32", features: &[], needs: Needs::NOTHING },
-    Variant { name: "f16", features: &["HALF_OUT"], needs: Needs::NOTHING },
-];
+pub(super) const STORED: &[Variant] =
+    &[Variant::portable("f32", &[]), Variant::portable("f16", &["HALF_OUT"])];
 
 /// The place in [`STORED`] of a type.
 pub(super) fn stored(dtype: DType) -> usize {
@@ -108,7 +106,7 @@ impl Plan {
         Ok(Self { start, plan, launches })
     }
 
-    /// Writes the first `M`, to `m1` as well if it is given, and the first `Q` from the squares of S.
+    /// Writes the first `M`, to `m1` as well if `both`, and with `[S S, Q]` the first `Q`.
     pub(super) fn write_start(
         &self,
         s: &Tensor,

@@ -7,8 +7,8 @@ use super::norm::{Facts, Scale};
 use super::product::{Coefficients, Output, SymmetricProduct};
 use super::schedule::{Quintic, express};
 use super::wide;
+use crate::elementwise::Step;
 use crate::linalg::Matmul;
-use crate::optim::Step;
 use crate::{DType, Error, Result, Tensor};
 
 const OP: &str = "polar";

@@ -1,8 +1,9 @@
 //! Products that are symmetric matrices: half of each is computed.
 
 use super::twin;
-use crate::kernel::{Cost, CostArgs, Kernel, Needs, Variant, shader};
-use crate::linalg::MAX_LAUNCH_FLOPS;
+use super::way::Way;
+use crate::kernel::{Cost, CostArgs, Kernel, Variant, shader};
+use crate::linalg::launch_flops;
 use crate::{DType, Result, Tensor};
 
 /// Register tiles, no workgroup memory.
@@ -47,19 +48,12 @@ pub(super) struct Params {
     pub(super) x: f32,
 }
 
-const fn variant(name: &'static str, features: &'static [&'static str]) -> Variant {
-    Variant { name, features, needs: Needs::NOTHING }
-}
-
 /// How operands and products are stored. Chosen from the operands.
-const VARIANTS: &[Variant] =
-    &[variant("f32", &[]), variant("f16 to f32", &["HALF"]), variant("f16", &["HALF", "HALF_OUT"])];
-
-/// Rows and columns of a workgroup's tile.
-const TILED: usize = 64;
-
-/// Invocations that keep the vector lanes of a software adapter busy.
-const BUSY_INVOCATIONS: usize = 256;
+const VARIANTS: &[Variant] = &[
+    Variant::portable("f32", &[]),
+    Variant::portable("f16 to f32", &["HALF"]),
+    Variant::portable("f16", &["HALF", "HALF_OUT"]),
+];
 
 /// `m (m + 1) k` operations a matrix for the half that is computed; every operand moved once.
 fn cost(args: &CostArgs<'_>) -> Cost {
@@ -109,8 +103,7 @@ pub(super) enum Output<'a> {
 
 impl SymmetricProduct<'_> {
     pub(super) fn record(&self, output: Output<'_>) -> Result<()> {
-        let host = self.a.device().is_host();
-        self.record_within(if host { f64::INFINITY } else { MAX_LAUNCH_FLOPS }, output)
+        self.record_within(launch_flops(self.a.device()), output)
     }
 
     /// Records launches of at most about `limit` operations.
@@ -159,35 +152,17 @@ impl SymmetricProduct<'_> {
             let mut launch = device.launch(way.kernel).variant(variant).params(&params);
             launch = launch.constant("PLAN", u32::from(plan.is_some()));
             launch = launch.constant("ROWS", u32::from(self.rows));
-            if way.edge < TILED {
-                launch = launch.constant("R", way.edge as u32 / 4).constant("WG", way.workgroup);
-            }
-            launch = launch.bind(self.a).bind(self.b).bind(plan.unwrap_or(no_plan));
+            launch = way.sized(launch).bind(self.a).bind(self.b).bind(plan.unwrap_or(no_plan));
             launch.bind(first).bind(second).items(tile_count, way.workgroup).record()?;
         }
         Ok(())
     }
 
-    /// Workgroup memory where the extent fills a good part of a tile and barriers are cheap; else
-    /// register tiles, small ones where large ones would be too few.
     fn way(&self) -> Way {
-        let software = self.a.device().capabilities().software;
-        if !software && self.m >= TILED / 2 {
-            return Way { kernel: &SYMMETRIC_PRODUCT_TILED, edge: TILED, workgroup: 1 };
-        }
-        let workgroup = if software { 8 } else { 64 };
         let edge = self.m.div_ceil(8);
-        let enough = self.batch * edge * (edge + 1) / 2 >= BUSY_INVOCATIONS;
-        let edge = if enough { 8 } else { 4 };
-        Way { kernel: &SYMMETRIC_PRODUCT, edge, workgroup }
+        let kernels = [&SYMMETRIC_PRODUCT, &SYMMETRIC_PRODUCT_TILED];
+        Way::of(self.a.device(), kernels, self.m, self.batch * edge * (edge + 1) / 2)
     }
-}
-
-/// How a product is run: the kernel, the edge of its tiles, tiles of a workgroup.
-struct Way {
-    kernel: &'static Kernel,
-    edge: usize,
-    workgroup: u32,
 }
 
 #[cfg(test)]

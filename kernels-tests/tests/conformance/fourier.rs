@@ -1,6 +1,6 @@
 //! Conformance of the `fourier` family.
 
-use kernels_tests::{Random, assert_close, conform, oracle, own_subjects, subjects};
+use kernels_tests::{Random, Subject, assert_close, conform, oracle, own_subjects, subjects};
 use spikegrad::elementwise::Activation;
 use spikegrad::fourier::{
     ComplexGate, Gated, HardConcrete, Scaling, complex_linear, cpg_pairs, fft, graph_dense,
@@ -816,4 +816,14 @@ fn lines_of_tokens() {
     let v = |shape: &[usize]| tape.leaf(&data(oracle(), shape, 1).unwrap());
     assert!(token_lines(&v(&[3]), &v(&[2]), &v(&[4, 5]), &v(&[2, 1, 5])).is_err());
     assert!(token_lines(&v(&[3]), &v(&[3]), &v(&[4, 5]), &v(&[2, 1, 4])).is_err());
+    // Where a sum over steps and windows would be cut short, it is refused.
+    for Subject { device, .. } in subjects() {
+        if device.is_host() || !device.capabilities().software {
+            continue;
+        }
+        let v = |shape: &[usize]| tape.leaf(&Tensor::zeros(device, shape, DType::F32).unwrap());
+        let many = [1 << 14];
+        let lines = token_lines(&v(&many), &v(&many), &v(&[4, 1]), &v(&[2, 3, 1]));
+        assert!(matches!(lines, Err(Error::Limit { .. })), "{device}: {lines:?}");
+    }
 }

@@ -423,6 +423,7 @@ struct WkvCase {
     shape: [usize; 3],
     keys: (f32, f32),
     decays: (f32, f32),
+    bonuses: (f32, f32),
     state: bool,
     tolerance: f64,
     seed: u64,
@@ -435,6 +436,7 @@ impl WkvCase {
             shape,
             keys: (-2.0, 2.0),
             decays: (-3.0, 1.0),
+            bonuses: (-1.0, 2.0),
             state: false,
             tolerance: 1e-5,
             seed: 1,
@@ -453,7 +455,7 @@ impl WkvCase {
             self.values(0, count, self.keys),
             self.values(1, count, (-1.0, 1.0)),
             self.values(2, channels, self.decays),
-            self.values(3, channels, (-1.0, 2.0)),
+            self.values(3, channels, self.bonuses),
             self.values(4, count, (-1.0, 1.0)),
         ]
     }
@@ -611,6 +613,11 @@ fn wkv_is_the_sum_over_all_pairs() {
         ] {
             let case = WkvCase { keys, decays, ..base.clone() };
             case.agree_with_pairs(&format!("{plan:?} {keys:?} {decays:?}"), 1e-10, 1e-4);
+        }
+        // A step that counts for everything, or for nothing where anything was before.
+        for bonuses in [(-120.0, -30.0), (30.0, 120.0)] {
+            let case = WkvCase { bonuses, keys: (-30.0, 30.0), ..base.clone() };
+            case.agree_with_pairs(&format!("{plan:?}, bonus {bonuses:?}"), 1e-10, 1e-3);
         }
     }
 }

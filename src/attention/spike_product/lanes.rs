@@ -1,8 +1,8 @@
 //! What the products within heads share: sizes, tile, launches.
 
 use crate::dispatch::Launch;
-use crate::kernel::{Cost, CostArgs, Needs, Variant};
-use crate::linalg::{MAX_LAUNCH_FLOPS, register_tile, split_depth};
+use crate::kernel::{Cost, CostArgs};
+use crate::linalg::{launch_flops, register_tile, split_depth};
 use crate::{DType, Device, Result, Tensor, reduce};
 
 /// The parameters of the kernels, as in `shared/heads.wgsl`.
@@ -17,10 +17,6 @@ pub(in crate::attention) struct Params {
     pub(in crate::attention) lane_count: u32,
     pub(in crate::attention) chunk: u32,
     pub(in crate::attention) scale: f32,
-}
-
-pub(super) const fn variant(name: &'static str, features: &'static [&'static str]) -> Variant {
-    Variant { name, features, needs: Needs::NOTHING }
 }
 
 /// The fewest tokens of a chunk, whose bounds are those of words.
@@ -65,7 +61,7 @@ pub(super) fn launch(
     sizes: [usize; 4],
     prepare: impl Fn() -> Launch,
 ) -> Result<()> {
-    let most = if device.is_host() { f64::INFINITY } else { MAX_LAUNCH_FLOPS };
+    let most = launch_flops(device);
     launch_within(most, device, params, sizes, prepare)
 }
 

@@ -1,6 +1,6 @@
 //! Spikes transposed times a gradient, in each head.
 
-use super::lanes::{Lanes, Params, cost, summed, variant};
+use super::lanes::{Lanes, Params, cost, summed};
 use crate::attention::twin::spike_product as twin;
 use crate::kernel::{Kernel, Variant, shader};
 use crate::{Result, Tensor};
@@ -16,7 +16,8 @@ pub(in crate::attention) static SPIKE_OUTER: Kernel = Kernel::new(
 .variants(VARIANTS)
 .cost(cost);
 
-const VARIANTS: &[Variant] = &[variant("bits", &[]), variant("bits by four", &["VEC"])];
+const VARIANTS: &[Variant] =
+    &[Variant::portable("bits", &[]), Variant::portable("bits by four", &["VEC"])];
 
 /// `scale A^T G` in `[L, d, d]`, of packed tokens `a` and f32 `g`, both `[S, L, d]`; no extent is zero.
 pub(super) fn outer(a: &Tensor, g: &Tensor, lanes: Lanes, scale: f32) -> Result<Tensor> {

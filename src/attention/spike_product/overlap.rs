@@ -1,6 +1,6 @@
 //! How often two channels of a head spike together.
 
-use super::lanes::{Lanes, Params, summed, variant};
+use super::lanes::{Lanes, Params, summed};
 use crate::attention::twin::spike_product as twin;
 use crate::kernel::{Cost, CostArgs, Kernel, Variant, shader};
 use crate::{Result, Tensor};
@@ -16,8 +16,10 @@ pub(in crate::attention) static SPIKE_OVERLAP: Kernel = Kernel::new(
 .variants(VARIANTS)
 .cost(cost);
 
-const VARIANTS: &[Variant] =
-    &[variant("bits", &["TOKENS"]), variant("bits by four", &["TOKENS", "VEC"])];
+const VARIANTS: &[Variant] = &[
+    Variant::portable("bits", &["TOKENS"]),
+    Variant::portable("bits by four", &["TOKENS", "VEC"]),
+];
 
 /// Three operations (and, count, add) for 32 tokens of a pair of channels.
 fn cost(args: &CostArgs<'_>) -> Cost {

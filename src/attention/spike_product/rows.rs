@@ -1,6 +1,6 @@
 //! Tokens times a matrix of their head.
 
-use super::lanes::{Lanes, Params, cost, launch, variant};
+use super::lanes::{Lanes, Params, cost, launch};
 use crate::attention::twin::spike_product as twin;
 use crate::kernel::{Kernel, Variant, shader};
 use crate::{DType, Result, Tensor};
@@ -18,14 +18,14 @@ pub(in crate::attention) static SPIKE_ROWS: Kernel = Kernel::new(
 
 /// How operands are stored and read: [`Rows::variant`] computes the place.
 const VARIANTS: &[Variant] = &[
-    variant("bits, f32", &[]),
-    variant("bits, f32, by four", &["VEC"]),
-    variant("f32, f32", &["DENSE"]),
-    variant("f32, f32, by four", &["DENSE", "VEC"]),
-    variant("bits, bits", &["TOKENS"]),
-    variant("bits, bits, by four", &["TOKENS", "VEC"]),
-    variant("f32, bits", &["DENSE", "TOKENS"]),
-    variant("f32, bits, by four", &["DENSE", "TOKENS", "VEC"]),
+    Variant::portable("bits, f32", &[]),
+    Variant::portable("bits, f32, by four", &["VEC"]),
+    Variant::portable("f32, f32", &["DENSE"]),
+    Variant::portable("f32, f32, by four", &["DENSE", "VEC"]),
+    Variant::portable("bits, bits", &["TOKENS"]),
+    Variant::portable("bits, bits, by four", &["TOKENS", "VEC"]),
+    Variant::portable("f32, bits", &["DENSE", "TOKENS"]),
+    Variant::portable("f32, bits, by four", &["DENSE", "TOKENS", "VEC"]),
 ];
 
 /// A product `scale A B` within lanes.

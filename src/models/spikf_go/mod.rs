@@ -11,13 +11,13 @@ pub use config::{GateGradient, Penalty, SpikfGoConfig};
 use super::activity::Activity;
 use super::config::Fields;
 use super::energy::Energy;
-use super::forecaster::{Forecaster, check_window};
+use super::forecaster::{Forecaster, on_nodes};
 use super::pass::Pass;
 #[cfg(feature = "checkpoint")]
 use crate::checkpoint::{Checkpoint, Notes};
 use crate::error::Result;
 use crate::fourier::{HardConcrete, Scaling};
-use crate::nn::{InstanceNorm, Module, filled_param};
+use crate::nn::{Module, filled_param};
 use crate::random::Generator;
 use crate::{Device, Param, Var};
 use decoder::Decoder;
@@ -152,26 +152,15 @@ impl Forecaster for SpikfGo {
     }
 
     fn forecast(&self, window: &Var, pass: &mut Pass<'_>) -> Result<Var> {
-        let batch = check_window(OP, self, window.value())?;
         let SpikfGoConfig { variables, look_back, embed, .. } = self.config;
-        let norm = self.config.norm.then(|| InstanceNorm::of(window.value())).transpose()?;
-        let x = match &norm {
-            Some(norm) => norm.apply(window)?,
-            None => window.clone(),
-        };
-        let nodes = self.config.nodes();
-        let series = x.permute(&[1, 2, 0])?.reshape([batch, nodes])?;
-        let spikes = self.tokens.forward(&series, pass)?;
-        let z = self.operator.forward(&self.spectra(&spikes, pass)?, pass)?;
-        let y = z.irfft(nodes, 2, Scaling::Ortho)?;
-        let y = y.reshape([self.config.run_steps(), batch * variables, look_back, embed])?;
-        let forecast = self.decoder.forward(&y, pass)?;
-        let forecast = forecast.reshape([batch, variables, self.config.horizon])?;
-        let forecast = forecast.permute(&[2, 0, 1])?;
-        match &norm {
-            Some(norm) => norm.undo(&forecast),
-            None => Ok(forecast),
-        }
+        on_nodes(OP, self, self.config.norm, window, |series| {
+            let [batch, nodes] = [series.shape()[0], series.shape()[1]];
+            let spikes = self.tokens.forward(series, pass)?;
+            let z = self.operator.forward(&self.spectra(&spikes, pass)?, pass)?;
+            let y = z.irfft(nodes, 2, Scaling::Ortho)?;
+            let y = y.reshape([self.config.run_steps(), batch * variables, look_back, embed])?;
+            self.decoder.forward(&y, pass)
+        })
     }
 
     fn penalty(&self, fit: &Var) -> Result<Option<Var>> {

@@ -5,7 +5,7 @@ use crate::elementwise::Activation;
 use crate::error::Result;
 use crate::fourier::{ComplexGate, Gated, complex_linear};
 use crate::models::Pass;
-use crate::nn::{Module, filled_param, normal_tensor};
+use crate::nn::{Module, filled_param, normal_param};
 use crate::random::Generator;
 use crate::{Param, Tensor, Var};
 
@@ -45,7 +45,7 @@ impl Operator {
             let affine = Tensor::from_slice(&device, &affine, [4 * channels])?;
             Ok(Block {
                 affine: Param::new(name("affine"), affine),
-                weight: normal_tensor(name("weight"), &[2, channels, channels], 0.02, random)?,
+                weight: normal_param(name("weight"), &[2, channels, channels], 0.02, random)?,
                 bias: filled_param(name("bias"), &[2 * channels], 0.0, &device)?,
             })
         };

@@ -6,7 +6,7 @@ use crate::fourier::{cpg_pairs, node_lines, token_lines};
 use crate::lif::{Lif, Spikes};
 use crate::linalg::linear;
 use crate::models::Pass;
-use crate::nn::{BatchNorm, Linear, Module, normal_tensor};
+use crate::nn::{BatchNorm, Linear, Module, normal_param};
 use crate::random::Generator;
 use crate::{Device, Param, Tensor, Var, elementwise};
 
@@ -26,7 +26,7 @@ impl Tokens {
     pub(super) fn new(config: &SpikfGoConfig, random: &mut Generator) -> Result<Self> {
         let device = &random.device().clone();
         let (steps, width) = (config.run_steps(), config.embed);
-        let embedding = normal_tensor("embedding".into(), &[width], 1.0, random)?;
+        let embedding = normal_param("embedding".into(), &[width], 1.0, random)?;
         let mut channels = embedding.value().to_vec::<f32>()?;
         let rows = [1.0, 0.0, 1.0].into_iter();
         channels.extend(rows.flat_map(|value| std::iter::repeat_n(value, width)));

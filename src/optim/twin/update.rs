@@ -1,7 +1,7 @@
 //! The twin of the update: block by block, first the directions, then the step.
 
+use crate::elementwise::Stride;
 use crate::host::{HostArgs, Real, vectorised};
-use crate::optim::step::{constrain, step_rates};
 use crate::optim::update::{CLIPPED, MASK, NESTEROV, Params, SIGN, WRITE};
 use crate::random::threefry_lanes;
 use rayon::prelude::*;
@@ -165,9 +165,10 @@ impl<R: Real> Launch<'_, R> {
     }
 
     fn step(&self, x: &mut [R], u: &[R]) {
-        let p = &self.p;
-        let [decay, gain] = step_rates(self.numbers, [p.decay, p.scale, p.gain]);
+        let Params { mode, decay, scale, gain, low, high, .. } = self.p;
+        let stride = Stride { mode, decay, scale, gain, low, high };
+        let [decay, gain] = stride.rates(self.numbers);
         x.iter_mut().zip(u).for_each(|(x, u)| *x = *x - decay * *x - gain * *u);
-        constrain(p.mode, [p.low, p.high], x);
+        stride.constrain(x);
     }
 }

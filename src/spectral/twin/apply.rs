@@ -1,8 +1,8 @@
 //! The twin of the last product: the GEMM crate adds it to what a parameter keeps.
 
+use crate::elementwise::Stride;
 use crate::host::{HostArgs, Real};
 use crate::linalg::floats_of;
-use crate::optim::{constrain, step_rates};
 use crate::spectral::apply::Params;
 use rayon::prelude::*;
 
@@ -17,6 +17,8 @@ pub(in crate::spectral) fn apply_product<R: Real>(args: &mut HostArgs<'_, R>) {
     let (tall, scaled) = (args.constant("TALL", 0) != 0, args.constant("SCALED", 0) != 0);
     let (a, b, start) = (floats_of(args, 0), floats_of(args, 1), args.reals(2));
     let steps = args.slots.len() > 4;
+    let Params { mode, decay, scale, gain, low, high, .. } = p;
+    let stride = Stride { mode, decay, scale, gain, low, high };
     let y = args.reals_mut(3);
     // What y keeps, and what it takes of the product.
     let mut rates = [R::zero(), R::one()];
@@ -24,8 +26,7 @@ pub(in crate::spectral) fn apply_product<R: Real>(args: &mut HostArgs<'_, R>) {
         if args.reals(5)[2] != R::zero() {
             return;
         }
-        let [decay, gain] =
-            step_rates(&args.reals(4)[p.numbers as usize..], [p.decay, p.scale, p.gain]);
+        let [decay, gain] = stride.rates(&args.reals(4)[p.numbers as usize..]);
         rates = [R::one() - decay, -gain];
     }
     let first = (4 * p.group_first as usize).min(rows);
@@ -45,7 +46,7 @@ pub(in crate::spectral) fn apply_product<R: Real>(args: &mut HostArgs<'_, R>) {
         let y = &mut y[first * cols..][..count * cols];
         job.run(first, cols, y);
         if steps {
-            constrain(p.mode, [p.low, p.high], y);
+            stride.constrain(y);
         }
     };
     let all = y[..p.entries as usize * rows * cols].par_chunks_exact_mut(rows * cols).enumerate();
