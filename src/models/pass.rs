@@ -53,6 +53,11 @@ impl<'a> Pass<'a> {
         self.training
     }
 
+    /// Whether activity is noted.
+    pub(super) fn is_watched(&self) -> bool {
+        self.activity.is_some()
+    }
+
     /// Where the noise of stochastic gates comes from, in training.
     pub(super) fn noise(&mut self) -> Option<&mut Generator> {
         self.random.as_deref_mut().filter(|_| self.training)

@@ -394,3 +394,36 @@ fn energy_is_counted() {
     let gnn = gnn.energy(&Activity::new()).expect("energy");
     assert_eq!(gnn.rows()[1].operations, 3.0 * 16.0 * 4.0 * 4.0);
 }
+
+/// A prediction leaves closed frequencies out, and is what all of them give.
+#[test]
+fn closed_frequencies_are_left_out() {
+    for subject in kernels_tests::subjects() {
+        let model = spikf_go(&subject.device, &spikf_go_config());
+        let params = model.params();
+        let gates = params.iter().find(|p| p.name() == "gates").expect("gates");
+        let logits: Vec<f32> =
+            (0..gates.value().count()).map(|f| if f % 3 == 1 { -4.0 } else { 1.5 }).collect();
+        gates.value().write(&logits).expect("written");
+        let [window, _] = series(&subject.device, 5);
+        let short = model.predict(&window).expect("a forecast");
+        let mut activity = Activity::new();
+        let tape = Tape::off();
+        let pass = &mut Pass::new(&tape).activity(&mut activity);
+        let whole = model.forecast(&tape.constant(&window), pass).expect("a forecast");
+        kernels_tests::assert_close(&subject.label, &short, whole.value(), 1e-5);
+        let density = activity.densities().expect("densities")[0].1;
+        assert!((density - 11.0 / 16.0).abs() < 1e-9, "{density}");
+    }
+    let device = Device::host();
+    let launches = |logit: f32| {
+        let model = spikf_go(&device, &spikf_go_config());
+        let gates = model.params().into_iter().find(|p| p.name() == "gates").expect("gates");
+        gates.value().write(&vec![logit; gates.value().count()]).expect("written");
+        let [window, _] = series(&device, 5);
+        let (_, profile) = device.profile(|| model.predict(&window)).expect("a profile");
+        let row = profile.rows().into_iter().find(|row| row.kernel == "complex_gate");
+        row.expect("gates").bytes
+    };
+    assert!(launches(-4.0) < 0.2 * launches(1.5), "closed bins are computed");
+}

@@ -98,7 +98,7 @@ fn operator(
     let lines = steps * width * transform(config.nodes());
     let spike = bytes_of_spike(config.spiking);
     energy.layer("transform", lines, rates.spikes(source)?, spike * elements + spectrum);
-    // Closed bins are alike: they cost as much as one.
+    // Closed bins are alike, and left out.
     let open = rates.open();
     for k in 0..3 {
         let place = format!("gate affine {}", k + 1);

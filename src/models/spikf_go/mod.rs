@@ -3,6 +3,7 @@
 mod config;
 mod decoder;
 mod energy;
+mod open_bins;
 mod operator;
 mod tokens;
 
@@ -21,6 +22,7 @@ use crate::nn::{Module, filled_param};
 use crate::random::Generator;
 use crate::{Device, Param, Var};
 use decoder::Decoder;
+use open_bins::OpenBins;
 use operator::Operator;
 use tokens::Tokens;
 
@@ -38,6 +40,9 @@ const OP: &str = "spikf_go";
 /// A = gate(aff3 Z2), Z3 = Z2 + r3 gate(lin3 A)
 /// forecast = wn(gelu(wn(mean_t LIF(P irfft(Z3)))))            P: look-back to slots; wn: weight-normed
 /// ```
+///
+/// Without a tape, bins whose frequency gates are closed are left out of the complex layers; they are
+/// all alike, and one stands for them.
 ///
 /// All neurons run over the T simulation steps, all steps in each launch. What a complex gate passes
 /// is real-valued; the gate alone is binary.
@@ -109,12 +114,19 @@ impl SpikfGo {
         Ok(gates)
     }
 
-    /// The spectra `[T, B, F, E, 2]` of the spikes, times the gates.
-    fn spectra(&self, spikes: &Var, pass: &mut Pass<'_>) -> Result<Var> {
+    /// What the operator makes of the spectra of `spikes [T, B, M, E]`: `[T, B, F, E, 2]`.
+    fn operate(&self, spikes: &Var, pass: &mut Pass<'_>) -> Result<Var> {
         let z = spikes.rfft(2, Scaling::Ortho)?;
-        let Some(logits) = &self.gates else { return Ok(z) };
+        let Some(logits) = &self.gates else { return self.operator.forward(&z, pass) };
         let gates = self.open_gates(&z.tape().param(logits), pass)?;
-        z.gate_bins(&gates, 2)
+        let z = z.gate_bins(&gates, 2)?;
+        // Training runs all bins, and so does who watches the spikes.
+        let all = z.tape().is_on() || pass.is_watched();
+        let open = if all { None } else { OpenBins::of(&gates.value().to_vec::<f32>()?) };
+        match open {
+            Some(open) => open.put_back(&self.operator.forward(&open.take(&z)?, pass)?),
+            None => self.operator.forward(&z, pass),
+        }
     }
 }
 
@@ -156,7 +168,7 @@ impl Forecaster for SpikfGo {
         on_nodes(OP, self, self.config.norm, window, |series| {
             let [batch, nodes] = [series.shape()[0], series.shape()[1]];
             let spikes = self.tokens.forward(series, pass)?;
-            let z = self.operator.forward(&self.spectra(&spikes, pass)?, pass)?;
+            let z = self.operate(&spikes, pass)?;
             let y = z.irfft(nodes, 2, Scaling::Ortho)?;
             let y = y.reshape([self.config.run_steps(), batch * variables, look_back, embed])?;
             self.decoder.forward(&y, pass)
