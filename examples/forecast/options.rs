@@ -25,7 +25,7 @@ const HELP: &str = "  --model NAME     spikf-go (default), spikf-go-cpg, ann (sp
   --scale WHAT     min-max (default), standard or none, fitted to the rows to train on
   --norm WHAT      what windows are made relative to: last (default, the last value), mean (the
                    published normalisation), or none
-  --embed N        channels of a value (default 32)
+  --embed N        channels of a value (default 16)
   --hidden N       width of the head (default 256; spikf-go: a quarter of it, 16 to 128)
   --spike-steps N  spikf-go: simulation steps (default 4)
   --slots N        spikf-go: what the look-back is projected to (default 32)
@@ -34,11 +34,11 @@ const HELP: &str = "  --model NAME     spikf-go (default), spikf-go-cpg, ann (sp
   --penalty X      on open frequency gates (default 0.2)
   --gate WHAT      spikf-go: constant (default) or straight-through gradient of the spike gates
   --mix WHAT       fourier-gnn: diag (default) or dense
-  --loss WHAT      squared (default) or absolute error
-  --steps N        training steps (default 600, quick 80)
+  --loss WHAT      absolute (default) or squared error
+  --steps N        training steps (default 600, quick 200)
   --epochs N       passes over the windows to train on, instead of --steps
   --batch N        windows of a step (default 16)
-  --rate X         the learning rate at its peak (default 0.003); also --lr
+  --rate X         the learning rate at its peak (default 0.01); also --lr
   --decay X        weight decay (default 0.01)
   --validate       leave the test alone and judge by the validation, for choosing settings
   --predict        train nothing: continue the series after its end with the model in --out";
@@ -90,7 +90,7 @@ const MODELS: [(&str, Model); 4] = [
     ("fourier-gnn", Model::FourierGnn),
 ];
 const NORMS: [(&str, Norm); 3] = [("last", Norm::Last), ("mean", Norm::Mean), ("none", Norm::None)];
-const LOSSES: [(&str, Loss); 2] = [("squared", Loss::Squared), ("absolute", Loss::Absolute)];
+const LOSSES: [(&str, Loss); 2] = [("absolute", Loss::Absolute), ("squared", Loss::Squared)];
 const SCALES: [(&str, Scale); 3] =
     [("min-max", Scale::MinMax), ("standard", Scale::Standard), ("none", Scale::None)];
 const GATES: [(&str, GateGradient); 2] =
@@ -154,11 +154,11 @@ fn defaults() -> Config {
         scale: Scale::MinMax,
         norm: NORMS[0],
         loss: LOSSES[0],
-        rate: 0.003,
+        rate: 0.01,
         decay: 0.01,
         validate: false,
         predict: false,
-        embed: 32,
+        embed: 16,
         hidden: 256,
         tau: 1.0,
         columns: None,
@@ -219,7 +219,7 @@ impl Config {
     pub fn plan(&self, options: &Options, data: &Dataset) -> Plan {
         let batches = data.windows.shuffled(self.batch, options.seed);
         let epochs = self.epochs.map(|epochs| epochs * batches.count() as u64);
-        let steps = self.steps.or(epochs).unwrap_or(if options.quick { 80 } else { 600 });
+        let steps = self.steps.or(epochs).unwrap_or(if options.quick { 200 } else { 600 });
         let Self { rate, decay, loss: (_, loss), .. } = *self;
         Plan { steps, batches, rate, decay, loss }
     }
