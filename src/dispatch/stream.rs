@@ -416,7 +416,7 @@ impl Stream {
     }
 
     /// Whether the calling thread records a step.
-    pub(super) fn is_recording(&self) -> bool {
+    pub(crate) fn is_recording(&self) -> bool {
         self.state().recording().is_some()
     }
 

@@ -414,6 +414,9 @@ fn closed_frequencies_are_left_out() {
         kernels_tests::assert_close(&subject.label, &short, whole.value(), 1e-5);
         let density = activity.densities().expect("densities")[0].1;
         assert!((density - 11.0 / 16.0).abs() < 1e-9, "{density}");
+        let (captured, _) =
+            subject.device.capture(|| model.predict(&window)).expect("a captured forecast");
+        kernels_tests::assert_close(&subject.label, &captured, whole.value(), 1e-5);
     }
     let device = Device::host();
     let launches = |logit: f32| {

@@ -42,7 +42,7 @@ const OP: &str = "spikf_go";
 /// ```
 ///
 /// Without a tape, bins whose frequency gates are closed are left out of the complex layers; they are
-/// all alike, and one stands for them.
+/// all alike, and one stands for them. (Not in a capture, which cannot read the gates.)
 ///
 /// All neurons run over the T simulation steps, all steps in each launch. What a complex gate passes
 /// is real-valued; the gate alone is binary.
@@ -120,8 +120,9 @@ impl SpikfGo {
         let Some(logits) = &self.gates else { return self.operator.forward(&z, pass) };
         let gates = self.open_gates(&z.tape().param(logits), pass)?;
         let z = z.gate_bins(&gates, 2)?;
-        // Training runs all bins, and so does who watches the spikes.
-        let all = z.tape().is_on() || pass.is_watched();
+        // Training runs all bins, and so do who watches the spikes and a capture, which cannot read.
+        let recorded = self.device.stream().is_recording();
+        let all = z.tape().is_on() || pass.is_watched() || recorded;
         let open = if all { None } else { OpenBins::of(&gates.value().to_vec::<f32>()?) };
         match open {
             Some(open) => open.put_back(&self.operator.forward(&open.take(&z)?, pass)?),
