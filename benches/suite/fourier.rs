@@ -96,7 +96,7 @@ fn transform<W: FnMut() -> Result<Tensor>>(
 }
 
 /// The host's transforms and those of rustfft and realfft, in turns, on one thread and on all: plans
-/// and scratch are reused, lines are spread over the threads.
+/// and scratch are reused, lines are spread over the threads. Unscaled, as theirs are.
 fn beside_peers(suite: &mut Suite, lines: usize, n: usize) {
     let all = rayon::current_num_threads();
     for threads in if all == 1 { vec![1] } else { vec![1, all] } {
@@ -107,7 +107,7 @@ fn beside_peers(suite: &mut Suite, lines: usize, n: usize) {
         let mut z = vec![Complex32::default(); lines * bins];
         in_turns(suite, ("rfft", lines, n), &pool, |device| {
             let x = input::normal(device, [lines, n])?;
-            let ours = move || rfft(&x, 1, Scaling::Ortho).map(drop);
+            let ours = move || rfft(&x, 1, Scaling::None).map(drop);
             Ok((ours, || reals(&real, &values, &mut z, [n, bins])))
         });
         let complex = FftPlanner::<f32>::new().plan_fft_forward(n);
@@ -115,7 +115,7 @@ fn beside_peers(suite: &mut Suite, lines: usize, n: usize) {
         let mut z = vec![Complex32::default(); lines * n];
         in_turns(suite, ("fft", lines, n), &pool, |device| {
             let x = input::normal(device, [lines, n, 2])?;
-            let ours = move || fft(&x, 1, Scaling::Ortho).map(drop);
+            let ours = move || fft(&x, 1, Scaling::None).map(drop);
             Ok((ours, || numbers(&complex, &values, &mut z, n)))
         });
     }

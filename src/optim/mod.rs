@@ -93,7 +93,7 @@ pub const KERNELS: &[&Kernel] = &[
     &neurons::NEURON_FACTORS,
     &project::OVERLAP,
     &project::PROJECT,
-    &norm::SQUARE_SUM,
+    &norm::SQUARE_SUMS,
     &numbers::STEP_NUMBERS,
     &low_rank::UNIT_COLUMNS,
     &update::UPDATE,

@@ -5,11 +5,15 @@ use crate::error::Result;
 use crate::kernel::{CostArgs, Kernel, shader};
 use crate::{Cost, DType, Device, Tensor};
 
-/// `partials[offset + k] = sum of g[i]^2 over chunk k`
-pub(super) static SQUARE_SUM: Kernel =
-    Kernel::new("optim", "square_sum", shader!("optim/square_sum"), crate::twin!(twin::square_sum))
-        .params::<SquareSumParams>()
-        .cost(square_sum_cost);
+/// `partials[offset + k] = sum of g[i]^2 over chunk k` of up to [`TOGETHER`] gradients
+pub(super) static SQUARE_SUMS: Kernel = Kernel::new(
+    "optim",
+    "square_sums",
+    shader!("optim/square_sums"),
+    crate::twin!(twin::square_sums),
+)
+.params::<SquareSumParams>()
+.cost(square_sum_cost);
 
 /// `factor = most / max(norm, most)`
 pub(super) static CLIP_FACTOR: Kernel = Kernel::new(
@@ -20,13 +24,15 @@ pub(super) static CLIP_FACTOR: Kernel = Kernel::new(
 )
 .params::<ClipFactorParams>();
 
-#[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
+#[derive(Debug, Clone, Copy, Default, bytemuck::Pod, bytemuck::Zeroable)]
 #[repr(C)]
 pub(super) struct SquareSumParams {
-    pub(super) count: u32,
-    pub(super) chunk: u32,
-    pub(super) groups: u32,
+    pub(super) counts: [u32; 8],
+    pub(super) chunks: [u32; 8],
+    pub(super) ends: [u32; 8],
+    pub(super) gradients: u32,
     pub(super) offset: u32,
+    unused: [u32; 2],
 }
 
 #[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
@@ -39,13 +45,18 @@ pub(super) struct ClipFactorParams {
 
 fn square_sum_cost(args: &CostArgs<'_>) -> Cost {
     let p: SquareSumParams = args.params();
-    let (count, groups) = (f64::from(p.count), f64::from(p.groups));
-    Cost { bytes: (count + groups) * 4.0, flops: 2.0 * count }
+    let count: f64 = p.counts.iter().map(|count| f64::from(*count)).sum();
+    let groups = p.ends.iter().copied().max().unwrap_or(0);
+    Cost { bytes: (count + f64::from(groups)) * 4.0, flops: 2.0 * count }
 }
 
 /// The most workgroups that share one gradient: enough to fill a GPU, few enough that the partial
 /// sums of all gradients are a matter of microseconds for one workgroup.
 const MOST_GROUPS: usize = 256;
+/// The gradients that one launch takes: as many as storage bindings leave.
+pub(super) const TOGETHER: usize = 7;
+/// From so many elements on a gradient has a launch of its own, which need not choose between them.
+const LARGE: usize = 1 << 16;
 /// The fewest elements worth a workgroup.
 const LEAST_CHUNK: usize = 4096;
 
@@ -95,14 +106,31 @@ impl Clip {
         mut offset: u32,
         size: u32,
     ) -> Result<u32> {
-        for gradient in gradients {
-            let (chunk, groups) = chunks(gradient.count());
-            let params = SquareSumParams { count: gradient.count() as u32, chunk, groups, offset };
-            let launch = self.partials.device().launch(&SQUARE_SUM).params(&params);
-            let launch = launch.constant("WG", size).bind(gradient).bind(&self.partials);
-            launch.groups([groups.max(1), 1, 1]).record()?;
-            offset += groups;
+        let (large, small): (Vec<_>, Vec<_>) = gradients.partition(|g| g.count() >= LARGE);
+        for gradients in large.chunks(1).chain(small.chunks(TOGETHER)) {
+            offset += self.record_some(gradients, offset, size)?;
         }
         Ok(offset)
+    }
+
+    /// One launch; returns the places that it fills.
+    fn record_some(&self, gradients: &[&Tensor], offset: u32, size: u32) -> Result<u32> {
+        let mut params = SquareSumParams { offset, ..SquareSumParams::default() };
+        let mut end = 0;
+        for (j, gradient) in gradients.iter().enumerate() {
+            let (chunk, groups) = chunks(gradient.count());
+            end += groups;
+            (params.counts[j], params.chunks[j]) = (gradient.count() as u32, chunk);
+            params.ends[j] = end;
+        }
+        params.gradients = gradients.len() as u32;
+        let launch = self.partials.device().launch(&SQUARE_SUMS).params(&params);
+        let many = u32::from(gradients.len() > 1);
+        let mut launch = launch.constant("WG", size).constant("MANY", many);
+        for gradient in gradients.iter().cycle().take(TOGETHER) {
+            launch = launch.bind(*gradient);
+        }
+        launch.bind(&self.partials).groups([end.max(1), 1, 1]).record()?;
+        Ok(end)
     }
 }

@@ -4,7 +4,7 @@ mod update;
 
 use super::low_rank::{ColumnParams, FactorParams};
 use super::neurons::Params as NeuronParams;
-use super::norm::{ClipFactorParams, SquareSumParams};
+use super::norm::{ClipFactorParams, SquareSumParams, TOGETHER};
 use super::numbers::{COUNT, INPUTS};
 use super::project::{OverlapParams, ProjectParams};
 use crate::host::{HostArgs, Real};
@@ -33,14 +33,18 @@ fn blocked<R: Real>(count: usize, term: impl Fn(usize) -> R) -> R {
     (0..count).step_by(64).map(block).sum()
 }
 
-pub(super) fn square_sum<R: Real>(args: &mut HostArgs<'_, R>) {
+pub(super) fn square_sums<R: Real>(args: &mut HostArgs<'_, R>) {
     let p: SquareSumParams = args.params();
-    let g = args.reals(0);
-    let partials = args.reals_mut(1);
-    let places = &mut partials[p.offset as usize..][..p.groups as usize];
-    let chunks = g[..p.count as usize].par_chunks(p.chunk as usize);
+    let partials = args.reals_mut(TOGETHER);
     let sum = |g: &[R]| blocked(g.len(), |i| g[i] * g[i]);
-    places.par_iter_mut().zip(chunks).for_each(|(place, chunk)| *place = sum(chunk));
+    let mut start = 0;
+    for j in 0..p.gradients as usize {
+        let end = p.ends[j] as usize;
+        let places = &mut partials[p.offset as usize..][start..end];
+        let chunks = args.reals(j)[..p.counts[j] as usize].par_chunks(p.chunks[j] as usize);
+        places.par_iter_mut().zip(chunks).for_each(|(place, chunk)| *place = sum(chunk));
+        start = end;
+    }
 }
 
 pub(super) fn clip_factor<R: Real>(args: &mut HostArgs<'_, R>) {

@@ -710,32 +710,50 @@ fn large_parameters() {
     });
 }
 
-#[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
+#[derive(Clone, Copy, Default, bytemuck::Pod, bytemuck::Zeroable)]
 #[repr(C)]
-struct SquareSum {
-    count: u32,
-    chunk: u32,
-    groups: u32,
+struct SquareSums {
+    counts: [u32; 8],
+    chunks: [u32; 8],
+    ends: [u32; 8],
+    gradients: u32,
     offset: u32,
+    unused: [u32; 2],
 }
 
-/// The tree of the hardware path, with every workgroup size that it may have.
+/// The tree of the hardware path, with every workgroup size that it may have, on one gradient and on
+/// as many as a launch takes.
 #[test]
 fn norm_in_workgroup_memory() {
     let find = |name| spikegrad::kernels().into_iter().find(|k| k.name == name).unwrap();
-    let (square_sum, clip_factor) = (find("square_sum"), find("clip_factor"));
-    for (count, chunk) in [(1usize, 4096usize), (4097, 4096), (10_007, 512)] {
-        let g = Random::new(count as u64).values(count, -1.0, 1.0);
+    let (square_sums, clip_factor) = (find("square_sums"), find("clip_factor"));
+    let cases: [&[(usize, usize)]; 4] = [
+        &[(1, 4096)],
+        &[(4097, 4096)],
+        &[(10_007, 512)],
+        &[(3, 4096), (4097, 4096), (1, 7), (600, 512), (10_007, 512), (64, 64), (5, 2)],
+    ];
+    for gradients in cases {
         for size in [1u32, 64, 256] {
-            conform(&format!("norm of {count} by {size}"), 1e-5, |device| {
-                let g = Tensor::from_slice(device, &g, [count])?;
-                let groups = count.div_ceil(chunk) as u32;
+            conform(&format!("norm of {gradients:?} by {size}"), 1e-5, |device| {
+                let mut params = SquareSums { offset: 3, ..SquareSums::default() };
+                let mut tensors = Vec::new();
+                for (j, &(count, chunk)) in gradients.iter().enumerate() {
+                    let values = Random::new((count + j) as u64).values(count, -1.0, 1.0);
+                    tensors.push(Tensor::from_slice(device, &values, [count])?);
+                    (params.counts[j], params.chunks[j]) = (count as u32, chunk as u32);
+                    params.gradients += 1;
+                    let before = if j == 0 { 0 } else { params.ends[j - 1] };
+                    params.ends[j] = before + count.div_ceil(chunk) as u32;
+                }
+                let groups = params.ends[gradients.len() - 1];
                 let partials = Tensor::zeros(device, [groups as usize + 3], spikegrad::DType::F32)?;
                 let clip = Tensor::zeros(device, [4], spikegrad::DType::F32)?;
-                let (count, chunk) = (count as u32, chunk as u32);
-                let params = SquareSum { count, chunk, groups, offset: 3 };
-                let launch = device.launch(square_sum).params(&params).constant("WG", size);
-                launch.bind(&g).bind(&partials).groups([groups, 1, 1]).record()?;
+                let launch = device.launch(square_sums).params(&params).constant("WG", size);
+                let launch = launch.constant("MANY", u32::from(gradients.len() > 1));
+                let bound = tensors.iter().cycle().take(7);
+                let launch = bound.fold(launch, |launch, g| launch.bind(g));
+                launch.bind(&partials).groups([groups, 1, 1]).record()?;
                 let params = [groups, 3, 2.0f32.to_bits()];
                 let launch = device.launch(clip_factor).params(&params).constant("WG", size);
                 launch.bind(&partials).bind(&clip).record()?;

@@ -16,6 +16,8 @@ use std::sync::Arc;
 pub(super) const SERIAL: usize = 1 << 13;
 /// Words of a task.
 const TASK: usize = 1 << 15;
+/// Words of the outcomes of complex lines that one call transforms: they stay near for their factor.
+const CALL: usize = 1 << 11;
 
 /// A planned transform of one line.
 pub(super) enum Line<R> {
@@ -49,6 +51,15 @@ impl<R: Precise> Line<R> {
         }
     }
 
+    fn is_complex(&self) -> bool {
+        matches!(self, Line::Forward(_) | Line::Inverse(_))
+    }
+
+    /// The lines of a call: complex lines that follow each other are transformed together.
+    fn at_once(&self, p: &Params) -> usize {
+        if self.is_complex() { (CALL / (2 * p.count as usize)).max(1) } else { 1 }
+    }
+
     /// The plan by lanes of lines that stand side by side: of as many points as lines have elements.
     pub(super) fn lanes(&self, p: &Params) -> Option<Lanes<R>> {
         Lanes::plan(match self {
@@ -64,14 +75,15 @@ impl<R: Precise> Line<R> {
             Line::RealInverse(f) => f.get_scratch_len(),
         };
         let words = match self {
-            Line::Forward(_) | Line::Inverse(_) => 0,
+            Line::Forward(_) | Line::Inverse(_) => self.at_once(p) * 2 * p.load_extent as usize,
             Line::RealForward(_) => p.load_extent as usize,
             Line::RealInverse(_) => 2 * p.load_extent as usize,
         };
         Scratch { complex: vec![Complex::default(); complex], line: vec![R::zero(); words] }
     }
 
-    /// Transforms the points from `at` of `x` on to `y`, with the factors.
+    /// Transforms the points from `at` of `x` on to `y`, with the factors: a line, or complex lines that
+    /// follow each other.
     pub(super) fn run(
         &self,
         p: &Params,
@@ -81,16 +93,20 @@ impl<R: Precise> Line<R> {
     ) {
         let (scale, middle) = (R::lit(p.scale.into()), R::lit(p.middle.into()));
         let Scratch { complex: work, line } = scratch;
-        vectorised(
-            #[inline(always)]
-            || x.read(at, scale, line),
-        );
+        if !(self.is_complex() && scale == R::one()) {
+            let words = if self.is_complex() { y.len() } else { line.len() };
+            let line = &mut line[..words];
+            vectorised(
+                #[inline(always)]
+                || x.read(at, scale, line),
+            );
+        }
         match self {
             Line::Forward(f) | Line::Inverse(f) => {
-                let x = &x.numbers()[at..][..y.len()];
-                let (x, z) = (bytemuck::cast_slice(x), bytemuck::cast_slice_mut(y));
+                // Factors before the transform: its outcomes are still on their way to memory.
+                let x = if scale == R::one() { &x.numbers()[at..] } else { line };
+                let (x, z) = (bytemuck::cast_slice(&x[..y.len()]), bytemuck::cast_slice_mut(y));
                 f.process_immutable_with_scratch(x, z, work);
-                scaled(y, scale);
             }
             Line::RealForward(f) => {
                 let outcome = f.process_with_scratch(line, bytemuck::cast_slice_mut(y), work);
@@ -113,7 +129,7 @@ impl<R: Precise> Line<R> {
 
 pub(super) struct Scratch<R> {
     complex: Vec<Complex<R>>,
-    /// A real line or half a spectrum, which its transform overwrites; nothing of complex lines.
+    /// A real line or half a spectrum, which its transform overwrites; the complex lines of a call.
     line: Vec<R>,
 }
 
@@ -148,9 +164,10 @@ pub(super) fn transform<R: Precise>(p: &Params, load: u32, store: u32, args: &mu
 fn contiguous<R: Precise>(p: &Params, line: &Line<R>, x: Source<'_, R>, y: &mut [R]) {
     let [read, written] = line.words();
     let (read, written) = (read * p.load_extent as usize, written * p.store_extent as usize);
+    let each = line.at_once(p);
     let run = |scratch: &mut Scratch<R>, (first, y): (usize, &mut [R])| {
-        for (l, y) in y.chunks_exact_mut(written).enumerate() {
-            line.run(p, (x, (first + l) * read), y, scratch);
+        for (l, y) in y.chunks_mut(each * written).enumerate() {
+            line.run(p, (x, (first + l * each) * read), y, scratch);
         }
     };
     let lines = TASK.div_ceil(read + written);

@@ -1,0 +1,79 @@
+// partials[offset + k] = sum of g[i]^2 over one chunk of one gradient g, the chunks of all in a row
+//
+// g0 .. g6: gradients, of counts[j] elements in chunks of chunks[j]; ends[j]: the chunks of gradients
+// 0 .. j together; partials: one float a chunk, written from `offset` on. Without MANY only g0 is read.
+// One workgroup a chunk: strided sums in registers, then a tree in workgroup memory. With WG = 1 no
+// barrier is left: that is for software adapters.
+
+import package::shared::index::group_index;
+
+struct Params {
+    counts: array<vec4<u32>, 2>,
+    chunks: array<vec4<u32>, 2>,
+    ends: array<vec4<u32>, 2>,
+    gradients: u32,
+    offset: u32,
+}
+
+override WG: u32 = 256u;
+override MANY: bool = false;
+
+@group(0) @binding(0) var<storage, read> g0: array<f32>;
+@group(0) @binding(1) var<storage, read> g1: array<f32>;
+@group(0) @binding(2) var<storage, read> g2: array<f32>;
+@group(0) @binding(3) var<storage, read> g3: array<f32>;
+@group(0) @binding(4) var<storage, read> g4: array<f32>;
+@group(0) @binding(5) var<storage, read> g5: array<f32>;
+@group(0) @binding(6) var<storage, read> g6: array<f32>;
+@group(0) @binding(7) var<storage, read_write> partials: array<f32>;
+@group(1) @binding(0) var<uniform> p: Params;
+
+var<workgroup> sums: array<f32, 256>;
+
+fn value(j: u32, i: u32) -> f32 {
+    if MANY {
+        switch j {
+            case 1u: { return g1[i]; }
+            case 2u: { return g2[i]; }
+            case 3u: { return g3[i]; }
+            case 4u: { return g4[i]; }
+            case 5u: { return g5[i]; }
+            case 6u: { return g6[i]; }
+            default: {}
+        }
+    }
+    return g0[i];
+}
+
+@compute @workgroup_size(WG)
+fn square_sums(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) local: u32,
+) {
+    let k = group_index(group, groups);
+    var j = 0u;
+    var before = 0u;
+    while j + 1u < p.gradients && k >= p.ends[j / 4u][j % 4u] {
+        before = p.ends[j / 4u][j % 4u];
+        j++;
+    }
+    let chunk = p.chunks[j / 4u][j % 4u];
+    let start = (k - before) * chunk;
+    let end = min(start + chunk, p.counts[j / 4u][j % 4u]);
+    var sum = 0.0;
+    for (var i = start + local; i < end; i += WG) {
+        let v = value(j, i);
+        sum += v * v;
+    }
+    sums[local] = sum;
+    for (var half = WG / 2u; half > 0u; half /= 2u) {
+        workgroupBarrier();
+        if local < half {
+            sums[local] += sums[local + half];
+        }
+    }
+    if local == 0u && k < p.ends[j / 4u][j % 4u] {
+        partials[p.offset + k] = sums[0];
+    }
+}
