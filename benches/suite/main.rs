@@ -5,6 +5,7 @@ mod attention;
 mod decode;
 mod dispatch;
 mod elementwise;
+mod forecasters;
 mod fourier;
 mod harness;
 mod input;
@@ -87,6 +88,7 @@ fn run(mut suite: Suite) -> ExitCode {
     dispatch::measure(&mut suite);
     step::measure(&mut suite);
     models::measure(&mut suite);
+    forecasters::measure(&mut suite);
     peers::measure(&mut suite);
     if suite.options.list {
         return ExitCode::SUCCESS;

@@ -9,7 +9,7 @@ use super::pass::Pass;
 use crate::checkpoint::{Checkpoint, Notes};
 use crate::elementwise::Activation;
 use crate::error::{Error, Result};
-use crate::fourier::{Scaling, graph_dense, graph_diag_outer};
+use crate::fourier::{Scaling, graph_dense, graph_diag, graph_diag_outer};
 use crate::linalg::linear;
 use crate::nn::{Linear, Module, normal_param};
 use crate::random::Generator;
@@ -18,6 +18,8 @@ use std::str::FromStr;
 
 const OP: &str = "fourier_gnn";
 
+/// The scaling of its transforms.
+const ORTHO: Scaling = Scaling::Ortho;
 /// By what the soft shrinkage of the mix shrinks.
 const SHRINKAGE: f32 = 0.01;
 /// What the look-back is projected to.
@@ -69,6 +71,7 @@ pub struct FourierGnnConfig {
     hidden: usize,
     mix: Mix,
     norm: bool,
+    rank_one: bool,
 }
 
 impl FourierGnnConfig {
@@ -76,7 +79,8 @@ impl FourierGnnConfig {
     /// 128, hidden 256, diagonal mix, no normalisation. COVID-19: 256 and 512.
     pub fn new(variables: usize) -> Self {
         let (mix, norm) = (Mix::Diag, false);
-        Self { variables, look_back: 12, horizon: 12, embed: 128, hidden: 256, mix, norm }
+        let rank_one = true;
+        Self { variables, look_back: 12, horizon: 12, embed: 128, hidden: 256, mix, norm, rank_one }
     }
 
     /// Values that are seen of each series.
@@ -113,6 +117,14 @@ impl FourierGnnConfig {
     /// [`InstanceNorm`](crate::nn::InstanceNorm).
     pub fn norm(mut self, on: bool) -> Self {
         self.norm = on;
+        self
+    }
+
+    /// Whether the series are transformed before they are embedded (the default): an embedding of rank
+    /// one makes one transform of E. The same forecast either way, and E times the transforms without;
+    /// files do not hold it.
+    pub fn rank_one(mut self, on: bool) -> Self {
+        self.rank_one = on;
         self
     }
 
@@ -194,25 +206,36 @@ impl FourierGnn {
         &self.config
     }
 
-    /// The spectrum `[B, F, E, 2]` after the mix, of the series' spectrum `[B, F, 2]`.
-    fn mixed(&self, spectrum: &Var) -> Result<Var> {
-        let tape = spectrum.tape();
-        let embedding = tape.param(&self.embedding);
+    /// The spectrum `[B, F, E, 2]` after the mix, of the series `[B, M]`.
+    fn mixed(&self, series: &Var) -> Result<Var> {
+        let tape = series.tape();
         match &self.mix {
+            Weights::Diag(weights) if self.config.rank_one => {
+                let (spectrum, embedding) = (series.rfft(1, ORTHO)?, tape.param(&self.embedding));
+                graph_diag_outer(&spectrum, &embedding, &tape.param(weights), SHRINKAGE)
+            }
             Weights::Diag(weights) => {
-                graph_diag_outer(spectrum, &embedding, &tape.param(weights), SHRINKAGE)
+                graph_diag(&self.embedded(series)?, &tape.param(weights), SHRINKAGE)
             }
             Weights::Dense(layers) => {
-                let channels = self.config.embed;
-                let [batch, bins] = [spectrum.shape()[0], spectrum.shape()[1]];
-                let column = embedding.reshape([channels, 1])?;
-                let x = spectrum.reshape([batch, bins, 1, 2])?.mul(&column)?;
                 let [one, two, three] =
                     layers.each_ref().map(|l| l.each_ref().map(|p| tape.param(p)));
                 let weights = [&one[0], &two[0], &three[0]];
-                graph_dense(&x, weights, [&one[1], &two[1], &three[1]], SHRINKAGE)
+                let biases = [&one[1], &two[1], &three[1]];
+                graph_dense(&self.embedded(series)?, weights, biases, SHRINKAGE)
             }
         }
+    }
+
+    /// The spectrum `[B, F, E, 2]` of the embedded series `[B, M]`.
+    fn embedded(&self, series: &Var) -> Result<Var> {
+        let embedding = series.tape().param(&self.embedding);
+        let [batch, nodes] = [series.shape()[0], series.shape()[1]];
+        if !self.config.rank_one {
+            return series.reshape([batch, nodes, 1])?.mul(&embedding)?.rfft(1, ORTHO);
+        }
+        let spectrum = series.rfft(1, ORTHO)?.reshape([batch, nodes / 2 + 1, 1, 2])?;
+        spectrum.mul(&embedding.reshape([self.config.embed, 1])?)
     }
 }
 
@@ -230,7 +253,7 @@ impl Forecaster for FourierGnn {
     const NAME: &'static str = "fourier-gnn";
 
     fn fields(&self) -> Fields {
-        let FourierGnnConfig { variables, look_back, horizon, embed, hidden, mix, norm } =
+        let FourierGnnConfig { variables, look_back, horizon, embed, hidden, mix, norm, .. } =
             self.config;
         vec![
             field("variables", variables),
@@ -262,8 +285,7 @@ impl Forecaster for FourierGnn {
     fn forecast(&self, window: &Var, _pass: &mut Pass<'_>) -> Result<Var> {
         on_nodes(OP, self, self.config.norm, window, |series| {
             let [batch, nodes] = [series.shape()[0], series.shape()[1]];
-            let z = self.mixed(&series.rfft(1, Scaling::Ortho)?)?;
-            let y = z.irfft(nodes, 1, Scaling::Ortho)?;
+            let y = self.mixed(series)?.irfft(nodes, 1, ORTHO)?;
             let width = self.config.look_back * self.config.embed;
             self.head.forward(&y.reshape([batch, self.config.variables, width])?)
         })

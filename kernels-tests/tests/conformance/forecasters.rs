@@ -206,8 +206,8 @@ fn open_frequencies_cost() {
     }
 }
 
-/// All steps of the neurons are in each launch: a step of training has 150 at most, its optimizer
-/// included, whatever T.
+/// All steps of the neurons are in each launch: a step of training has 150 at most, the norm of
+/// all gradients and the optimizer included, whatever T.
 #[test]
 fn a_training_step_has_few_launches() {
     use spikegrad::optim::{AdamW, Optimizer};
@@ -216,7 +216,8 @@ fn a_training_step_has_few_launches() {
     for steps in [2, 8] {
         let model = spikf_go(&device, &spikf_go_config().steps(steps));
         let mut random = Generator::new(&device, 1).expect("a generator");
-        let mut adam = AdamW::builder().build(&model.params()).expect("an optimizer");
+        let recipe = AdamW::builder().clip_norm(1.0);
+        let mut adam = recipe.build(&model.params()).expect("an optimizer");
         let [window, target] = series(&device, 5);
         let step = || {
             let tape = Tape::new();
@@ -229,6 +230,30 @@ fn a_training_step_has_few_launches() {
         counts.push(profile.launches());
     }
     assert!(counts[0] == counts[1] && counts[0] <= 150, "{counts:?}");
+}
+
+/// An embedding of rank one commutes with the transform: outcome and gradients do not tell.
+#[test]
+fn one_transform_does_for_all_channels() {
+    for mix in [Mix::Diag, Mix::Dense] {
+        for subject in kernels_tests::subjects() {
+            let config = fourier_gnn_config(mix);
+            let [window, target] = series(&subject.device, 5);
+            let run = |config: &FourierGnnConfig| {
+                let model = fourier_gnn(&subject.device, config);
+                let loss = model.loss(&window, &target, &mut Pass::new(&Tape::new()));
+                let gradients = loss.expect("a loss").total.backward().expect("gradients");
+                let forecast = model.predict(&window).expect("a forecast");
+                let params = model.params();
+                let found = params.iter().map(|p| gradients.of(p).expect("a gradient").clone());
+                found.chain([forecast]).collect::<Vec<Tensor>>()
+            };
+            let (one, each) = (run(&config), run(&config.clone().rank_one(false)));
+            for (one, each) in one.iter().zip(&each) {
+                kernels_tests::assert_close(&subject.label, one, each, 1e-5);
+            }
+        }
+    }
 }
 
 /// Training makes the loss smaller, for every model.
