@@ -126,8 +126,9 @@ fn whole(suite: &mut Suite, shape: [usize; 2]) {
 struct Found {
     classic_steps: usize,
     minimax_steps: usize,
-    /// A product `m x m x m`, the classic and the minimax clip, the classic one in f16, Muon's factor.
-    times: [f64; 5],
+    /// A product `m x m x m`, the classic and the minimax clip, the classic one in f16, Muon's factor,
+    /// and both clips by as many steps as the bound asks for.
+    times: [f64; 7],
 }
 
 fn compare(suite: &Suite, [m, n]: [usize; 2], values: Values) -> Result<Found> {
@@ -137,15 +138,21 @@ fn compare(suite: &Suite, [m, n]: [usize; 2], values: Values) -> Result<Found> {
     let classic_steps = least_steps(&x, &exact, Form::Classic)?;
     let minimax_steps = least_steps(&x, &exact, Form::Minimax)?;
     let a = input::normal(&device, [m, m])?;
-    let works: [&dyn Fn() -> Result<Tensor>; 5] = [
+    let by_bound = |form| {
+        let clip = SpectralClip::new(1.0).form(form).steps(Steps::Ratio(RATIO));
+        clip.accuracy(ACCURACY).run(&x)
+    };
+    let works: [&dyn Fn() -> Result<Tensor>; 7] = [
         &|| matmul(&a, &a, Layout::NN),
         &|| clip(Form::Classic, classic_steps).run(&x),
         &|| clip(Form::Minimax, minimax_steps).run(&x),
         &|| clip(Form::Classic, classic_steps).storage(DType::F16).run(&x),
         &|| Polar::muon(5).run(&x),
+        &|| by_bound(Form::Classic),
+        &|| by_bound(Form::Minimax),
     ];
     let runs = suite.effort().repeat(|| {
-        let mut times = [0.0; 5];
+        let mut times = [0.0; 7];
         for (time, work) in times.iter_mut().zip(works) {
             let start = Instant::now();
             let y = work()?;
@@ -181,7 +188,7 @@ fn flops([m, n]: [usize; 2], products: usize) -> [f64; 2] {
 }
 
 fn report(suite: &mut Suite, [m, n]: [usize; 2], values: Values, found: &Found) {
-    let [product, classic, minimax, half, muon] = found.times;
+    let [product, classic, minimax, half, muon, classic_bound, minimax_bound] = found.times;
     let label = format!("spectral {m}x{n} {}", values.name());
     let cube = 2.0 * (m as f64).powi(3) / product;
     suite.figure(format!("{label}: matrix product"), cube, "GFLOP/s");
@@ -207,6 +214,10 @@ fn report(suite: &mut Suite, [m, n]: [usize; 2], values: Values, found: &Found) 
     suite.figure(format!("{label}: classic, {k} steps, f16"), half / 1e6, "ms");
     suite.figure(format!("{label}: muon, 5 steps"), muon / 1e6, "ms");
     suite.figure(format!("{label}: classic over minimax time"), classic / minimax, "x");
+    suite.figure(format!("{label}: classic, by its bound"), classic_bound / 1e6, "ms");
+    suite.figure(format!("{label}: minimax, by its bound"), minimax_bound / 1e6, "ms");
+    let ratio = classic_bound / minimax_bound;
+    suite.figure(format!("{label}: classic over minimax time, by their bounds"), ratio, "x");
     suite.point("spectral", "matrix product", m as f64, cube);
 }
 

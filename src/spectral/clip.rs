@@ -6,7 +6,7 @@ use super::bound::gram_rows;
 use super::norm::{Facts, Scale};
 use super::plan::Plan;
 use super::product::{Coefficients, Output, SymmetricProduct};
-use super::schedule::{Schedules, steps_for};
+use super::schedule::{RESIDUAL, Schedules, steps_for};
 use super::{vector, wide};
 use crate::elementwise::Step;
 use crate::{DType, Error, Result, Tensor};
@@ -72,6 +72,7 @@ pub struct SpectralClip {
     factor: Option<Tensor>,
     form: Form,
     steps: Option<Steps>,
+    accuracy: f64,
     compat: bool,
     storage: DType,
 }
@@ -84,6 +85,7 @@ impl SpectralClip {
             factor: None,
             form: Form::Classic,
             steps: None,
+            accuracy: RESIDUAL,
             compat: false,
             storage: DType::F32,
         }
@@ -98,6 +100,14 @@ impl SpectralClip {
     /// How many iterations: ten by default (classic), five (minimax).
     pub fn steps(mut self, steps: Steps) -> Self {
         self.steps = Some(steps);
+        self
+    }
+
+    /// The relative error of singular values down to which [`Steps::Bound`] and [`Steps::Ratio`] go on,
+    /// whatever the values are: 2e-7 by default, what f32 holds; from 1e-7 to 0.5. The norm of the outcome
+    /// may be above the radius by so much (minimax).
+    pub fn accuracy(mut self, error: f64) -> Self {
+        self.accuracy = error;
         self
     }
 
@@ -131,8 +141,8 @@ impl SpectralClip {
     /// `H_c(X)` for a matrix, a vector, or a batch of matrices `[.., rows, cols]`.
     ///
     /// # Errors
-    /// [`Error::Argument`] for a radius that is not positive and finite, no steps, or too many, or a
-    /// storage other than f32 and f16 (for the minimax form, f32); [`Error::DType`] unless it is f32;
+    /// [`Error::Argument`] for a radius that is not positive and finite, no steps, or too many, an
+    /// accuracy out of its range, or a storage other than f32 and f16 (for the minimax form, f32); [`Error::DType`] unless it is f32;
     /// [`Error::Limit`] for a batch beyond the device's buffers.
     pub fn run(&self, x: &Tensor) -> Result<Tensor> {
         self.run_flagged(x).map(|(y, _)| y)
@@ -234,13 +244,20 @@ impl SpectralClip {
                 return Err(Error::shape(OP, "a factor without elements"));
             }
         }
+        if !ACCURACIES.contains(&self.accuracy) {
+            let [least, most] = [ACCURACIES.start(), ACCURACIES.end()];
+            let detail = format!("accuracy {}, allowed are {least} to {most}", self.accuracy);
+            return Err(Error::argument(OP, detail));
+        }
         let quintic = self.form == Form::Minimax;
-        let (most, adapt) = match self.steps {
-            None => (if quintic { 5 } else { 10 }, false),
-            Some(Steps::Fixed(steps)) => (steps, false),
-            Some(Steps::Bound(most)) => (most, true),
+        let adapted = Some(self.accuracy);
+        let (most, residual) = match self.steps {
+            None => (if quintic { 5 } else { 10 }, None),
+            Some(Steps::Fixed(steps)) => (steps, None),
+            Some(Steps::Bound(most)) => (most, adapted),
             Some(Steps::Ratio(ratio)) if (0.0..=MOST_RATIO).contains(&ratio) => {
-                (steps_for(quintic, largest_bound(x, ratio, quintic)), true)
+                let alpha = largest_bound(x, ratio, quintic);
+                (steps_for(quintic, alpha, self.accuracy), adapted)
             }
             Some(Steps::Ratio(ratio)) => {
                 let detail = format!("ratio {ratio}, allowed are 0 to {MOST_RATIO}");
@@ -251,7 +268,7 @@ impl SpectralClip {
             let detail = format!("{most} steps, allowed are 1 to {MOST_STEPS}");
             return Err(Error::argument(OP, detail));
         }
-        Ok(Schedules::cached(quintic, most, adapt))
+        Ok(Schedules::cached(quintic, most, residual))
     }
 }
 
@@ -266,6 +283,9 @@ fn largest_bound(x: &Tensor, ratio: f64, quintic: bool) -> f64 {
     let slack = (extent as f64).sqrt();
     1.0 + ratio * ratio * if quintic { slack.sqrt() } else { slack }
 }
+
+/// Errors that can be asked for.
+const ACCURACIES: std::ops::RangeInclusive<f64> = 1e-7..=0.5;
 
 /// Singular values that f32 cannot tell from one another beside the largest.
 const MOST_RATIO: f64 = 1e4;

@@ -12,8 +12,8 @@ const LIMIT: Quintic = [1.875, -1.25, 0.375];
 /// The largest power of two that the bound `alpha` has a row of its own for.
 const GRID: usize = 40;
 
-/// The residual that is left where the number of steps follows the bound.
-const RESIDUAL: f64 = 2e-7;
+/// The residual that is left where the number of steps follows the bound, unless another is asked for.
+pub(super) const RESIDUAL: f64 = 2e-7;
 
 pub(super) fn evaluate([a, b, c]: Quintic, x: f64) -> f64 {
     let q = x * x;
@@ -77,20 +77,39 @@ fn quintics(alpha: f64, count: usize) -> Vec<Quintic> {
     made
 }
 
-/// The fewest minimax quintics for `alpha` that leave the residual.
-fn quintic_steps(alpha: f64) -> usize {
-    let (mut low, mut high, mut steps) = (alpha.sqrt().recip(), 1.0, 0);
-    while 1.0 - low > RESIDUAL {
-        (low, high) = next(minimax(low, high), low);
-        steps += 1;
+/// The odd cubic that is nearest to 1 on `[low, high]`: as far below at both ends as above between.
+fn cubic(low: f64, high: f64) -> Quintic {
+    let square = low * low + low * high + high * high;
+    let ends = low * high * (low + high);
+    let between = 2.0 / 3.0 * square * (square / 3.0).sqrt();
+    let b = 2.0 / (ends + between);
+    [b * square, -b, 0.0]
+}
+
+/// The fewest minimax polynomials for `alpha` that leave the residual: quintics, and a cubic at the end
+/// where that does, which saves a product.
+fn schedule(alpha: f64, residual: f64) -> Vec<Quintic> {
+    let (mut low, mut high) = (alpha.sqrt().recip(), 1.0);
+    let mut made = Vec::new();
+    loop {
+        let last = cubic(low, high);
+        if 1.0 - evaluate(last, low) <= residual {
+            made.push(last);
+            return made;
+        }
+        let p = minimax(low, high);
+        (low, high) = next(p, low);
+        made.push(p);
+        if 1.0 - low <= residual {
+            return made;
+        }
     }
-    steps.max(1)
 }
 
 /// The fewest classic steps for `alpha` that leave the residual.
-fn classic_steps(alpha: f64) -> usize {
+fn classic_steps(alpha: f64, residual: f64) -> usize {
     let (mut low, mut steps) = (alpha.sqrt().recip(), 0);
-    while 1.0 - low > RESIDUAL {
+    while 1.0 - low > residual {
         low *= 1.5 - 0.5 * low * low;
         steps += 1;
     }
@@ -108,30 +127,36 @@ pub(super) struct Schedules {
 
 impl Schedules {
     /// The schedules of these options, made once a process.
-    pub(super) fn cached(quintic: bool, most: usize, adapt: bool) -> Arc<Self> {
-        type Made = HashMap<(bool, usize, bool), Arc<Schedules>>;
+    pub(super) fn cached(quintic: bool, most: usize, residual: Option<f64>) -> Arc<Self> {
+        type Made = HashMap<(bool, usize, Option<u64>), Arc<Schedules>>;
         static MADE: OnceLock<Mutex<Made>> = OnceLock::new();
         let mut made =
             MADE.get_or_init(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner);
-        let entry = made.entry((quintic, most, adapt));
-        entry.or_insert_with(|| Arc::new(Self::new(quintic, most, adapt))).clone()
+        let entry = made.entry((quintic, most, residual.map(f64::to_bits)));
+        entry.or_insert_with(|| Arc::new(Self::new(quintic, most, residual))).clone()
     }
 
     /// Those that make every iteration whatever the bound.
     pub(super) fn fixed(&self) -> Arc<Self> {
-        Self::cached(self.quintic, self.most, false)
+        Self::cached(self.quintic, self.most, None)
     }
 
-    /// `steps` iterations whatever the bound, or at most so many (`adapt`), as the bound asks for.
-    fn new(quintic: bool, most: usize, adapt: bool) -> Self {
-        let rows = if quintic || adapt { GRID + 1 } else { 1 };
+    /// `most` iterations whatever the bound, or at most so many, as the bound asks for to leave a
+    /// residual.
+    fn new(quintic: bool, most: usize, residual: Option<f64>) -> Self {
+        let rows = if quintic || residual.is_some() { GRID + 1 } else { 1 };
         let mut table = vec![0.0; rows * most * 4];
         for (j, row) in table.chunks_exact_mut(most * 4).enumerate() {
             let alpha = 2f64.powi(j as i32);
-            let steps = if adapt { steps_for(quintic, alpha).min(most) } else { most };
-            let made = if quintic { quintics(alpha, steps) } else { vec![[0.0; 3]; steps] };
+            let mut made = match (quintic, residual) {
+                (true, None) => quintics(alpha, most),
+                (true, Some(residual)) => schedule(alpha, residual),
+                (false, None) => vec![[0.0; 3]; most],
+                (false, Some(residual)) => vec![[0.0; 3]; classic_steps(alpha, residual)],
+            };
+            made.truncate(most);
             // Later iterations of the launches: all matrices end together.
-            for (cell, [a, b, c]) in row[(most - steps) * 4..].chunks_exact_mut(4).zip(made) {
+            for (cell, [a, b, c]) in row[(most - made.len()) * 4..].chunks_exact_mut(4).zip(made) {
                 cell.copy_from_slice(&[a, b, c, 1.0]);
             }
         }
@@ -181,13 +206,15 @@ pub(super) fn express(low: f64, count: usize, cushion: f64, safety: f64) -> Vec<
 
 /// The fewest iterations for `alpha` that leave the residual: about `ln alpha / ln (9 / 4) + 4` classic
 /// ones.
-pub(super) fn steps_for(quintic: bool, alpha: f64) -> usize {
-    if quintic { quintic_steps(alpha) } else { classic_steps(alpha) }
+pub(super) fn steps_for(quintic: bool, alpha: f64, residual: f64) -> usize {
+    if quintic { schedule(alpha, residual).len() } else { classic_steps(alpha, residual) }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Schedules, classic_steps, evaluate, express, minimax, quintic_steps, quintics};
+    use super::{
+        RESIDUAL, Schedules, classic_steps, cubic, evaluate, express, minimax, quintics, schedule,
+    };
 
     /// The published coefficients, from the same algorithm.
     #[test]
@@ -226,19 +253,42 @@ mod tests {
     fn steps_grow_with_the_logarithm_of_the_bound() {
         assert_eq!(quintics(1000.0, 3).len(), 3);
         assert!((quintics(30.0, 1)[0][0] - 4.4189).abs() < 1e-4);
-        let classic: Vec<usize> = [1.0, 10.0, 300.0, 1e4].map(classic_steps).to_vec();
-        assert_eq!(classic, [1, 7, 11, 16]);
-        let quintic: Vec<usize> = [1.0, 10.0, 300.0, 1e4].map(quintic_steps).to_vec();
-        assert_eq!(quintic, [1, 3, 4, 6]);
+        let alphas = [1.0, 10.0, 300.0, 1e4];
+        assert_eq!(alphas.map(|alpha| classic_steps(alpha, RESIDUAL)), [1, 7, 11, 16]);
+        assert_eq!(alphas.map(|alpha| schedule(alpha, RESIDUAL).len()), [1, 3, 4, 6]);
+        assert_eq!(alphas.map(|alpha| classic_steps(alpha, 1e-3)), [1, 6, 10, 14]);
+        assert_eq!(alphas.map(|alpha| schedule(alpha, 1e-3).len()), [1, 2, 4, 5]);
+    }
+
+    /// Whatever the bound, the last polynomial leaves what was asked for, and not much less work does.
+    #[test]
+    fn schedules_leave_their_residual() {
+        for residual in [RESIDUAL, 1e-3, 1e-2] {
+            for alpha in [1.0, 1.5, 2.0, 7.0, 30.0, 100.0, 401.0, 1e3, 5e3, 1e5, 1e9] {
+                let made = schedule(alpha, residual);
+                let through = |x: f64| made.iter().fold(x, |x, p| evaluate(*p, x));
+                let low = alpha.sqrt().recip();
+                let worst = (0..=20_000).map(|i| low + (1.0 - low) * f64::from(i) / 2e4);
+                let worst = worst.map(|x| (1.0 - through(x)).abs()).fold(0.0, f64::max);
+                assert!(worst <= residual * (1.0 + 1e-9) + 1e-12, "{alpha}: {worst:e}");
+                let fewer = quintics(alpha, made.len() - 1);
+                let left = 1.0 - fewer.iter().fold(low, |x, p| evaluate(*p, x));
+                assert!(alpha == 1.0 || left > residual, "{alpha}: {left:e} with fewer");
+            }
+        }
+        let p = cubic(0.7, 1.2);
+        assert!((evaluate(p, 0.7) - evaluate(p, 1.2)).abs() < 1e-15);
+        let top = (p[0] / (-3.0 * p[1])).sqrt();
+        assert!((evaluate(p, top) + evaluate(p, 0.7) - 2.0).abs() < 1e-15);
     }
 
     #[test]
     fn rows_end_together() {
-        let schedules = Schedules::new(true, 6, true);
+        let schedules = Schedules::new(true, 6, Some(RESIDUAL));
         for (j, row) in schedules.table().chunks_exact(24).enumerate() {
             let active: Vec<bool> = row.chunks_exact(4).map(|c| c[3] == 1.0).collect();
             let steps = active.iter().filter(|a| **a).count();
-            assert_eq!(steps, quintic_steps(2f64.powi(j as i32)).min(6));
+            assert_eq!(steps, schedule(2f64.powi(j as i32), RESIDUAL).len().min(6));
             assert!(active.iter().rev().take(steps).all(|a| *a));
         }
     }

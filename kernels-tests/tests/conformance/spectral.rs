@@ -304,6 +304,40 @@ proptest! {
     }
 }
 
+/// An accuracy that is asked for holds whatever the singular values, and takes fewer steps.
+#[test]
+fn clipping_as_accurate_as_asked_for() {
+    let shapes =
+        [(40, 70, 28.0, 1e-3), (64, 64, 9.0, 1e-2), (33, 20, 2.0, 0.3), (31, 90, 19.0, 0.9)];
+    for (rows, cols, ratio, least) in shapes {
+        let x = with_values(5, rows, cols, &spread(rows.min(cols), ratio, least * ratio)).rounded();
+        let expected = x.spectral(soft(1.0));
+        for subject in subjects() {
+            for (form, wanted) in FORMS.into_iter().flat_map(|f| [(f, 1e-3), (f, 1e-2)]) {
+                let clip = SpectralClip::new(1.0).form(form).accuracy(wanted);
+                for steps in [Steps::Ratio(30.0), Steps::Bound(14)] {
+                    let y = clip.clone().steps(steps).run(&x.tensor(&subject.device)).unwrap();
+                    let error = frobenius(&y, &expected);
+                    let what = format!("{form:?} to {wanted} on {}", subject.label);
+                    assert!(error <= wanted, "{rows} x {cols} {what}: {error:e}");
+                    let y = Matrix { data: y.to_vec().unwrap(), ..x };
+                    assert!(y.norm_is_below(1.0 + wanted), "{rows} x {cols} {what}");
+                }
+            }
+        }
+    }
+    let x = random_matrix(1, 64, 64, 1.0);
+    let products = |accuracy: f64| {
+        let device = Device::host();
+        let x = x.tensor(&device);
+        let clip = SpectralClip::new(0.1).form(Form::Minimax).steps(Steps::Ratio(200.0));
+        let clip = clip.accuracy(accuracy);
+        let (_, profile) = device.profile(|| clip.run(&x)).unwrap();
+        profile.launches()
+    };
+    assert!(products(1e-2) < products(2e-7));
+}
+
 #[test]
 fn clipping_512_x_2048() {
     check_large(&random_matrix(1, 512, 2048, 0.2), 14.0);
@@ -601,7 +635,9 @@ fn gradients_by_differences() {
     };
     for shape in [&[3, 5][..], &[5, 3], &[4, 4], &[2, 2, 3], &[5], &[1, 4]] {
         for form in FORMS {
-            let clip = SpectralClip::new(0.8).form(form).steps(Steps::Ratio(20.0));
+            // The same polynomials with a gradient and without.
+            let steps = Steps::Fixed(if form == Form::Classic { 14 } else { 6 });
+            let clip = SpectralClip::new(0.8).form(form).steps(steps);
             check(shape, &format!("{form:?}"), &|x| x.spectral_clip(&clip));
         }
         check(shape, "muon", &|x| x.polar(&Polar::muon(3)));
@@ -660,6 +696,9 @@ fn mistakes_are_errors() {
     for c in [0.0, -1.0, f64::NAN, f64::INFINITY, 1e-60, 1e60] {
         argument(SpectralClip::new(c).run(&x));
         argument(HardClip::new(c).run(&x));
+    }
+    for accuracy in [0.0, 1e-8, 0.6, -1.0, f64::NAN] {
+        assert!(SpectralClip::new(1.0).accuracy(accuracy).run(&x).is_err(), "accuracy {accuracy}");
     }
     for steps in [Steps::Fixed(0), Steps::Bound(0), Steps::Fixed(1000), Steps::Ratio(f64::NAN)] {
         argument(SpectralClip::new(1.0).steps(steps).run(&x));

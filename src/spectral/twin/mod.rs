@@ -14,7 +14,7 @@ use super::norm::{PartsParams, ScaleParams};
 use super::power::Params as UnitParams;
 use super::vector::Params as VectorParams;
 use super::wide::Params as WideParams;
-use crate::host::{HostArgs, Real};
+use crate::host::{HostArgs, Real, vectorised};
 use crate::linalg::pack_halves;
 use rayon::prelude::*;
 
@@ -31,6 +31,42 @@ fn to_one<R: Real>(value: R) -> R {
     R::lit(2f64.powi(-exponent.clamp(-126.0, 126.0) as i32))
 }
 
+/// Terms that are added side by side, and the terms of a chain: short chains keep the rounding of
+/// long sums small.
+const LANES: usize = 16;
+const CHAIN: usize = 64;
+
+/// The sum of the terms of all elements.
+#[inline(always)]
+fn sum_of<R: Real>(x: &[R], term: impl Fn(R) -> R) -> R {
+    let mut sum = R::zero();
+    for block in x.chunks(LANES * CHAIN) {
+        let mut lanes = [R::zero(); LANES];
+        let rows = block.chunks_exact(LANES);
+        let rest: R = rows.remainder().iter().map(|v| term(*v)).sum();
+        for row in rows {
+            lanes.iter_mut().zip(row).for_each(|(lane, v)| *lane += term(*v));
+        }
+        sum += lanes.into_iter().sum::<R>() + rest;
+    }
+    sum
+}
+
+/// The largest of the finite elements by magnitude, and whether all are finite.
+#[inline(always)]
+fn largest_finite<R: Real>(x: &[R]) -> (R, bool) {
+    let (mut lanes, mut sound) = ([R::zero(); LANES], [true; LANES]);
+    for row in x.chunks(LANES) {
+        for ((lane, sound), v) in lanes.iter_mut().zip(&mut sound).zip(row) {
+            let (size, finite) = (v.abs(), v.is_finite());
+            *sound &= finite;
+            *lane = if finite && size > *lane { size } else { *lane };
+        }
+    }
+    let largest = lanes.into_iter().fold(R::zero(), |m, v| if v > m { v } else { m });
+    (largest, sound.into_iter().all(|s| s))
+}
+
 /// Largest element, sum of scaled squares and fault of each chunk.
 pub(super) fn norm_parts<R: Real>(args: &mut HostArgs<'_, R>) {
     let p: PartsParams = args.params();
@@ -41,13 +77,15 @@ pub(super) fn norm_parts<R: Real>(args: &mut HostArgs<'_, R>) {
     let of_chunk = |(row, part): (usize, &mut [R])| {
         let (entry, k) = (row / chunks, row % chunks);
         let x = &x[entry * count..][k * chunk..count.min((k + 1) * chunk)];
-        let finite = x.iter().all(|v| v.is_finite());
-        let finite_part = |m: R, v: &R| if v.is_finite() { m.max(v.abs()) } else { m };
-        let largest = x.iter().fold(R::zero(), finite_part);
-        let scale = to_one(largest);
-        // Chains of 64 keep the rounding of long chunks small.
-        let squares = |x: &[R]| x.iter().map(|v| (*v * scale) * (*v * scale)).sum::<R>();
-        let sum = x.chunks(64).map(squares).sum();
+        let (mut largest, mut finite, mut sum) = (R::zero(), true, R::zero());
+        vectorised(
+            #[inline(always)]
+            || {
+                (largest, finite) = largest_finite(x);
+                let scale = to_one(largest);
+                sum = sum_of(x, |v| (v * scale) * (v * scale));
+            },
+        );
         let fault = if finite { R::zero() } else { R::one() };
         part.copy_from_slice(&[largest, sum, fault, R::zero()]);
     };
@@ -177,8 +215,13 @@ pub(super) fn gram_rows<R: Real>(args: &mut HostArgs<'_, R>) {
     let least = TASK.div_ceil(length);
     let pairs = rows.par_chunks_exact_mut(2).zip(s.par_chunks_exact(length)).with_min_len(least);
     pairs.for_each(|(pair, row)| {
-        pair[0] = row.iter().map(|v| v.abs()).sum();
-        pair[1] = row.iter().map(|v| *v * *v).sum();
+        vectorised(
+            #[inline(always)]
+            || {
+                pair[0] = sum_of(row, |v| v.abs());
+                pair[1] = sum_of(row, |v| v * v);
+            },
+        );
     });
 }
 
