@@ -171,6 +171,30 @@ fn many_points() {
     }
 }
 
+/// Each launch of a transform against its twin: whole lines, and the passes over long ones.
+#[test]
+fn shadowed_transforms_agree() {
+    for subject in own_subjects() {
+        let d = &subject.device;
+        d.shadow(true);
+        for (n, inner) in [(60, 1), (97, 3), (4098, 1), (5000, 3), (5001, 1), (2 * 4099, 2)] {
+            let x = data(d, &[2, n, inner], 1).unwrap();
+            let z = data(d, &[2, n, inner, 2], 2).unwrap();
+            let half = data(d, &[2, n / 2 + 1, inner, 2], 3).unwrap();
+            let outcomes = [
+                rfft(&x, 1, Scaling::Ortho),
+                irfft(&half, n, 1, Scaling::Ortho),
+                fft(&z, 1, Scaling::Ortho),
+                ifft(&z, 1, Scaling::Ortho),
+            ];
+            for outcome in outcomes {
+                assert!(outcome.is_ok(), "{n} on {}: {}", subject.label, outcome.unwrap_err());
+            }
+        }
+        d.shadow(false);
+    }
+}
+
 /// What a run of `work` launches on a device.
 fn launches(device: &Device, work: impl FnOnce() -> Result<Tensor>) -> usize {
     let (_, profile) = device.profile(work).unwrap();

@@ -124,7 +124,7 @@ impl<R: Precise> Pass<'_, R> {
             z = z.conj() * self.table[p.chirp_at as usize + i];
         }
         if self.store == Mode::Turned as u32 {
-            z *= self.table[p.roots_at as usize + c * k];
+            z *= self.table[p.turns_at as usize + c * k];
         } else if self.store == Mode::Convolved as u32 {
             z = (z * self.table[p.spectrum_at as usize + i]).conj();
         } else if self.store == Mode::Conjugate as u32 {
