@@ -9,6 +9,8 @@ use rayon::prelude::*;
 
 /// Elements that one task writes.
 const TASK: usize = 4096;
+/// Lines and columns of a block that is transposed.
+const TOGETHER: usize = 16;
 
 /// Calls a function generic over the element type with the launch's input and output.
 macro_rules! moved {
@@ -24,15 +26,32 @@ macro_rules! moved {
 pub(super) fn strided<R: Real>(args: &mut HostArgs<'_, R>) {
     let p: StridedParams = args.params();
     fn run<T: Copy + Send + Sync>(p: &StridedParams, x: &[T], y: &mut [T]) {
+        let rank = p.rank as usize;
+        let (inner, stride) = match rank {
+            0 => (1, 0),
+            _ => (p.dims[0] as usize, p.strides[0] as usize),
+        };
         y.par_chunks_mut(TASK).enumerate().for_each(|(task, y)| {
-            for (i, y) in y.iter_mut().enumerate() {
-                let mut rest = task * TASK + i;
-                let mut from = p.base as usize;
-                for (extent, stride) in p.dims.iter().zip(&p.strides).take(p.rank as usize) {
+            let mut i = task * TASK;
+            let mut left = y;
+            // Runs along the first axis: where one begins is worked out once.
+            while !left.is_empty() {
+                let (mut rest, mut from) = (i / inner, p.base as usize + i % inner * stride);
+                for (extent, stride) in p.dims.iter().zip(&p.strides).take(rank).skip(1) {
                     from += rest % *extent as usize * *stride as usize;
                     rest /= *extent as usize;
                 }
-                *y = x[from];
+                let run = (inner - i % inner).min(left.len());
+                let (line, others) = left.split_at_mut(run);
+                match stride {
+                    1 => line.copy_from_slice(&x[from..from + run]),
+                    0 => line.fill(x[from]),
+                    _ => {
+                        let values = x[from..].iter().step_by(stride);
+                        line.iter_mut().zip(values).for_each(|(y, x)| *y = *x);
+                    }
+                }
+                (i, left) = (i + run, others);
             }
         });
     }
@@ -43,10 +62,17 @@ pub(super) fn transpose<R: Real>(args: &mut HostArgs<'_, R>) {
     let p: TransposeParams = args.params();
     fn run<T: Copy + Send + Sync>(p: &TransposeParams, x: &[T], y: &mut [T]) {
         let (rows, columns) = (p.rows as usize, p.columns as usize);
-        y.par_chunks_mut(rows).enumerate().for_each(|(line, y)| {
-            let from = line / columns * rows * columns + line % columns;
-            for (i, y) in y.iter_mut().enumerate() {
-                *y = x[from + i * columns];
+        // Lines of the outcome that lie in one cache line of what is read.
+        y.par_chunks_mut(TOGETHER * rows).enumerate().for_each(|(task, lines)| {
+            for left in (0..rows).step_by(TOGETHER) {
+                for (l, y) in lines.chunks_exact_mut(rows).enumerate() {
+                    let line = task * TOGETHER + l;
+                    let from = line / columns * rows * columns + line % columns;
+                    let end = rows.min(left + TOGETHER);
+                    for (i, y) in y[left..end].iter_mut().enumerate() {
+                        *y = x[from + (left + i) * columns];
+                    }
+                }
             }
         });
     }

@@ -45,6 +45,10 @@ pub(crate) const BUSY_INVOCATIONS: usize = 256;
 /// The least depth that a chunk of a split product keeps.
 const MIN_CHUNK: usize = 256;
 
+/// The depth that a software adapter takes at a time where the left operand is transposed: all tiles read
+/// these rows of both operands while caches hold them.
+const NEAR_DEPTH: usize = 1024;
+
 /// The most chunks: they are summed one after another.
 const MAX_CHUNKS: usize = 128;
 
@@ -150,7 +154,8 @@ pub(super) struct Plan {
 /// - GPUs: workgroup memory where both extents fill a good part of a tile, else the register kernel with
 ///   small tiles, so that thin matrices (one row, a few classes) still make enough invocations.
 /// - Where the tiles of a GPU are too few to fill it and the depth is large (weight gradients: depth
-///   T B), the depth is split into chunks which a second launch sums in order.
+///   T B), the depth is split into chunks which a second launch sums in order; on a software adapter
+///   wherever it is large, for its caches.
 pub(super) fn plan(
     capabilities: &Capabilities,
     wanted: MatmulKernel,
@@ -175,6 +180,12 @@ pub(super) fn plan(
         }
     };
     let chunk = split_depth(k.max(1), tiles(4 * blocks[0], 4 * blocks[1]), busy);
+    let chunk = match left {
+        Left::Dense { transposed: true } if capabilities.software => {
+            chunk.min(NEAR_DEPTH.max(k.div_ceil(MAX_CHUNKS).next_multiple_of(4)))
+        }
+        _ => chunk,
+    };
     let chunks = k.max(1).div_ceil(chunk);
     Plan { kernel, blocks, workgroup, chunk, chunks, wide: false }
 }
@@ -439,7 +450,7 @@ pub(super) fn cost(args: &CostArgs<'_>) -> Cost {
 
 #[cfg(test)]
 mod tests {
-    use super::{Extra, Left, MatmulKernel, Product, plan};
+    use super::{Extra, Left, MAX_CHUNKS, MatmulKernel, Product, plan};
     use crate::elementwise::Activation;
     use crate::gpu::Capabilities;
     use crate::{DType, Device, Tensor};
@@ -474,6 +485,9 @@ mod tests {
             (large.kernel, large.blocks, large.chunks),
             (MatmulKernel::Registers, [2, 2], 1)
         );
+        let gradient = Left::Dense { transposed: true };
+        let deep = |k| plan(&software, MatmulKernel::Auto, gradient, [256, 256, k, 1]).chunks;
+        assert_eq!([1024, 4096, 1 << 20].map(deep), [1, 4, MAX_CHUNKS]);
     }
 
     fn values(count: usize) -> Vec<f32> {
