@@ -56,7 +56,7 @@ fn learn(options: &Options, config: &Config, file: &Path) -> Result<()> {
         Model::SpikfGo { .. } | Model::Ann => run.spikf_go(config.model.1, Some(file))?,
     };
     let mut runs = vec![outcome];
-    if config.twin {
+    if config.with_twin() {
         runs.push(run.spikf_go(Model::Ann, None)?);
     }
     runs.extend(baselines);

@@ -49,10 +49,10 @@ summary() {
     done
 }
 
-arm metr-la metr_la_week.csv.gz --twin --embed 16 --steps 300 --rate 0.02
-arm etth1 ETTh1.csv.gz --twin --split 7:1:2 --look-back 96 --horizon 96 --norm mean \
+arm metr-la metr_la_week.csv.gz --embed 16 --steps 300 --rate 0.02
+arm etth1 ETTh1.csv.gz --split 7:1:2 --look-back 96 --horizon 96 --norm mean \
     --embed 16 --batch 32 --steps 1200 --rate 0.01
-arm covid covid.csv.gz --twin --split 6:2:2 --embed 32 --steps 300 --rate 0.01
+arm covid covid.csv.gz --split 6:2:2 --embed 32 --steps 300 --rate 0.01
 # The published extents; rate, length and norm are chosen by the validation.
 arm covid-fourier-gnn covid.csv.gz --model fourier-gnn --split 6:2:2 \
     --embed 256 --hidden 512 --steps 300 --rate 0.0003

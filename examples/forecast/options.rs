@@ -10,12 +10,13 @@ use spikegrad::models::{FourierGnnConfig, GateGradient, Mix, Penalty, SpikfGoCon
 
 const ABOUT: &str = "\
 Trains a network to continue all columns of a series, and compares it with the last value, with a
-linear map shared by all columns, and with --twin with the same network without spikes. Without --data
+linear map shared by all columns, and with the same network without spikes. Without --data
 it reads a year of hourly weather at the airports of New York, which ships with the crate; --data FILE
 takes any csv of numbers, plain or gzip, one row a time; header and date column are recognised.";
 
 const HELP: &str = "  --model NAME     spikf-go (default), spikf-go-cpg, ann (spikf-go without spikes), fourier-gnn
-  --twin           train the twin without spikes, too, on the same plan
+  --twin on|off    whether the twin without spikes is trained, too, on the same plan (default on, where
+                   the model spikes)
   --columns N      the first N columns alone
   --header WHAT    on or off: whether the first line of the csv is a header (default: recognised)
   --dates WHAT     on or off: whether its first column is dates (default: recognised)
@@ -55,7 +56,7 @@ pub enum Model {
 #[derive(Debug, Clone)]
 pub struct Config {
     pub model: (&'static str, Model),
-    pub twin: bool,
+    twin: Option<bool>,
     pub look_back: usize,
     pub horizon: usize,
     pub parts: Parts,
@@ -104,7 +105,7 @@ pub fn parse() -> (Options, Config) {
     let options = Options::parse("forecast", ABOUT, HELP, |name, value| {
         match name {
             "model" => config.model = value.choice(&MODELS.map(|m| (m.0, m)))?,
-            "twin" => config.twin = true,
+            "twin" => config.twin = Some(value.choice(&ON_OFF)?),
             "columns" => config.columns = Some(value.at_least(1)?),
             "header" => config.header = Some(value.choice(&ON_OFF)?),
             "dates" => config.dates = Some(value.choice(&ON_OFF)?),
@@ -134,7 +135,7 @@ pub fn parse() -> (Options, Config) {
         }
         Ok(true)
     });
-    if config.twin && !matches!(config.model.1, Model::SpikfGo { .. }) {
+    if config.twin == Some(true) && !config.spikes() {
         let model = config.model.0;
         eprintln!(
             "forecast: --twin: {model} does not spike, it has no twin (--help lists the options)"
@@ -147,7 +148,7 @@ pub fn parse() -> (Options, Config) {
 fn defaults() -> Config {
     Config {
         model: MODELS[0],
-        twin: false,
+        twin: None,
         look_back: 12,
         horizon: 12,
         parts: Parts::Shares([7.0, 2.0, 1.0]),
@@ -177,6 +178,15 @@ fn defaults() -> Config {
 }
 
 impl Config {
+    fn spikes(&self) -> bool {
+        matches!(self.model.1, Model::SpikfGo { .. })
+    }
+
+    /// Whether the twin without spikes is trained, too.
+    pub fn with_twin(&self) -> bool {
+        self.twin.unwrap_or(self.spikes())
+    }
+
     /// The series of `--data`, or the one that ships with the crate.
     pub fn load(&self, options: &Options) -> Result<Series> {
         let csv = self.header.map_or(Csv::new(), |on| Csv::new().header(on));

@@ -137,7 +137,9 @@ pub fn ifft(z: &Tensor, axis: usize, scaling: Scaling) -> Result<Tensor> {
 }
 
 /// `Z_k = s sum_m x_m exp(-2 pi i k m / N)`, k = 0 ..= N/2, along an axis; x `[.., N, ..]`, the
-/// outcome `[.., N/2 + 1, .., 2]`. Half the work of [`fft`] for even N. Spikes `[T, .., N, ..]` packed
+/// outcome `[.., N/2 + 1, .., 2]`. Half the work of [`fft`] for even N. On the
+/// host, lines that stand side by side are transformed in pairs: rounding is relative to the larger of
+/// the two. Spikes `[T, .., N, ..]` packed
 /// along T are read as they are.
 ///
 /// # Errors

@@ -47,7 +47,7 @@ const MIN_CHUNK: usize = 256;
 
 /// The depth that a software adapter takes at a time where the left operand is transposed: all tiles read
 /// these rows of both operands while caches hold them.
-const NEAR_DEPTH: usize = 1024;
+const NEAR_DEPTH: usize = 2048;
 
 /// The most chunks: they are summed one after another.
 const MAX_CHUNKS: usize = 128;
@@ -487,7 +487,7 @@ mod tests {
         );
         let gradient = Left::Dense { transposed: true };
         let deep = |k| plan(&software, MatmulKernel::Auto, gradient, [256, 256, k, 1]).chunks;
-        assert_eq!([1024, 4096, 1 << 20].map(deep), [1, 4, MAX_CHUNKS]);
+        assert_eq!([2048, 8192, 1 << 20].map(deep), [1, 4, MAX_CHUNKS]);
     }
 
     fn values(count: usize) -> Vec<f32> {
