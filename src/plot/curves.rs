@@ -54,14 +54,16 @@ impl Curves {
 impl Panel for Curves {
     fn draw(&self, area: &Area<'_>) -> Result<(), String> {
         let text = |e: &dyn std::fmt::Display| e.to_string();
+        let (names, rows) = self.legend(area)?;
+        let (head, body) = area.split_vertically(HEAD + rows * ROW);
+        self.draw_head(&head, &names).map_err(|e| text(&e))?;
         let (x, y) = (self.range(|p| p.0), self.range(|p| p.1));
         let margin = (y.end - y.start) * 0.05;
-        let mut chart = ChartBuilder::on(area)
-            .caption(&self.title, (FONT, TITLE))
+        let mut chart = ChartBuilder::on(&body)
             .margin(12)
             .margin_right(28)
             .x_label_area_size(46)
-            .y_label_area_size(74)
+            .y_label_area_size(LEFT - 12)
             .build_cartesian_2d(x, y.start - margin..y.end + margin)
             .map_err(|e| text(&e))?;
         chart
@@ -75,29 +77,66 @@ impl Panel for Curves {
             .light_line_style(TRANSPARENT)
             .draw()
             .map_err(|e| text(&e))?;
-        for ((name, points), colour) in self.series.iter().zip(COLOURS.iter().cycle()) {
+        for ((_, points), colour) in self.series.iter().zip(COLOURS.iter().cycle()) {
             let style = colour.stroke_width(2);
             let dots = points.len() <= 60;
             chart
                 .draw_series(LineSeries::new(points.iter().copied(), style))
-                .map_err(|e| text(&e))?
-                .label(name)
-                .legend(move |(x, y)| PathElement::new([(x, y), (x + 22, y)], style));
+                .map_err(|e| text(&e))?;
             if dots {
                 let dot = |p: &(f64, f64)| Circle::new(*p, 3, colour.filled());
                 chart.draw_series(points.iter().map(dot)).map_err(|e| text(&e))?;
             }
         }
-        chart
-            .configure_series_labels()
-            .position(SeriesLabelPosition::MiddleRight)
-            .label_font((FONT, LABEL))
-            .legend_area_size(32)
-            .margin(14)
-            .background_style(WHITE.mix(0.85))
-            .border_style(BLACK.mix(0.3))
-            .draw()
-            .map_err(|e| text(&e))
+        Ok(())
+    }
+}
+
+/// Pixels left of the axis.
+const LEFT: i32 = 86;
+/// Pixels of the title, and of a row of names between it and the curves.
+const HEAD: i32 = 40;
+const ROW: i32 = 24;
+/// Pixels of a line before its name, and between names.
+const STROKE: i32 = 26;
+const GAP: i32 = 22;
+
+impl Curves {
+    /// Where the names of the series stand, and the rows that they take.
+    fn legend(&self, area: &Area<'_>) -> Result<(Vec<(i32, i32)>, i32), String> {
+        let right = area.dim_in_pixel().0 as i32 - 28;
+        let (mut left, mut row) = (LEFT, 0);
+        let mut places = Vec::with_capacity(self.series.len());
+        for (name, _) in &self.series {
+            let size = area.estimate_text_size(name, &(FONT, LABEL).into_text_style(area));
+            let width = STROKE + 6 + size.map_err(|e| e.to_string())?.0 as i32;
+            if left > LEFT && left + width > right {
+                (left, row) = (LEFT, row + 1);
+            }
+            places.push((left, HEAD + row * ROW));
+            left += width + GAP;
+        }
+        Ok((places, row + 1))
+    }
+
+    /// The title and the names, above the curves: nothing covers them.
+    fn draw_head<'a>(
+        &self,
+        head: &Area<'a>,
+        names: &[(i32, i32)],
+    ) -> Result<(), DrawingAreaErrorKind<<BitMapBackend<'a> as DrawingBackend>::ErrorType>> {
+        use plotters::style::text_anchor::{HPos, Pos, VPos};
+        let title = (FONT, TITLE).into_text_style(head).pos(Pos::new(HPos::Center, VPos::Top));
+        let middle = head.dim_in_pixel().0 as i32 / 2;
+        head.draw(&Text::new(self.title.as_str(), (middle, 12), title))?;
+        let label = (FONT, LABEL).into_text_style(head).pos(Pos::new(HPos::Left, VPos::Center));
+        let coloured = self.series.iter().zip(COLOURS.iter().cycle());
+        for (((name, _), colour), (x, y)) in coloured.zip(names) {
+            let (y, end) = (y + ROW / 2, x + STROKE);
+            head.draw(&PathElement::new([(*x, y), (end, y)], colour.stroke_width(3)))?;
+            head.draw(&Text::new(name.as_str(), (end + 6, y), label.clone()))?;
+        }
+        Ok(())
     }
 }
 
