@@ -588,6 +588,32 @@ fn polar_factors() {
     }
 }
 
+/// Each singular value goes through the polynomials by itself, whatever the shape: of wide matrices
+/// several are combined before the matrix is touched.
+#[test]
+fn polar_factors_are_polynomials_of_singular_values() {
+    let polars = [Polar::muon(1), Polar::muon(5), Polar::muon(6), Polar::classic(7)];
+    let polars =
+        polars.into_iter().chain([Polar::express(5), Polar::custom(&[[2.0, -1.5, 0.5]; 4])]);
+    let polars: Vec<Polar> = polars.collect();
+    for (rows, cols) in [(9, 14), (7, 14), (20, 90), (70, 30), (12, 12), (3, 64)] {
+        let values = spread(rows.min(cols), 3.0, 3e-3);
+        let x = with_values(7, rows, cols, &values).rounded();
+        let norm = x.data.iter().map(|v| v * v).sum::<f64>().sqrt();
+        for polar in &polars {
+            let margin = if *polar == Polar::express(5) { 1.01 } else { 1.0 };
+            let step = |s: f64, [a, b, c]: &[f64; 3]| s * (a + s * s * (b + s * s * c));
+            let through = |s: f64| polar.coefficients().iter().fold(s, step);
+            let expected = x.spectral(|s| through(s / (margin * norm + 1e-7)));
+            for subject in subjects() {
+                let error = frobenius(&polar.run(&x.tensor(&subject.device)).unwrap(), &expected);
+                let what = format!("{rows} x {cols} on {}", subject.label);
+                assert!(error < 1e-4, "{what}, {polar:?}: {error:e}");
+            }
+        }
+    }
+}
+
 #[test]
 fn hard_clipping() {
     for (rows, cols) in [(9, 14), (14, 9), (24, 24)] {
