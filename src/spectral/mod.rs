@@ -26,7 +26,8 @@
 //! M <- p(M)^2 M,  Z <- p(M) Z        M -> I,  Z -> A^(-1/2);   out = Z X / sqrt(alpha)
 //! p(M) = (3 I - M) / 2               classic
 //! p(M) = a I + b M + c M^2           minimax quintic: a, b, c are chosen for the interval that the
-//!                                    eigenvalues lie in at that iteration
+//!                                    eigenvalues lie in at that iteration; where the bound decides on
+//!                                    the steps, c = 0 at the last one if that is accurate enough
 //! ```
 //!
 //! This is the coupled iteration `T = (3 I - Z Y) / 2, Y <- Y T, Z <- T Z` of the released code written
