@@ -20,7 +20,7 @@ const HELP: &str = "  --model NAME     spikf-go (default), spikf-go-cpg, ann (sp
   --columns N      the first N columns alone
   --header WHAT    on or off: whether the first line of the csv is a header (default: recognised)
   --dates WHAT     on or off: whether its first column is dates (default: recognised)
-  --look-back N    values that are seen (default 12)
+  --look-back N    values that are seen (default 12; of the weather 24, a day)
   --horizon N      values to forecast (default 12)
   --split PARTS    to train, validate, test: shares (default 7:2:1) or rows (8640,2880,2880)
   --scale WHAT     min-max (default), standard or none, fitted to the rows to train on
@@ -36,7 +36,7 @@ const HELP: &str = "  --model NAME     spikf-go (default), spikf-go-cpg, ann (sp
   --gate WHAT      spikf-go: constant (default) or straight-through gradient of the spike gates
   --mix WHAT       fourier-gnn: diag (default) or dense
   --loss WHAT      absolute (default) or squared error
-  --steps N        training steps (default 600, quick 200)
+  --steps N        training steps (default 600; on the weather 1500; quick 200)
   --epochs N       passes over the windows to train on, instead of --steps
   --batch N        windows of a step (default 16)
   --rate X         the learning rate at its peak (default 0.01); also --lr
@@ -101,7 +101,7 @@ const ON_OFF: [(&str, bool); 2] = [("on", true), ("off", false)];
 
 /// Parses the command line.
 pub fn parse() -> (Options, Config) {
-    let mut config = defaults();
+    let (mut config, mut look_back) = (defaults(), None);
     let options = Options::parse("forecast", ABOUT, HELP, |name, value| {
         match name {
             "model" => config.model = value.choice(&MODELS.map(|m| (m.0, m)))?,
@@ -109,7 +109,7 @@ pub fn parse() -> (Options, Config) {
             "columns" => config.columns = Some(value.at_least(1)?),
             "header" => config.header = Some(value.choice(&ON_OFF)?),
             "dates" => config.dates = Some(value.choice(&ON_OFF)?),
-            "look-back" => config.look_back = value.at_least(1)?,
+            "look-back" => look_back = Some(value.at_least(1)?),
             "horizon" => config.horizon = value.at_least(1)?,
             "split" => config.parts = value.parse()?,
             "scale" => config.scale = value.choice(&SCALES)?,
@@ -135,6 +135,8 @@ pub fn parse() -> (Options, Config) {
         }
         Ok(true)
     });
+    let usual = if options.data.is_some() { 12 } else { WEATHER.0 };
+    config.look_back = look_back.unwrap_or(usual);
     if config.twin == Some(true) && !config.spikes() {
         let model = config.model.0;
         eprintln!(
@@ -144,6 +146,9 @@ pub fn parse() -> (Options, Config) {
     }
     (options, config)
 }
+
+/// Look-back and steps of the hourly weather, chosen by its validation.
+const WEATHER: (usize, u64) = (24, 1500);
 
 fn defaults() -> Config {
     Config {
@@ -229,7 +234,12 @@ impl Config {
     pub fn plan(&self, options: &Options, data: &Dataset) -> Plan {
         let batches = data.windows.shuffled(self.batch, options.seed);
         let epochs = self.epochs.map(|epochs| epochs * batches.count() as u64);
-        let steps = self.steps.or(epochs).unwrap_or(if options.quick { 200 } else { 600 });
+        let usual = match (options.quick, &options.data) {
+            (true, _) => 200,
+            (false, Some(_)) => 600,
+            (false, None) => WEATHER.1,
+        };
+        let steps = self.steps.or(epochs).unwrap_or(usual);
         let Self { rate, decay, loss: (_, loss), .. } = *self;
         Plan { steps, batches, rate, decay, loss }
     }

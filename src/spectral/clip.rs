@@ -5,7 +5,7 @@ use super::batch::Batch;
 use super::bound::gram_rows;
 use super::norm::{Facts, Scale};
 use super::plan::Plan;
-use super::product::{Coefficients, Output, SymmetricProduct};
+use super::product::{Coefficients, Output, PRODUCT, SymmetricProduct, commuting};
 use super::schedule::{RESIDUAL, Schedules, steps_for};
 use super::{vector, wide};
 use crate::elementwise::Step;
@@ -204,7 +204,7 @@ impl SpectralClip {
         let s = gram(&x, DType::F32)?;
         let squares = match self.form {
             Form::Classic => None,
-            Form::Minimax => Some(square(&s)?),
+            Form::Minimax => Some(commuting([&s, &s], PRODUCT)?),
         };
         let rows = gram_rows(squares.as_ref().unwrap_or(&s), total, m)?;
         let plan = Plan::new(&rows, facts, schedules, self.storage)?;
@@ -319,23 +319,13 @@ pub(super) fn checked_storage(op: &'static str, dtype: DType) -> Result<()> {
     }
 }
 
-/// `S S` for symmetric matrices `[total, m, m]`.
-fn square(s: &Tensor) -> Result<Tensor> {
-    let (batch, m) = (s.shape()[0], s.shape()[1]);
-    let squares = Tensor::empty(s.device(), *s.shape(), DType::F32)?;
-    let coefficients = Coefficients::Fixed([0.0, 0.0, 1.0, 0.0]);
-    let product = SymmetricProduct { a: s, b: s, rows: false, batch, m, k: m, coefficients };
-    product.record(Output::First(&squares))?;
-    Ok(squares)
-}
-
 /// `X X^T` as `dtype` for wide matrices `[total, m, n]`.
 pub(super) fn gram(x: &Tensor, dtype: DType) -> Result<Tensor> {
     let &[total, m, n] = x.shape().dims() else {
         return Err(Error::shape(OP, format!("matrices {}", x.shape())));
     };
     let s = Tensor::empty(x.device(), [total, m, m], dtype)?;
-    let coefficients = Coefficients::Fixed([0.0, 0.0, 1.0, 0.0]);
+    let coefficients = Coefficients::Fixed(PRODUCT);
     let product = SymmetricProduct { a: x, b: x, rows: true, batch: total, m, k: n, coefficients };
     product.record(Output::First(&s))?;
     Ok(s)

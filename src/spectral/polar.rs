@@ -4,7 +4,7 @@ use super::apply::Factors;
 use super::batch::Batch;
 use super::clip::{checked_storage, gram, one};
 use super::norm::{Facts, Scale};
-use super::product::{Coefficients, Output, SymmetricProduct};
+use super::product::{PRODUCT, commuting};
 use super::schedule::{Quintic, express};
 use super::wide;
 use crate::elementwise::Step;
@@ -191,8 +191,8 @@ const PASS: usize = 3;
 /// symmetric.
 fn combined(s: &Tensor, coefficients: &[Quintic]) -> Result<Tensor> {
     let polynomial =
-        |s: &Tensor, [a, b, c]: &Quintic| product([s, s], [*a as f32, *b as f32, *c as f32, 0.0]);
-    let times = |a: &Tensor, b: &Tensor| product([a, b], [0.0, 0.0, 1.0, 0.0]);
+        |s: &Tensor, [a, b, c]: &Quintic| commuting([s, s], [*a as f32, *b as f32, *c as f32, 0.0]);
+    let times = |a: &Tensor, b: &Tensor| commuting([a, b], PRODUCT);
     let Some((first, rest)) = coefficients.split_first() else {
         return Err(Error::argument(OP, "no iterations"));
     };
@@ -204,14 +204,4 @@ fn combined(s: &Tensor, coefficients: &[Quintic]) -> Result<Tensor> {
         z = times(&z, &q)?;
     }
     Ok(z)
-}
-
-/// `u I + v A + w A B` for symmetric matrices that commute.
-fn product([a, b]: [&Tensor; 2], factors: [f32; 4]) -> Result<Tensor> {
-    let y = Tensor::empty(a.device(), *a.shape(), a.dtype())?;
-    let (batch, m) = (y.shape()[0], y.shape()[1]);
-    let coefficients = Coefficients::Fixed(factors);
-    let product = SymmetricProduct { a, b, rows: false, batch, m, k: m, coefficients };
-    product.record(Output::First(&y))?;
-    Ok(y)
 }

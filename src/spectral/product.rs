@@ -90,6 +90,20 @@ pub(super) struct SymmetricProduct<'a> {
     pub(super) coefficients: Coefficients<'a>,
 }
 
+/// The factors of the plain product `A B`.
+pub(super) const PRODUCT: [f32; 4] = [0.0, 0.0, 1.0, 0.0];
+
+/// `u I + v A + x B + w A B`, factors in the order u, v, w, x, for symmetric matrices `[batch, m, m]`
+/// that commute.
+pub(super) fn commuting([a, b]: [&Tensor; 2], [u, v, w, x]: [f32; 4]) -> Result<Tensor> {
+    let y = Tensor::empty(a.device(), *a.shape(), a.dtype())?;
+    let (batch, m) = (y.shape()[0], y.shape()[1]);
+    let coefficients = Coefficients::Fixed([u, v, w, x]);
+    let product = SymmetricProduct { a, b, rows: false, batch, m, k: m, coefficients };
+    product.record(Output::First(&y))?;
+    Ok(y)
+}
+
 /// Where the products go.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Output<'a> {
