@@ -1,7 +1,7 @@
 //! The forecasters: a training step at the extents of data sets of power and of traffic, and for
 //! FourierGNN beside a step that transforms all channels of its embedding.
 
-use crate::harness::{Suite, median, milliseconds};
+use crate::harness::{Suite, fastest, median, milliseconds};
 use crate::input;
 use spikegrad::models::{Forecaster, FourierGnn, FourierGnnConfig, Pass, SpikfGo, SpikfGoConfig};
 use spikegrad::optim::{AdamW, Optimizer};
@@ -76,11 +76,10 @@ fn train<M: Forecaster>(suite: &mut Suite, label: &str, model: &M) -> Result<f64
     };
     let times = suite.effort().repeat(|| Ok(milliseconds(&mut replay)?.0))?;
     let (_, profile) = device.profile(|| capture.replay())?;
-    let fastest = times.iter().copied().fold(f64::INFINITY, f64::min);
     suite.figure(format!("{label}: step"), median(&times), "ms");
     suite.figure(format!("{label}: launches"), capture.launches() as f64, "launches");
     suite.figure(format!("{label}: bytes held at most"), held, "bytes");
     let moved: f64 = profile.rows().iter().map(|row| row.bytes).sum();
     suite.figure(format!("{label}: bytes moved"), moved, "bytes");
-    Ok(fastest)
+    Ok(fastest(&times))
 }

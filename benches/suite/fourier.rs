@@ -1,6 +1,6 @@
 //! Fourier transforms by length, beside rustfft on one thread and on all, and the mixing of spectra.
 
-use crate::harness::{Suite, milliseconds};
+use crate::harness::{Suite, fastest, milliseconds};
 use crate::input;
 use rayon::ThreadPool;
 use rayon::prelude::*;
@@ -45,18 +45,23 @@ pub fn measure(suite: &mut Suite) {
     for &n in lengths {
         let lines = (SAMPLES / n).max(1);
         let shape = format!("{lines}x{n}");
-        transform(suite, "rfft", &shape, n, move |device| {
+        let real = transform(suite, "rfft", &shape, move |device| {
             let x = input::normal(device, [lines, n])?;
             Ok(move || rfft(&x, 1, Scaling::Ortho))
         });
-        transform(suite, "irfft", &shape, n, move |device| {
+        let inverse = transform(suite, "irfft", &shape, move |device| {
             let z = input::normal(device, [lines, n / 2 + 1, 2])?;
             Ok(move || irfft(&z, n, 1, Scaling::Ortho))
         });
-        transform(suite, "fft", &shape, n, move |device| {
+        let complex = transform(suite, "fft", &shape, move |device| {
             let z = input::normal(device, [lines, n, 2])?;
             Ok(move || fft(&z, 1, Scaling::Ortho))
         });
+        for (name, rate) in [("rfft", real), ("irfft", inverse), ("fft", complex)] {
+            if let Some(rate) = rate {
+                suite.point("fourier", name, n as f64, rate);
+            }
+        }
         if suite.device.is_host() {
             beside_peers(suite, lines, n);
         }
@@ -68,14 +73,13 @@ pub fn measure(suite: &mut Suite) {
     mixes(suite);
 }
 
-/// One transform, and its share of the copy kernel's bandwidth.
+/// One transform, and its share of the copy kernel's bandwidth; returns bytes a nanosecond.
 fn transform<W: FnMut() -> Result<Tensor>>(
     suite: &mut Suite,
     name: &str,
     shape: &str,
-    n: usize,
     setup: impl FnOnce(&Device) -> Result<W>,
-) {
+) -> Option<f64> {
     let rows = suite.case("fourier", name, shape, |device| {
         let mut run = setup(device)?;
         Ok(move || run().map(drop))
@@ -84,15 +88,13 @@ fn transform<W: FnMut() -> Result<Tensor>>(
     // Two passes over long lines move everything twice; what counts is what must be moved.
     let bytes = rows.iter().map(|r| r.bytes / r.launches.max(1) as f64).fold(0.0, f64::max);
     let copy = suite.roofline.bandwidth(bytes);
-    if !rows.is_empty() && copy > 0.0 {
-        let share = bytes / time / copy;
-        let launches: usize = rows.iter().map(|r| r.launches).sum();
-        let label = format!("{name} {shape}: share of a copy, in {launches} launches");
-        suite.figure(label, 100.0 * share, "%");
-        if !shape.contains("middle") {
-            suite.point("fourier", name, n as f64, bytes / time);
-        }
+    if rows.is_empty() || copy <= 0.0 {
+        return None;
     }
+    let launches: usize = rows.iter().map(|r| r.launches).sum();
+    let label = format!("{name} {shape}: share of a copy, in {launches} launches");
+    suite.figure(label, 100.0 * bytes / time / copy, "%");
+    Some(bytes / time)
 }
 
 /// The host's transforms and those of rustfft and realfft, in turns, on one thread and on all: plans
@@ -159,10 +161,6 @@ fn in_turns<W: FnMut() -> Result<()> + Send, P: FnMut() + Send>(
     }
 }
 
-fn fastest(times: &[f64]) -> f64 {
-    times.iter().copied().fold(f64::INFINITY, f64::min)
-}
-
 /// Points of a peer's task.
 const TASK: usize = 1 << 13;
 
@@ -194,24 +192,24 @@ fn numbers(plan: &Arc<dyn Fft<f32>>, x: &[Complex32], z: &mut [Complex32], n: us
 fn along_the_middle(suite: &mut Suite) {
     for (outer, n, inner) in [(8, 2484, 32), (4, 1680, 128)] {
         let shape = format!("{outer}x{n}x{inner} along the middle");
-        transform(suite, "rfft", &shape, n, move |device| {
+        transform(suite, "rfft", &shape, move |device| {
             let x = input::normal(device, [outer, n, inner])?;
             Ok(move || rfft(&x, 1, Scaling::Ortho))
         });
-        transform(suite, "irfft", &shape, n, move |device| {
+        transform(suite, "irfft", &shape, move |device| {
             let z = input::normal(device, [outer, n / 2 + 1, inner, 2])?;
             Ok(move || irfft(&z, n, 1, Scaling::Ortho))
         });
     }
 }
 
-/// Short and prime lengths as products with the matrix of the transform, beside the kernel.
+/// Short and prime lengths as the crate transforms them, beside a product with a matrix.
 fn dense(suite: &mut Suite) {
     for n in [8usize, 16, 32, 64, 97, 251] {
         let lines = SAMPLES / 4 / n;
         let shape = format!("{lines}x{n} beside a matrix");
         let columns = 2 * (n / 2 + 1);
-        transform(suite, "rfft", &shape, n, move |device| {
+        transform(suite, "rfft", &shape, move |device| {
             let x = input::normal(device, [lines, n])?;
             Ok(move || rfft(&x, 1, Scaling::Ortho))
         });
@@ -241,7 +239,7 @@ fn spikes(suite: &mut Suite) {
 }
 
 /// FourierGNN's forward transform with its gradient at E = 128, on samples of 12 x 140 nodes: of the
-/// series, and of all channels of its embedding; and the same with the operator behind it.
+/// series, and of all channels of its embedding.
 fn rank_one(suite: &mut Suite) {
     let (samples, nodes, channels) = (8, 1680, 128);
     let label = format!("FourierGNN's transform and gradient, {samples}x{nodes}x{channels}");

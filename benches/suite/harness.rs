@@ -167,7 +167,7 @@ impl Suite {
             kernel: kernel.into(),
             shape: shape.into(),
             median,
-            fastest: seen.times.iter().copied().fold(f64::INFINITY, f64::min),
+            fastest: fastest(&seen.times),
             bytes: seen.bytes,
             flops: seen.flops,
             roofline: self.roofline.fraction(seen.bytes, seen.flops, median),
@@ -252,6 +252,11 @@ pub fn median(values: &[f64]) -> f64 {
         (n, half) if n % 2 == 1 => sorted[half],
         (_, half) => (sorted[half - 1] + sorted[half]) / 2.0,
     }
+}
+
+/// The least; infinity of nothing.
+pub fn fastest(values: &[f64]) -> f64 {
+    values.iter().copied().fold(f64::INFINITY, f64::min)
 }
 
 /// Wall time of `work`, in milliseconds.

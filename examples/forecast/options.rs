@@ -10,9 +10,9 @@ use spikegrad::models::{FourierGnnConfig, GateGradient, Mix, Penalty, SpikfGoCon
 
 const ABOUT: &str = "\
 Trains a network to continue all columns of a series, and compares it with the last value, with a
-linear map shared by all columns, and with the same network without spikes. Without --data
-it reads a year of hourly weather at the airports of New York, which ships with the crate; --data FILE
-takes any csv of numbers, plain or gzip, one row a time; header and date column are recognised.";
+linear map shared by all columns, and with the same network without spikes. Without --data it reads a
+year of hourly weather at the airports of New York, which ships with the crate; --data FILE takes any
+csv of numbers, plain or gzip, one row a time; header and date column are recognised.";
 
 const HELP: &str = "  --model NAME     spikf-go (default), spikf-go-cpg, ann (spikf-go without spikes), fourier-gnn
   --twin on|off    whether the twin without spikes is trained, too, on the same plan (default on, where
@@ -135,7 +135,7 @@ pub fn parse() -> (Options, Config) {
         }
         Ok(true)
     });
-    let usual = if options.data.is_some() { 12 } else { WEATHER.0 };
+    let usual = if options.data.is_some() { config.look_back } else { WEATHER_LOOK_BACK };
     config.look_back = look_back.unwrap_or(usual);
     if config.twin == Some(true) && !config.spikes() {
         let model = config.model.0;
@@ -148,7 +148,8 @@ pub fn parse() -> (Options, Config) {
 }
 
 /// Look-back and steps of the hourly weather, chosen by its validation.
-const WEATHER: (usize, u64) = (24, 1500);
+const WEATHER_LOOK_BACK: usize = 24;
+const WEATHER_STEPS: u64 = 1500;
 
 fn defaults() -> Config {
     Config {
@@ -237,7 +238,7 @@ impl Config {
         let usual = match (options.quick, &options.data) {
             (true, _) => 200,
             (false, Some(_)) => 600,
-            (false, None) => WEATHER.1,
+            (false, None) => WEATHER_STEPS,
         };
         let steps = self.steps.or(epochs).unwrap_or(usual);
         let Self { rate, decay, loss: (_, loss), .. } = *self;

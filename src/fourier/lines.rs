@@ -2,7 +2,7 @@
 
 use super::plan::{Plan, TILE_POINTS, Table, occurring, packed, radices};
 use super::twin;
-use crate::kernel::{Cost, CostArgs, Kernel, Needs, Variant, shader};
+use crate::kernel::{Cost, CostArgs, Kernel, Variant, shader};
 use crate::{DType, Device, Launch, Result, Tensor};
 
 /// Whole lines, through memory: for software adapters, and the host.
@@ -13,18 +13,10 @@ pub(super) static FFT_LINES: Kernel =
         .tolerance(1e-5)
         .scratch(3)
         .variants(&[
-            Variant { name: "baseline", features: &["TOGETHER"], needs: Needs::NOTHING },
-            Variant { name: "a line an invocation", features: &[], needs: Needs::NOTHING },
-            Variant {
-                name: "of packed spikes",
-                features: &["TOGETHER", "BITS"],
-                needs: Needs::NOTHING,
-            },
-            Variant {
-                name: "of packed spikes, a line an invocation",
-                features: &["BITS"],
-                needs: Needs::NOTHING,
-            },
+            Variant::portable("baseline", &["TOGETHER"]),
+            Variant::portable("a line an invocation", &[]),
+            Variant::portable("of packed spikes", &["TOGETHER", "BITS"]),
+            Variant::portable("of packed spikes, a line an invocation", &["BITS"]),
         ]);
 
 /// Whole lines, or parts of long ones, in workgroup memory: for hardware.
@@ -34,12 +26,8 @@ pub(super) static FFT_TILE: Kernel =
         .cost(cost)
         .tolerance(1e-5)
         .variants(&[
-            Variant { name: "baseline", features: &["TILE"], needs: Needs::NOTHING },
-            Variant {
-                name: "of packed spikes",
-                features: &["TILE", "BITS"],
-                needs: Needs::NOTHING,
-            },
+            Variant::portable("baseline", &["TILE"]),
+            Variant::portable("of packed spikes", &["TILE", "BITS"]),
         ]);
 
 /// Half the spectra of long real lines, from the transforms of their pairs.
@@ -186,14 +174,19 @@ impl Request {
     pub(super) fn run(&self, x: &Tensor, y: &Tensor) -> Result<()> {
         let device = x.device();
         if y.count() == 0 {
-            Ok(())
-        } else if device.is_host() {
-            self.on_host(x, y)
-        } else if device.capabilities().software && self.is_near()? {
-            self.in_memory(x, y)
-        } else {
-            self.in_tiles(x, y)
+            return Ok(());
         }
+        if device.is_host() {
+            return self.on_host(x, y);
+        }
+        if device.capabilities().software {
+            let plan = Plan::whole(self.modes().2)?;
+            // What eight invocations share must not be more than each may loop.
+            if plan.turns() / SIDE_BY_SIDE < MOST_TURNS {
+                return self.in_memory(x, y, &plan);
+            }
+        }
+        self.in_tiles(x, y)
     }
 
     /// The twin plans for itself.
@@ -202,7 +195,7 @@ impl Request {
         let nothing = x.device().cached(("fourier", [0; 6]), || vec![0.0; 2])?;
         let params = Params { points: points as u32, ..self.params(points) };
         launch(x.device(), &FFT_LINES, &params, load, store)
-            .variant(self.variant(true, 2))
+            .variant(self.variant(true))
             .bind(x)
             .bind(y)
             .bind(&nothing)
@@ -210,11 +203,10 @@ impl Request {
             .record()
     }
 
-    fn in_memory(&self, x: &Tensor, y: &Tensor) -> Result<()> {
+    fn in_memory(&self, x: &Tensor, y: &Tensor, plan: &Plan) -> Result<()> {
         let device = x.device();
         let (load, store, count) = self.modes();
-        let plan = Plan::whole(count)?;
-        let table = self.table(&plan, count, load, store);
+        let table = self.table(plan, count, load, store);
         let stages = radices(plan.points).unwrap_or_default();
         let params = filled(self.params(count), plan.points, &stages, &table);
         let lines = self.outer * self.inner;
@@ -231,7 +223,7 @@ impl Request {
             let last = lines.min(first + at_once);
             let part = Params { first: first as u32, lines: last as u32, ..params };
             launch(device, &FFT_LINES, &part, load, store)
-                .variant(self.variant(together, 2))
+                .variant(self.variant(together))
                 .constant("CHIRP", u32::from(plan.chirp))
                 .constant("RADICES", occurring(&stages))
                 .bind(x)
@@ -244,14 +236,9 @@ impl Request {
         Ok(())
     }
 
-    /// Whether a software adapter may loop over a line.
-    fn is_near(&self) -> Result<bool> {
-        Ok(Plan::whole(self.modes().2)?.turns() / SIDE_BY_SIDE < MOST_TURNS)
-    }
-
-    /// The variant, of `each` for numbers and as many for packed spikes.
-    fn variant(&self, first: bool, each: usize) -> usize {
-        usize::from(!first) + if self.step_lines.is_some() { each } else { 0 }
+    /// The variant of `fft_lines`: lines shared or not, of numbers or of packed spikes.
+    fn variant(&self, together: bool) -> usize {
+        usize::from(!together) + if self.step_lines.is_some() { 2 } else { 0 }
     }
 
     /// What a plan in one launch looks up.

@@ -106,9 +106,7 @@ impl Plan {
         let points = convolution_points(n);
         Ok(Self { points, chirp: true, passes: halves(points) })
     }
-}
 
-impl Plan {
     /// The turns of the loops of `fft_lines` over one line, if one invocation takes them all.
     pub(super) fn turns(&self) -> usize {
         let stages: usize = radices(self.points)

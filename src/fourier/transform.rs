@@ -137,10 +137,9 @@ pub fn ifft(z: &Tensor, axis: usize, scaling: Scaling) -> Result<Tensor> {
 }
 
 /// `Z_k = s sum_m x_m exp(-2 pi i k m / N)`, k = 0 ..= N/2, along an axis; x `[.., N, ..]`, the
-/// outcome `[.., N/2 + 1, .., 2]`. Half the work of [`fft`] for even N. On the
-/// host, lines that stand side by side are transformed in pairs: rounding is relative to the larger of
-/// the two. Spikes `[T, .., N, ..]` packed
-/// along T are read as they are.
+/// outcome `[.., N/2 + 1, .., 2]`. Half the work of [`fft`] for even N. Spikes `[T, .., N, ..]` packed
+/// along T are read as they are. On the host, lines that stand side by side are transformed in pairs:
+/// rounding is relative to the larger of the two.
 ///
 /// # Errors
 /// Those of [`fft`].
@@ -196,8 +195,8 @@ impl Var {
     }
 
     /// The transform of reals, or of packed spikes, along an axis; see
-    /// [`fourier::rfft`](crate::fourier::rfft). Its backward is [`irfft`](Self::irfft)'s kernel with the bins that
-    /// have a partner halved.
+    /// [`fourier::rfft`](crate::fourier::rfft). Its backward is [`irfft`](Self::irfft)'s kernel with the
+    /// bins that have a partner halved.
     ///
     /// # Errors
     /// Those of [`fourier::rfft`](crate::fourier::rfft).

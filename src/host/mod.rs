@@ -8,6 +8,7 @@ pub(crate) mod columns;
 mod exp;
 mod memory;
 mod real;
+mod sums;
 mod vectorised;
 
 pub use args::HostArgs;
@@ -16,6 +17,7 @@ pub(crate) use exp::exp;
 pub use memory::Array;
 pub(crate) use memory::HostBuffer;
 pub use real::Real;
+pub(crate) use sums::sum_of;
 pub(crate) use vectorised::vectorised;
 
 use crate::error::{Error, Result};

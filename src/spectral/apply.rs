@@ -108,7 +108,8 @@ impl Factors {
         Ok(())
     }
 
-    /// Records the launches for some matrices, each of at most about as many operations as a launch may have.
+    /// Records the launches for some matrices, each of at most about as many operations as a launch
+    /// may have.
     fn record(
         &self,
         batch: &Batch<'_>,

@@ -142,8 +142,8 @@ impl SpectralClip {
     ///
     /// # Errors
     /// [`Error::Argument`] for a radius that is not positive and finite, no steps, or too many, an
-    /// accuracy out of its range, or a storage other than f32 and f16 (for the minimax form, f32); [`Error::DType`] unless it is f32;
-    /// [`Error::Limit`] for a batch beyond the device's buffers.
+    /// accuracy out of its range, or a storage other than f32 and f16 (for the minimax form, f32);
+    /// [`Error::DType`] unless it is f32; [`Error::Limit`] for a batch beyond the device's buffers.
     pub fn run(&self, x: &Tensor) -> Result<Tensor> {
         self.run_flagged(x).map(|(y, _)| y)
     }

@@ -20,11 +20,13 @@ const OP: &str = "polar";
 /// X_0 = X / (margin ||X||_F + 1e-7),   A = X X^T,   X <- (a I + b A + c A^2) X
 /// ```
 ///
-/// Three launches an iteration. Of a matrix at least twice as wide as high (or as high as wide), whose
-/// iterations are f32, up to three polynomials are multiplied before X is: `S = X X^T` becomes
-/// `Q S Q` with X, and X is read and written a third as often. Singular values far below the largest need more iterations than
-/// large ones; those that are zero stay zero up to rounding, which the iteration amplifies by the
-/// product of its slopes at zero (485 for Muon's five, 6.5e3 for eight of the Polar Express).
+/// Three launches an iteration. Where one side is at least twice the other, and the storage f32, up to
+/// three polynomials are multiplied before X is: `S = X X^T` becomes `Q S Q` with X, which is read and
+/// written a third as often.
+///
+/// Singular values far below the largest need more iterations than large ones; those that are zero
+/// stay zero up to rounding, which the iteration amplifies by the product of its slopes at zero (485 for
+/// Muon's five, 6.5e3 for eight of the Polar Express).
 ///
 /// The largest element is brought to order one before the norm is taken, so that matrices of any
 /// scale have one; a matrix with an element that is not finite becomes zeros and raises its flag.
@@ -168,7 +170,7 @@ impl Polar {
             if let Some(z) = &z {
                 x = Matmul::new().output(self.storage).run(z, &x)?;
             }
-            z = Some(combined(&gram(&x, self.storage)?, pass)?);
+            z = combined(gram(&x, self.storage)?, pass)?;
         }
         z.map(|z| (z, x)).ok_or_else(|| Error::argument(OP, "no iterations"))
     }
@@ -189,19 +191,23 @@ const PASS: usize = 3;
 /// The product `Z` of the polynomials of several iterations of matrices whose Gram matrix is `s`, without
 /// X: `Q = a I + b S + c S S`, `Z <- Z Q`, `S <- (S Q) Q`. All of them are polynomials of `s`, and
 /// symmetric.
-fn combined(s: &Tensor, coefficients: &[Quintic]) -> Result<Tensor> {
+fn combined(mut s: Tensor, coefficients: &[Quintic]) -> Result<Option<Tensor>> {
     let polynomial =
         |s: &Tensor, [a, b, c]: &Quintic| commuting([s, s], [*a as f32, *b as f32, *c as f32, 0.0]);
     let times = |a: &Tensor, b: &Tensor| commuting([a, b], PRODUCT);
-    let Some((first, rest)) = coefficients.split_first() else {
-        return Err(Error::argument(OP, "no iterations"));
-    };
-    let mut q = polynomial(s, first)?;
-    let (mut s, mut z) = (s.clone(), q.clone());
-    for next in rest {
-        s = times(&times(&s, &q)?, &q)?;
-        q = polynomial(&s, next)?;
-        z = times(&z, &q)?;
+    let mut made: Option<[Tensor; 2]> = None;
+    for next in coefficients {
+        made = Some(match made {
+            None => {
+                let q = polynomial(&s, next)?;
+                [q.clone(), q]
+            }
+            Some([z, q]) => {
+                s = times(&times(&s, &q)?, &q)?;
+                let q = polynomial(&s, next)?;
+                [times(&z, &q)?, q]
+            }
+        });
     }
-    Ok(z)
+    Ok(made.map(|[z, _]| z))
 }

@@ -444,7 +444,7 @@ fn closed_frequencies_are_left_out() {
         kernels_tests::assert_close(&subject.label, &captured, whole.value(), 1e-5);
     }
     let device = Device::host();
-    let launches = |logit: f32| {
+    let moved = |logit: f32| {
         let model = spikf_go(&device, &spikf_go_config());
         let gates = model.params().into_iter().find(|p| p.name() == "gates").expect("gates");
         gates.value().write(&vec![logit; gates.value().count()]).expect("written");
@@ -453,5 +453,5 @@ fn closed_frequencies_are_left_out() {
         let row = profile.rows().into_iter().find(|row| row.kernel == "complex_gate");
         row.expect("gates").bytes
     };
-    assert!(launches(-4.0) < 0.2 * launches(1.5), "closed bins are computed");
+    assert!(moved(-4.0) < 0.2 * moved(1.5), "closed bins are computed");
 }

@@ -3,7 +3,7 @@
 use super::block::{BLOCK, Seen, TASK, Turned, clear_between};
 use super::orders::Orders;
 use super::product::{LANES, Matrix, Vectorised, add_product, vectorise};
-use crate::host::{HostArgs, Real, exp};
+use crate::host::{HostArgs, Real, exp, sum_of};
 use rayon::prelude::*;
 
 /// Stands for the logarithm of an empty sum.
@@ -100,7 +100,7 @@ fn softmax<R: Real>(row: &mut [R], seen: &Seen, i: usize) -> (R, R) {
         for x in row.iter_mut() {
             *x = exp(*x - highest);
         }
-        sum += sum_of(row);
+        sum += sum_of(row, |x| x);
     }
     if sum > R::zero() { (highest + sum.ln(), sum) } else { (R::lit(NEVER), R::one()) }
 }
@@ -117,16 +117,4 @@ fn highest_of<R: Real>(x: &[R]) -> R {
     }
     let highest = rest.iter().copied().fold(R::lit(NEVER), higher);
     lanes.into_iter().fold(highest, higher)
-}
-
-#[inline(always)]
-fn sum_of<R: Real>(x: &[R]) -> R {
-    let mut lanes = [R::zero(); LANES];
-    let (chunks, rest) = x.as_chunks::<LANES>();
-    for chunk in chunks {
-        for (lane, x) in lanes.iter_mut().zip(chunk) {
-            *lane += *x;
-        }
-    }
-    lanes.into_iter().sum::<R>() + rest.iter().copied().sum::<R>()
 }

@@ -14,7 +14,7 @@ use super::norm::{PartsParams, ScaleParams};
 use super::power::Params as UnitParams;
 use super::vector::Params as VectorParams;
 use super::wide::Params as WideParams;
-use crate::host::{HostArgs, Real, vectorised};
+use crate::host::{HostArgs, Real, sum_of, vectorised};
 use crate::linalg::pack_halves;
 use rayon::prelude::*;
 
@@ -31,26 +31,8 @@ fn to_one<R: Real>(value: R) -> R {
     R::lit(2f64.powi(-exponent.clamp(-126.0, 126.0) as i32))
 }
 
-/// Terms that are added side by side, and the terms of a chain: short chains keep the rounding of
-/// long sums small.
+/// Elements that are compared side by side.
 const LANES: usize = 16;
-const CHAIN: usize = 64;
-
-/// The sum of the terms of all elements.
-#[inline(always)]
-fn sum_of<R: Real>(x: &[R], term: impl Fn(R) -> R) -> R {
-    let mut sum = R::zero();
-    for block in x.chunks(LANES * CHAIN) {
-        let mut lanes = [R::zero(); LANES];
-        let rows = block.chunks_exact(LANES);
-        let rest: R = rows.remainder().iter().map(|v| term(*v)).sum();
-        for row in rows {
-            lanes.iter_mut().zip(row).for_each(|(lane, v)| *lane += term(*v));
-        }
-        sum += lanes.into_iter().sum::<R>() + rest;
-    }
-    sum
-}
 
 /// The largest of the finite elements by magnitude, and whether all are finite.
 #[inline(always)]
