@@ -54,8 +54,11 @@ fn permuted(values: &[f32], shape: &[usize], order: &[usize]) -> Vec<f32> {
 
 #[test]
 fn permutations_move_elements_where_they_belong() {
-    let cases: [(&[usize], &[usize]); 9] = [
+    let cases: [(&[usize], &[usize]); 11] = [
         (&[33, 65], &[1, 0]),
+        // More than one task of the host's twin, which begin within runs.
+        (&[50, 7, 23], &[1, 2, 0]),
+        (&[3, 70, 61], &[0, 2, 1]),
         (&[3, 40, 9], &[0, 2, 1]),
         (&[1, 40, 9, 1], &[3, 2, 0, 1]),
         (&[2, 3, 4], &[2, 0, 1]),
