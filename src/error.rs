@@ -60,6 +60,15 @@ pub enum Error {
         /// The binding that shares its buffer.
         binding: String,
     },
+    /// A kernel's twin calls the crate for a tensor that its own launch is writing, or would write
+    /// one that is being read: to wait for it could be to wait for oneself.
+    #[error("{op}: `{tensor}` is in use by a launch, and a call within a twin does not wait")]
+    Busy {
+        /// The operator or kernel that was called.
+        op: &'static str,
+        /// The tensor that is in use, by the name of its binding.
+        tensor: String,
+    },
     /// A limit of the device, or of the crate, was asked to be exceeded.
     #[error("{what}: asked for {asked}, allowed are {allowed}")]
     Limit {

@@ -1,8 +1,8 @@
 //! The CPU twins.
 
 use super::params::Params;
+use crate::host::parallel::*;
 use crate::host::{HostArgs, Real};
-use rayon::prelude::*;
 
 /// How far tap k looks back, in steps.
 fn back(p: &Params, k: usize) -> usize {

@@ -3,9 +3,9 @@
 use super::{Backend, Bound, Launch, Memory, Storage, Stream};
 use crate::error::{Error, Result};
 use crate::gpu::{Arena, Batch};
+use crate::host::Frame;
 use std::marker::PhantomData;
 use std::sync::Arc;
-use std::thread::ThreadId;
 
 /// One recorded step of the host.
 #[derive(Debug)]
@@ -23,19 +23,19 @@ pub(crate) struct Recording {
     /// Memory from outside of the capture, and uploads within it: both must stay as they are.
     pub(super) pins: Vec<Arc<Storage>>,
     pub(super) region: u64,
-    /// The thread that records: what others do on the device meanwhile is none of the step's.
-    thread: ThreadId,
+    /// Who records: what others do on the device meanwhile is none of the step's.
+    frame: Frame,
 }
 
 impl Recording {
     pub(super) fn new(region: u64) -> Self {
-        let thread = std::thread::current().id();
-        Self { batch: Batch::default(), steps: Vec::new(), pins: Vec::new(), region, thread }
+        let frame = Frame::here();
+        Self { batch: Batch::default(), steps: Vec::new(), pins: Vec::new(), region, frame }
     }
 
-    /// Whether the calling thread started it.
+    /// Whether the calling code started it.
     pub(super) fn is_mine(&self) -> bool {
-        self.thread == std::thread::current().id()
+        self.frame == Frame::here()
     }
 
     /// Pins what came from outside; lets go of what the capture's own region holds.

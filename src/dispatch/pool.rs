@@ -3,10 +3,9 @@
 use super::Backend;
 use crate::error::{Error, Result};
 use crate::gpu::GpuBuffer;
-use crate::host::HostBuffer;
+use crate::host::{Frame, HostBuffer};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread::ThreadId;
 
 /// Memory of either kind of device.
 #[derive(Debug, Clone)]
@@ -80,8 +79,8 @@ struct State {
     /// Free lists of captures: what was freed while a step was recorded may be used again within
     /// that step only, since a replay will write it again.
     regions: HashMap<u64, FreeLists>,
-    /// The regions that allocations of these threads belong to now.
-    current: Vec<(ThreadId, u64)>,
+    /// The regions that allocations from these frames belong to now.
+    current: Vec<(Frame, u64)>,
     next_region: u64,
     held: u64,
     cached: u64,
@@ -139,7 +138,7 @@ impl Pool {
     /// Counts the new buffer as held and takes it from a free list where there is one.
     fn reuse(&self, key: Key, backend: &Backend) -> Result<(Option<Memory>, Option<u64>)> {
         let mut state = self.state();
-        let region = state.region_of_this_thread();
+        let region = state.region_of_this_frame();
         let private = region.and_then(|id| state.regions.get_mut(&id));
         let found = private
             .and_then(|lists| lists.get_mut(&key)?.pop())
@@ -194,19 +193,19 @@ impl Pool {
         self.state().trim(backend);
     }
 
-    /// Starts a region; allocations of this thread belong to it until [`leave`](Self::leave).
+    /// Starts a region; allocations of this frame belong to it until [`leave`](Self::leave).
     pub(crate) fn enter(&self) -> u64 {
         let mut state = self.state();
         let id = state.next_region;
         state.next_region += 1;
         state.regions.insert(id, FreeLists::default());
-        state.current.push((std::thread::current().id(), id));
+        state.current.push((Frame::here(), id));
         id
     }
 
     pub(crate) fn leave(&self) {
-        let me = std::thread::current().id();
-        self.state().current.retain(|(thread, _)| *thread != me);
+        let here = Frame::here();
+        self.state().current.retain(|(frame, _)| *frame != here);
     }
 
     /// Ends a region: its free memory is anybody's again.
@@ -219,12 +218,12 @@ impl Pool {
 }
 
 impl State {
-    fn region_of_this_thread(&self) -> Option<u64> {
+    fn region_of_this_frame(&self) -> Option<u64> {
         if self.current.is_empty() {
             return None;
         }
-        let me = std::thread::current().id();
-        self.current.iter().find(|(thread, _)| *thread == me).map(|(_, region)| *region)
+        let here = Frame::here();
+        self.current.iter().find(|(frame, _)| *frame == here).map(|(_, region)| *region)
     }
 
     fn trim(&mut self, backend: &Backend) {

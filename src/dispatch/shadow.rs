@@ -1,11 +1,13 @@
 //! The shadow check: every launch is also computed by its twin in f64, and compared.
 
-use super::stream::{State, read_slot, write_slot};
+use super::stream::{run_twin, take_arrays, with_arrays};
 use super::{Backend, Launch, Memory, Stream};
 use crate::error::{Error, Result};
-use crate::gpu::Access;
-use crate::host::{Array, HostArgs, Precision};
+use crate::gpu::{Access, Context};
+use crate::host::{Array, Held, In, Precision};
 use crate::kernel::Program;
+use std::sync::Arc;
+use std::time::Instant;
 
 /// The first element in which a device and the twin disagree.
 #[derive(Debug, Clone, PartialEq)]
@@ -30,65 +32,88 @@ impl std::fmt::Display for Divergence {
 }
 
 /// Runs `launch` and compares all that it wrote with the twin's outcome.
-pub(super) fn run(
-    stream: &Stream,
-    state: &mut State,
-    launch: Launch,
-    program: &Program,
-) -> Result<()> {
-    let mut arrays = snapshot(stream, &launch)?;
-    stream.run(state, &launch, program)?;
-    state.flush(stream)?;
-    let written = snapshot(stream, &launch)?;
-    call_oracle(&launch, program, &mut arrays);
-    for ((binding, device), twin) in program.reflection.bindings.iter().zip(&written).zip(&arrays) {
-        if binding.access == Access::Write
-            && launch.kernel.scratch != Some(binding.index as usize)
-            && let Some((index, device, twin)) = difference(&launch, device, twin)
-        {
-            let tensor = binding.name.clone();
-            let kernel = launch.kernel.name;
-            let found = Divergence { kernel, tensor, index, device, twin };
-            return Err(Error::Diverged(Box::new(found)));
+pub(super) fn run(stream: &Stream, launch: Launch, program: &Program) -> Result<()> {
+    let start = Instant::now();
+    let (mut arrays, written) = match &stream.backend {
+        Backend::Gpu(context) => {
+            let mut state = stream.state();
+            state.flush(stream)?;
+            let before = read_back(context, &launch)?;
+            state.enqueue(stream, context, &launch)?;
+            state.flush(stream)?;
+            (before, read_back(context, &launch)?)
         }
+        Backend::Host(host) => {
+            let mut held = take_arrays(host, &launch, program)?;
+            let before = snapshot(&launch, &mut held);
+            run_twin(host, &launch, &mut held);
+            (before, snapshot(&launch, &mut held))
+        }
+    };
+    // No lock is held here: the oracle runs loops, too.
+    call_oracle(&launch, program, &mut arrays);
+    let divergence = first_divergence(&launch, program, &written, &arrays);
+    match &stream.backend {
+        Backend::Gpu(_) => stream.state().keep(launch),
+        Backend::Host(_) => stream.state().ran(launch, start),
     }
-    state.keep(launch);
-    Ok(())
+    divergence.map_or(Ok(()), |found| Err(Error::Diverged(Box::new(found))))
 }
 
-/// All bindings as the oracle holds them.
-fn snapshot(stream: &Stream, launch: &Launch) -> Result<Vec<Array>> {
-    let copy = |bound: &super::Bound| match (&bound.memory, &stream.backend) {
-        (Memory::Gpu(buffer), Backend::Gpu(context)) => {
+fn first_divergence(
+    launch: &Launch,
+    program: &Program,
+    written: &[Array],
+    twins: &[Array],
+) -> Option<Divergence> {
+    let bindings = program.reflection.bindings.iter().zip(written).zip(twins);
+    bindings
+        .filter(|((binding, _), _)| {
+            let scratch = launch.kernel.scratch == Some(binding.index as usize);
+            binding.access == Access::Write && !scratch
+        })
+        .find_map(|((binding, device), twin)| {
+            let (index, device, twin) = difference(launch, device, twin)?;
+            let (kernel, tensor) = (launch.kernel.name, binding.name.clone());
+            Some(Divergence { kernel, tensor, index, device, twin })
+        })
+}
+
+/// All bindings, from a GPU, as the oracle holds them.
+fn read_back(context: &Arc<Context>, launch: &Launch) -> Result<Vec<Array>> {
+    let read = |bound: &super::Bound| match &bound.memory {
+        Memory::Gpu(buffer) => {
             let bytes = context.stage(buffer, bound.words as u64 * 4)?.wait()?;
             Ok(Array::from_device_bytes(Precision::Double, bound.real, &bytes))
         }
-        (Memory::Host(buffer), _) => Ok(match &*buffer.read() {
-            Array::Words(a) => Array::Words(a[..bound.words].to_vec()),
-            reals => Array::Double(reals.reals(bound.words).unwrap_or_default()),
-        }),
-        _ => Err(Error::argument(launch.kernel.name, "memory of another device")),
+        Memory::Host(_) => Err(Error::argument(launch.kernel.name, "memory of another device")),
     };
-    launch.bindings.iter().map(copy).collect()
+    launch.bindings.iter().map(read).collect()
+}
+
+/// All bindings, of the host, as the oracle holds them.
+fn snapshot(launch: &Launch, held: &mut Held<'_>) -> Vec<Array> {
+    let words = launch.bindings.iter().map(|b| b.words);
+    let copy = |array: &Array, words: usize| match array {
+        Array::Words(a) => Array::Words(a[..words].to_vec()),
+        reals => Array::Double(reals.reals(words).unwrap_or_default()),
+    };
+    held.arrays()
+        .zip(words)
+        .map(|(array, words)| match array {
+            In::Read(array) => copy(array, words),
+            In::Write(array) => copy(array, words),
+        })
+        .collect()
 }
 
 fn call_oracle(launch: &Launch, program: &Program, arrays: &mut [Array]) {
     let accesses = program.reflection.bindings.iter().map(|b| b.access);
-    let slots = arrays.iter_mut().zip(accesses).map(|(array, access)| {
-        let words = array.len();
-        match access {
-            Access::Read => read_slot::<f64>(array, words),
-            Access::Write => write_slot::<f64>(array, words),
-        }
+    let arrays = arrays.iter_mut().zip(accesses).map(|(array, access)| match access {
+        Access::Read => In::Read(array),
+        Access::Write => In::Write(array),
     });
-    let mut args = HostArgs {
-        kernel: launch.kernel.name,
-        params: launch.param_bytes(),
-        constants: launch.constants(),
-        groups: launch.groups,
-        slots: slots.collect(),
-    };
-    (launch.kernel.twin.double)(&mut args);
+    with_arrays(launch, arrays, launch.kernel.twin.double);
 }
 
 /// The first element that differs by more than the kernel allows, if more elements differ than it

@@ -5,9 +5,12 @@ use super::pool::Pool;
 use super::{Launch, Memory, Profile, Storage, shadow};
 use crate::error::{Error, Result};
 use crate::gpu::{self, Access, Batch, Capabilities, Command, Context, Element};
-use crate::host::{Array, Host, HostArgs, HostBuffer, Real, Slot};
+use crate::host::{
+    Array, Held, Host, HostArgs, HostBuffer, In, InUse, Loops, Precision, Real, Slot,
+};
 use crate::kernel::Program;
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Which kind of device does the work.
@@ -61,7 +64,11 @@ impl Backend {
     }
 }
 
-/// Launches in order.
+/// Launches in order: those of a thread as it records them, and those of several threads as the
+/// program orders their calls.
+///
+/// The lock on the state covers bookkeeping, and on a GPU the hand-over to the driver. It is not held
+/// while loops run on the host (see `host::threads`), so that threads use the host side by side.
 #[derive(Debug)]
 pub(crate) struct Stream {
     pub(crate) backend: Backend,
@@ -69,6 +76,8 @@ pub(crate) struct Stream {
     /// Tables that operators keep on the device, by their keys.
     tables: Mutex<HashMap<TableKey, (Arc<Storage>, usize)>>,
     state: Mutex<State>,
+    /// Whether launches are checked against their twins.
+    shadow: AtomicBool,
 }
 
 /// Whose table, and which.
@@ -78,24 +87,23 @@ pub(crate) type TableKey = (&'static str, [usize; 6]);
 pub(super) struct State {
     batch: Batch,
     flops: f64,
-    /// Steps that are being recorded, at most one a thread.
+    /// Steps that are being recorded, at most one a frame.
     recordings: Vec<Recording>,
     profile: Option<Profile>,
-    shadow: bool,
 }
 
 impl Stream {
     pub(crate) fn new(backend: Backend) -> Self {
         let shadow = std::env::var_os("SPIKEGRAD_SHADOW").is_some_and(|v| v == "1");
-        let state = Mutex::new(State { shadow, ..State::default() });
-        Self { backend, pool: Arc::default(), tables: Mutex::default(), state }
+        let (pool, tables, state) = (Arc::default(), Mutex::default(), Mutex::default());
+        Self { backend, pool, tables, state, shadow: AtomicBool::new(shadow) }
     }
 
     pub(crate) fn capabilities(&self) -> &Capabilities {
         self.backend.capabilities()
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -129,50 +137,22 @@ impl Stream {
     pub(crate) fn record(&self, launch: Launch) -> Result<()> {
         let program = launch.kernel.program(launch.variant)?;
         self.check(&launch, &program)?;
-        let mut state = self.state();
-        if state.shadow {
-            state.flush(self)?;
-            return shadow::run(self, &mut state, launch, &program);
+        if self.shadow.load(Ordering::Relaxed) {
+            return shadow::run(self, launch, &program);
         }
-        self.run(&mut state, &launch, &program)?;
-        state.keep(launch);
-        Ok(())
-    }
-
-    /// Runs a checked launch: encodes it, or calls its twin.
-    pub(super) fn run(&self, state: &mut State, launch: &Launch, program: &Program) -> Result<()> {
         match &self.backend {
             Backend::Gpu(context) => {
-                enqueue(context, &mut state.batch, launch)?;
-                if let Some(recording) = state.recording() {
-                    enqueue(context, &mut recording.batch, launch)?;
-                }
-                if let Some(profile) = &mut state.profile {
-                    let times = context.submit_timed(&state.batch);
-                    state.batch.clear();
-                    profile.add(launch, times?[0]);
-                    return Ok(());
-                }
-                state.flops += launch.cost().flops;
-                if state.flops > SUBMIT_FLOPS {
-                    if let Some(recording) = state.recording() {
-                        recording.batch.commands.push(Command::Submit);
-                    }
-                    state.flush(self)?;
-                } else if state.batch.is_full(context) {
-                    state.flush(self)?;
-                }
-                Ok(())
+                let mut state = self.state();
+                state.enqueue(self, context, &launch)?;
+                state.keep(launch);
             }
             Backend::Host(host) => {
                 let start = std::time::Instant::now();
-                call_twin(host, launch, program);
-                if let Some(profile) = &mut state.profile {
-                    profile.add(launch, start.elapsed().as_nanos() as f64);
-                }
-                Ok(())
+                run_twin(host, &launch, &mut take_arrays(host, &launch, &program)?);
+                self.state().ran(launch, start);
             }
         }
+        Ok(())
     }
 
     /// Makes the pipeline of a launch.
@@ -244,33 +224,38 @@ impl Stream {
 
     /// Zeroes the first `words` words.
     pub(crate) fn clear(&self, storage: &Arc<Storage>, words: usize) -> Result<()> {
-        let mut state = self.state();
-        self.clear_memory(&mut state, &storage.memory, words)?;
-        if let Some(recording) = state.recording() {
+        self.clear_memory(&storage.memory, words)?;
+        if let Some(recording) = self.state().recording() {
             recording.adopt_storage(storage);
             recording.steps.push(Step::Clear(storage.memory.clone(), words));
         }
         Ok(())
     }
 
-    fn clear_memory(&self, state: &mut State, memory: &Memory, words: usize) -> Result<()> {
-        match memory {
-            Memory::Gpu(buffer) => {
+    fn clear_memory(&self, memory: &Memory, words: usize) -> Result<()> {
+        match (memory, &self.backend) {
+            (Memory::Gpu(buffer), _) => {
                 let command = Command::Clear { buffer: buffer.clone(), bytes: words as u64 * 4 };
-                state.push(self, command)
+                self.state().push(self, command)
             }
-            Memory::Host(buffer) => {
-                clear_host(buffer, words);
+            (Memory::Host(buffer), Backend::Host(host)) => {
+                let mut held = host.turns.take([(&**buffer, true)].into_iter());
+                match first("clear", &mut held)? {
+                    In::Write(Array::Single(a)) => a[..words].fill(0.0),
+                    In::Write(Array::Double(a)) => a[..words].fill(0.0),
+                    In::Write(Array::Words(a)) => a[..words].fill(0),
+                    In::Read(_) => {}
+                }
                 Ok(())
             }
+            _ => Err(Error::argument("clear", "memory of another device")),
         }
     }
 
     /// Copies the first `words` words.
     pub(crate) fn copy(&self, from: &Arc<Storage>, to: &Arc<Storage>, words: usize) -> Result<()> {
-        let mut state = self.state();
-        self.copy_memory(&mut state, &from.memory, &to.memory, words)?;
-        if let Some(recording) = state.recording() {
+        self.copy_memory(&from.memory, &to.memory, words)?;
+        if let Some(recording) = self.state().recording() {
             recording.adopt_storage(from);
             recording.adopt_storage(to);
             let (from, to) = (from.memory.clone(), to.memory.clone());
@@ -279,22 +264,13 @@ impl Stream {
         Ok(())
     }
 
-    fn copy_memory(
-        &self,
-        state: &mut State,
-        from: &Memory,
-        to: &Memory,
-        words: usize,
-    ) -> Result<()> {
-        match (from, to) {
-            (Memory::Gpu(a), Memory::Gpu(b)) => {
+    fn copy_memory(&self, from: &Memory, to: &Memory, words: usize) -> Result<()> {
+        match (from, to, &self.backend) {
+            (Memory::Gpu(a), Memory::Gpu(b), _) => {
                 let (from, to) = (a.clone(), b.clone());
-                state.push(self, Command::Copy { from, to, bytes: words as u64 * 4 })
+                self.state().push(self, Command::Copy { from, to, bytes: words as u64 * 4 })
             }
-            (Memory::Host(a), Memory::Host(b)) => {
-                copy_host(a, b, words);
-                Ok(())
-            }
+            (Memory::Host(a), Memory::Host(b), Backend::Host(host)) => copy_host(host, a, b, words),
             _ => {
                 Err(Error::DeviceMismatch { op: "copy", left: "GPU".into(), right: "host".into() })
             }
@@ -312,48 +288,46 @@ impl Stream {
                 return Err(Error::argument("write", "a tensor cannot be written in a capture"));
             }
             if storage.recycled {
-                return self.upload_by_copy(&mut state, storage, array);
+                drop(state);
+                return self.upload_by_copy(storage, array);
             }
             recording.pins.push(storage.clone());
+        } else if storage.recycled || !fresh {
+            // A queued write overtakes recorded commands: those must be on their way first.
+            state.flush(self)?;
         }
-        match (&storage.memory, &self.backend) {
-            (Memory::Gpu(buffer), Backend::Gpu(context)) => {
-                // A queued write overtakes recorded commands: those must be on their way first.
-                if storage.recycled || !fresh {
-                    state.flush(self)?;
-                }
-                context.write(buffer, &array.device_bytes(array.len()))
-            }
-            (Memory::Host(buffer), _) => {
-                overwrite(&mut buffer.write(), array);
-                Ok(())
-            }
-            _ => Err(Error::argument("write", "memory of another device")),
-        }
+        drop(state);
+        self.overwrite(&storage.memory, array)
     }
 
     /// An upload into memory that an earlier step of the capture may write: a copy from memory of its
     /// own, so that each replay puts the elements there again.
-    fn upload_by_copy(
-        &self,
-        state: &mut State,
-        storage: &Arc<Storage>,
-        array: Array,
-    ) -> Result<()> {
+    fn upload_by_copy(&self, storage: &Arc<Storage>, array: Array) -> Result<()> {
         let words = array.len();
         let source = self.backend.allocate(storage.real, words.max(1) as u64 * 4)?;
-        match (&source, &self.backend) {
-            (Memory::Gpu(buffer), Backend::Gpu(context)) => {
-                context.write(buffer, &array.device_bytes(words))?;
-            }
-            (Memory::Host(buffer), _) => overwrite(&mut buffer.write(), array),
-            _ => return Err(Error::argument("write", "memory of another device")),
-        }
-        self.copy_memory(state, &source, &storage.memory, words)?;
-        if let Some(recording) = state.recording() {
+        self.overwrite(&source, array)?;
+        self.copy_memory(&source, &storage.memory, words)?;
+        if let Some(recording) = self.state().recording() {
             recording.steps.push(Step::Copy(source, storage.memory.clone(), words));
         }
         Ok(())
+    }
+
+    /// Writes to the start of some memory, at once.
+    fn overwrite(&self, memory: &Memory, array: Array) -> Result<()> {
+        match (memory, &self.backend) {
+            (Memory::Gpu(buffer), Backend::Gpu(context)) => {
+                context.write(buffer, &array.device_bytes(array.len()))
+            }
+            (Memory::Host(buffer), Backend::Host(host)) => {
+                let mut held = host.turns.take([(&**buffer, true)].into_iter());
+                if let In::Write(to) = first("write", &mut held)? {
+                    overwrite(to, array);
+                }
+                Ok(())
+            }
+            _ => Err(Error::argument("write", "memory of another device")),
+        }
     }
 
     /// Starts reading the first `words` words back.
@@ -362,19 +336,22 @@ impl Stream {
         if state.recording().is_some() {
             return Err(Error::argument("read", "a tensor cannot be read in a capture"));
         }
-        state.flush(self)?;
         match (&storage.memory, &self.backend) {
             (Memory::Gpu(buffer), Backend::Gpu(context)) => {
+                state.flush(self)?;
                 context.stage(buffer, words as u64 * 4).map(ReadInner::Staged)
             }
-            (Memory::Host(buffer), _) => Ok(ReadInner::Ready(copy_out(buffer, words))),
+            (Memory::Host(buffer), Backend::Host(host)) => {
+                drop(state);
+                copy_out(host, buffer, words).map(ReadInner::Ready)
+            }
             _ => Err(Error::argument("read", "memory of another device")),
         }
     }
 
     /// Switches the shadow check on or off.
     pub(crate) fn set_shadow(&self, on: bool) {
-        self.state().shadow = on;
+        self.shadow.store(on, Ordering::Relaxed);
     }
 
     /// Starts a profile.
@@ -390,7 +367,7 @@ impl Stream {
         self.state().profile.take().unwrap_or_default()
     }
 
-    /// Starts recording what the calling thread does.
+    /// Starts recording what the calling code does.
     pub(super) fn start_recording(&self) -> Result<()> {
         let mut state = self.state();
         if state.recording().is_some() {
@@ -401,7 +378,7 @@ impl Stream {
         Ok(())
     }
 
-    /// Ends the calling thread's recording.
+    /// Ends the calling code's recording.
     pub(super) fn stop_recording(&self) -> Option<Recording> {
         self.pool.leave();
         let mut state = self.state();
@@ -411,11 +388,10 @@ impl Stream {
 
     /// Whether launches are looked at one by one: profiled, or checked against their twins.
     pub(super) fn is_inspected(&self) -> bool {
-        let state = self.state();
-        state.profile.is_some() || state.shadow
+        self.shadow.load(Ordering::Relaxed) || self.state().profile.is_some()
     }
 
-    /// Whether the calling thread records a step.
+    /// Whether the calling code records a step.
     pub(crate) fn is_recording(&self) -> bool {
         self.state().recording().is_some()
     }
@@ -424,14 +400,14 @@ impl Stream {
     pub(super) fn rerun(&self, step: &Step) -> Result<()> {
         match step {
             Step::Launch(launch) => self.record((**launch).clone()),
-            Step::Clear(memory, words) => self.clear_memory(&mut self.state(), memory, *words),
-            Step::Copy(from, to, words) => self.copy_memory(&mut self.state(), from, to, *words),
+            Step::Clear(memory, words) => self.clear_memory(memory, *words),
+            Step::Copy(from, to, words) => self.copy_memory(from, to, *words),
         }
     }
 }
 
 impl State {
-    /// The step that the calling thread records.
+    /// The step that the calling code records.
     fn recording(&mut self) -> Option<&mut Recording> {
         self.recordings.iter_mut().find(|r| r.is_mine())
     }
@@ -448,12 +424,49 @@ impl State {
         submitted
     }
 
+    /// Appends a launch to the batch, and to the step that is being recorded.
+    pub(super) fn enqueue(
+        &mut self,
+        stream: &Stream,
+        context: &Context,
+        launch: &Launch,
+    ) -> Result<()> {
+        let (pipeline, bind_group) = prepare(context, launch)?;
+        if let Some(recording) = self.recording() {
+            let (pipeline, bind_group) = (pipeline.clone(), bind_group.clone());
+            recording.batch.dispatch(pipeline, bind_group, launch.param_bytes(), launch.groups);
+        }
+        self.batch.dispatch(pipeline, bind_group, launch.param_bytes(), launch.groups);
+        if let Some(profile) = &mut self.profile {
+            let times = context.submit_timed(&self.batch);
+            self.batch.clear();
+            profile.add(launch, times?[0]);
+            return Ok(());
+        }
+        self.flops += launch.cost().flops;
+        if self.flops > SUBMIT_FLOPS {
+            if let Some(recording) = self.recording() {
+                recording.batch.commands.push(Command::Submit);
+            }
+            return self.flush(stream);
+        }
+        if self.batch.is_full(context) { self.flush(stream) } else { Ok(()) }
+    }
+
     fn push(&mut self, stream: &Stream, command: Command) -> Result<()> {
         if let Some(recording) = self.recording() {
             recording.batch.commands.push(command.clone());
         }
         self.batch.commands.push(command);
         if self.profile.is_some() { self.flush(stream) } else { Ok(()) }
+    }
+
+    /// Books a launch that the host has run.
+    pub(super) fn ran(&mut self, launch: Launch, start: std::time::Instant) {
+        if let Some(profile) = &mut self.profile {
+            profile.add(&launch, start.elapsed().as_nanos() as f64);
+        }
+        self.keep(launch);
     }
 
     /// Keeps what a replay of a launch needs, if a step is being recorded.
@@ -480,8 +493,8 @@ fn pipeline(context: &Context, launch: &Launch) -> Result<Arc<gpu::Pipeline>> {
     })
 }
 
-/// Looks the pipeline and the bind group up and appends the dispatch.
-fn enqueue(context: &Context, batch: &mut Batch, launch: &Launch) -> Result<()> {
+/// The pipeline and the bind group of a launch.
+fn prepare(context: &Context, launch: &Launch) -> Result<(Arc<gpu::Pipeline>, gpu::BindGroup)> {
     let pipeline = pipeline(context, launch)?;
     let mut buffers = Vec::with_capacity(launch.bindings.len());
     for bound in &launch.bindings {
@@ -490,42 +503,44 @@ fn enqueue(context: &Context, batch: &mut Batch, launch: &Launch) -> Result<()> 
         }
     }
     let bind_group = context.bind_group(&pipeline, &buffers);
-    batch.dispatch(pipeline, bind_group, launch.param_bytes(), launch.groups);
-    Ok(())
+    Ok((pipeline, bind_group))
 }
 
-/// Calls the twin of a launch on host memory.
-fn call_twin(host: &Host, launch: &Launch, program: &Program) {
+/// The arrays of a launch, all at once.
+pub(super) fn take_arrays<'a>(
+    host: &'a Host,
+    launch: &'a Launch,
+    program: &'a Program,
+) -> Result<Held<'a>> {
+    let bindings = launch.bindings.iter().zip(&program.reflection.bindings);
+    let wanted = bindings.filter_map(|(bound, binding)| match &bound.memory {
+        Memory::Host(buffer) => Some((&**buffer, binding.access == Access::Write)),
+        Memory::Gpu(_) => None,
+    });
+    host.turns.take(wanted).map_err(|InUse(i)| Error::Busy {
+        op: launch.kernel.name,
+        tensor: program.reflection.bindings.get(i).map_or_else(String::new, |b| b.name.clone()),
+    })
+}
+
+/// Calls the twin of a launch on its arrays.
+pub(super) fn run_twin(host: &Host, launch: &Launch, held: &mut Held<'_>) {
     match host.precision {
-        crate::host::Precision::Single => {
-            with_arrays(launch, program, launch.kernel.twin.single);
-        }
-        crate::host::Precision::Double => {
-            with_arrays(launch, program, launch.kernel.twin.double);
-        }
+        Precision::Single => with_arrays(launch, held.arrays(), launch.kernel.twin.single),
+        Precision::Double => with_arrays(launch, held.arrays(), launch.kernel.twin.double),
     }
 }
 
-/// A lock on a host array, as the binding uses it.
-enum Guard<'a> {
-    Read(std::sync::RwLockReadGuard<'a, Array>),
-    Write(std::sync::RwLockWriteGuard<'a, Array>),
-}
-
-fn with_arrays<R: Real>(launch: &Launch, program: &Program, twin: fn(&mut HostArgs<'_, R>)) {
-    let mut guards: Vec<Guard<'_>> = Vec::with_capacity(launch.bindings.len());
-    for (bound, binding) in launch.bindings.iter().zip(&program.reflection.bindings) {
-        if let Memory::Host(buffer) = &bound.memory {
-            guards.push(match binding.access {
-                Access::Read => Guard::Read(buffer.read()),
-                Access::Write => Guard::Write(buffer.write()),
-            });
-        }
-    }
+/// Calls `twin` on arrays: the one place where loops begin.
+pub(super) fn with_arrays<'a, R: Real>(
+    launch: &'a Launch,
+    arrays: impl Iterator<Item = In<'a>>,
+    twin: fn(&mut HostArgs<'_, R>),
+) {
     let words = launch.bindings.iter().map(|b| b.words);
-    let slots = guards.iter_mut().zip(words).map(|(guard, words)| match guard {
-        Guard::Read(array) => read_slot(array, words),
-        Guard::Write(array) => write_slot(array, words),
+    let slots = arrays.zip(words).map(|(array, words)| match array {
+        In::Read(array) => read_slot(array, words),
+        In::Write(array) => write_slot(array, words),
     });
     let mut args = HostArgs {
         kernel: launch.kernel.name,
@@ -534,11 +549,13 @@ fn with_arrays<R: Real>(launch: &Launch, program: &Program, twin: fn(&mut HostAr
         groups: launch.groups,
         slots: slots.collect(),
     };
+    let loops = Loops::enter();
     twin(&mut args);
+    drop(loops);
 }
 
 /// A read-only slot over the first `words` elements of `array`.
-pub(super) fn read_slot<R: Real>(array: &Array, words: usize) -> Slot<'_, R> {
+fn read_slot<R: Real>(array: &Array, words: usize) -> Slot<'_, R> {
     match array {
         Array::Words(a) => Slot::Words(&a[..words]),
         reals => R::view(reals).map_or(Slot::Taken, |a| Slot::Reals(&a[..words])),
@@ -546,36 +563,59 @@ pub(super) fn read_slot<R: Real>(array: &Array, words: usize) -> Slot<'_, R> {
 }
 
 /// A writable slot over the first `words` elements of `array`.
-pub(super) fn write_slot<R: Real>(array: &mut Array, words: usize) -> Slot<'_, R> {
+fn write_slot<R: Real>(array: &mut Array, words: usize) -> Slot<'_, R> {
     match array {
         Array::Words(a) => Slot::WordsMut(&mut a[..words]),
         reals => R::view_mut(reals).map_or(Slot::Taken, |a| Slot::RealsMut(&mut a[..words])),
     }
 }
 
-pub(super) fn clear_host(buffer: &HostBuffer, words: usize) {
-    match &mut *buffer.write() {
-        Array::Single(a) => a[..words].fill(0.0),
-        Array::Double(a) => a[..words].fill(0.0),
-        Array::Words(a) => a[..words].fill(0),
-    }
+/// The first of the arrays that `op` asked for.
+fn first<'a>(
+    op: &'static str,
+    held: &'a mut std::result::Result<Held<'_>, InUse>,
+) -> Result<In<'a>> {
+    let busy = || Error::Busy { op, tensor: "the tensor".into() };
+    held.as_mut().ok().and_then(|held| held.arrays().next()).ok_or_else(busy)
 }
 
-pub(super) fn copy_host(from: &Arc<HostBuffer>, to: &Arc<HostBuffer>, words: usize) {
+fn copy_host(
+    host: &Host,
+    from: &Arc<HostBuffer>,
+    to: &Arc<HostBuffer>,
+    words: usize,
+) -> Result<()> {
     if Arc::ptr_eq(from, to) {
-        return;
+        return Ok(());
     }
-    let from = copy_out(from, words);
-    overwrite(&mut to.write(), from);
+    let busy = |InUse(i)| Error::Busy { op: "copy", tensor: ["from", "to"][i].into() };
+    let mut held = host.turns.take([(&**from, false), (&**to, true)].into_iter()).map_err(busy)?;
+    let mut arrays = held.arrays();
+    match (arrays.next(), arrays.next()) {
+        (Some(In::Read(Array::Single(a))), Some(In::Write(Array::Single(b)))) => {
+            b[..words].copy_from_slice(&a[..words]);
+        }
+        (Some(In::Read(Array::Double(a))), Some(In::Write(Array::Double(b)))) => {
+            b[..words].copy_from_slice(&a[..words]);
+        }
+        (Some(In::Read(Array::Words(a))), Some(In::Write(Array::Words(b)))) => {
+            b[..words].copy_from_slice(&a[..words]);
+        }
+        // Both hold elements of one type, in the precision of the device.
+        _ => {}
+    }
+    Ok(())
 }
 
 /// The first `words` elements of a host buffer.
-fn copy_out(buffer: &HostBuffer, words: usize) -> Array {
-    match &*buffer.read() {
-        Array::Single(a) => Array::Single(a[..words].to_vec()),
-        Array::Double(a) => Array::Double(a[..words].to_vec()),
-        Array::Words(a) => Array::Words(a[..words].to_vec()),
-    }
+fn copy_out(host: &Host, buffer: &HostBuffer, words: usize) -> Result<Array> {
+    let mut held = host.turns.take([(buffer, false)].into_iter());
+    Ok(match first("read", &mut held)? {
+        In::Read(Array::Single(a)) => Array::Single(a[..words].to_vec()),
+        In::Read(Array::Double(a)) => Array::Double(a[..words].to_vec()),
+        In::Read(Array::Words(a)) => Array::Words(a[..words].to_vec()),
+        In::Write(array) => array.clone(),
+    })
 }
 
 /// Overwrites the start of `to`, changing the precision where the two differ.

@@ -7,9 +7,9 @@ use super::fill::Params as FillParams;
 use super::fma_peak::{CHAINS, Params as FmaParams, STEPS};
 use super::unary::{Params as UnaryParams, Unary};
 use super::{Activation, Binary};
+use crate::host::parallel::*;
 use crate::host::{HostArgs, Real};
 use half::f16;
-use rayon::prelude::*;
 
 /// Elements that one task computes.
 const CHUNK: usize = 8192;

@@ -24,6 +24,7 @@ pub(crate) use encode::{Arena, Batch, Command, SLOT};
 pub(crate) use pipelines::{MAX_BINDINGS, MAX_CONSTANTS, ParamSlot, Pipeline, PipelineKey};
 pub(crate) use readback::Staged;
 pub use reflect::{Access, Binding, Element, Reflection, reflect, specialise};
+pub(crate) use wgpu::BindGroup;
 
 /// The types of `wgpu` by which a caller shares a device.
 pub mod api {

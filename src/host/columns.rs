@@ -3,7 +3,7 @@
 //! Twins that scan over time run it outside and the columns of a block inside, so that rows stream
 //! and loops vectorise.
 
-use rayon::prelude::*;
+use crate::host::parallel::*;
 
 /// The most columns of a block: its state must stay near. Below that, wide blocks are better than
 /// many: long stretches of a row are what the memory gives fast.
@@ -16,7 +16,7 @@ const SERIAL: usize = 1 << 15;
 
 /// How `columns` columns of `steps` steps are cut: a block a thread.
 pub(crate) fn width(columns: usize, steps: usize) -> usize {
-    let threads = rayon::current_num_threads();
+    let threads = threads();
     if threads == 1 || columns * steps < SERIAL {
         return WIDEST.min(columns).max(1);
     }
@@ -39,7 +39,7 @@ pub(crate) fn cut_mut<T>(matrix: &mut [T], columns: usize, width: usize) -> Vec<
 
 /// Runs `work` on every block, on as many threads as there are; the outcome does not depend on it.
 pub(crate) fn each_block<T: Send>(blocks: Vec<T>, work: impl Fn(usize, T) + Send + Sync) {
-    if blocks.len() == 1 || rayon::current_num_threads() == 1 {
+    if blocks.len() == 1 || threads() == 1 {
         blocks.into_iter().enumerate().for_each(|(i, block)| work(i, block));
     } else {
         blocks.into_par_iter().enumerate().for_each(|(i, block)| work(i, block));

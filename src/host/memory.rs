@@ -1,7 +1,7 @@
-//! Host buffers: typed arrays behind a lock.
+//! Host buffers: typed arrays that go from hand to hand.
 
 use super::{Precision, Real};
-use std::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// The contents of a host buffer.
 #[derive(Debug, Clone, PartialEq)]
@@ -65,10 +65,11 @@ impl Array {
     }
 }
 
-/// A buffer of the host device.
+/// A buffer of the host device. Its array is shared by those who read it, and away while somebody
+/// writes it; the lock is held for no longer than it takes to hand it over.
 #[derive(Debug)]
 pub struct HostBuffer {
-    array: RwLock<Array>,
+    array: Mutex<Option<Arc<Array>>>,
 }
 
 impl HostBuffer {
@@ -79,15 +80,28 @@ impl HostBuffer {
             (true, Precision::Double) => Array::Double(zeroed(words)?),
             (false, _) => Array::Words(zeroed(words)?),
         };
-        Some(Self { array: RwLock::new(array) })
+        Some(Self { array: Mutex::new(Some(Arc::new(array))) })
     }
 
-    pub(crate) fn read(&self) -> RwLockReadGuard<'_, Array> {
-        self.array.read().unwrap_or_else(|poisoned| poisoned.into_inner())
+    fn array(&self) -> MutexGuard<'_, Option<Arc<Array>>> {
+        self.array.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn write(&self) -> RwLockWriteGuard<'_, Array> {
-        self.array.write().unwrap_or_else(|poisoned| poisoned.into_inner())
+    /// The array for reading, unless it is away.
+    pub(super) fn share(&self) -> Option<Arc<Array>> {
+        self.array().clone()
+    }
+
+    /// The array for writing, unless it is away or being read.
+    pub(super) fn take(&self) -> Option<Arc<Array>> {
+        let mut place = self.array();
+        Arc::get_mut(place.as_mut()?)?;
+        place.take()
+    }
+
+    /// Puts an array back that was taken.
+    pub(super) fn put(&self, array: Arc<Array>) {
+        *self.array() = Some(array);
     }
 }
 

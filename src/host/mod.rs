@@ -7,8 +7,11 @@ mod args;
 pub(crate) mod columns;
 mod exp;
 mod memory;
+pub(crate) mod parallel;
 mod real;
 mod sums;
+mod threads;
+mod turns;
 mod vectorised;
 
 pub use args::HostArgs;
@@ -18,6 +21,8 @@ pub use memory::Array;
 pub(crate) use memory::HostBuffer;
 pub use real::Real;
 pub(crate) use sums::sum_of;
+pub(crate) use threads::{Frame, Loops, threads};
+pub(crate) use turns::{Held, In, InUse, Turns};
 pub(crate) use vectorised::vectorised;
 
 use crate::error::{Error, Result};
@@ -36,11 +41,13 @@ pub enum Precision {
 pub struct Host {
     pub(crate) precision: Precision,
     pub(crate) capabilities: crate::gpu::Capabilities,
+    pub(crate) turns: Turns,
 }
 
 impl Host {
     pub(crate) fn new(precision: Precision) -> Self {
-        Self { precision, capabilities: crate::gpu::Capabilities::host() }
+        let capabilities = crate::gpu::Capabilities::host();
+        Self { precision, capabilities, turns: Turns::default() }
     }
 
     pub(crate) fn allocate(&self, real: bool, words: usize) -> Result<HostBuffer> {
@@ -49,7 +56,7 @@ impl Host {
     }
 
     pub(crate) fn name(&self) -> String {
-        let threads = rayon::current_num_threads();
+        let threads = threads();
         match self.precision {
             Precision::Single => format!("host CPU ({threads} threads)"),
             Precision::Double => format!("host CPU in f64 ({threads} threads)"),

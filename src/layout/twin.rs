@@ -4,8 +4,8 @@ use super::concat::Params as PlaceParams;
 use super::permute::Params as TransposeParams;
 use super::slice::Params as PadParams;
 use super::strided::Params as StridedParams;
+use crate::host::parallel::*;
 use crate::host::{HostArgs, Real};
-use rayon::prelude::*;
 
 /// Elements that one task writes.
 const TASK: usize = 4096;

@@ -5,9 +5,9 @@ use super::combine::Params as CombineParams;
 use super::convert::Params as ConvertParams;
 use super::product::Params;
 use crate::elementwise::Activation;
+use crate::host::parallel::*;
 use crate::host::{HostArgs, Real};
 use half::f16;
-use rayon::prelude::*;
 use std::borrow::Cow;
 
 /// Below this many multiplications a product runs on one thread.
@@ -48,16 +48,12 @@ pub(crate) fn multiply<R: Real>(a: View<'_, R>, b: View<'_, R>, c: &mut [R], add
     if m == 0 || n == 0 {
         return;
     }
-    let parallelism = if m * n * k < PARALLEL_PRODUCTS {
-        gemm::Parallelism::None
-    } else {
-        gemm::Parallelism::Rayon(0)
-    };
+    let many = m * n * k >= PARALLEL_PRODUCTS;
     let ((a_row, a_col), (b_row, b_col)) = (a.strides(), b.strides());
     // SAFETY: the sizes were checked above: with these strides every element that is read or written
     // lies in its slice, and `c` is borrowed for writing. `R` is f32 or f64, which the crate knows
     // by their type.
-    unsafe {
+    product(many, |parallelism| unsafe {
         gemm::gemm(
             m,
             n,
@@ -79,7 +75,7 @@ pub(crate) fn multiply<R: Real>(a: View<'_, R>, b: View<'_, R>, c: &mut [R], add
             false,
             parallelism,
         );
-    }
+    });
 }
 
 /// A dense product, any layout, batched. The host runs the whole product in one launch; a launch
@@ -435,7 +431,7 @@ pub(super) fn activate_gradient<R: Real>(args: &mut HostArgs<'_, R>) {
         if from_output { derivative_from_output(activation, at) } else { activation.derivative(at) }
     };
     let gz = args.reals_mut(2);
-    let each = gz.par_iter_mut().zip(gy).zip(saved).with_min_len(1024);
+    let each = gz.par_iter_mut().zip(gy).zip(saved).at_least(1024);
     each.for_each(|((gz, gy), at)| *gz = *gy * derivative(*at));
 }
 

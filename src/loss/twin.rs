@@ -5,9 +5,9 @@ use super::cross_entropy::{BackwardParams as EntropyBackward, Params as EntropyP
 use super::linear_cross_entropy::TileParams;
 use super::rate_mse::{BackwardParams as RateBackward, Params as RateParams};
 use super::stable_max::Scores;
+use crate::host::parallel::*;
 use crate::host::{HostArgs, Real, exp, vectorised};
 use crate::reduce::{log_sum_exp, pairwise};
-use rayon::prelude::*;
 use std::borrow::Cow;
 
 pub(super) fn cross_entropy<R: Real>(args: &mut HostArgs<'_, R>) {

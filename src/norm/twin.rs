@@ -3,9 +3,9 @@
 use super::backward::{Params as BackwardParams, PartParams};
 use super::forward::Params;
 use super::weight_norm::{LEAST, Params as WeightParams};
+use crate::host::parallel::*;
 use crate::host::{HostArgs, Real, vectorised};
 use crate::reduce::lane_sum;
-use rayon::prelude::*;
 
 /// Elements that one task takes: whole rows, at least this many elements.
 const TASK: usize = 1 << 13;

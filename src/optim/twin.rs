@@ -7,8 +7,8 @@ use super::neurons::Params as NeuronParams;
 use super::norm::{ClipFactorParams, SquareSumParams, TOGETHER};
 use super::numbers::{COUNT, INPUTS};
 use super::project::{OverlapParams, ProjectParams};
+use crate::host::parallel::*;
 use crate::host::{HostArgs, Real};
-use rayon::prelude::*;
 pub(super) use update::update;
 
 pub(super) fn step_numbers<R: Real>(args: &mut HostArgs<'_, R>) {

@@ -5,8 +5,8 @@ use super::moment::Params as MomentParams;
 use super::rate::Params as RateParams;
 use super::rows::Extents;
 use super::spread::Params as SpreadParams;
+use crate::host::parallel::*;
 use crate::host::{HostArgs, Real};
-use rayon::prelude::*;
 
 /// A fold as the constants of its launch name it.
 #[derive(Clone, Copy)]

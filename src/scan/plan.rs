@@ -135,7 +135,7 @@ impl Cut {
         let mut span = 1;
         if tiled {
             let groups = if columns * chunks <= SHORT_ROW { 1 } else { GROUPS };
-            let lanes = LANES as usize * groups * rayon::current_num_threads();
+            let lanes = LANES as usize * groups * crate::host::threads();
             span = (columns * chunks / lanes).clamp(1, SPAN);
             if chunked {
                 span = span.min((MOST_STEPS / chunk).max(1));
@@ -212,7 +212,7 @@ impl Cut {
 
 /// The chunk that is likely to be fastest.
 fn choose(device: &Device, columns: usize, steps: usize) -> usize {
-    let threads = rayon::current_num_threads();
+    let threads = crate::host::threads();
     // Whether columns are enough, and how many walks are.
     let (enough, walks) = if device.is_host() {
         (2 * (columns / BLOCK_ON_HOST).max(1) >= threads, threads)

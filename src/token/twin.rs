@@ -6,9 +6,9 @@ use super::shift::{MixParams, Params as ShiftParams};
 use super::sort::{BLOCK, Params as DigitParams, RADIX, ScanParams, StartParams};
 use super::top_k::{BackwardParams as TopKBackward, Params as TopKParams};
 use crate::elementwise::sigmoid;
+use crate::host::parallel::*;
 use crate::host::{HostArgs, Real, vectorised};
 use crate::reduce::lane_sum;
-use rayon::prelude::*;
 use std::cmp::Ordering;
 
 /// Elements that one task takes, in whole rows.

@@ -3,8 +3,8 @@
 use super::block::{BLOCK, Seen, TASK, Turned, clear_between, readers};
 use super::orders::Orders;
 use super::product::{Matrix, Vectorised, add_product, padded, vectorise};
+use crate::host::parallel::*;
 use crate::host::{HostArgs, Real, exp};
-use rayon::prelude::*;
 
 pub(in crate::attention) fn query_gradient<R: Real>(args: &mut HostArgs<'_, R>) {
     let orders = Orders::new(args);

@@ -3,7 +3,7 @@
 use super::orders::{Order, Orders};
 use super::product::{LANES, padded};
 use crate::host::Real;
-use rayon::prelude::*;
+use crate::host::parallel::*;
 use std::ops::Range;
 
 /// Rows that are computed together.

@@ -1,8 +1,8 @@
 //! The twins of the cache's kernels.
 
 use crate::attention::cache::{MARKS, Params};
+use crate::host::parallel::*;
 use crate::host::{HostArgs, Real, exp, vectorised};
-use rayon::prelude::*;
 
 /// Multiplications below which a decoded token is one thread's work.
 const PARALLEL: usize = 1 << 18;

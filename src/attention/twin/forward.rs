@@ -3,8 +3,8 @@
 use super::block::{BLOCK, Seen, TASK, Turned, clear_between};
 use super::orders::Orders;
 use super::product::{LANES, Matrix, Vectorised, add_product, vectorise};
+use crate::host::parallel::*;
 use crate::host::{HostArgs, Real, exp, sum_of};
-use rayon::prelude::*;
 
 /// Stands for the logarithm of an empty sum.
 const NEVER: f64 = -1e30;

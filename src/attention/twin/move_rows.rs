@@ -1,8 +1,8 @@
 //! Rows made compact, and put back.
 
 use super::orders::Orders;
+use crate::host::parallel::*;
 use crate::host::{HostArgs, Real};
-use rayon::prelude::*;
 
 /// Rows of a task: fewer are not worth a thread.
 const ROWS: usize = 64;

@@ -3,8 +3,8 @@
 use crate::attention::gate::Params as GateParams;
 use crate::attention::geometry::Geometry;
 use crate::attention::order::Params as OrderParams;
+use crate::host::parallel::*;
 use crate::host::{HostArgs, Real};
-use rayon::prelude::*;
 
 /// The order of one group: what is open, in compact rows.
 #[derive(Debug, Clone, Copy)]

@@ -1,9 +1,9 @@
 //! The CPU twins: spikes select rows, population counts count.
 
 use crate::attention::spike_product::Params;
+use crate::host::parallel::*;
 use crate::host::{HostArgs, Real, vectorised};
 use crate::linalg::{View, multiply};
-use rayon::prelude::*;
 use std::borrow::Cow;
 
 /// Extents of a launch.
@@ -114,7 +114,7 @@ pub(in crate::attention) fn rows<R: Real>(args: &mut HostArgs<'_, R>) {
 
 /// Tokens that a task takes: a word's, or less where they would make too few tasks.
 fn packed_tokens(s: Sizes) -> usize {
-    if s.steps >= 64 * rayon::current_num_threads() { 32 } else { 8 }
+    if s.steps >= 64 * threads() { 32 } else { 8 }
 }
 
 /// Likewise of floats: few enough that a product runs on the task's own thread.

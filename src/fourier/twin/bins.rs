@@ -1,8 +1,8 @@
 //! Gates on the bins of spectra.
 
 use super::super::bins::{BackwardParams, Params};
+use crate::host::parallel::*;
 use crate::host::{HostArgs, Real};
-use rayon::prelude::*;
 
 pub(in super::super) fn gate<R: Real>(args: &mut HostArgs<'_, R>) {
     let p: Params = args.params();

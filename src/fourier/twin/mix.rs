@@ -3,8 +3,8 @@
 use super::super::mix::{BackwardParams, DiagParams, ShrinkParams};
 use super::complex::{complex, complex_mut};
 use crate::elementwise::each;
+use crate::host::parallel::*;
 use crate::host::{HostArgs, Real, vectorised};
-use rayon::prelude::*;
 use rustfft::num_complex::Complex;
 
 /// Numbers that one task mixes.

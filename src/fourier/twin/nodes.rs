@@ -1,8 +1,8 @@
 //! Values of nodes embedded in channels.
 
 use super::super::nodes::{BackwardParams, Params};
+use crate::host::parallel::*;
 use crate::host::{HostArgs, Real};
-use rayon::prelude::*;
 
 pub(in super::super) fn lines<R: Real>(args: &mut HostArgs<'_, R>) {
     let p: Params = args.params();

@@ -5,8 +5,8 @@ use super::Precise;
 use super::lanes::{LANES, Lanes, Point};
 use super::lines::{Line, SERIAL, Scratch};
 use super::source::Source;
+use crate::host::parallel::*;
 use crate::host::{columns, vectorised};
-use rayon::prelude::*;
 
 /// Reals of a row that are taken at a time: as many real lines, or half as many complex ones.
 const WORDS: usize = 2 * LANES;
@@ -52,7 +52,7 @@ pub(super) fn transform<R: Precise>(p: &Params, line: &Line<R>, x: Source<'_, R>
 
 /// The columns of a block: all, or a share for each thread.
 fn width(outer: usize, inner: usize, serial: bool) -> usize {
-    let threads = rayon::current_num_threads();
+    let threads = threads();
     if serial || outer >= 4 * threads || outer.is_multiple_of(threads) {
         return inner;
     }

@@ -1,10 +1,10 @@
 //! The twin of the update: block by block, first the directions, then the step.
 
 use crate::elementwise::Stride;
+use crate::host::parallel::*;
 use crate::host::{HostArgs, Real, vectorised};
 use crate::optim::update::{CLIPPED, MASK, NESTEROV, Params, SIGN, WRITE};
 use crate::random::threefry_lanes;
-use rayon::prelude::*;
 
 /// Elements of a block: its directions stay in the first cache.
 const BLOCK: usize = 1024;
@@ -48,7 +48,7 @@ pub(in crate::optim) fn update<R: Real>(args: &mut HostArgs<'_, R>) {
             Block { first: i * BLOCK, x, g, moments: next() }
         })
         .collect();
-    blocks.into_par_iter().with_min_len(8).for_each(|block| launch.run(rule, block));
+    blocks.into_par_iter().at_least(8).for_each(|block| launch.run(rule, block));
 }
 
 /// The next block of a moment that is there.

@@ -1,10 +1,10 @@
 //! The twin of the last product: the GEMM crate adds it to what a parameter keeps.
 
 use crate::elementwise::Stride;
+use crate::host::parallel::*;
 use crate::host::{HostArgs, Real};
 use crate::linalg::floats_of;
 use crate::spectral::apply::Params;
-use rayon::prelude::*;
 
 /// Multiplications from which a matrix is worth several threads.
 const PARALLEL: usize = 1 << 18;
@@ -81,15 +81,11 @@ impl<R: Real> Job<'_, R> {
         assert!(first + rows <= m && cols <= n && y.len() == rows * cols, "rows of a product");
         let (a, row, col) =
             if self.tall { (&a[first..], 1, m as isize) } else { (&a[first * k..], k as isize, 1) };
-        let parallelism = if self.threads && rows * cols * k >= PARALLEL {
-            gemm::Parallelism::Rayon(0)
-        } else {
-            gemm::Parallelism::None
-        };
+        let many = self.threads && rows * cols * k >= PARALLEL;
         // SAFETY: with these strides the product reads rows first .. first + rows of A and columns
         // 0 .. cols of B, and writes all of y, which is borrowed for writing: all within what was
         // asserted above. `R` is f32 or f64, which the crate knows by their type.
-        unsafe {
+        product(many, |parallelism| unsafe {
             gemm::gemm(
                 rows,
                 cols,
@@ -111,6 +107,6 @@ impl<R: Real> Job<'_, R> {
                 false,
                 parallelism,
             );
-        }
+        });
     }
 }

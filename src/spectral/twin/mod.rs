@@ -14,9 +14,9 @@ use super::norm::{PartsParams, ScaleParams};
 use super::power::Params as UnitParams;
 use super::vector::Params as VectorParams;
 use super::wide::Params as WideParams;
+use crate::host::parallel::*;
 use crate::host::{HostArgs, Real, sum_of, vectorised};
 use crate::linalg::pack_halves;
-use rayon::prelude::*;
 
 /// Beside a radius that is so much larger nothing is clipped.
 const MOST_RADIUS: f64 = (1u64 << 40) as f64;
@@ -195,7 +195,7 @@ pub(super) fn gram_rows<R: Real>(args: &mut HostArgs<'_, R>) {
     let s = args.reals(0);
     let rows = &mut args.reals_mut(1)[..2 * p.count as usize];
     let least = TASK.div_ceil(length);
-    let pairs = rows.par_chunks_exact_mut(2).zip(s.par_chunks_exact(length)).with_min_len(least);
+    let pairs = rows.par_chunks_exact_mut(2).zip(s.par_chunks_exact(length)).at_least(least);
     pairs.for_each(|(pair, row)| {
         vectorised(
             #[inline(always)]

@@ -1,10 +1,10 @@
 //! Twins of the planning kernels.
 
 use super::TASK;
+use crate::host::parallel::*;
 use crate::host::{HostArgs, Real};
 use crate::linalg::pack_halves;
 use crate::spectral::plan::{PlanParams, StartParams};
-use rayon::prelude::*;
 
 /// The first row of the grid whose power of two is not below `total / w`.
 fn grid_row<R: Real>(w: R, total: R, grid: usize) -> usize {
@@ -124,7 +124,7 @@ fn combined<R: Real>(
     let least = TASK.div_ceil(m);
     let fill = |y: &mut [R]| {
         let lines = y.par_chunks_exact_mut(m).zip(s.par_chunks_exact(m)).zip(t.par_chunks_exact(m));
-        lines.enumerate().with_min_len(least).for_each(|(i, ((line, s), t))| {
+        lines.enumerate().at_least(least).for_each(|(i, ((line, s), t))| {
             let [u, v, w] = factors(i / m);
             if w == R::zero() {
                 line.iter_mut().zip(s).for_each(|(y, s)| *y = v * *s);

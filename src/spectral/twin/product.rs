@@ -1,10 +1,10 @@
 //! The twin of the symmetric products: the GEMM crate makes panels of rows from the diagonal on, all
 //! panels of a launch side by side, and the rest is their mirror image.
 
+use crate::host::parallel::*;
 use crate::host::{HostArgs, Real};
 use crate::linalg::{floats_of, pack_halves, unpack_halves};
 use crate::spectral::product::Params;
-use rayon::prelude::*;
 
 /// The most panels of a matrix: with as many, 54 % of a full product is computed.
 const PANELS: usize = 12;
@@ -103,13 +103,9 @@ fn run_all<R: Real>(mut jobs: Vec<(Job<'_, R>, &mut [R])>) {
     panels.sort_by_key(|(_, first, _)| *first);
     let queue = std::sync::Mutex::new(panels.into_iter());
     let next = || queue.lock().unwrap_or_else(std::sync::PoisonError::into_inner).next();
-    rayon::scope(|scope| {
-        for _ in 0..rayon::current_num_threads() {
-            scope.spawn(|_| {
-                while let Some((job, first, panel)) = next() {
-                    job.panel(first, panel);
-                }
-            });
+    on_all_threads(|| {
+        while let Some((job, first, panel)) = next() {
+            job.panel(first, panel);
         }
     });
     jobs.into_par_iter().for_each(|(job, c)| mirror(c, job.m, 0));
@@ -142,7 +138,7 @@ fn mirror<R: Real>(c: &mut [R], m: usize, left: usize) {
     bottom.par_chunks_mut(32 * m).enumerate().for_each(|(i, bottom)| {
         turn(top, bottom, m, [left, left + half + 32 * i]);
     });
-    rayon::join(|| mirror(top, m, left), || mirror(bottom, m, left + half));
+    join(|| mirror(top, m, left), || mirror(bottom, m, left + half));
 }
 
 /// Rows of `to`, from column `column` on, become the columns of `from` from `row` on.
