@@ -1,7 +1,7 @@
 //! A kernel: one GPU program with its parameters, its CPU twin and its cost, as static data.
 
 use crate::error::{Error, Result};
-use crate::gpu::{Capabilities, Reflection, compose, reflect};
+use crate::gpu::{Capabilities, Reflection, compose, compose_text, reflect};
 use crate::host::HostArgs;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -265,12 +265,34 @@ impl Kernel {
         Ok(program)
     }
 
+    /// The WGSL of variant `variant` after composition: what is compiled, for other compilers and for
+    /// readers. With [`kernels`](crate::kernels) it is the text of every built-in shader. The same
+    /// bytes in every process.
+    ///
+    /// ```
+    /// for kernel in spikegrad::kernels().into_iter().take(3) {
+    ///     for variant in 0..kernel.variants.len() {
+    ///         assert!(kernel.wgsl(variant)?.contains(kernel.name));
+    ///     }
+    /// }
+    /// # spikegrad::Result::Ok(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Shader`] where the source is wrong or there is no such variant.
+    pub fn wgsl(&self, variant: usize) -> Result<String> {
+        compose_text(self.name, self.source, self.variant(variant)?.features)
+    }
+
+    fn variant(&self, variant: usize) -> Result<&'static Variant> {
+        self.variants.get(variant).ok_or_else(|| Error::Shader {
+            kernel: self.name.into(),
+            message: format!("no variant {variant}"),
+        })
+    }
+
     fn compose(&self, variant: usize) -> Result<Program> {
-        let Some(chosen) = self.variants.get(variant) else {
-            let message = format!("no variant {variant}");
-            return Err(Error::Shader { kernel: self.name.into(), message });
-        };
-        let module = compose(self.name, self.source, chosen.features)?;
+        let module = compose(self.name, self.source, self.variant(variant)?.features)?;
         let reflection = reflect(self.name, &module)?;
         if reflection.params as usize != self.params {
             let message = format!(

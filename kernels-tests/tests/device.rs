@@ -69,6 +69,39 @@ fn reports_the_best_device() {
     }
 }
 
+// ---- composition ----
+
+/// The built-in kernels' composed texts, each as a line of name, variant and digest.
+fn digests() -> String {
+    use std::hash::{DefaultHasher, Hash, Hasher};
+    let mut lines = String::new();
+    for kernel in spikegrad::kernels() {
+        for variant in 0..kernel.variants.len() {
+            let mut hasher = DefaultHasher::new();
+            kernel.wgsl(variant).unwrap().hash(&mut hasher);
+            lines += &format!("{} {variant} {:x}\n", kernel.name, hasher.finish());
+        }
+    }
+    lines
+}
+
+#[test]
+fn every_process_composes_the_same_text() {
+    let first = digests();
+    let second = common::child("prints_digests_of_composed_texts", &[]);
+    for line in first.lines() {
+        assert!(second.contains(line), "another process composes another text for {line}");
+    }
+    assert!(AFFINE.wgsl(1).is_err());
+}
+
+#[test]
+fn prints_digests_of_composed_texts() {
+    if common::is_child() {
+        print!("{}", digests());
+    }
+}
+
 // ---- limits and memory ----
 
 #[test]

@@ -67,7 +67,9 @@ pub fn compose(kernel: &str, source: &str, features: &[&str]) -> Result<naga::Mo
     })
 }
 
-fn compose_text(kernel: &str, source: &str, features: &[&str]) -> Result<String> {
+/// The text that [`compose`] parses. It depends on nothing but its arguments: every process gives the
+/// same bytes, so that what a driver keeps of earlier runs is found again.
+pub(crate) fn compose_text(kernel: &str, source: &str, features: &[&str]) -> Result<String> {
     let failed = |message: String| Error::Shader { kernel: kernel.into(), message };
     let path = |text: &str| text.parse().map_err(|e| failed(format!("module path {text}: {e}")));
     let mut resolver = VirtualResolver::new();
@@ -84,6 +86,9 @@ fn compose_text(kernel: &str, source: &str, features: &[&str]) -> Result<String>
     for feature in features {
         compiler.set_feature(feature, true);
     }
-    let composed = compiler.compile(&root).map_err(|e| failed(e.to_string()))?;
+    let mut composed = compiler.compile(&root).map_err(|e| failed(e.to_string()))?;
+    // The composer walks hash maps: declarations come in an order that no two processes share. WGSL
+    // gives their order no meaning.
+    composed.syntax.global_declarations.sort_by_cached_key(|d| d.to_string());
     Ok(composed.to_string())
 }

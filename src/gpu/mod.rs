@@ -18,6 +18,7 @@ pub use adapters::AdapterSummary;
 pub(crate) use adapters::{Adapter, list};
 pub(crate) use buffers::GpuBuffer;
 pub use capabilities::{Capabilities, CoopMatrix};
+pub(crate) use compose::compose_text;
 pub use compose::{compose, shared_sources};
 pub(crate) use context::{Context, OpenOptions};
 pub(crate) use encode::{Arena, Batch, Command, SLOT};
