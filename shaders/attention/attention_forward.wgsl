@@ -16,7 +16,7 @@
 
 import package::shared::gated::{p, order, queries_at, queries_between, part_of, seen_by};
 import package::shared::index::{group_index, item_index};
-import package::shared::math::{exp_of_four, ln_of};
+import package::shared::math::{exp_below_four, ln_of};
 import package::shared::pairs::{
     q, k, v, TILE, INVOCATIONS, STRETCH, Q, K, V, share_of, products, put_weights, scaled, add_sums,
 };
@@ -74,11 +74,11 @@ fn attention_forward(
                 s[j] = select(vec4<f32>(NEVER), s[j], seen);
                 top = max(top, s[j]);
             }
-            let keep = exp_of_four(highest - top);
+            let keep = exp_below_four(highest - top);
             highest = top;
             sum *= keep;
             for (var j = 0u; j < KEYS; j++) {
-                s[j] = select(exp_of_four(s[j] - top), vec4<f32>(0.0), s[j] == vec4<f32>(NEVER));
+                s[j] = select(exp_below_four(s[j] - top), vec4<f32>(0.0), s[j] == vec4<f32>(NEVER));
                 sum += s[j];
             }
             for (var c = 0u; c < p.quads; c++) {
@@ -172,11 +172,11 @@ fn attention_forward(
                 top = max(top, s[n]);
             }
             top = highest_of_row(local, top);
-            let keep = exp_of_four(highest - top);
+            let keep = exp_below_four(highest - top);
             highest = top;
             sum *= keep;
             for (var n = 0u; n < 4u; n++) {
-                s[n] = select(exp_of_four(s[n] - top), vec4<f32>(0.0), s[n] == vec4<f32>(NEVER));
+                s[n] = select(exp_below_four(s[n] - top), vec4<f32>(0.0), s[n] == vec4<f32>(NEVER));
                 sum += s[n];
             }
             put_weights(local, s);

@@ -21,7 +21,7 @@ import package::shared::gated::{
     p, order, keys_of, queries_of, open_before, open_count, position_of, four_rows,
 };
 import package::shared::index::{group_index, item_index};
-import package::shared::math::exp_of_four;
+import package::shared::math::exp_below_four;
 import package::shared::pairs::{
     q, k, v, go, TILE, INVOCATIONS, STRETCH, Q, K, V, GO, products, put_weights, add_sums,
 };
@@ -125,7 +125,7 @@ fn attention_key_gradient(
         for (var j = 0u; j < QUERIES; j++) {
             let r = min(query + j, end - 1u);
             let seen = (vec4<u32>(query + j) >= low) & (vec4<u32>(query + j) < high);
-            s[j] = select(vec4<f32>(0.0), exp_of_four(s[j] - stats[head + r]), seen);
+            s[j] = select(vec4<f32>(0.0), exp_below_four(s[j] - stats[head + r]), seen);
             ds[j] = s[j] * (ds[j] - stats[deltas + r]);
         }
         for (var c = 0u; c < p.quads; c++) {
@@ -188,7 +188,7 @@ fn attention_key_gradient(
             let column = query + local % 8u + 8u * n;
             let r = min(column, end - 1u);
             let seen = (vec4<u32>(column) >= low) & (vec4<u32>(column) < high);
-            s[n] = select(vec4<f32>(0.0), exp_of_four(s[n] - stats[head + r]), seen);
+            s[n] = select(vec4<f32>(0.0), exp_below_four(s[n] - stats[head + r]), seen);
             ds[n] = s[n] * (ds[n] - stats[deltas + r]);
         }
         put_weights(local, s);

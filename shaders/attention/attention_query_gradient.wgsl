@@ -14,7 +14,7 @@
 
 import package::shared::gated::{p, order, queries_at, queries_between, part_of, seen_by};
 import package::shared::index::{group_index, item_index};
-import package::shared::math::exp_of_four;
+import package::shared::math::exp_below_four;
 import package::shared::pairs::{
     q, k, v, go, TILE, INVOCATIONS, STRETCH, Q, K, V, GO, share_of, products, put_weights, add_sums,
 };
@@ -62,7 +62,7 @@ fn attention_query_gradient(
             }
             for (var j = 0u; j < KEYS; j++) {
                 let seen = seen_by(t, key + j, range.y);
-                s[j] = select(vec4<f32>(0.0), exp_of_four(s[j] - lse) * (dp[j] - delta), seen);
+                s[j] = select(vec4<f32>(0.0), exp_below_four(s[j] - lse) * (dp[j] - delta), seen);
             }
             for (var c = 0u; c < p.quads; c++) {
                 var acc = mat4x4<f32>();
@@ -116,7 +116,7 @@ fn attention_query_gradient(
             let dp = products(local, GO, rows, V, columns);
             for (var n = 0u; n < 4u; n++) {
                 let seen = seen_by(mine, key + local % 8u + 8u * n, range.y);
-                s[n] = select(vec4<f32>(0.0), exp_of_four(s[n] - lse) * (dp[n] - delta), seen);
+                s[n] = select(vec4<f32>(0.0), exp_below_four(s[n] - lse) * (dp[n] - delta), seen);
             }
             put_weights(local, s);
             add_sums(local, K, columns, t.c0, &near);

@@ -7,6 +7,8 @@
 // One workgroup: strided sums in registers, then a tree in workgroup memory. With WG = 1 no barrier
 // is left.
 
+import package::shared::finite::is_not_finite;
+
 struct Params {
     count: u32,
     checked: u32,
@@ -20,12 +22,7 @@ override WG: u32 = 256u;
 @group(1) @binding(0) var<uniform> p: Params;
 
 var<workgroup> sums: array<f32, 256>;
-// A non-finite partial is looked for by its bits: comparisons may be compiled as if there were none.
 var<workgroup> faults: array<u32, 256>;
-
-fn is_not_finite(value: f32) -> bool {
-    return (bitcast<u32>(value) & 0x7f800000u) == 0x7f800000u;
-}
 
 @compute @workgroup_size(WG)
 fn clip_factor(@builtin(local_invocation_index) local: u32) {

@@ -1,5 +1,7 @@
 // Operators of two numbers, and their derivatives. The numbers are `Binary::code` in Rust.
 
+import package::shared::finite::{greatest, keep_nan, least};
+
 const ADD: u32 = 0u;
 const SUB: u32 = 1u;
 const MUL: u32 = 2u;
@@ -13,15 +15,16 @@ fn combine(kind: u32, a: f32, b: f32) -> f32 {
         case SUB: { return a - b; }
         case MUL: { return a * b; }
         case DIV: { return a / b; }
-        case MINIMUM: { return min(a, b); }
-        case MAXIMUM: { return max(a, b); }
+        case MINIMUM: { return least(a, b); }
+        case MAXIMUM: { return greatest(a, b); }
         default: { return a; }
     }
 }
 
-// 1 where the first is chosen, 1/2 where both are equal, 0 where the second is.
+// 1 where the first is chosen, 1/2 where both are equal, 0 where the second is; NaN if either is.
 fn share(first: f32, second: f32) -> f32 {
-    return select(select(0.0, 1.0, first > second), 0.5, first == second);
+    let part = select(select(0.0, 1.0, first > second), 0.5, first == second);
+    return keep_nan(first, keep_nan(second, part));
 }
 
 // The derivative with respect to a (side 0) or b (side 1).

@@ -1,6 +1,6 @@
 // The Hard Concrete distribution.
 
-import package::shared::math::{exp_of, ln_of};
+import package::shared::math::{exp_below, ln_of};
 
 struct ConcreteParams {
     count: u32,
@@ -16,6 +16,6 @@ fn open_share(noise: bool, a: f32, u: f32, beta: f32) -> f32 {
     if noise {
         x = (ln_of(u) - ln_of(1.0 - u) + a) / beta;
     }
-    let e = exp_of(-abs(x));
+    let e = exp_below(-abs(x));
     return select(1.0, e, x < 0.0) / (1.0 + e);
 }

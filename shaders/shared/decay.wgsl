@@ -1,7 +1,7 @@
 // What a linear recurrence remembers of a step, and how its work is cut: parameters and binding 1 of
 // its kernels.
 
-import package::shared::math::{exp_of, ln_of, ln_1p};
+import package::shared::math::{exp_below, ln_of, ln_1p};
 import package::shared::walk::Share;
 
 struct DecayParams {
@@ -30,7 +30,7 @@ fn rate_of(form: u32, value: f32) -> Rate {
     if form != LOGIT {
         return Rate(value, 0.0, 1.0 - value);
     }
-    let e = exp_of(-abs(value));
+    let e = exp_below(-abs(value));
     let large = 1.0 / (1.0 + e);
     if value < 0.0 {
         return Rate(e * large, 0.0, large);
@@ -66,7 +66,7 @@ fn decayed(one: Rate, x: f32) -> f32 {
 fn decay_over(form: u32, value: f32, steps: u32) -> f32 {
     var log = ln_of(max(value, 1e-37));
     if form == LOGIT {
-        log = min(value, 0.0) - ln_1p(exp_of(-abs(value)));
+        log = min(value, 0.0) - ln_1p(exp_below(-abs(value)));
     }
     return exp_of(log * f32(steps));
 }

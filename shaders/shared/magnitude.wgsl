@@ -1,9 +1,4 @@
-// The magnitude of floats by their bits: comparisons with infinities may be compiled as if there
-// were none.
-
-fn is_not_finite(value: f32) -> bool {
-    return (bitcast<u32>(value) & 0x7f800000u) == 0x7f800000u;
-}
+// The magnitude of floats by their bits.
 
 // The power of two that brings |value| to [1, 2): to [0, 1) for zero and subnormal numbers, to [1, 4)
 // for the largest ones. Scaling by it is exact.

@@ -5,7 +5,8 @@
 // One invocation a chunk, or one workgroup with the condition WORKGROUP. Two walks over the chunk.
 
 import package::shared::index::{group_index, item_index};
-import package::shared::magnitude::{is_not_finite, to_one};
+import package::shared::finite::is_not_finite;
+import package::shared::magnitude::to_one;
 import package::shared::reduce::{LANES, RANGE, Place, row_sum, row_max};
 
 struct Params {

@@ -1,6 +1,6 @@
 //! Activations, as data: one table for the shader fragment, the twins and fused epilogues.
 
-use crate::host::Real;
+use crate::host::{Real, above_zero, greatest, keep_nan, limited};
 
 /// An activation function.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -70,7 +70,7 @@ impl Activation {
     pub(crate) fn apply<R: Real>(self, x: R) -> R {
         match self {
             Activation::Identity => x,
-            Activation::Relu => x.max(R::zero()),
+            Activation::Relu => greatest(x, R::zero()),
             Activation::LeakyRelu(slope) => {
                 if x > R::zero() {
                     x
@@ -83,28 +83,22 @@ impl Activation {
             Activation::Sigmoid => sigmoid(x),
             Activation::Tanh => x.tanh(),
             Activation::Silu => x * sigmoid(x),
-            Activation::Softplus => x.max(R::zero()) + (-x.abs()).exp().ln_1p(),
-            Activation::SquaredRelu => x.max(R::zero()) * x.max(R::zero()),
+            Activation::Softplus => greatest(x, R::zero()) + (-x.abs()).exp().ln_1p(),
+            Activation::SquaredRelu => greatest(x, R::zero()) * greatest(x, R::zero()),
         }
     }
 
-    /// Its derivative at `x`.
+    /// Its derivative at `x`; NaN of NaN.
     pub(crate) fn derivative<R: Real>(self, x: R) -> R {
         let one = R::one();
         match self {
             Activation::Identity => one,
-            Activation::Relu => {
-                if x > R::zero() {
-                    one
-                } else {
-                    R::zero()
-                }
-            }
+            Activation::Relu => above_zero(x),
             Activation::LeakyRelu(slope) => {
                 if x > R::zero() {
                     one
                 } else {
-                    R::lit(slope.into())
+                    keep_nan(x, R::lit(slope.into()))
                 }
             }
             Activation::Gelu => {
@@ -112,15 +106,18 @@ impl Activation {
                 normal_cdf(x) + x * density
             }
             Activation::GeluTanh => {
-                let u = R::lit(2.0) * gelu_inner(x);
-                let inner = R::lit(2.0 * GELU_SCALE) * (one + R::lit(3.0 * GELU_CUBIC) * x * x);
+                // Further out the slope is 0, and must not meet an x^2 that overflows.
+                let near = limited(x, R::lit(-32.0), R::lit(32.0));
+                let u = R::lit(2.0) * gelu_inner(near);
+                let square = near * near;
+                let inner = R::lit(2.0 * GELU_SCALE) * (one + R::lit(3.0 * GELU_CUBIC) * square);
                 sigmoid(u) + x * sigmoid_slope(u) * inner
             }
             Activation::Sigmoid => sigmoid_slope(x),
             Activation::Tanh => R::lit(4.0) * sigmoid_slope(R::lit(2.0) * x),
             Activation::Silu => sigmoid(x) + x * sigmoid_slope(x),
             Activation::Softplus => sigmoid(x),
-            Activation::SquaredRelu => R::lit(2.0) * x.max(R::zero()),
+            Activation::SquaredRelu => R::lit(2.0) * greatest(x, R::zero()),
         }
     }
 }

@@ -3,7 +3,7 @@
 use super::broadcast::{Strides, strides};
 use super::unary::{Unary, unary};
 use super::{CELLS, launch_cells, twin};
-use crate::host::Real;
+use crate::host::{Real, greatest, keep_nan, least};
 use crate::kernel::{Cost, CostArgs, Kernel, shader};
 use crate::{DType, Error, Result, Shape, Tensor, Var};
 
@@ -55,7 +55,7 @@ fn one_operation_each(args: &CostArgs<'_>) -> Cost {
     Cost { bytes: args.all_bytes(), flops: count as f64 }
 }
 
-/// An operator of two numbers.
+/// An operator of two numbers. NaN if either is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Binary {
     /// `a + b`
@@ -115,8 +115,8 @@ impl Binary {
             Binary::Sub => a - b,
             Binary::Mul => a * b,
             Binary::Div => a / b,
-            Binary::Minimum => a.min(b),
-            Binary::Maximum => a.max(b),
+            Binary::Minimum => least(a, b),
+            Binary::Maximum => greatest(a, b),
         }
     }
 
@@ -128,13 +128,14 @@ impl Binary {
         } else if a > b {
             one
         } else {
-            R::zero()
+            keep_nan(a, keep_nan(b, R::zero()))
         };
         match self {
             Binary::Add => (one, one),
             Binary::Sub => (one, -one),
             Binary::Mul => (b, a),
-            Binary::Div => (b.recip(), -a / (b * b)),
+            // b^2 may overflow where the quotient does not.
+            Binary::Div => (b.recip(), -(a / b) / b),
             Binary::Minimum => (one - greater, greater),
             Binary::Maximum => (greater, one - greater),
         }

@@ -28,8 +28,8 @@ pub(super) struct Params {
     pub(super) count: u32,
 }
 
-/// The nearest f16 of every element, ties to even; beyond ±65504 the largest. The same bits on
-/// every device.
+/// The nearest f16 of every element, ties to even; beyond ±65504 the largest, infinities and NaN as they
+/// are. The same bits on every device.
 ///
 /// # Errors
 /// [`Error::DType`](crate::Error::DType) for other elements than f32; those of [`Tensor::empty`].

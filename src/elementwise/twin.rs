@@ -101,8 +101,9 @@ pub(super) fn to_half<R: Real>(args: &mut HostArgs<'_, R>) {
     let x = args.reals(0);
     // In two roundings, as on a device whose input is f32 already.
     let bits = |i: usize| {
-        let value = x.get(i).map_or(0.0, |x| x.f32().clamp(-65504.0, 65504.0));
-        u32::from(f16::from_f32(value).to_bits())
+        let value = x.get(i).map_or(0.0, |x| x.f32());
+        let held = if value.is_finite() { value.clamp(-65504.0, 65504.0) } else { value };
+        u32::from(f16::from_f32(held).to_bits())
     };
     each(args.words_mut(1), |i| bits(2 * i) | bits(2 * i + 1) << 16);
 }

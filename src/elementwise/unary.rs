@@ -1,7 +1,7 @@
 //! Functions of one number, and arithmetic with a constant.
 
 use super::{CELLS, launch_cells, twin};
-use crate::host::Real;
+use crate::host::{Real, keep_nan, limited};
 use crate::kernel::{Cost, CostArgs, Kernel, shader};
 use crate::{DType, Error, Result, Tensor, Var};
 
@@ -36,7 +36,7 @@ pub(super) fn one_operation_each(args: &CostArgs<'_>) -> Cost {
     Cost { bytes: args.all_bytes(), flops: args.words[0] as f64 }
 }
 
-/// A function of one number.
+/// A function of one number. NaN of NaN, and so is the derivative.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Unary {
     /// `scale x + shift`
@@ -46,11 +46,11 @@ pub enum Unary {
         /// The summand.
         shift: f32,
     },
-    /// `e^x`; below -87 it is 0 and above 88 it is e^88 on GPUs
+    /// `e^x`; below -87 it is 0 on GPUs
     Exp,
-    /// `ln x`, for `x > 0`
+    /// `ln x`: -infinity of 0, NaN below
     Ln,
-    /// `sqrt x`, for `x >= 0`; derivative 0 at 0
+    /// `sqrt x`, NaN below 0; derivative 0 at 0
     Sqrt,
     /// `x^2`
     Square,
@@ -60,14 +60,14 @@ pub enum Unary {
     Recip,
     /// -1, 0 or 1; derivative 0
     Sign,
-    /// `x` limited to `low ..= high`; derivative 1 within and at the ends
+    /// `x` limited to `low ..= high`, which may be infinite; derivative 1 within and at the ends
     Clamp {
         /// The least value.
         low: f32,
         /// The greatest value.
         high: f32,
     },
-    /// `x^exponent`, for `x >= 0`
+    /// `x^exponent`: of `x < 0` for whole exponents only, else NaN. `x^0` is 1
     Power(f32),
     /// `arctan x`
     Atan,
@@ -134,8 +134,8 @@ impl Unary {
             Unary::Abs => x.abs(),
             Unary::Recip => x.recip(),
             Unary::Sign => sign(x),
-            Unary::Clamp { low, high } => x.max(real(low)).min(real(high)),
-            Unary::Power(exponent) => power(x, real(exponent)),
+            Unary::Clamp { low, high } => limited(x, real(low), real(high)),
+            Unary::Power(exponent) => x.powf(real(exponent)),
             Unary::Atan => x.atan(),
         }
     }
@@ -143,7 +143,8 @@ impl Unary {
     /// Its derivative, from the output where [`saves_output`](Self::saves_output), else the input.
     pub(super) fn derivative<R: Real>(self, saved: R) -> R {
         let real = |v: f32| R::lit(v.into());
-        let when = |condition: bool, value: R| if condition { value } else { R::zero() };
+        let when =
+            |condition: bool, value: R| keep_nan(saved, if condition { value } else { R::zero() });
         match self {
             Unary::Affine { scale, .. } => real(scale),
             Unary::Exp => saved,
@@ -154,7 +155,9 @@ impl Unary {
             Unary::Recip => -saved * saved,
             Unary::Sign => R::zero(),
             Unary::Clamp { low, high } => when(saved >= real(low) && saved <= real(high), R::one()),
-            Unary::Power(e) => real(e) * power(saved, real(e) - R::one()),
+            // Nothing for the constant x^0, never 0 times an infinity.
+            Unary::Power(0.0) => R::zero(),
+            Unary::Power(e) => real(e) * saved.powf(real(e) - R::one()),
             Unary::Atan => (R::one() + saved * saved).recip(),
         }
     }
@@ -166,23 +169,21 @@ fn sign<R: Real>(x: R) -> R {
     } else if x < R::zero() {
         -R::one()
     } else {
-        R::zero()
+        keep_nan(x, R::zero())
     }
-}
-
-fn power<R: Real>(x: R, exponent: R) -> R {
-    if x > R::zero() { x.powf(exponent) } else { R::zero() }
 }
 
 /// `f(x)`, element by element.
 ///
 /// # Errors
 /// [`Error::DType`] for other elements than f32; [`Error::Argument`] for a constant that is not
-/// finite or limits that are crossed.
+/// finite (limits may be infinite) or limits that are crossed.
 pub fn unary(f: Unary, x: &Tensor) -> Result<Tensor> {
     x.expect("unary", DType::F32)?;
     let (first, second) = f.constants();
-    if !first.is_finite() || !second.is_finite() {
+    // A limit may be infinite: there is none on that side.
+    let sound = |v: f32| v.is_finite() || matches!(f, Unary::Clamp { .. }) && !v.is_nan();
+    if !sound(first) || !sound(second) {
         return Err(Error::argument("unary", format!("{f:?}: the constant is not finite")));
     }
     if matches!(f, Unary::Clamp { low, high } if low > high) {
@@ -209,7 +210,7 @@ impl Var {
     ///
     /// # Errors
     /// [`Error::DType`] for other elements than f32; [`Error::Argument`] for a constant that is not
-    /// finite or limits that are crossed.
+    /// finite (limits may be infinite) or limits that are crossed.
     pub fn unary(&self, f: Unary) -> Result<Var> {
         let y = unary(f, self.value())?;
         // A scaling needs no saved tensor: its gradient is the scaled gradient.
@@ -220,6 +221,16 @@ impl Var {
                         1.0 => g.clone(),
                         _ => unary(Unary::Affine { scale, shift: 0.0 }, g)?,
                     };
+                    bw.give(0, gx);
+                }
+                Ok(())
+            });
+        }
+        // Nothing passes a sign, not even a NaN.
+        if f == Unary::Sign {
+            return self.tape().record_one("unary", &[self], y, move |bw| {
+                if let Some(g) = bw.upstream(0) {
+                    let gx = Tensor::zeros(g.device(), *g.shape(), DType::F32)?;
                     bw.give(0, gx);
                 }
                 Ok(())
@@ -265,20 +276,20 @@ methods! {
     /// `scale x + shift`
     affine(scale, shift) = Unary::Affine { scale, shift };
     /// `min(x, c)`; the derivative is 1 where both are equal
-    minimum_scalar(c) = Unary::Clamp { low: f32::MIN, high: c };
+    minimum_scalar(c) = Unary::Clamp { low: f32::NEG_INFINITY, high: c };
     /// `max(x, c)`; the derivative is 1 where both are equal
-    maximum_scalar(c) = Unary::Clamp { low: c, high: f32::MAX };
+    maximum_scalar(c) = Unary::Clamp { low: c, high: f32::INFINITY };
     /// `x` limited to `low ..= high`; the derivative is 1 within and at the ends, else 0
     clamp(low, high) = Unary::Clamp { low, high };
-    /// `x^exponent`, for `x >= 0`
+    /// `x^exponent`: of `x < 0` for whole exponents only, else NaN. `x^0` is 1
     power(exponent) = Unary::Power(exponent);
     /// `-x`
     neg() = Unary::Affine { scale: -1.0, shift: 0.0 };
-    /// `e^x`; below -87 it is 0 and above 88 it is e^88 on GPUs
+    /// `e^x`; below -87 it is 0 on GPUs
     exp() = Unary::Exp;
-    /// `ln x`, for `x > 0`
+    /// `ln x`: -infinity of 0, NaN below
     ln() = Unary::Ln;
-    /// `sqrt x`, for `x >= 0`; the derivative at 0 is taken as 0
+    /// `sqrt x`, NaN below 0; the derivative at 0 is taken as 0
     sqrt() = Unary::Sqrt;
     /// `x^2`
     square() = Unary::Square;

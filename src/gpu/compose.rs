@@ -17,6 +17,7 @@ const SHARED: &[(&str, &str)] = &[
     ("concrete", include_str!("../../shaders/shared/concrete.wgsl")),
     ("decay", include_str!("../../shaders/shared/decay.wgsl")),
     ("digits", include_str!("../../shaders/shared/digits.wgsl")),
+    ("finite", include_str!("../../shaders/shared/finite.wgsl")),
     ("gate", include_str!("../../shaders/shared/gate.wgsl")),
     ("gated", include_str!("../../shaders/shared/gated.wgsl")),
     ("graph", include_str!("../../shaders/shared/graph.wgsl")),

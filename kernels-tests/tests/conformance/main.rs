@@ -19,6 +19,7 @@ mod optim;
 mod random;
 mod reduce;
 mod scan;
+mod special;
 mod spectral;
 mod spike_product;
 mod table;
