@@ -3,11 +3,12 @@
 use crate::error::{Error, Result};
 use crate::gpu::{Capabilities, Reflection, compose, compose_text, reflect};
 use crate::host::HostArgs;
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, LazyLock, Mutex, OnceLock, PoisonError};
 
 /// One GPU program. All kernels of the crate are `static`s of this type; a caller's own kernel is
-/// declared the same way.
+/// declared the same way. On a GPU a caller's kernel runs with all of wgpu's run-time checks: indices
+/// stay within their tensors, loops are bounded, memory of the workgroup begins as zeros.
 ///
 /// ```
 /// use spikegrad::{HostArgs, Kernel, Real, Twin};
@@ -302,6 +303,14 @@ impl Kernel {
             return Err(Error::Shader { kernel: self.name.into(), message });
         }
         Ok(Program { module, reflection })
+    }
+
+    /// Whether it is one of the crate's own, which are trusted to end their loops and to stay within
+    /// their tensors. Any other is compiled with all run-time checks.
+    pub(crate) fn is_built_in(&'static self) -> bool {
+        static OWN: LazyLock<HashSet<usize>> =
+            LazyLock::new(|| crate::kernels().into_iter().map(Kernel::address).collect());
+        OWN.contains(&self.address())
     }
 
     /// The identity of a kernel in caches: where its static stands.

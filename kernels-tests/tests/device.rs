@@ -275,6 +275,153 @@ fn wrong_launches_are_named() {
     }
 }
 
+/// `y = x[0].x`, with a table of vectors that the launch does not use.
+static STAND_IN: Kernel = Kernel::new(
+    "tests",
+    "stand_in",
+    "@group(0) @binding(0) var<storage, read> x: array<f32>;
+     @group(0) @binding(1) var<storage, read> table: array<vec4<f32>>;
+     @group(0) @binding(2) var<storage, read_write> y: array<f32>;
+     override USED: bool = false;
+     @compute @workgroup_size(1)
+     fn stand_in() {
+         y[0] = x[0];
+         if USED { y[0] += table[0].w; }
+     }",
+    spikegrad::twin!(stand_in_twin),
+);
+
+fn stand_in_twin<R: spikegrad::Real>(args: &mut spikegrad::HostArgs<'_, R>) {
+    args.reals_mut(2)[0] = args.reals(0)[0];
+}
+
+#[test]
+fn a_short_tensor_stands_in_for_vectors() {
+    for subject in subjects() {
+        let (x, y) = (numbers(&subject.device, 1), numbers(&subject.device, 1));
+        x.write(&[5.0f32]).unwrap();
+        subject.device.launch(&STAND_IN).bind(&x).bind(&x).bind(&y).record().unwrap();
+        assert_eq!(y.item().unwrap(), 5.0, "{}", subject.label);
+    }
+    // Whatever stands in has at least the smallest size class.
+    for kernel in spikegrad::kernels() {
+        for variant in 0..kernel.variants.len() {
+            for binding in &kernel.program(variant).unwrap().reflection.bindings {
+                assert!(binding.least_bytes <= 256, "{}: {}", kernel.name, binding.name);
+            }
+        }
+    }
+}
+
+// ---- trust ----
+
+/// Fills the memory of a workgroup, for the next launch to find.
+static LEAVE: Kernel = Kernel::new("tests", "leave", LEAVE_SOURCE, spikegrad::twin!(no_twin));
+
+/// Shows what it finds in the memory of a workgroup.
+static FIND: Kernel = Kernel::new("tests", "find", FIND_SOURCE, spikegrad::twin!(no_twin));
+
+const LEAVE_SOURCE: &str = "
+    @group(0) @binding(0) var<storage, read_write> y: array<u32>;
+    var<workgroup> kept: array<u32, 1024>;
+    @compute @workgroup_size(64)
+    fn leave(@builtin(local_invocation_index) local: u32) {
+        for (var i = local; i < 1024u; i += 64u) { kept[i] = 7u; y[i] = kept[i]; }
+    }";
+
+const FIND_SOURCE: &str = "
+    @group(0) @binding(0) var<storage, read_write> y: array<u32>;
+    var<workgroup> kept: array<u32, 1024>;
+    @compute @workgroup_size(64)
+    fn find(@builtin(local_invocation_index) local: u32) {
+        for (var i = local; i < 1024u; i += 64u) { y[i] = kept[i]; }
+    }";
+
+fn no_twin<R: spikegrad::Real>(_: &mut spikegrad::HostArgs<'_, R>) {}
+
+/// A caller's kernel sees nothing of what other kernels left in the memory of a workgroup, nor what
+/// lies beyond its tensors, whatever the crate's own kernels are trusted with.
+#[test]
+fn a_callers_kernel_is_not_trusted() {
+    let Some(name) = common::adapter() else { return };
+    let device = Device::builder().select(&name).unchecked(true).open().unwrap();
+    let y = Tensor::zeros(&device, [1024], DType::U32).unwrap();
+    for _ in 0..4 {
+        device.launch(&LEAVE).bind(&y).groups([16, 1, 1]).record().unwrap();
+        assert_eq!(y.to_vec::<u32>().unwrap(), [7; 1024]);
+        device.launch(&FIND).bind(&y).groups([16, 1, 1]).record().unwrap();
+        assert_eq!(y.to_vec::<u32>().unwrap(), [0; 1024]);
+    }
+    // The crate's own kernels compute as ever.
+    let x = Tape::new().leaf(&numbers(&device, 1000));
+    assert_eq!(x.add(&x).unwrap().value().to_vec::<f32>().unwrap()[999], 1998.0);
+}
+
+// ---- the pipeline cache ----
+
+/// A folder of this test's own.
+fn folder(name: &str) -> std::path::PathBuf {
+    let folder = std::env::temp_dir().join(format!("spikegrad-{name}-{}", std::process::id()));
+    // One of an earlier process with this number may be there.
+    let _ = std::fs::remove_dir_all(&folder);
+    folder
+}
+
+#[test]
+fn the_pipeline_cache_is_kept_while_the_program_runs() {
+    let Some(device) = adapter_device() else { return };
+    if !device.capabilities().pipeline_cache {
+        return;
+    }
+    let cache = folder("kept");
+    let text = cache.to_str().unwrap();
+    let start = || common::child("computes_and_never_drops", &[("SPIKEGRAD_CACHE", text)]);
+    assert!(start().contains("sum 6"), "the first start");
+    let files = || std::fs::read_dir(&cache).unwrap().map(|f| f.unwrap().path());
+    let paths: Vec<_> = files().collect();
+    let [path] = paths.as_slice() else { panic!("one file is expected: {paths:?}") };
+    let sound = std::fs::read(path).unwrap();
+    let written = std::fs::metadata(path).unwrap().modified().unwrap();
+    assert!(start().contains("sum 6"), "the second start");
+    assert_eq!(std::fs::metadata(path).unwrap().modified().unwrap(), written, "written in vain");
+    // A file that was replaced by anything else is of no consequence, and sound afterwards.
+    for at in [0, 9, 20, 30, 50, 80].map(|at: usize| at.min(sound.len() - 1)) {
+        let mut wrong = sound.clone();
+        wrong[at] ^= 0xfe;
+        std::fs::write(path, &wrong).unwrap();
+        let report = start();
+        assert!(report.contains("sum 6"), "byte {at}: {report}");
+        assert_eq!(std::fs::read(path).unwrap(), sound, "byte {at}: not replaced");
+    }
+    for wrong in [&[][..], &sound[..sound.len() / 2], &[0; 5000], b"something else"] {
+        std::fs::write(path, wrong).unwrap();
+        assert!(start().contains("sum 6"));
+        assert_eq!(std::fs::read(path).unwrap(), sound);
+    }
+    assert_eq!(files().count(), 1, "temporary files are left");
+    std::fs::remove_dir_all(&cache).unwrap();
+}
+
+#[test]
+fn off_means_no_cache_in_any_case() {
+    let Some(_) = common::adapter() else { return };
+    for off in ["off", "OFF", " Off "] {
+        let report = common::child("computes_and_never_drops", &[("SPIKEGRAD_CACHE", off)]);
+        assert!(report.contains("sum 6"), "{report}");
+        assert!(!std::path::Path::new(off).exists(), "a folder named {off}");
+    }
+}
+
+#[test]
+fn computes_and_never_drops() {
+    if common::is_child() {
+        let device = adapter_device().unwrap();
+        let x = Tape::new().leaf(&numbers(&device, 4));
+        println!("sum {}", x.sum_all().unwrap().value().item().unwrap());
+        std::mem::forget((device, x));
+    }
+}
+
 #[test]
 fn tensors_refuse_wrong_types_and_counts() {
     for subject in subjects() {

@@ -8,6 +8,7 @@ pub struct DeviceBuilder {
     pub(super) baseline: bool,
     pub(super) coop_matrix: bool,
     pub(super) as_hardware: bool,
+    pub(super) unchecked: bool,
     pub(super) memory_limit: Option<u64>,
 }
 
@@ -18,6 +19,7 @@ impl Default for DeviceBuilder {
             baseline: false,
             coop_matrix: false,
             as_hardware: false,
+            unchecked: false,
             memory_limit: None,
         }
     }
@@ -47,6 +49,13 @@ impl DeviceBuilder {
     /// that hardware runs.
     pub fn as_hardware(mut self, on: bool) -> Self {
         self.as_hardware = on;
+        self
+    }
+
+    /// The crate's own kernels are compiled without bounds checks of their indices. A caller's kernels
+    /// keep all checks. Off by default; whether it is faster depends on the driver.
+    pub fn unchecked(mut self, on: bool) -> Self {
+        self.unchecked = on;
         self
     }
 

@@ -312,6 +312,7 @@ impl DeviceBuilder {
             baseline: self.baseline,
             coop_matrix: self.coop_matrix,
             as_hardware: self.as_hardware,
+            unchecked: self.unchecked,
         };
         Context::open(adapter, options).map(Device::on_gpu)
     }

@@ -22,6 +22,8 @@ pub struct Bound {
     pub(crate) memory: Memory,
     pub(crate) real: bool,
     pub(crate) words: usize,
+    /// The bytes of its memory, at least those of the words.
+    pub(crate) bytes: u64,
     /// The tensor's handle on its memory; given up in a recorded step, whose memory its capture
     /// owns.
     pub(crate) storage: Option<Arc<Storage>>,
@@ -33,6 +35,7 @@ impl Bound {
             memory: storage.memory.clone(),
             real: storage.real,
             words,
+            bytes: storage.bytes(),
             storage: Some(storage.clone()),
         }
     }

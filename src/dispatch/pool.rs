@@ -43,6 +43,11 @@ impl Storage {
     pub(crate) fn is_from(&self, pool: &Arc<Pool>) -> bool {
         Arc::ptr_eq(&self.pool, pool)
     }
+
+    /// The bytes of its memory, which may be more than its tensor takes.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.class
+    }
 }
 
 impl Drop for Storage {
@@ -100,7 +105,8 @@ pub struct MemoryReport {
     pub cached: u64,
 }
 
-/// The smallest size class, in bytes.
+/// The smallest size class, in bytes: more than the largest vector of a shader, so that any tensor can
+/// stand in for a binding that a launch does not use.
 const SMALLEST: u64 = 256;
 
 /// The size class of a buffer: powers of two and one and a half times these, so that at most a third

@@ -188,6 +188,14 @@ impl Stream {
                     found: name(bound.real).into(),
                 });
             }
+            let least = u64::from(binding.least_bytes);
+            if bound.bytes < least {
+                return Err(Error::Limit {
+                    what: format!("{kernel}: bytes of an element of `{}`", binding.name),
+                    asked: least,
+                    allowed: bound.bytes,
+                });
+            }
             let others = launch.bindings.iter().zip(bindings).enumerate();
             let clash = others.filter(|(j, _)| *j != i).any(|(_, (other, declared))| {
                 (binding.access == Access::Write || declared.access == Access::Write)
@@ -487,7 +495,8 @@ pub(crate) enum ReadInner {
 /// The pipeline of a launch; made the first time.
 fn pipeline(context: &Context, launch: &Launch) -> Result<Arc<gpu::Pipeline>> {
     let kernel = launch.kernel;
-    context.pipeline(&launch.key(), kernel.name, launch.constants(), || {
+    let (key, trusted) = (launch.key(), kernel.is_built_in());
+    context.pipeline(&key, kernel.name, launch.constants(), trusted, || {
         let program = kernel.program(launch.variant)?;
         Ok((program.module.clone(), program.reflection.clone()))
     })
@@ -496,10 +505,13 @@ fn pipeline(context: &Context, launch: &Launch) -> Result<Arc<gpu::Pipeline>> {
 /// The pipeline and the bind group of a launch.
 fn prepare(context: &Context, launch: &Launch) -> Result<(Arc<gpu::Pipeline>, gpu::BindGroup)> {
     let pipeline = pipeline(context, launch)?;
+    let program = launch.kernel.program(launch.variant)?;
     let mut buffers = Vec::with_capacity(launch.bindings.len());
-    for bound in &launch.bindings {
+    for (bound, binding) in launch.bindings.iter().zip(&program.reflection.bindings) {
         if let Memory::Gpu(buffer) = &bound.memory {
-            buffers.push((buffer, bound.words.max(1) as u64 * 4));
+            // A stand-in for what the shader does not read may be shorter than one element.
+            let bytes = (bound.words as u64 * 4).max(u64::from(binding.least_bytes));
+            buffers.push((buffer, bytes));
         }
     }
     let bind_group = context.bind_group(&pipeline, &buffers);

@@ -1,10 +1,10 @@
 //! One open adapter.
 
+use super::disk_cache::DiskCache;
 use super::pipelines::{BindKey, PipelineKey};
 use super::{Adapter, AdapterSummary, Capabilities, CoopMatrix, Pipeline};
 use crate::error::{Error, Result};
 use std::collections::HashMap;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// An open device with its caches.
@@ -20,6 +20,8 @@ pub(crate) struct Context {
     pub(super) params_layout: wgpu::BindGroupLayout,
     pub(super) staging: Mutex<Vec<wgpu::Buffer>>,
     pub(super) disk_cache: Option<DiskCache>,
+    /// Built-in kernels are compiled without bounds checks.
+    pub(super) unchecked: bool,
 }
 
 /// What the driver reported outside of any call.
@@ -27,13 +29,6 @@ pub(crate) struct Context {
 pub(super) struct Faults {
     lost: Mutex<Option<String>>,
     uncaptured: Mutex<Option<String>>,
-}
-
-/// A pipeline cache and the file it is kept in.
-pub(super) struct DiskCache {
-    pub(super) raw: wgpu::PipelineCache,
-    path: PathBuf,
-    known: usize,
 }
 
 impl std::fmt::Debug for Context {
@@ -51,6 +46,8 @@ pub(crate) struct OpenOptions {
     pub(crate) coop_matrix: bool,
     /// A software adapter is treated as hardware.
     pub(crate) as_hardware: bool,
+    /// Built-in kernels without bounds checks.
+    pub(crate) unchecked: bool,
 }
 
 impl Context {
@@ -91,7 +88,9 @@ impl Context {
             capabilities = capabilities.baseline();
         }
         capabilities.software &= !options.as_hardware;
-        Ok(Self::assemble(adapter, device, queue, capabilities, faults))
+        let mut context = Self::assemble(adapter, device, queue, capabilities, faults);
+        context.unchecked = options.unchecked;
+        Ok(context)
     }
 
     /// Wraps a device that the caller opened. Its error callbacks stay the caller's.
@@ -114,6 +113,7 @@ impl Context {
             arena: super::encode::Arena::new(&device, &params_layout, 256),
             summary: adapter.summary.clone(),
             disk_cache: disk_cache.flatten(),
+            unchecked: false,
             device,
             queue,
             capabilities,
@@ -147,8 +147,17 @@ impl Context {
         lock(&self.bind_groups).clear();
     }
 
+    /// Writes new pipelines to the file of the cache. Called where the device has work and the caller
+    /// is about to wait for it.
+    pub(super) fn keep_pipelines(&self) {
+        if let Some(cache) = &self.disk_cache {
+            cache.save_in_time();
+        }
+    }
+
     /// Waits until all that was submitted is done.
     pub(crate) fn wait(&self) -> Result<()> {
+        self.keep_pipelines();
         let waited = self.device.poll(wgpu::PollType::wait_indefinitely());
         self.check()?;
         waited.map(|_| ()).map_err(|e| Error::Gpu { message: e.to_string() })
@@ -157,9 +166,8 @@ impl Context {
 
 impl Drop for Context {
     fn drop(&mut self) {
-        let compiled = lock(&self.pipelines).len();
         if let Some(cache) = &self.disk_cache {
-            cache.save(compiled);
+            cache.save_now();
         }
     }
 }
@@ -175,56 +183,6 @@ impl Faults {
             wgpu::DeviceLostReason::Unknown => format!("driver: {text}"),
         };
         lock(&self.lost).get_or_insert(reason);
-    }
-}
-
-impl DiskCache {
-    /// The cache in the user's cache folder, or in the folder `SPIKEGRAD_CACHE` names (`off`: none).
-    fn open(adapter: &Adapter, device: &wgpu::Device) -> Option<Self> {
-        let key = wgpu::util::pipeline_cache_key(&adapter.raw.get_info())?;
-        let path = cache_folder()?.join(key);
-        let data = std::fs::read(&path).ok();
-        let known = data.as_ref().map_or(0, Vec::len);
-        // SAFETY: the data was written by `get_data` of a cache with the same key; with `fallback`
-        // a driver that does not take it starts from an empty one.
-        let raw = unsafe {
-            device.create_pipeline_cache(&wgpu::PipelineCacheDescriptor {
-                label: Some("spikegrad"),
-                data: data.as_deref(),
-                fallback: true,
-            })
-        };
-        Some(Self { raw, path, known })
-    }
-
-    /// Keeps the cache if it grew. A cache that cannot be written is no error: it is a cache.
-    fn save(&self, compiled: usize) {
-        let Some(data) = self.raw.get_data().filter(|d| compiled > 0 && d.len() > self.known)
-        else {
-            return;
-        };
-        let temporary = self.path.with_extension(format!("{}", std::process::id()));
-        let written = self.path.parent().map(std::fs::create_dir_all).transpose().is_ok()
-            && std::fs::write(&temporary, data).is_ok()
-            && std::fs::rename(&temporary, &self.path).is_ok();
-        if !written {
-            log::debug!("pipeline cache {} was not written", self.path.display());
-        }
-    }
-}
-
-fn cache_folder() -> Option<PathBuf> {
-    let variable = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty());
-    match variable("SPIKEGRAD_CACHE") {
-        Some(folder) if folder == "off" => None,
-        Some(folder) => Some(folder.into()),
-        None => {
-            let base = variable("XDG_CACHE_HOME")
-                .or_else(|| variable("LOCALAPPDATA"))
-                .map(PathBuf::from)
-                .or_else(|| variable("HOME").map(|h| PathBuf::from(h).join(".cache")))?;
-            Some(base.join("spikegrad"))
-        }
     }
 }
 

@@ -8,6 +8,7 @@ mod buffers;
 mod capabilities;
 mod compose;
 mod context;
+mod disk_cache;
 mod encode;
 mod pipelines;
 mod readback;

@@ -68,19 +68,25 @@ pub(super) fn params_layout(device: &wgpu::Device) -> wgpu::BindGroupLayout {
 }
 
 impl Context {
-    /// The pipeline under `key`; `make` composes and reflects the shader if it is not there yet.
+    /// The pipeline under `key`; `make` composes and reflects the shader if it is not there yet. Only
+    /// `trusted` shaders are compiled without all run-time checks.
     pub(crate) fn pipeline(
         &self,
         key: &PipelineKey,
         name: &'static str,
         constants: &[(&'static str, f64)],
+        trusted: bool,
         make: impl FnOnce() -> Result<(naga::Module, Reflection)>,
     ) -> Result<Arc<Pipeline>> {
         if let Some(found) = lock(&self.pipelines).get(key) {
             return Ok(found.clone());
         }
         let (module, reflection) = make()?;
-        let pipeline = Arc::new(self.compile(name, module, &reflection, constants)?);
+        let made = self.compile(name, module, &reflection, constants, trusted)?;
+        let pipeline = Arc::new(made);
+        if let Some(cache) = &self.disk_cache {
+            cache.grew();
+        }
         lock(&self.pipelines).insert(*key, pipeline.clone());
         Ok(pipeline)
     }
@@ -91,6 +97,7 @@ impl Context {
         mut module: naga::Module,
         reflection: &Reflection,
         constants: &[(&'static str, f64)],
+        trusted: bool,
     ) -> Result<Pipeline> {
         let params = match reflection.params {
             0 => ParamSlot::None,
@@ -103,7 +110,8 @@ impl Context {
         let scope = self.device.push_error_scope(wgpu::ErrorFilter::Validation);
         let internal = self.device.push_error_scope(wgpu::ErrorFilter::Internal);
         let layout = self.data_layout(name, reflection);
-        let raw = self.compute_pipeline(name, module, params, &layout, constants);
+        let module = self.shader_module(name, module, trusted);
+        let raw = self.compute_pipeline(name, &module, params, &layout, constants, trusted);
         let internal = pollster::block_on(internal.pop());
         let invalid = pollster::block_on(scope.pop());
         self.check()?;
@@ -115,26 +123,26 @@ impl Context {
         Ok(Pipeline { raw, params, layout, id })
     }
 
-    fn compute_pipeline(
-        &self,
-        name: &str,
-        module: naga::Module,
-        params: ParamSlot,
-        layout: &wgpu::BindGroupLayout,
-        constants: &[(&'static str, f64)],
-    ) -> wgpu::ComputePipeline {
-        let checks = wgpu::ShaderRuntimeChecks {
-            bounds_checks: cfg!(not(feature = "unchecked")),
-            force_loop_bounding: false,
-            ..wgpu::ShaderRuntimeChecks::checked()
-        };
+    fn shader_module(&self, name: &str, module: naga::Module, trusted: bool) -> wgpu::ShaderModule {
         let descriptor = wgpu::ShaderModuleDescriptor {
             label: Some(name),
             source: wgpu::ShaderSource::Naga(std::borrow::Cow::Owned(module)),
         };
-        // SAFETY: only the bound on loops is given up (and bounds checks under the feature
-        // `unchecked`): every loop of a kernel ends, which its tests against the twin show.
-        let module = unsafe { self.device.create_shader_module_trusted(descriptor, checks) };
+        let checks = runtime_checks(trusted, self.unchecked);
+        // SAFETY: checks are given up for the crate's own kernels only. Every loop of theirs ends and
+        // every index is within its tensor, which their tests against the twins show.
+        unsafe { self.device.create_shader_module_trusted(descriptor, checks) }
+    }
+
+    fn compute_pipeline(
+        &self,
+        name: &str,
+        module: &wgpu::ShaderModule,
+        params: ParamSlot,
+        layout: &wgpu::BindGroupLayout,
+        constants: &[(&'static str, f64)],
+        trusted: bool,
+    ) -> wgpu::ComputePipeline {
         let (groups, immediate_size) = match params {
             ParamSlot::None => (vec![Some(layout)], 0),
             ParamSlot::Immediate(size) => (vec![Some(layout)], size),
@@ -148,11 +156,11 @@ impl Context {
         self.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
             label: Some(name),
             layout: Some(&pipeline_layout),
-            module: &module,
+            module,
             entry_point: Some(name),
             compilation_options: wgpu::PipelineCompilationOptions {
                 constants,
-                zero_initialize_workgroup_memory: false,
+                zero_initialize_workgroup_memory: !trusted,
             },
             cache: self.disk_cache.as_ref().map(|c| &c.raw),
         })
@@ -218,6 +226,17 @@ impl Context {
     }
 }
 
+/// What a compiled shader checks while it runs: everything, unless it is one of the crate's own. Of
+/// these, loops are not bounded, and on request indices are not either.
+fn runtime_checks(trusted: bool, unchecked: bool) -> wgpu::ShaderRuntimeChecks {
+    let all = wgpu::ShaderRuntimeChecks::checked();
+    if trusted {
+        wgpu::ShaderRuntimeChecks { bounds_checks: !unchecked, force_loop_bounding: false, ..all }
+    } else {
+        all
+    }
+}
+
 /// Moves the parameter struct from the uniform buffer to immediates: the shader says it once, the
 /// adapter decides how it travels.
 fn params_to_immediates(module: &mut naga::Module) {
@@ -225,6 +244,22 @@ fn params_to_immediates(module: &mut naga::Module) {
         if variable.space == naga::AddressSpace::Uniform {
             variable.space = naga::AddressSpace::Immediate;
             variable.binding = None;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::runtime_checks;
+
+    #[test]
+    fn only_trusted_shaders_give_checks_up() {
+        for unchecked in [false, true] {
+            let theirs = runtime_checks(false, unchecked);
+            assert!(theirs.force_loop_bounding && theirs.bounds_checks);
+            let ours = runtime_checks(true, unchecked);
+            assert!(!ours.force_loop_bounding);
+            assert_eq!(ours.bounds_checks, !unchecked);
         }
     }
 }

@@ -76,6 +76,7 @@ impl Staged {
     }
 
     fn poll_device(&self) -> Result<()> {
+        self.context.keep_pipelines();
         let polled = self.context.device.poll(wgpu::PollType::Wait {
             submission_index: Some(self.submission.clone()),
             timeout: None,

@@ -34,6 +34,9 @@ pub struct Binding {
     pub access: Access,
     /// What it holds.
     pub element: Element,
+    /// The bytes of the smallest buffer that it can be bound to: one element of an array, which may
+    /// be a vector.
+    pub least_bytes: u32,
 }
 
 /// What an entry point declares.
@@ -137,6 +140,7 @@ pub fn reflect(kernel: &str, module: &naga::Module) -> Result<Reflection> {
                     },
                     element: element(module, variable.ty)
                         .ok_or_else(|| broken(format!("binding {name} is no array of scalars")))?,
+                    least_bytes: least_bytes(module, variable.ty),
                     name,
                 });
             }
@@ -163,6 +167,16 @@ pub fn reflect(kernel: &str, module: &naga::Module) -> Result<Reflection> {
 fn params_size(module: &naga::Module, ty: naga::Handle<naga::Type>) -> u32 {
     match module.types[ty].inner {
         TypeInner::Struct { span, .. } => span,
+        ref inner => inner.size(module.to_ctx()),
+    }
+}
+
+fn least_bytes(module: &naga::Module, ty: naga::Handle<naga::Type>) -> u32 {
+    match module.types[ty].inner {
+        TypeInner::Array { size: naga::ArraySize::Constant(n), stride, .. } => {
+            stride.saturating_mul(n.get())
+        }
+        TypeInner::Array { stride, .. } => stride,
         ref inner => inner.size(module.to_ctx()),
     }
 }

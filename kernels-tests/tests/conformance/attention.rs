@@ -576,3 +576,17 @@ fn bad_input_is_an_error() {
     assert!(matches!(by_head.gates(var(&[5, 2, 3]).value()), Err(Error::Shape { .. })));
     assert!(matches!(base.gates(var(&[5, 2]).value()), Err(Error::Shape { .. })));
 }
+
+/// Nothing is turned: what stands in for the table of angles may be shorter than one of its pairs.
+#[test]
+fn one_value_without_rotary_embedding() {
+    conform("one value", 1e-6, |device| {
+        let tape = Tape::new();
+        let x = tape.leaf(&Tensor::from_slice(device, &[0.5f32], [1, 1, 1])?);
+        let spikes = Tensor::from_bools(device, &[true], [1, 1, 1])?;
+        let y = SpikeAttention::new(1).rotary(None).attend(&x, &x, &x, &spikes)?;
+        let gradients = y.sum_all()?.backward()?;
+        let gx = gradients.get(&x).cloned();
+        Ok(std::iter::once(y.value().clone()).chain(gx).collect())
+    });
+}
