@@ -73,6 +73,8 @@ mod device;
 mod dispatch;
 mod dtype;
 mod error;
+#[cfg(feature = "checkpoint")]
+mod file;
 mod gpu;
 mod host;
 mod kernel;

@@ -19,15 +19,23 @@
 //! # }
 //! ```
 
+//!
+//! Files that other programs wrote are listed and read by [`Stored`].
+
+mod numbers;
+mod stored;
+
+pub use stored::{Stored, StoredTensor};
+
 use crate::error::{Error, Result};
 use crate::optim::Optimizer;
-use crate::{DType, Param, Tensor};
+use crate::{Param, Tensor};
 use half::f16;
+use numbers::stored_as;
 use safetensors::tensor::{Dtype, TensorView};
 use safetensors::{SafeTensors, serialize};
 use std::collections::{BTreeMap, HashMap};
-use std::fs::{self, File};
-use std::io::Write;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -37,11 +45,15 @@ use std::str::FromStr;
 /// overwrites their elements in place, so that parameters, optimizers and captured steps all see
 /// them. Floats keep their bits (f32, on the oracle f64, f16); packed spikes are stored as booleans.
 /// Any safetensors reader can open the file; the notes stand in its metadata as JSON.
+///
+/// Files of other types are read as well: floats of 16, 32 and 64 bits are rounded to the type of the
+/// tensor, whole numbers are taken where it has the same value.
 #[derive(Debug, Clone, Default)]
 #[must_use]
 pub struct Checkpoint {
     tensors: Vec<(String, Tensor)>,
     notes: BTreeMap<String, String>,
+    edited: bool,
 }
 
 impl Checkpoint {
@@ -76,14 +88,24 @@ impl Checkpoint {
         self
     }
 
+    /// Loads without a look at the checksum: a file of this crate that another program has changed
+    /// still has the checksum of before the change. Off by default, since damage is then not noticed.
+    pub fn edited(mut self, on: bool) -> Self {
+        self.edited = on;
+        self
+    }
+
     /// Saves: the bytes go to a temporary file beside `path`, to the disk, and only then to the name
-    /// `path`. A crash at any moment leaves the old file or the new one.
+    /// `path`. A crash at any moment leaves the old file or the new one (and perhaps the temporary one,
+    /// `.NAME.PROCESS-COUNT.tmp`). Where several save to one path, one after another wins with a whole
+    /// file. If `path` is a link, what it points at is replaced.
     ///
     /// # Errors
-    /// [`Error::Io`]; [`Error::Argument`] for two tensors of one name; device loss.
+    /// [`Error::Io`]; [`Error::Argument`] for two tensors of one name, and for the name `__metadata__`,
+    /// which the format has for itself; device loss.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
         let path = path.as_ref();
-        replace_file(path, &self.bytes(path)?)
+        crate::file::replace(path, &self.bytes(path)?)
     }
 
     fn bytes(&self, path: &Path) -> Result<Vec<u8>> {
@@ -103,12 +125,8 @@ impl Checkpoint {
             };
             stored.push((name.as_str(), kind, tensor.shape().to_vec(), bytes));
         }
-        let notes = serde_json::json!(self.notes).to_string();
         let contents = stored.iter().map(|(name, _, _, bytes)| (*name, bytes.as_slice()));
-        let checksum = checksum(&notes, contents);
-        // One entry: the order of several would change from run to run.
-        let entry = serde_json::json!({ "checksum": checksum, "notes": self.notes }).to_string();
-        let metadata = HashMap::from([("spikegrad".to_string(), entry)]);
+        let metadata = HashMap::from([("spikegrad".to_string(), entry(&self.notes, contents))]);
         let failed = |e: safetensors::SafeTensorError| Error::format(path, e.to_string());
         let views = stored.iter().map(|(name, kind, shape, bytes)| {
             Ok((*name, TensorView::new(*kind, shape.clone(), bytes).map_err(failed)?))
@@ -119,11 +137,14 @@ impl Checkpoint {
     fn check_names(&self) -> Result<()> {
         let mut names: Vec<&str> = self.tensors.iter().map(|(name, _)| name.as_str()).collect();
         names.sort_unstable();
+        let wrong = |detail: String| Err(Error::argument("checkpoint", detail));
+        if names.contains(&"__metadata__") {
+            return wrong(
+                "no tensor can be called `__metadata__`: so the format calls its notes".into(),
+            );
+        }
         match names.windows(2).find(|pair| pair[0] == pair[1]) {
-            Some(pair) => {
-                let detail = format!("two tensors are called `{}`", pair[0]);
-                Err(Error::argument("checkpoint", detail))
-            }
+            Some(pair) => wrong(format!("two tensors are called `{}`", pair[0])),
             None => Ok(()),
         }
     }
@@ -132,8 +153,8 @@ impl Checkpoint {
     /// unless everything fits.
     ///
     /// # Errors
-    /// [`Error::Io`]; [`Error::Format`] for a damaged file, or one whose names, shapes or types
-    /// differ, with all that differs; device loss.
+    /// [`Error::Io`]; [`Error::Format`] for a damaged or [edited](Self::edited) file, or one whose
+    /// names, shapes or types differ, with all that differs; device loss.
     pub fn load(&self, path: impl AsRef<Path>) -> Result<Notes> {
         self.load_from(path.as_ref(), true)
     }
@@ -149,28 +170,47 @@ impl Checkpoint {
     /// The notes of a file, whatever tensors it holds: to learn what to load it into.
     ///
     /// # Errors
-    /// [`Error::Io`]; [`Error::Format`] for a damaged file.
+    /// [`Error::Io`]; [`Error::Format`] for a damaged or [edited](Self::edited) file.
     pub fn notes(path: impl AsRef<Path>) -> Result<Notes> {
         let path = path.as_ref();
         let bytes = fs::read(path).map_err(|e| Error::io(path, &e))?;
-        let (_, notes) = parse(path, &bytes)?;
-        Ok(Notes { path: path.into(), notes })
+        let file = Contents::of(path, &bytes)?;
+        file.check(path)?;
+        Ok(Notes { path: path.into(), notes: file.notes })
+    }
+
+    /// Takes a file as it is now, after another program has changed it: it is saved again, with the
+    /// checksum of what it holds, and is then read everywhere.
+    ///
+    /// # Errors
+    /// [`Error::Io`]; [`Error::Format`] for a file that is not whole.
+    pub fn accept_edits(path: impl AsRef<Path>) -> Result<()> {
+        let path = path.as_ref();
+        let bytes = fs::read(path).map_err(|e| Error::io(path, &e))?;
+        let file = Contents::of(path, &bytes)?;
+        let mut metadata = file.metadata.clone();
+        metadata.insert("spikegrad".into(), entry(&file.notes, file.contents()));
+        let written = serialize(file.tensors.tensors(), Some(metadata));
+        crate::file::replace(path, &written.map_err(|e| Error::format(path, e.to_string()))?)
     }
 
     fn load_from(&self, path: &Path, exact: bool) -> Result<Notes> {
         self.check_names()?;
         let bytes = fs::read(path).map_err(|e| Error::io(path, &e))?;
-        let (file, notes) = parse(path, &bytes)?;
-        let differences = self.differences(&file, exact);
+        let file = Contents::of(path, &bytes)?;
+        if !self.edited {
+            file.check(path)?;
+        }
+        let differences = self.differences(&file.tensors, exact);
         if !differences.is_empty() {
             return Err(Error::format(path, differences.join("; ")));
         }
         for (name, tensor) in &self.tensors {
-            if let Ok(view) = file.tensor(name) {
-                restore(tensor, &view)?;
+            if let Ok(view) = file.tensors.tensor(name) {
+                numbers::write(view.dtype(), view.data(), tensor)?;
             }
         }
-        Ok(Notes { path: path.into(), notes })
+        Ok(Notes { path: path.into(), notes: file.notes })
     }
 
     /// What is wrong with a file, in words.
@@ -185,10 +225,8 @@ impl Checkpoint {
             if dims != wanted.dims() {
                 found.push(format!("`{name}` has shape {dims:?}, expected {wanted}"));
             }
-            let widened = (view.dtype(), stored_as(tensor)) == (Dtype::F32, Dtype::F64);
-            if view.dtype() != stored_as(tensor) && !widened {
-                let (kind, wanted) = (view.dtype(), stored_as(tensor));
-                found.push(format!("`{name}` holds {kind:?}, expected {wanted:?}"));
+            if let Some(hindrance) = numbers::hindrance(view.dtype(), view.data(), tensor) {
+                found.push(format!("`{name}` {hindrance}"));
             }
         }
         let expected = |name: &&str| self.tensors.iter().any(|(n, _)| n == name);
@@ -234,93 +272,70 @@ impl Notes {
     }
 }
 
-/// A file's tensors and notes, checked against its checksum.
-fn parse<'a>(path: &Path, bytes: &'a [u8]) -> Result<(SafeTensors<'a>, BTreeMap<String, String>)> {
-    let damaged = |e| Error::format(path, format!("no sound safetensors file: {e}"));
-    let (_, header) = SafeTensors::read_metadata(bytes).map_err(damaged)?;
-    let file = SafeTensors::deserialize(bytes).map_err(damaged)?;
-    let entry = header.metadata().as_ref().and_then(|m| m.get("spikegrad"));
-    let notes = entry.map_or_else(|| Ok(BTreeMap::new()), |e| read_notes(path, e, &file))?;
-    Ok((file, notes))
+/// What stands in a file.
+struct Contents<'a> {
+    tensors: SafeTensors<'a>,
+    metadata: HashMap<String, String>,
+    notes: BTreeMap<String, String>,
+    /// As it was saved; files of other programs have none.
+    checksum: Option<String>,
 }
 
-/// The type that a tensor has in a file.
-fn stored_as(tensor: &Tensor) -> Dtype {
-    match tensor.dtype() {
-        DType::F32 if tensor.device().is_oracle() => Dtype::F64,
-        DType::F32 => Dtype::F32,
-        DType::F16 => Dtype::F16,
-        DType::U32 => Dtype::U32,
-        DType::Bits => Dtype::BOOL,
+impl<'a> Contents<'a> {
+    fn of(path: &Path, bytes: &'a [u8]) -> Result<Self> {
+        let unsound = |e| Error::format(path, format!("no sound safetensors file: {e}"));
+        let damaged = |detail: &str| Error::format(path, format!("damaged: {detail}"));
+        let (_, header) = SafeTensors::read_metadata(bytes).map_err(unsound)?;
+        let tensors = SafeTensors::deserialize(bytes).map_err(unsound)?;
+        let metadata = header.metadata().clone().unwrap_or_default();
+        let Some(entry) = metadata.get("spikegrad") else {
+            return Ok(Self { tensors, metadata, notes: BTreeMap::new(), checksum: None });
+        };
+        let entry: serde_json::Value =
+            serde_json::from_str(entry).map_err(|_| damaged("the notes are no JSON"))?;
+        let notes = serde_json::from_value(entry["notes"].clone())
+            .map_err(|_| damaged("the notes are no table of texts"))?;
+        let checksum = entry["checksum"].as_str().unwrap_or_default().to_string();
+        Ok(Self { tensors, metadata, notes, checksum: Some(checksum) })
     }
-}
 
-fn restore(tensor: &Tensor, view: &TensorView<'_>) -> Result<()> {
-    let data = view.data();
-    match view.dtype() {
-        Dtype::F64 => tensor.write(&bytemuck::pod_collect_to_vec::<u8, f64>(data)),
-        Dtype::F32 => tensor.write(&bytemuck::pod_collect_to_vec::<u8, f32>(data)),
-        Dtype::F16 => tensor.write(&bytemuck::pod_collect_to_vec::<u8, f16>(data)),
-        Dtype::U32 => tensor.write(&bytemuck::pod_collect_to_vec::<u8, u32>(data)),
-        _ => {
-            let spikes: Vec<bool> = data.iter().map(|b| *b != 0).collect();
-            tensor.copy_from(&Tensor::from_bools(tensor.device(), &spikes, tensor.shape())?)
+    fn contents(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        self.tensors.iter().map(|(name, view)| (name, view.data()))
+    }
+
+    fn check(&self, path: &Path) -> Result<()> {
+        let now = checksum(&self.notes, self.contents());
+        if self.checksum.as_ref().is_none_or(|saved| *saved == now) {
+            return Ok(());
         }
+        let detail = "the contents do not have the checksum that was saved with them: the file is \
+            damaged, or another program changed it and kept the checksum of before the change \
+            (`Checkpoint::edited` reads it all the same, `Checkpoint::accept_edits` mends it)";
+        Err(Error::format(path, detail))
     }
 }
 
-/// Reads the notes and compares the checksum.
-fn read_notes(
-    path: &Path,
-    entry: &str,
-    file: &SafeTensors<'_>,
-) -> Result<BTreeMap<String, String>> {
-    let damaged = |detail: &str| Error::format(path, format!("damaged: {detail}"));
-    let entry: serde_json::Value =
-        serde_json::from_str(entry).map_err(|_| damaged("the notes are no JSON"))?;
-    let notes: BTreeMap<String, String> = serde_json::from_value(entry["notes"].clone())
-        .map_err(|_| damaged("the notes are no table of texts"))?;
-    let tensors = file.tensors();
-    let contents = tensors.iter().map(|(name, view)| (name.as_str(), view.data()));
-    let found = checksum(&serde_json::json!(notes).to_string(), contents);
-    if entry["checksum"] != found.as_str() {
-        return Err(damaged("the contents do not have the checksum that was saved with them"));
-    }
-    Ok(notes)
+/// The crate's entry in a file's metadata: one, since the order of several would change from run to
+/// run.
+fn entry<'a>(
+    notes: &BTreeMap<String, String>,
+    contents: impl Iterator<Item = (&'a str, &'a [u8])>,
+) -> String {
+    serde_json::json!({ "checksum": checksum(notes, contents), "notes": notes }).to_string()
 }
 
 /// A sum over notes and tensors that does not depend on their order in the file: 64-bit FNV-1a of
 /// each, added up. It finds accidents, not forgeries.
-fn checksum<'a>(notes: &str, tensors: impl Iterator<Item = (&'a str, &'a [u8])>) -> String {
+fn checksum<'a>(
+    notes: &BTreeMap<String, String>,
+    contents: impl Iterator<Item = (&'a str, &'a [u8])>,
+) -> String {
     let hash = |name: &str, bytes: &[u8]| {
         let all = name.bytes().chain([0]).chain(bytes.iter().copied());
         all.fold(0xCBF2_9CE4_8422_2325u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01B3))
     };
-    let tensors = tensors.map(|(name, bytes)| hash(name, bytes));
+    let notes = serde_json::json!(notes).to_string();
+    let tensors = contents.map(|(name, bytes)| hash(name, bytes));
     let sum = tensors.fold(hash("", notes.as_bytes()), u64::wrapping_add);
     format!("{sum:016x}")
-}
-
-/// Writes `bytes` to a temporary file beside `path`, flushes it to the disk and renames it.
-fn replace_file(path: &Path, bytes: &[u8]) -> Result<()> {
-    let failed = |e: std::io::Error| Error::io(path, &e);
-    let Some(name) = path.file_name() else {
-        return Err(Error::Io { path: path.into(), message: "names no file".into() });
-    };
-    let folder = path.parent().filter(|f| !f.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let temporary = folder.join(format!(".{}.tmp", name.to_string_lossy()));
-    let write = || {
-        let mut file = File::create(&temporary)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        fs::rename(&temporary, path)
-    };
-    if let Err(e) = write() {
-        let _ = fs::remove_file(&temporary);
-        return Err(failed(e));
-    }
-    // The new name is on the disk only with its folder; other systems cannot open one.
-    #[cfg(unix)]
-    File::open(folder).and_then(|f| f.sync_all()).map_err(failed)?;
-    Ok(())
 }
