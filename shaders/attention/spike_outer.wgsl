@@ -6,7 +6,7 @@
 // One invocation a tile of 4 RB channels x 4 CB columns of a lane and chunk, in registers; four words
 // serve 4 channels x 4 tokens.
 
-import package::shared::blocks::{four, spikes};
+import package::shared::blocks::{four, spikes, depth_mask, masked_rows};
 import package::shared::heads::{p, a_four, b_rows, put};
 import package::shared::index::item_index;
 
@@ -37,10 +37,13 @@ fn spike_outer(
     var acc: array<mat4x4<f32>, 4>;
     var bs: array<mat4x4<f32>, 2>;
     for (var quad = chunk * p.chunk / 4u; quad < end; quad++) {
-        // Tokens beyond S have no spikes; their row of G is any row.
+        // Tokens beyond S have no spikes, and no row of G.
         let rows = (four(4u * quad, p.steps - 1u) * p.lanes + vec4<u32>(lane)) * p.n;
         for (var j = 0u; j < CB; j++) {
             bs[j] = b_rows(rows, col + 4u * j, p.n);
+            if 4u * quad + 4u > p.steps {
+                bs[j] = masked_rows(bs[j], depth_mask(4u * quad, p.steps));
+            }
         }
         for (var i = 0u; i < RB; i++) {
             let words = a_four((quad / 8u * p.lanes + lane) * p.k, row + 4u * i, p.k);

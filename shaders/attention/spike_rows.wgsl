@@ -6,7 +6,7 @@
 // One invocation a tile of 4 RB tokens x 4 CB columns of a lane, in registers; neighbours share the
 // tokens, then the lane.
 
-import package::shared::blocks::{depth_mask, masked};
+import package::shared::blocks::{depth_mask, masked, masked_rows};
 import package::shared::heads::{p, a_tokens, b_block, put};
 import package::shared::index::item_index;
 
@@ -40,6 +40,7 @@ fn spike_rows(
     for (var k0 = 0u; k0 < p.k; k0 += 4u) {
         for (var j = 0u; j < CB; j++) {
             bs[j] = b_block(B_T, lane, k0, col + 4u * j);
+            if TAIL { bs[j] = masked_rows(bs[j], depth_mask(k0, p.k)); }
         }
         for (var i = 0u; i < RB; i++) {
             var block = a_tokens(lane, min(quad + i, quads - 1u), k0);

@@ -7,7 +7,9 @@
 import package::shared::activation::{
     activate_derivative, RELU, LEAKY_RELU, SIGMOID, TANH, SOFTPLUS,
 };
+import package::shared::finite::keep_nan;
 import package::shared::index::item_index;
+import package::shared::math::exp_below;
 
 struct Params {
     count: u32,
@@ -27,8 +29,8 @@ fn derivative_from_output(y: f32) -> f32 {
     switch ACT {
         case SIGMOID: { return y * (1.0 - y); }
         case TANH: { return 1.0 - y * y; }
-        case SOFTPLUS: { return 1.0 - exp(-y); }
-        default: { return select(p.slope, 1.0, y > 0.0); }
+        case SOFTPLUS: { return 1.0 - exp_below(-y); }
+        default: { return keep_nan(y, select(p.slope, 1.0, y > 0.0)); }
     }
 }
 

@@ -7,7 +7,7 @@
 // steps of one sample, so that one word serves the whole block; spikes are never written as floats.
 
 import package::shared::activation::activate;
-import package::shared::blocks::{spikes, depth_mask, masked};
+import package::shared::blocks::{spikes, depth_mask, masked, masked_rows};
 import package::shared::index::item_index;
 import package::shared::tile::tile_at;
 import package::shared::operands::{p, quads, quad_words, b_block, bias_row, put, put_extra};
@@ -65,7 +65,7 @@ fn bits_matmul(
         for (; k0 < end; k0 += 4u) {
             let mask = depth_mask(k0, end);
             for (var j = 0u; j < CB; j++) {
-                bs[j] = b_block(false, 0u, k0, col + 4u * j);
+                bs[j] = masked_rows(b_block(false, 0u, k0, col + 4u * j), mask);
             }
             for (var i = 0u; i < RB; i++) {
                 let words = quad_words(lane[i], quad[i], k0, p.k);

@@ -6,7 +6,7 @@
 // One invocation a tile of 4 RB features x 4 CB columns, in registers. The depth runs over samples
 // and, within each, groups of 4 steps: four words serve 4 features x 4 steps.
 
-import package::shared::blocks::{spikes, four};
+import package::shared::blocks::{spikes, four, depth_mask, masked_rows};
 import package::shared::index::item_index;
 import package::shared::tile::tile_at;
 import package::shared::operands::{p, quads, quad_words, b_rows, put, put_extra};
@@ -44,14 +44,14 @@ fn bits_matmul_tn(
     var lane = first / quads;
     var quad = first % quads;
     for (var d = first; d < end; d++) {
-        // Steps beyond T have no spikes; their row of G is any row.
+        // Steps beyond T have no spikes, and no row of G.
         let rows = four(4u * quad, p.steps - 1u) * p.lanes + vec4<u32>(lane);
         for (var j = 0u; j < CB; j++) {
             bs[j] = b_rows(0u, rows, col + 4u * j);
-            if SUMS {
-                let inside = vec4<u32>(0u, 1u, 2u, 3u) + 4u * quad < vec4<u32>(p.steps);
-                sums[j] += bs[j] * vec4<f32>(inside);
+            if 4u * quad + 4u > p.steps {
+                bs[j] = masked_rows(bs[j], depth_mask(4u * quad, p.steps));
             }
+            if SUMS { sums[j] += bs[j] * vec4<f32>(1.0); }
         }
         for (var i = 0u; i < RB; i++) {
             let words = quad_words(lane, quad, 4u * (g + i), p.m);

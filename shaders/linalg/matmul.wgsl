@@ -7,7 +7,7 @@
 // One invocation a tile of 4 RB x 4 CB, in registers: no workgroup memory, no barrier.
 
 import package::shared::activation::activate;
-import package::shared::blocks::{depth_mask, masked};
+import package::shared::blocks::{depth_mask, masked, masked_rows};
 import package::shared::index::item_index;
 import package::shared::tile::tile_at;
 import package::shared::operands::{p, a_block, b_block, bias_row, c_row, put, put_extra};
@@ -67,8 +67,8 @@ fn matmul(
         for (; k0 < end; k0 += 4u) {
             let mask = depth_mask(k0, end);
             for (var j = 0u; j < CB; j++) {
-                bs[j] = b_block(B_T, start_b, k0, col + 4u * j);
-                if SUMS { sums[j] += bs[j] * mask; }
+                bs[j] = masked_rows(b_block(B_T, start_b, k0, col + 4u * j), mask);
+                if SUMS { sums[j] += bs[j] * vec4<f32>(1.0); }
             }
             for (var i = 0u; i < RB; i++) {
                 let block = masked(a_block(A_T, start_a, g + i, k0), mask);

@@ -7,7 +7,7 @@
 // A workgroup of 128 makes a tile of 64 x 64 (shared/tiles.wgsl).
 
 import package::shared::activation::activate;
-import package::shared::blocks::{depth_mask, masked};
+import package::shared::blocks::{depth_mask, masked, masked_rows};
 import package::shared::index::group_index;
 import package::shared::tile::tile_at;
 import package::shared::tiles::{
@@ -53,9 +53,7 @@ fn matmul_tiled(
             bring_a(at_block, masked(a_block(A_T, entry * p.stride_a, g + at_block.y, kd), mask));
         } else {
             let block = b_block(B_T, entry * p.stride_b, kd, col + 4u * at_block.y);
-            bring_b(at_block, mat4x4<f32>(
-                block[0] * mask.x, block[1] * mask.y, block[2] * mask.z, block[3] * mask.w,
-            ));
+            bring_b(at_block, masked_rows(block, mask));
         }
         workgroupBarrier();
         multiply(place, &acc);

@@ -6,7 +6,9 @@
 // x: [rows, classes]; targets: [rows]; stats: [rows, 2] takes m and log(s); part: [parts].
 // One invocation a part, or one workgroup with the condition WORKGROUP.
 
+import package::shared::finite::greatest;
 import package::shared::index::{group_index, item_index};
+import package::shared::math::{exp_below, ln_of};
 import package::shared::reduce::{LANES, RANGE, Place, row_sum, row_max};
 import package::shared::scores::score_of;
 
@@ -35,7 +37,7 @@ fn row_loss(r: u32, first: u32, at: Place) -> f32 {
     let base = r * p.classes;
     var largest = score(base);
     for (var c = first; c < p.classes; c += LANES) {
-        largest = max(largest, score(base + c));
+        largest = greatest(largest, score(base + c));
     }
     largest = row_max(largest, at);
     // Chains of 64 keep the rounding of long rows small.
@@ -45,12 +47,12 @@ fn row_loss(r: u32, first: u32, at: Place) -> f32 {
         var sums = vec2<f32>(0.0);
         for (var c = block; c < min(block + 64u * LANES, p.classes); c += LANES) {
             let v = score(base + c) - largest;
-            sums += vec2(exp(v), v);
+            sums += vec2(exp_below(v), v);
         }
         exponentials += sums.x;
         shifted += sums.y;
     }
-    let log_sum = log(row_sum(exponentials, at));
+    let log_sum = ln_of(row_sum(exponentials, at));
     if p.smoothing > 0.0 {
         shifted = row_sum(shifted, at);
     }
@@ -62,8 +64,12 @@ fn row_loss(r: u32, first: u32, at: Place) -> f32 {
     if t >= p.classes {
         return 0.0;
     }
-    let even = p.smoothing / f32(p.classes) * shifted;
-    return log_sum - (1.0 - p.smoothing) * (score(base + t) - largest) - even;
+    var loss = log_sum - (1.0 - p.smoothing) * (score(base + t) - largest);
+    // Without smoothing a class of -infinity is none: not 0 times its logit.
+    if p.smoothing > 0.0 {
+        loss -= p.smoothing / f32(p.classes) * shifted;
+    }
+    return loss;
 }
 
 @compute @workgroup_size(RANGE)

@@ -5,6 +5,7 @@
 // One invocation SPAN neighbouring elements, whose indices are counted on instead of divided out.
 
 import package::shared::index::item_index;
+import package::shared::math::exp_below;
 import package::shared::scores::{score_of, slope_of};
 
 struct Params {
@@ -42,7 +43,7 @@ fn cross_entropy_backward(
         let t = targets[r];
         let z = score_of(KIND, p.sharpness, x[i]);
         let slope = scale * slope_of(KIND, p.sharpness, x[i]);
-        let probability = exp(z - stats[2u * r] - stats[2u * r + 1u]);
+        let probability = exp_below(z - stats[2u * r] - stats[2u * r + 1u]);
         let hit = select(0.0, 1.0 - p.smoothing, c == t);
         gx[i] = select(0.0, slope * (probability - hit - even), t < p.classes);
         c++;

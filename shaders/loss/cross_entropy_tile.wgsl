@@ -10,7 +10,9 @@
 // x: [rows, width] read and written; targets, loss: [N]; stats: [N, 3].
 // One invocation a row, or one workgroup with the condition WORKGROUP. Three walks over the row.
 
+import package::shared::finite::greatest;
 import package::shared::index::{group_index, item_index};
+import package::shared::math::{exp_below, ln_of};
 import package::shared::reduce::{LANES, RANGE, Place, row_sum, row_max};
 
 struct Params {
@@ -32,19 +34,25 @@ override GRADIENT: bool = true;
 @group(0) @binding(3) var<storage, read_write> loss: array<f32>;
 @group(1) @binding(0) var<uniform> p: Params;
 
+// What exponentials are taken relative to: 0 where every logit so far is -infinity, so that they are 0.
+fn shift_of(largest: f32) -> f32 {
+    return select(largest, 0.0, bitcast<u32>(largest) == 0xff800000u);
+}
+
 // The largest logit of a row of the tile, and the sum of exponentials relative to it.
 fn row_statistics(base: u32, first: u32, at: Place) -> vec2<f32> {
     var largest = x[base];
     for (var k = first; k < p.width; k += LANES) {
-        largest = max(largest, x[base + k]);
+        largest = greatest(largest, x[base + k]);
     }
     largest = row_max(largest, at);
+    let shift = shift_of(largest);
     // Chains of 64 keep the rounding of long rows small.
     var sum = 0.0;
     for (var block = first; block < p.width; block += 64u * LANES) {
         var part = 0.0;
         for (var k = block; k < min(block + 64u * LANES, p.width); k += LANES) {
-            part += exp(x[base + k] - largest);
+            part += exp_below(x[base + k] - shift);
         }
         sum += part;
     }
@@ -58,15 +66,16 @@ fn join(r: u32, found: vec2<f32>, hit: f32, inside: bool) {
     var sum = found.y;
     var logit = hit;
     if p.start == 0u {
-        largest = max(found.x, stats[3u * r]);
-        sum = found.y * exp(found.x - largest)
-            + stats[3u * r + 1u] * exp(stats[3u * r] - largest);
+        largest = greatest(found.x, stats[3u * r]);
+        let shift = shift_of(largest);
+        sum = found.y * exp_below(found.x - shift)
+            + stats[3u * r + 1u] * exp_below(stats[3u * r] - shift);
         logit = select(stats[3u * r + 2u], hit, inside);
     }
     stats[3u * r] = largest;
     stats[3u * r + 1u] = sum;
     stats[3u * r + 2u] = logit;
-    loss[r] = select(0.0, log(sum) - (logit - largest), targets[r] < p.classes);
+    loss[r] = select(0.0, ln_of(sum) - (logit - largest), targets[r] < p.classes);
 }
 
 @compute @workgroup_size(RANGE)
@@ -108,7 +117,8 @@ fn cross_entropy_tile(
         let factor = scale / found.y;
         for (var k = first; k < p.width; k += LANES) {
             let hit = select(0.0, scale, inside && k == place);
-            x[base + k] = factor * exp(x[base + k] - found.x) - hit;
+            let gradient = factor * exp_below(x[base + k] - found.x) - hit;
+            x[base + k] = select(0.0, gradient, counts);
         }
     }
 }

@@ -1,9 +1,10 @@
 // part[i] = number of rows r = i * span .. (i + 1) * span whose largest logit, the first of equal
-// ones, stands at targets[r]
+// ones, stands at targets[r]; a NaN is the largest
 //
 // x: [rows, classes]; targets: [rows]; part: [parts].
 // One invocation a part.
 
+import package::shared::finite::rank_of;
 import package::shared::index::item_index;
 
 struct Params {
@@ -34,7 +35,7 @@ fn hits(
     for (var r = i * p.span; r < min((i + 1u) * p.span, p.rows); r++) {
         var best = 0u;
         for (var c = 1u; c < p.classes; c++) {
-            if x[r * p.classes + c] > x[r * p.classes + best] {
+            if rank_of(x[r * p.classes + c]) > rank_of(x[r * p.classes + best]) {
                 best = c;
             }
         }

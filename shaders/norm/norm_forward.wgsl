@@ -7,6 +7,7 @@
 // row loses nothing to an offset that all elements share.
 // One invocation a row, or one workgroup with the condition WORKGROUP. Three walks over the row.
 
+import package::shared::finite::root_of;
 import package::shared::index::{group_index, item_index};
 import package::shared::reduce::{LANES, RANGE, Place, row_sum};
 
@@ -94,7 +95,7 @@ fn norm_forward(
         }
         squares += part;
     }
-    let q = 1.0 / sqrt(row_sum(squares, at) / f32(p.length) + p.eps);
+    let q = 1.0 / root_of(row_sum(squares, at) / f32(p.length) + p.eps);
     if first == 0u {
         stats[2u * row] = shift;
         stats[2u * row + 1u] = q;

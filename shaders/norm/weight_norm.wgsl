@@ -2,6 +2,7 @@
 //
 // v, w: [K, N], w output; length: [N]; norm: [N] output. One invocation a column.
 
+import package::shared::finite::root_of;
 import package::shared::index::item_index;
 
 struct Params {
@@ -33,9 +34,10 @@ fn weight_norm(
         let value = v[k * p.columns + n];
         sums[k % 2u] += value * value;
     }
-    let size = sqrt(sums.x + sums.y);
+    let size = root_of(sums.x + sums.y);
     norm[n] = size;
-    let factor = length_of[n] / max(size, 1e-30);
+    // A column of zeros stays one.
+    let factor = length_of[n] / select(size, 1.0, size == 0.0);
     for (var k = 0u; k < p.rows; k++) {
         w[k * p.columns + n] = factor * v[k * p.columns + n];
     }

@@ -1,4 +1,5 @@
 // g_length[n] = sum_k g[k, n] v[k, n] / norm[n], gv = length / norm (g - g_length v / norm)
+// and both 0 where the norm is 0: there is no direction to turn
 //
 // v, g: [K, N]; length, norm: [N]; gv: [K, N], g_length: [N], outputs. One invocation a column.
 
@@ -33,7 +34,7 @@ fn weight_norm_backward(
     for (var k = 0u; k < p.rows; k++) {
         sums[k % 2u] += g[k * p.columns + n] * v[k * p.columns + n];
     }
-    let inverse = 1.0 / max(norm[n], 1e-30);
+    let inverse = select(1.0 / norm[n], 0.0, norm[n] == 0.0);
     let along = (sums.x + sums.y) * inverse;
     g_length[n] = along;
     let factor = length_of[n] * inverse;

@@ -1,9 +1,10 @@
-// y[o, j] = the first k at which x[o, k, j] is largest (smallest if MIN)
+// y[o, j] = the first k at which x[o, k, j] is largest (smallest if MIN); a NaN is
 //
 // x: [outer, length, inner]; y: [outer, inner] of indices.
 // One invocation an output, or, with the condition WORKGROUP, one workgroup: every invocation takes
 // every 256th element, then a tree in which the larger value wins, and the smaller index among equals.
 
+import package::shared::finite::rank_of;
 import package::shared::index::{group_index, item_index};
 import package::shared::reduce::{LANES, RANGE};
 
@@ -15,15 +16,15 @@ struct Params {
 
 override MIN: u32 = 0u;
 
-@if(WORKGROUP) var<workgroup> values: array<f32, 256>;
+@if(WORKGROUP) var<workgroup> values: array<u32, 256>;
 @if(WORKGROUP) var<workgroup> places: array<u32, 256>;
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read_write> y: array<u32>;
 @group(1) @binding(0) var<uniform> p: Params;
 
-fn value_of(i: u32) -> f32 {
-    return select(x[i], -x[i], MIN == 1u);
+fn value_of(i: u32) -> u32 {
+    return rank_of(select(x[i], -x[i], MIN == 1u));
 }
 
 @compute @workgroup_size(RANGE)

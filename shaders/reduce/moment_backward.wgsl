@@ -5,6 +5,7 @@
 // One invocation SPAN neighbouring elements of x, whose indices are counted on instead of divided
 // out.
 
+import package::shared::finite::keep_nan;
 import package::shared::index::item_index;
 
 struct Params {
@@ -28,7 +29,7 @@ fn slope(x: f32, m: f32, g: f32) -> f32 {
     if NORM == 0u {
         return (x - m) * g / p.divisor;
     }
-    return select(0.0, x / max(m, 1e-38) * g, m > 0.0);
+    return keep_nan(m, select(0.0, x / max(m, 1e-38) * g, m > 0.0));
 }
 
 @compute @workgroup_size(WG)

@@ -9,6 +9,7 @@
 // One invocation an output, no barrier: four chains at a time, closed after 32 elements each, so
 // that a sum of n terms has chains of 32 and n / 128.
 
+import package::shared::finite::{greatest_four, root_of};
 import package::shared::index::item_index;
 
 struct Params {
@@ -59,7 +60,7 @@ fn fold(a: vec4<f32>, b: vec4<f32>) -> vec4<f32> {
     if OP == 0u {
         return a + b;
     }
-    return max(a, b);
+    return greatest_four(a, b);
 }
 
 // The fold of `count` elements from element `first` on, `stride` apart.
@@ -115,7 +116,7 @@ fn reduce_columns(
     var total = fold_piece(start, step * p.inner, count, o * p.inner + j);
     total = select(total, -total, OP == 2u) / p.divisor;
     if ROOT == 1u {
-        total = sqrt(total);
+        total = root_of(total);
     }
     y[out] = total;
 }

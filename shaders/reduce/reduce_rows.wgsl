@@ -6,6 +6,7 @@
 // y: [outer, splits]. Piece s is elements s * chunk .. (s + 1) * chunk of a row.
 // One workgroup a piece: each invocation folds every 256th element in four short chains, then a tree.
 
+import package::shared::finite::{greatest, root_of};
 import package::shared::index::group_index;
 import package::shared::reduce::{WIDTH, Place, tree_sum, tree_max};
 
@@ -45,7 +46,7 @@ fn fold(a: f32, b: f32) -> f32 {
     if OP == 0u {
         return a + b;
     }
-    return max(a, b);
+    return greatest(a, b);
 }
 
 @compute @workgroup_size(WIDTH)
@@ -94,7 +95,7 @@ fn reduce_rows(
     if local == 0u {
         total = select(total, -total, OP == 2u) / p.divisor;
         if ROOT == 1u {
-            total = sqrt(total);
+            total = root_of(total);
         }
         y[piece] = total;
     }

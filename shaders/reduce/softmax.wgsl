@@ -4,7 +4,9 @@
 // x, y: [outer, length, inner]; a row is (o, j).
 // One invocation a row, or one workgroup with the condition WORKGROUP. Three walks over the row.
 
+import package::shared::finite::greatest;
 import package::shared::index::{group_index, item_index};
+import package::shared::math::{exp_below, ln_of};
 import package::shared::reduce::{LANES, RANGE, Place, row_sum, row_max};
 
 struct Params {
@@ -39,7 +41,7 @@ fn softmax(
     let first = local % LANES;
     var largest = x[base];
     for (var k = first; k < p.length; k += LANES) {
-        largest = max(largest, x[base + k * p.inner]);
+        largest = greatest(largest, x[base + k * p.inner]);
     }
     largest = row_max(largest, at);
     // Chains of 64 keep the rounding of long rows small.
@@ -47,18 +49,18 @@ fn softmax(
     for (var block = first; block < p.length; block += 64u * LANES) {
         var part = 0.0;
         for (var k = block; k < min(block + 64u * LANES, p.length); k += LANES) {
-            part += exp(x[base + k * p.inner] - largest);
+            part += exp_below(x[base + k * p.inner] - largest);
         }
         sum += part;
     }
     sum = row_sum(sum, at);
-    let log_sum = log(sum);
+    let log_sum = ln_of(sum);
     for (var k = first; k < p.length; k += LANES) {
         let i = base + k * p.inner;
         if LOG == 1u {
             y[i] = x[i] - largest - log_sum;
         } else {
-            y[i] = exp(x[i] - largest) / sum;
+            y[i] = exp_below(x[i] - largest) / sum;
         }
     }
 }

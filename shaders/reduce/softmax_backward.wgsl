@@ -5,6 +5,7 @@
 // One invocation a row, or one workgroup with the condition WORKGROUP. Two walks over the row.
 
 import package::shared::index::{group_index, item_index};
+import package::shared::math::exp_below;
 import package::shared::reduce::{LANES, RANGE, Place, row_sum};
 
 struct Params {
@@ -52,7 +53,7 @@ fn softmax_backward(
     for (var k = first; k < p.length; k += LANES) {
         let i = base + k * p.inner;
         if LOG == 1u {
-            gx[i] = g[i] - exp(y[i]) * sum;
+            gx[i] = g[i] - exp_below(y[i]) * sum;
         } else {
             gx[i] = y[i] * (g[i] - sum);
         }

@@ -15,11 +15,26 @@ fn spikes(words: vec4<u32>, q: u32) -> mat4x4<f32> {
     );
 }
 
-// 1 for depths below `end`, else 0: what a block that reaches beyond the depth is multiplied by.
-fn depth_mask(k0: u32, end: u32) -> vec4<f32> {
-    return vec4<f32>(vec4<u32>(k0, k0 + 1u, k0 + 2u, k0 + 3u) < vec4<u32>(end));
+// Which of four depths from k0 on are below `end`. What a block reads beyond is taken out of both
+// operands: 0 times an infinity that happens to stand there would be NaN.
+fn depth_mask(k0: u32, end: u32) -> vec4<bool> {
+    return vec4<u32>(k0, k0 + 1u, k0 + 2u, k0 + 3u) < vec4<u32>(end);
 }
 
-fn masked(m: mat4x4<f32>, mask: vec4<f32>) -> mat4x4<f32> {
-    return mat4x4<f32>(m[0] * mask, m[1] * mask, m[2] * mask, m[3] * mask);
+// A block of A, whose columns run along the depth.
+fn masked(m: mat4x4<f32>, mask: vec4<bool>) -> mat4x4<f32> {
+    let zero = vec4<f32>(0.0);
+    return mat4x4<f32>(
+        select(zero, m[0], mask), select(zero, m[1], mask),
+        select(zero, m[2], mask), select(zero, m[3], mask),
+    );
+}
+
+// A block of B, each of whose columns is of one depth.
+fn masked_rows(m: mat4x4<f32>, mask: vec4<bool>) -> mat4x4<f32> {
+    let zero = vec4<f32>(0.0);
+    return mat4x4<f32>(
+        select(zero, m[0], mask.x), select(zero, m[1], mask.y),
+        select(zero, m[2], mask.z), select(zero, m[3], mask.w),
+    );
 }

@@ -60,6 +60,13 @@ fn limited(x: f32, low: f32, high: f32) -> f32 {
     return keep_nan(x, min(max(x, low), high));
 }
 
+// Numbers in the order of the floats, NaN above all; both zeros are one.
+fn rank_of(x: f32) -> u32 {
+    let bits = bitcast<u32>(x);
+    let rank = select(bits | SIGN_BIT, ~bits, bits >= SIGN_BIT);
+    return select(select(rank, SIGN_BIT, (bits << 1u) == 0u), 0xffffffffu, is_nan(x));
+}
+
 // -1, 0 or 1.
 fn sign_of(x: f32) -> f32 {
     return keep_nan(x, select(select(0.0, -1.0, x < 0.0), 1.0, x > 0.0));

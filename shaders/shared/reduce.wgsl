@@ -2,7 +2,10 @@
 //
 // Without subgroups: a tree in workgroup memory, always in the same order. With subgroups
 // (condition SUBGROUPS): one fold a subgroup, then every invocation folds the few partial results;
-// nothing is assumed about the size of a subgroup or about which invocations are in it.
+// nothing is assumed about the size of a subgroup or about which invocations are in it. A NaN is the
+// maximum.
+
+import package::shared::finite::{greatest, is_nan, nan_of};
 
 const WIDTH: u32 = 256u;
 
@@ -37,7 +40,7 @@ fn tree_max(value: f32, at: Place) -> f32 {
     for (var half = WIDTH / 2u; half > 0u; half /= 2u) {
         workgroupBarrier();
         if at.local < half {
-            tree[at.local] = max(tree[at.local], tree[at.local + half]);
+            tree[at.local] = greatest(tree[at.local], tree[at.local + half]);
         }
     }
     workgroupBarrier();
@@ -61,7 +64,7 @@ fn tree_sum(value: f32, at: Place) -> f32 {
 
 @if(SUBGROUPS)
 fn tree_max(value: f32, at: Place) -> f32 {
-    let part = subgroupMax(value);
+    let part = select(subgroupMax(value), nan_of(value), subgroupAny(is_nan(value)));
     workgroupBarrier();
     if at.lane == 0u {
         tree[at.subgroup] = part;
@@ -69,7 +72,7 @@ fn tree_max(value: f32, at: Place) -> f32 {
     workgroupBarrier();
     var total = tree[0];
     for (var i = 1u; i < at.subgroups; i++) {
-        total = max(total, tree[i]);
+        total = greatest(total, tree[i]);
     }
     return total;
 }

@@ -1,6 +1,9 @@
 // Surrogate derivatives of the spike, by number: what backward puts in the place of the derivative
 // of the step function at u = membrane - threshold. The numbers are `Surrogate::code` in Rust; `a`
-// is the surrogate's parameter.
+// is the surrogate's parameter. 0 at an infinite distance, NaN of NaN.
+
+import package::shared::finite::{is_not_finite, keep_nan};
+import package::shared::math::exp_below;
 
 const ATAN: u32 = 0u;
 const SIGMOID: u32 = 1u;
@@ -9,11 +12,14 @@ const TRIANGLE: u32 = 3u;
 const RECTANGLE: u32 = 4u;
 
 fn surrogate(kind: u32, a: f32, u: f32) -> f32 {
+    if is_not_finite(u) {
+        return keep_nan(u, 0.0);
+    }
     // Beyond this distance each of them is zero to f32; the bound keeps squares finite.
     let r = min(abs(u), 1e12);
     switch kind {
         case SIGMOID: {
-            let e = exp(-a * r);
+            let e = exp_below(-a * r);
             return a * e / ((1.0 + e) * (1.0 + e));
         }
         case FAST_SIGMOID: {

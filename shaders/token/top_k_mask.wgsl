@@ -1,10 +1,12 @@
-// y[r, i] = 1 where x[r, i] is among the k largest of its row, else 0; of equal ones the first count
+// y[r, i] = 1 where x[r, i] is among the k largest of its row, else 0; of equal ones the first count, and
+// a NaN is larger than any
 //
 // x, y: [rows, length]; threshold: [rows] takes the k-th largest of each row.
 // One invocation a row, or one workgroup with the condition WORKGROUP. The k-th largest is found bit
 // by bit, from the highest on, as the largest number that k elements or more reach; then, likewise,
 // the place of the last element equal to it that counts.
 
+import package::shared::finite::{SIGN_BIT, rank_of};
 import package::shared::index::{group_index, item_index};
 import package::shared::reduce::{LANES, RANGE, Place, row_sum};
 
@@ -20,23 +22,15 @@ struct Params {
 @group(0) @binding(2) var<storage, read_write> threshold: array<f32>;
 @group(1) @binding(0) var<uniform> p: Params;
 
-const SIGN: u32 = 0x80000000u;
-
-// Numbers in the order of the floats; both zeros are one.
-fn key_of(v: f32) -> u32 {
-    let bits = bitcast<u32>(select(v, 0.0, v == 0.0));
-    return select(bits | SIGN, ~bits, bits >= SIGN);
-}
-
 fn value_of(key: u32) -> f32 {
-    return bitcast<f32>(select(~key, key ^ SIGN, key >= SIGN));
+    return bitcast<f32>(select(~key, key ^ SIGN_BIT, key >= SIGN_BIT));
 }
 
 // How many elements of the row reach `least`.
 fn reaching(base: u32, first: u32, least: u32, at: Place) -> u32 {
     var found = 0u;
     for (var i = first; i < p.length; i += LANES) {
-        found += u32(key_of(x[base + i]) >= least);
+        found += u32(rank_of(x[base + i]) >= least);
     }
     return u32(row_sum(f32(found), at));
 }
@@ -45,7 +39,7 @@ fn reaching(base: u32, first: u32, least: u32, at: Place) -> u32 {
 fn equal_before(base: u32, first: u32, key: u32, end: u32, at: Place) -> u32 {
     var found = 0u;
     for (var i = first; i < min(end, p.length); i += LANES) {
-        found += u32(key_of(x[base + i]) == key);
+        found += u32(rank_of(x[base + i]) == key);
     }
     return u32(row_sum(f32(found), at));
 }
@@ -73,7 +67,9 @@ fn top_k_mask(
         let higher = key | (1u << (bit - 1u));
         key = select(key, higher, reaching(base, first, higher, at) >= p.k);
     }
-    let equal = p.k - reaching(base, first, key + 1u, at);
+    // Nothing is above a NaN.
+    let above = select(reaching(base, first, key + 1u, at), 0u, key == 0xffffffffu);
+    let equal = p.k - above;
     var last = 0u;
     for (var bit = p.place_bits; bit > 0u; bit--) {
         let later = last | (1u << (bit - 1u));
@@ -83,7 +79,7 @@ fn top_k_mask(
         threshold[row] = value_of(key);
     }
     for (var i = first; i < p.length; i += LANES) {
-        let here = key_of(x[base + i]);
+        let here = rank_of(x[base + i]);
         y[base + i] = select(0.0, 1.0, here > key || (here == key && i <= last));
     }
 }

@@ -20,7 +20,7 @@ pub(crate) use args::Slot;
 pub(crate) use exp::exp;
 pub use memory::Array;
 pub(crate) use memory::HostBuffer;
-pub(crate) use order::{above_zero, greatest, keep_nan, least, limited};
+pub(crate) use order::{above, above_zero, greatest, keep_nan, least, limited};
 pub use real::Real;
 pub(crate) use sums::sum_of;
 pub(crate) use threads::{Frame, Loops, threads};

@@ -14,6 +14,12 @@ pub(crate) fn least<R: Real>(a: R, b: R) -> R {
     if a < b || a.is_nan() { a } else { b }
 }
 
+/// Whether `a` is above `b`, as a NaN is above all numbers.
+#[inline(always)]
+pub(crate) fn above<R: Real>(a: R, b: R) -> bool {
+    a > b || a.is_nan() && !b.is_nan()
+}
+
 /// `x` limited to `low ..= high`.
 #[inline(always)]
 pub(crate) fn limited<R: Real>(x: R, low: R, high: R) -> R {

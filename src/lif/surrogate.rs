@@ -1,6 +1,6 @@
 //! Surrogate derivatives, as data: one table for the shader fragment and the twins.
 
-use crate::host::{Real, exp};
+use crate::host::{Real, exp, keep_nan};
 use std::f64::consts::FRAC_PI_2;
 
 /// What takes the place of the derivative of the spike, which is zero or infinite, in backward.
@@ -139,14 +139,14 @@ impl<R: Real> Slope<R> {
             }
             TRIANGLE => {
                 let height = self.a - u.abs();
-                let height = if height > R::zero() { height } else { R::zero() };
+                let height = if height < R::zero() { R::zero() } else { height };
                 height * (self.inverse * self.inverse)
             }
             RECTANGLE => {
                 if u.abs() <= self.half {
                     self.inverse
                 } else {
-                    R::zero()
+                    keep_nan(u, R::zero())
                 }
             }
             _ => {

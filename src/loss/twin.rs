@@ -6,7 +6,7 @@ use super::linear_cross_entropy::TileParams;
 use super::rate_mse::{BackwardParams as RateBackward, Params as RateParams};
 use super::stable_max::Scores;
 use crate::host::parallel::*;
-use crate::host::{HostArgs, Real, exp, vectorised};
+use crate::host::{HostArgs, Real, above, exp, greatest, vectorised};
 use crate::reduce::{log_sum_exp, pairwise};
 use std::borrow::Cow;
 
@@ -23,8 +23,12 @@ pub(super) fn cross_entropy<R: Real>(args: &mut HostArgs<'_, R>) {
         let (largest, sum) = log_sum_exp(&x);
         stats.copy_from_slice(&[largest, sum.ln()]);
         let Some(hit) = x.get(targets[r] as usize) else { return R::zero() };
-        let even = pairwise(0, classes, &|c| x[c] - largest) / R::lit(classes as f64);
-        sum.ln() - (R::one() - a) * (*hit - largest) - a * even
+        let loss = sum.ln() - (R::one() - a) * (*hit - largest);
+        // Without smoothing a class of -infinity is none: not 0 times its logit.
+        if p.smoothing == 0.0 {
+            return loss;
+        }
+        loss - a * pairwise(0, classes, &|c| x[c] - largest) / R::lit(classes as f64)
     };
     let rows = stats.par_chunks_mut(2 * span).zip(part).enumerate();
     rows.for_each(|(i, (stats, part))| {
@@ -72,21 +76,27 @@ const LANES: usize = 16;
 
 #[inline(always)]
 fn largest<R: Real>(x: &[R]) -> R {
-    let greater = |a: R, b: R| if b > a { b } else { a };
     let mut lanes = [x[0]; LANES];
     let full = x.chunks_exact(LANES);
-    let rest = full.remainder().iter().fold(x[0], |m, x| greater(m, *x));
+    let rest = full.remainder().iter().fold(x[0], |m, x| greatest(m, *x));
     for x in full {
-        lanes.iter_mut().zip(x).for_each(|(m, x)| *m = greater(*m, *x));
+        lanes.iter_mut().zip(x).for_each(|(m, x)| *m = greatest(*m, *x));
     }
-    lanes.into_iter().fold(rest, greater)
+    lanes.into_iter().fold(rest, greatest)
+}
+
+/// What exponentials are taken relative to: 0 where every logit so far is -infinity, so that they are 0.
+#[inline(always)]
+fn shift_of<R: Real>(largest: R) -> R {
+    if largest == R::neg_infinity() { R::zero() } else { largest }
 }
 
 /// The sum of `e^(x - largest)`; with `KEEP` these take the place of x.
 #[inline(always)]
 fn exponentials<R: Real, const KEEP: bool>(x: &mut [R], largest: R) -> R {
+    let shift = shift_of(largest);
     let term = |x: &mut R| {
-        let e = exp(*x - largest);
+        let e = exp(*x - shift);
         if KEEP {
             *x = e;
         }
@@ -151,10 +161,10 @@ impl Tile {
                 || x.iter_mut().for_each(|x| *x = exp(*x - m)),
             );
         }
-        if self.gradient {
-            let inside = target < self.p.classes;
-            let divisor = R::lit(f64::from(self.p.divisor));
-            let scale = if inside { divisor.recip() } else { R::zero() };
+        if self.gradient && target >= self.p.classes {
+            x.fill(R::zero());
+        } else if self.gradient {
+            let scale = R::lit(f64::from(self.p.divisor)).recip();
             let factor = scale / stats[1];
             vectorised(
                 #[inline(always)]
@@ -172,8 +182,9 @@ impl Tile {
             stats.copy_from_slice(&[m, sum, hit.unwrap_or_default()]);
             return;
         }
-        let both = if m > stats[0] { m } else { stats[0] };
-        stats[1] = stats[1] * (stats[0] - both).exp() + sum * (m - both).exp();
+        let both = greatest(m, stats[0]);
+        let shift = shift_of(both);
+        stats[1] = stats[1] * (stats[0] - shift).exp() + sum * (m - shift).exp();
         stats[0] = both;
         stats[2] = hit.unwrap_or(stats[2]);
     }
@@ -262,7 +273,7 @@ pub(super) fn hits<R: Real>(args: &mut HostArgs<'_, R>) {
             let hit = |(k, target): &(usize, &u32)| {
                 let row = &x[(i * span + k) * classes..][..classes];
                 let best =
-                    (1..classes).fold(0, |best, c| if row[c] > row[best] { c } else { best });
+                    (1..classes).fold(0, |best, c| if above(row[c], row[best]) { c } else { best });
                 best == **target as usize
             };
             *part = R::lit(targets.iter().enumerate().filter(hit).count() as f64);

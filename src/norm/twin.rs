@@ -2,7 +2,7 @@
 
 use super::backward::{Params as BackwardParams, PartParams};
 use super::forward::Params;
-use super::weight_norm::{LEAST, Params as WeightParams};
+use super::weight_norm::Params as WeightParams;
 use crate::host::parallel::*;
 use crate::host::{HostArgs, Real, vectorised};
 use crate::reduce::lane_sum;
@@ -158,10 +158,11 @@ pub(super) fn weight_norm<R: Real>(args: &mut HostArgs<'_, R>) {
         norm.iter_mut().zip(row).for_each(|(sum, v)| *sum += *v * *v);
     }
     norm.iter_mut().for_each(|norm| *norm = norm.sqrt());
-    let least = R::lit(LEAST.into());
     for (w, v) in w.chunks_exact_mut(columns).zip(v.chunks_exact(columns)) {
         for (n, (w, v)) in w.iter_mut().zip(v).enumerate() {
-            *w = *v * length[n] / norm[n].max(least);
+            // A column of zeros stays one.
+            let norm = if norm[n] == R::zero() { R::one() } else { norm[n] };
+            *w = *v * (length[n] / norm);
         }
     }
 }
@@ -171,15 +172,16 @@ pub(super) fn weight_norm_backward<R: Real>(args: &mut HostArgs<'_, R>) {
     let columns = p.columns as usize;
     let (v, length, norm, g) = (args.reals(0), args.reals(1), args.reals(2), args.reals(3));
     let (gv, of_length) = (args.reals_mut(4), args.reals_mut(5));
-    let least = R::lit(LEAST.into());
+    // Where the norm is 0 there is no direction to turn.
+    let inverse_of = |norm: R| if norm == R::zero() { norm } else { norm.recip() };
     of_length.fill(R::zero());
     for (v, g) in v.chunks_exact(columns).zip(g.chunks_exact(columns)) {
         of_length.iter_mut().zip(v.iter().zip(g)).for_each(|(sum, (v, g))| *sum += *v * *g);
     }
-    of_length.iter_mut().zip(norm).for_each(|(sum, norm)| *sum /= norm.max(least));
+    of_length.iter_mut().zip(norm).for_each(|(sum, norm)| *sum *= inverse_of(*norm));
     for (row, gv) in gv.chunks_exact_mut(columns).enumerate() {
         for (n, gv) in gv.iter_mut().enumerate() {
-            let (at, inverse) = (row * columns + n, norm[n].max(least).recip());
+            let (at, inverse) = (row * columns + n, inverse_of(norm[n]));
             *gv = length[n] * inverse * (g[at] - of_length[n] * inverse * v[at]);
         }
     }

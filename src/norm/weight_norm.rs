@@ -31,14 +31,11 @@ pub(super) struct Params {
     pub(super) columns: u32,
 }
 
-/// Below this a norm is taken as this: a column of zeros stays one.
-pub(super) const LEAST: f32 = 1e-30;
-
 const OP: &str = "weight_norm";
 
 impl Var {
     /// Columns of given lengths: `w[k, n] = v[k, n] length[n] / ||v[:, n]||`, `v [K, N]`,
-    /// `length [N]`. A column of zeros stays one. One launch a direction.
+    /// `length [N]`. A column of zeros stays one, and its gradients are 0. One launch a direction.
     ///
     /// Source: Salimans and Kingma 2016, Weight Normalization, equations 2 and 3.
     ///

@@ -6,7 +6,7 @@ use super::rate::Params as RateParams;
 use super::rows::Extents;
 use super::spread::Params as SpreadParams;
 use crate::host::parallel::*;
-use crate::host::{HostArgs, Real};
+use crate::host::{HostArgs, Real, above, greatest, keep_nan, least};
 
 /// A fold as the constants of its launch name it.
 #[derive(Clone, Copy)]
@@ -51,8 +51,8 @@ impl<R: Real> How<R> {
         let both = lanes.iter_mut().zip(terms);
         match self.op {
             0 => both.for_each(|(y, v)| *y += v),
-            1 => both.for_each(|(y, v)| *y = if v > *y { v } else { *y }),
-            _ => both.for_each(|(y, v)| *y = if v < *y { v } else { *y }),
+            1 => both.for_each(|(y, v)| *y = greatest(v, *y)),
+            _ => both.for_each(|(y, v)| *y = least(v, *y)),
         }
     }
 
@@ -202,7 +202,7 @@ pub(super) fn extremum<R: Real>(args: &mut HostArgs<'_, R>) {
     let (x, y) = (args.reals(0), args.words_mut(1));
     y.par_iter_mut().enumerate().for_each(|(row, y)| {
         let value = |k: u32| x[row_start(&p, row) + (k * p.inner) as usize];
-        let better = |a: R, b: R| if min { a < b } else { a > b };
+        let better = |a: R, b: R| if min { above(-a, -b) } else { above(a, b) };
         *y = (1..p.length).fold(0, |best, k| if better(value(k), value(best)) { k } else { best });
     });
 }
@@ -232,7 +232,7 @@ pub(super) fn moment_backward<R: Real>(args: &mut HostArgs<'_, R>) {
             *gx = match norm {
                 false => (x - m) * g / divisor,
                 true if m > R::zero() => x / m * g,
-                true => R::zero(),
+                true => keep_nan(m, R::zero()),
             };
         }
     });
@@ -279,7 +279,7 @@ pub(super) fn softmax<R: Real>(args: &mut HostArgs<'_, R>) {
 
 /// The largest element, and the sum of exponentials relative to it.
 pub(crate) fn log_sum_exp<R: Real>(x: &[R]) -> (R, R) {
-    let largest = x.iter().fold(x[0], |m, v| m.max(*v));
+    let largest = x.iter().fold(x[0], |m, v| greatest(m, *v));
     (largest, pairwise(0, x.len(), &|k| (x[k] - largest).exp()))
 }
 

@@ -7,7 +7,7 @@ use super::sort::{BLOCK, Params as DigitParams, RADIX, ScanParams, StartParams};
 use super::top_k::{BackwardParams as TopKBackward, Params as TopKParams};
 use crate::elementwise::sigmoid;
 use crate::host::parallel::*;
-use crate::host::{HostArgs, Real, vectorised};
+use crate::host::{HostArgs, Real, above, vectorised};
 use crate::reduce::lane_sum;
 use std::cmp::Ordering;
 
@@ -304,15 +304,21 @@ pub(super) fn top_k_mask<R: Real>(args: &mut HostArgs<'_, R>) {
     rows.for_each_init(Vec::new, |values: &mut Vec<R>, ((y, x), threshold)| {
         values.clear();
         values.extend_from_slice(x);
-        let larger = |a: &R, b: &R| b.partial_cmp(a).unwrap_or(Ordering::Equal);
+        // A NaN is larger than any number.
+        let larger = |a: &R, b: &R| match (above(*a, *b), above(*b, *a)) {
+            (true, _) => Ordering::Less,
+            (_, true) => Ordering::Greater,
+            _ => Ordering::Equal,
+        };
         let (_, least, _) = values.select_nth_unstable_by(k - 1, larger);
         *threshold = *least;
-        let above = x.iter().filter(|x| **x > *threshold).count();
-        let mut equal = k.saturating_sub(above);
+        let larger = x.iter().filter(|x| above(**x, *threshold)).count();
+        let mut equal = k.saturating_sub(larger);
         for (y, x) in y.iter_mut().zip(x) {
-            let tie = *x == *threshold && equal > 0;
+            let larger = above(*x, *threshold);
+            let tie = !larger && !above(*threshold, *x) && equal > 0;
             equal -= usize::from(tie);
-            *y = if tie || *x > *threshold { R::one() } else { R::zero() };
+            *y = if tie || larger { R::one() } else { R::zero() };
         }
     });
 }

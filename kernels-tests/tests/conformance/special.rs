@@ -4,11 +4,16 @@
 
 use kernels_tests::{Random, Subject, oracle, subjects};
 use spikegrad::elementwise::{Activation, Binary, Unary};
-use spikegrad::{Device, Result, Tape, Tensor, Var};
+use spikegrad::loss::{self, CrossEntropy};
+use spikegrad::{Device, Result, Tape, Tensor, Var, linalg, reduce};
 
 /// What is planted into one input after the other, one to a row and to a column.
 const PLANTED: [f32; 9] =
     [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, 3e38, -3e38, 0.0, -0.0, 1e-40, -1e-40];
+
+/// Those that are no ends of f32: for operators whose squares overflow in f32 alone.
+const WITHOUT_ENDS: [f32; 7] =
+    [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, 0.0, -0.0, 1e-40, -1e-40];
 
 /// Ordinary values of an input: shape and limits.
 #[derive(Clone, Copy)]
@@ -127,6 +132,18 @@ fn faults(
     faults
 }
 
+/// Those of each planted value alone, where all inputs meet in one output.
+fn singly(
+    what: &str,
+    planted: &[f32],
+    tolerance: f64,
+    inputs: &[Input],
+    f: impl Fn(&[Var]) -> Result<Var>,
+) -> Vec<String> {
+    let one = |v: &f32| faults(&format!("{what} ({v:e})"), &[*v], tolerance, inputs, &f);
+    planted.iter().flat_map(one).collect()
+}
+
 fn none(faults: &[String]) {
     assert!(faults.is_empty(), "{} faults:\n{}", faults.len(), faults.join("\n"));
 }
@@ -218,4 +235,221 @@ fn arithmetic_of_two() {
 fn halves() {
     let x = [input(&[11, 13], -3.0, 3.0)];
     none(&faults("half", &PLANTED, 1e-3, &x, |v| v[0].to_half()?.from_half()));
+}
+
+/// Rows for every planted value, for one invocation and for a workgroup.
+const ROWS: [&[usize]; 3] = [&[12, 16], &[11, 13], &[10, 77]];
+
+#[test]
+fn reductions() {
+    let mut all = Vec::new();
+    for shape in ROWS {
+        let x = [input(shape, -3.0, 3.0)];
+        for axis in [0, 1] {
+            let mut add = |what: &str, planted: &[f32], f: &dyn Fn(&Var) -> Result<Var>| {
+                let what = format!("{what} over {axis} of {shape:?}");
+                all.extend(faults(&what, planted, 1e-5, &x, |v| f(&v[0])));
+            };
+            add("sum", &PLANTED, &|v| v.sum(&[axis], false));
+            add("mean", &PLANTED, &|v| v.mean(&[axis], false));
+            add("max", &PLANTED, &|v| v.max(&[axis], false));
+            add("min", &PLANTED, &|v| v.min(&[axis], false));
+            add("variance", &WITHOUT_ENDS, &|v| v.variance(&[axis], false, 1));
+            add("norm", &WITHOUT_ENDS, &|v| v.norm(&[axis], false));
+            add("softmax", &PLANTED, &|v| v.softmax(axis));
+            add("log_softmax", &PLANTED, &|v| v.log_softmax(axis));
+        }
+    }
+    none(&all);
+}
+
+#[test]
+fn the_place_of_an_extremum() {
+    let nan = f32::NAN;
+    let inf = f32::INFINITY;
+    let mut rows = vec![
+        [1.0, nan, 2.0, nan, inf],
+        [-inf, -inf, -inf, -inf, -inf],
+        [-nan, 3.0, 1.0, 0.0, -1.0],
+        [0.0, -0.0, 0.0, -0.0, 0.0],
+        [-inf, inf, inf, 0.0, -inf],
+    ];
+    rows.extend(rows.clone());
+    let largest = [1u32, 0, 0, 0, 1];
+    let smallest = [1u32, 0, 0, 0, 0];
+    // Rows for one invocation, and, longer, for a workgroup.
+    for width in [5, 100] {
+        let x: Vec<f32> =
+            rows.iter().flat_map(|r| (0..width).map(|c| if c < 5 { r[c] } else { r[4] })).collect();
+        for Subject { label, device } in subjects() {
+            let t = Tensor::from_slice(device, &x, [10, width]).unwrap();
+            let found = |y: Tensor| y.to_vec::<u32>().unwrap();
+            assert_eq!(found(reduce::argmax(&t, 1, false).unwrap()), largest.repeat(2), "{label}");
+            assert_eq!(found(reduce::argmin(&t, 1, false).unwrap()), smallest.repeat(2), "{label}");
+        }
+    }
+}
+
+#[test]
+fn normalisations() {
+    let mut all = Vec::new();
+    for shape in ROWS {
+        let width: &'static [usize] = &shape[1..];
+        let x = [input(shape, -3.0, 3.0), input(width, 0.5, 1.5), input(width, -1.0, 1.0)];
+        let layer = |v: &[Var]| v[0].layer_norm(&v[1], Some(&v[2]), 1e-3);
+        all.extend(faults("layer norm", &WITHOUT_ENDS, 1e-4, &x, layer));
+        let rms = |v: &[Var]| v[0].rms_norm(&v[1], 1e-3);
+        all.extend(faults("rms norm", &WITHOUT_ENDS, 1e-4, &x[..2], rms));
+        let weight = |v: &[Var]| v[0].weight_norm(&v[1]);
+        all.extend(faults("weight norm", &WITHOUT_ENDS, 1e-4, &x[..2], weight));
+    }
+    none(&all);
+}
+
+#[test]
+fn a_column_of_zeros_stays_one() {
+    let x = [input(&[9, 4], 0.0, 0.0), input(&[4], 0.5, 1.5)];
+    for Subject { label, device } in subjects() {
+        let values = [vec![0.0; 36], vec![1.0; 4], vec![1.0; 36]];
+        for found in run(device, &x, &values, true, &|v| v[0].weight_norm(&v[1])).unwrap() {
+            assert!(found.iter().all(|v| *v == 0.0), "{label}: {found:?}");
+        }
+    }
+}
+
+#[test]
+fn the_mask_of_the_largest() {
+    let mut all = Vec::new();
+    for shape in ROWS {
+        let x = [input(shape, -3.0, 3.0)];
+        all.extend(faults("top_k", &PLANTED, 1e-5, &x, |v| v[0].top_k_mask(3)));
+    }
+    none(&all);
+}
+
+/// Targets of so many rows, one of them beyond the classes.
+fn targets(device: &Device, rows: usize, classes: usize) -> Result<Tensor> {
+    let mut targets: Vec<u32> = (0..rows).map(|r| (r * 5 % classes) as u32).collect();
+    targets[3] = u32::MAX;
+    Tensor::from_slice(device, &targets, [rows])
+}
+
+#[test]
+fn losses() {
+    let mut all = Vec::new();
+    for shape in ROWS {
+        let x = [input(shape, -3.0, 3.0)];
+        for (smoothing, stable) in [(0.0, false), (0.1, false), (0.0, true)] {
+            let what = format!("cross-entropy {shape:?} {smoothing} {stable}");
+            let options = CrossEntropy { smoothing, ..CrossEntropy::default() };
+            // The sum of all logits, which smoothing takes, overflows with them.
+            let planted: &[f32] = if smoothing > 0.0 { &WITHOUT_ENDS } else { &PLANTED };
+            all.extend(singly(&what, planted, 2e-5, &x, |v| {
+                let t = targets(v[0].device(), shape[0], shape[1])?;
+                match stable {
+                    true => loss::stable_max(&v[0], &t, options),
+                    false => loss::cross_entropy(&v[0], &t, options),
+                }
+            }));
+        }
+        let x = [input(shape, -3.0, 3.0), input(shape, -3.0, 3.0)];
+        all.extend(singly("mse", &WITHOUT_ENDS, 1e-5, &x, |v| loss::mse(&v[0], &v[1])));
+    }
+    none(&all);
+}
+
+/// Classes that are masked with -infinity, and every one but the target.
+#[test]
+fn masked_classes() {
+    let masked = f32::NEG_INFINITY;
+    let rows = [1.0, masked, 0.5, 3e38, -3e38, 0.0, masked, masked, 2.0];
+    let expected = 0.474_076_98 / 3.0;
+    for Subject { label, device } in subjects() {
+        let tape = Tape::new();
+        let x = tape.leaf(&Tensor::from_slice(device, &rows, [3, 3]).unwrap());
+        let t = Tensor::from_slice(device, &[0u32, 0, 2], [3]).unwrap();
+        let loss = loss::cross_entropy(&x, &t, CrossEntropy::default()).unwrap();
+        let found = loss.value().to_vec::<f64>().unwrap()[0];
+        assert!((found - expected).abs() < 1e-6, "{label}: {found}");
+        let g = loss.backward().unwrap().get(&x).unwrap().to_vec::<f32>().unwrap();
+        assert!(g.iter().all(|g| g.is_finite()), "{label}: {g:?}");
+    }
+}
+
+#[test]
+fn linear_layers() {
+    let mut all = Vec::new();
+    let kinds = [
+        Activation::Identity,
+        Activation::Relu,
+        Activation::LeakyRelu(0.1),
+        Activation::Gelu,
+        Activation::Sigmoid,
+        Activation::Tanh,
+        Activation::Softplus,
+    ];
+    // Depths with every remainder of four.
+    let depths: [[Input; 3]; 4] = [
+        [input(&[11, 9], -1.0, 1.0), input(&[9, 7], -1.0, 1.0), input(&[7], -1.0, 1.0)],
+        [input(&[11, 10], -1.0, 1.0), input(&[10, 8], -1.0, 1.0), input(&[8], -1.0, 1.0)],
+        [input(&[9, 11], -1.0, 1.0), input(&[11, 5], -1.0, 1.0), input(&[5], -1.0, 1.0)],
+        [input(&[12, 16], -1.0, 1.0), input(&[16, 12], -1.0, 1.0), input(&[12], -1.0, 1.0)],
+    ];
+    for (x, kind) in depths.into_iter().flat_map(|x| kinds.map(|k| (x, k))) {
+        let what = format!("linear {kind:?} {:?}", x[0].shape);
+        let f = |v: &[Var]| linalg::linear(&v[0], &v[1], Some(&v[2]), kind);
+        all.extend(faults(&what, &PLANTED, 2e-5, &x, f));
+    }
+    none(&all);
+}
+
+#[test]
+fn products_of_every_layout() {
+    let mut all = Vec::new();
+    for depth in 0..4 {
+        let plain: [[Input; 2]; 4] = [
+            [input(&[11, 9], -1.0, 1.0), input(&[9, 7], -1.0, 1.0)],
+            [input(&[11, 10], -1.0, 1.0), input(&[10, 7], -1.0, 1.0)],
+            [input(&[11, 11], -1.0, 1.0), input(&[11, 7], -1.0, 1.0)],
+            [input(&[70, 67], -1.0, 1.0), input(&[67, 66], -1.0, 1.0)],
+        ];
+        let x = plain[depth];
+        all.extend(faults("matmul", &PLANTED, 2e-5, &x, |v| v[0].matmul(&v[1])));
+        let turned: [[Input; 2]; 4] = [
+            [input(&[11, 9], -1.0, 1.0), input(&[7, 9], -1.0, 1.0)],
+            [input(&[11, 10], -1.0, 1.0), input(&[7, 10], -1.0, 1.0)],
+            [input(&[11, 11], -1.0, 1.0), input(&[7, 11], -1.0, 1.0)],
+            [input(&[70, 67], -1.0, 1.0), input(&[66, 67], -1.0, 1.0)],
+        ];
+        let x = turned[depth];
+        all.extend(faults("matmul_nt", &PLANTED, 2e-5, &x, |v| v[0].matmul_nt(&v[1])));
+        let turned: [[Input; 2]; 4] = [
+            [input(&[9, 11], -1.0, 1.0), input(&[9, 7], -1.0, 1.0)],
+            [input(&[10, 11], -1.0, 1.0), input(&[10, 7], -1.0, 1.0)],
+            [input(&[11, 11], -1.0, 1.0), input(&[11, 7], -1.0, 1.0)],
+            [input(&[67, 70], -1.0, 1.0), input(&[67, 66], -1.0, 1.0)],
+        ];
+        let x = turned[depth];
+        all.extend(faults("matmul_tn", &PLANTED, 2e-5, &x, |v| v[0].matmul_tn(&v[1])));
+    }
+    none(&all);
+}
+
+/// Packed spikes times weights: steps and depths with every remainder of four.
+#[test]
+fn products_of_packed_spikes() {
+    let mut all = Vec::new();
+    let shapes: [([usize; 3], &'static [usize]); 3] =
+        [([5, 2, 9], &[9, 10]), ([6, 3, 10], &[10, 12]), ([7, 2, 11], &[11, 9])];
+    for (shape, weights) in shapes {
+        let w = [input(weights, -1.0, 1.0)];
+        all.extend(faults(&format!("spikes {shape:?}"), &PLANTED, 2e-5, &w, |v| {
+            let mut random = Random::new(9);
+            let bits: Vec<bool> =
+                (0..shape.iter().product()).map(|_| random.word().is_multiple_of(2)).collect();
+            let spikes = v[0].tape().leaf(&Tensor::from_bools(v[0].device(), &bits, shape)?);
+            linalg::linear(&spikes, &v[0], None, Activation::Identity)
+        }));
+    }
+    none(&all);
 }
