@@ -1,7 +1,7 @@
 // What a linear recurrence remembers of a step, and how its work is cut: parameters and binding 1 of
 // its kernels.
 
-import package::shared::math::{exp_below, ln_of, ln_1p};
+import package::shared::math::{exp_below, exp_of, ln_of, ln_1p};
 import package::shared::walk::Share;
 
 struct DecayParams {
