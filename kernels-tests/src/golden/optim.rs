@@ -19,7 +19,7 @@ pub(super) fn check(case: &Case, device: &Device) -> Result<(), Failure> {
             follow(case, device, recipe)
         }
         "signum" => {
-            let nesterov = case.flag("hyper.nesterov")?;
+            let nesterov = case.is_on("hyper.nesterov")?;
             follow(case, device, Signum::builder().momentum(number("mu")?).nesterov(nesterov))
         }
         "ademamix" => {
@@ -65,7 +65,7 @@ fn follow<R: Rule + Clone>(
     if case.find("warm").is_some() {
         recipe = recipe.clip_warmup(case.number("warm")? as u64);
     }
-    let recipe = recipe.learning_rate(base).weight_decay(case.number("wd")?);
+    let recipe = recipe.learning_rate(base).weight_decay(case.number_or("wd", 0.0)?);
     let param = [Param::new("w", case.values("W0")?.tensor(device)?)];
     let mut optimizer = recipe.decay_only(|_| true).build(&param).map_err(failed)?;
     let (grads, expected) = (case.values("grads")?, case.values("traj")?);
@@ -75,7 +75,8 @@ fn follow<R: Rule + Clone>(
         step(&mut optimizer, rate, &gradients).map_err(failed)?;
         let found = read(param[0].value())?;
         let what = format!("step {}", t + 1);
-        within(&what, &found, &expected.step(t)?.data, |w| TOLERANCE * (1.0 + w.abs()))?;
+        within(&what, &found, &expected.step(t)?.data, |_, w| TOLERANCE * (1.0 + w.abs()))?;
+        case.saw();
     }
     Ok(())
 }

@@ -1,13 +1,16 @@
 //! `peer_*`: neurons of other libraries, where our options express their conventions. They record
 //! the membrane of every step with a gradient of its own: each step is a scan of one step, its state
-//! handed on.
+//! handed on. All neurons of a batch stand side by side, and every step and neuron has parameters of
+//! its own, so that the terms of a shared parameter's gradient are known.
 
-use super::case::{Case, Failure, Values, close, failed, read, within};
+use super::case::{Case, Failure, Values, failed, largest, magnitudes, read};
 use crate::seeded;
 use spikegrad::lif::{Gain, Lif, LifOutput, Neurons, Reset, Surrogate};
 use spikegrad::{Device, Gradients, Tape, Tensor, Var};
+use std::cell::RefCell;
 
-/// How far membranes and gradients may be off, relative to the largest of their tensor.
+/// How far membranes and gradients may be off, relative to the largest of their tensor, or to the sum
+/// of the terms' magnitudes.
 const MEMBRANE: f64 = 5e-6;
 const GRADIENT: f64 = 2e-5;
 
@@ -25,14 +28,69 @@ fn leaves(case: &Case, device: &Device, tape: &Tape) -> Result<Leaves, Failure> 
     let mut steps = Vec::new();
     for t in 0..x.shape[0] {
         let row = x.step(t)?;
-        let shape: Vec<usize> = [1].iter().chain(&row.shape).copied().collect();
+        let shape = [1, 1, row.data.len()];
         steps.push(tape.leaf(&row.shaped(&shape).tensor(device)?));
     }
-    let v0 = match case.find("v0") {
-        Some(_) => Some(tape.leaf(&case.values("v0")?.tensor(device)?)),
-        None => None,
+    let beside = |v: Values| -> Result<Var, Failure> {
+        let shape = [1, v.data.len()];
+        Ok(tape.leaf(&v.shaped(&shape).tensor(device)?))
     };
-    Ok(Leaves { steps, v0 })
+    Ok(Leaves { steps, v0: case.optional("v0")?.map(beside).transpose()? })
+}
+
+impl Leaves {
+    fn width(&self) -> usize {
+        self.steps.first().map_or(0, |x| x.value().count())
+    }
+}
+
+/// A parameter that all steps share.
+struct Shared {
+    values: Vec<f64>,
+    width: usize,
+    device: Device,
+    tape: Tape,
+    leaves: RefCell<Vec<Var>>,
+}
+
+impl Shared {
+    fn new(values: Vec<f64>, device: &Device, tape: &Tape, width: usize) -> Self {
+        let (device, tape) = (device.clone(), tape.clone());
+        Self { values, width, device, tape, leaves: RefCell::default() }
+    }
+
+    /// That of one step.
+    fn of_step(&self) -> Result<Var, Failure> {
+        let data = self.values.iter().copied().cycle().take(self.width).collect();
+        let values = Values { shape: vec![self.width], data };
+        let leaf = self.tape.leaf(&values.tensor(&self.device)?);
+        self.leaves.borrow_mut().push(leaf.clone());
+        Ok(leaf)
+    }
+
+    /// Compares `factor` times the gradient with that at `key`, if one is recorded.
+    fn compare(
+        &self,
+        case: &Case,
+        gradients: &Gradients,
+        key: &str,
+        factor: f64,
+    ) -> Result<(), Failure> {
+        let Some(expected) = case.optional(key)? else { return Ok(()) };
+        let leaves = self.leaves.borrow();
+        let terms = leaves.iter().filter_map(|leaf| gradients.get(leaf)).map(read);
+        let terms: Vec<Vec<f64>> = terms.collect::<Result<_, _>>()?;
+        if terms.is_empty() {
+            return Err(format!("{key}: no gradient"));
+        }
+        let count = expected.data.len();
+        let mut found = vec![0.0; count];
+        for (i, term) in terms.iter().flat_map(|step| step.iter().enumerate()) {
+            found[i % count] += factor * term;
+        }
+        let (sums, scale) = (magnitudes(&terms, count), largest(&expected.data));
+        case.within(key, &found, |i, _| GRADIENT * scale.max(factor.abs() * sums[i]))
+    }
 }
 
 /// Compares spikes, membranes and the gradients of input and first state.
@@ -42,17 +100,16 @@ fn compare(case: &Case, leaves: &Leaves, trace: &Trace) -> Result<Gradients, Fai
         s.extend(read(spikes.value())?);
         v.extend(read(membrane.value())?);
     }
-    within("s", &s, &case.values("s")?.data, |_| 0.0)?;
-    if case.find("v").is_some() {
-        close("v", &v, &case.values("v")?.data, MEMBRANE)?;
-    }
-    let gs = case.values("gs")?;
-    let gv = case.find("gv").map(|_| case.values("gv")).transpose()?;
+    case.within("s", &s, |_, _| 0.0)?;
+    case.close("v", &v, MEMBRANE)?;
+    let (gs, gv) = (case.optional("gs")?, case.optional("gv")?);
     let mut seeds: Vec<(&Var, Tensor)> = Vec::new();
     for (t, (spikes, membrane)) in trace.iter().enumerate() {
         let device = spikes.device();
         let shaped = |g: Values, like: &Var| g.shaped(like.shape().dims()).tensor(device);
-        seeds.push((spikes, shaped(gs.step(t)?, spikes)?));
+        if let Some(gs) = &gs {
+            seeds.push((spikes, shaped(gs.step(t)?, spikes)?));
+        }
         if let Some(gv) = &gv {
             seeds.push((membrane, shaped(gv.step(t)?, membrane)?));
         }
@@ -62,27 +119,32 @@ fn compare(case: &Case, leaves: &Leaves, trace: &Trace) -> Result<Gradients, Fai
     for x in &leaves.steps {
         gx.extend(read(gradients.get(x).ok_or("x: no gradient")?)?);
     }
-    close("grad_x", &gx, &case.values("grad_x")?.data, GRADIENT)?;
+    case.close("grad_x", &gx, GRADIENT)?;
     if let Some(v0) = &leaves.v0
         && case.find("grad_v0").is_some()
     {
         let found = read(gradients.get(v0).ok_or("v0: no gradient")?)?;
-        close("grad_v0", &found, &case.values("grad_v0")?.data, GRADIENT)?;
+        case.close("grad_v0", &found, GRADIENT)?;
     }
     Ok(gradients)
 }
 
 /// Runs step by step; the membrane that is recorded is the state.
-fn simple_trace(lif: &Lif, leaves: &Leaves, neurons: &Neurons<'_>) -> Result<Trace, Failure> {
+fn simple_trace(lif: &Lif, leaves: &Leaves, decay: Option<&Shared>) -> Result<Trace, Failure> {
     let mut state = leaves.v0.clone();
     let mut trace = Vec::new();
     for x in &leaves.steps {
-        let out = lif.scan_with(x, state.as_ref(), neurons).map_err(failed)?;
+        let decay = decay.map(Shared::of_step).transpose()?;
+        let neurons = Neurons { decay: decay.as_ref(), ..Neurons::default() };
+        let out = lif.scan_with(x, state.as_ref(), &neurons).map_err(failed)?;
         trace.push((out.spikes, out.state.clone()));
         state = Some(out.state);
     }
     Ok(trace)
 }
+
+/// What Spyx's superspike has where a case names nothing else.
+const SPYX_SLOPE: f64 = 25.0;
 
 /// The surrogate of a case, if one of ours is equal to it.
 fn surrogate(case: &Case) -> Result<Surrogate, Failure> {
@@ -94,7 +156,9 @@ fn surrogate(case: &Case) -> Result<Surrogate, Failure> {
         "Sigmoid" => Surrogate::Sigmoid(argument("alpha")?),
         "sigmoid" => Surrogate::Sigmoid(argument("slope")?),
         "fast_sigmoid" => Surrogate::FastSigmoid(argument("slope")?),
-        "superspike" => Surrogate::FastSigmoid(25.0),
+        "superspike" => {
+            Surrogate::FastSigmoid(case.number_or("peer.sur_args.k", SPYX_SLOPE)? as f32)
+        }
         "PiecewiseQuadratic" => Surrogate::Triangle(1.0 / argument("alpha")?),
         "Rect" => Surrogate::Rectangle(1.0 / argument("alpha")?),
         "SuperSpike" if argument("alpha")? == 1.0 => Surrogate::FastSigmoid(1.0),
@@ -110,29 +174,25 @@ pub(super) fn spikingjelly(case: &Case, device: &Device) -> Result<(), Failure> 
         Some(_) => Reset::Hard(case.number("peer.v_reset")? as f32),
         None => Reset::Soft,
     };
-    let gain = if case.flag("peer.decay_input")? { Gain::Leak } else { Gain::Fixed(1.0) };
+    let gain = if case.is_on("peer.decay_input")? { Gain::Leak } else { Gain::Fixed(1.0) };
     let lif = Lif::new()
         .reset(reset)
         .gain(gain)
         .threshold(case.number("peer.v_threshold")? as f32)
         .tau(case.number("peer.tau")? as f32)
-        .detach_reset(case.flag("peer.detach_reset")?)
+        .detach_reset(case.is_on("peer.detach_reset")?)
         .surrogate(surrogate(case)?);
     let tape = Tape::new();
     let leaves = leaves(case, device, &tape)?;
     if case.find("w").is_none() {
-        let trace = simple_trace(&lif, &leaves, &Neurons::default())?;
+        let trace = simple_trace(&lif, &leaves, None)?;
         return compare(case, &leaves, &trace).map(|_| ());
     }
     let leak = 1.0 / (1.0 + (-case.number("w")?).exp());
-    let decay = Values { shape: vec![1], data: vec![1.0 - leak] };
-    let decay = tape.leaf(&decay.tensor(device)?);
-    let neurons = Neurons { decay: Some(&decay), ..Neurons::default() };
-    let trace = simple_trace(&lif, &leaves, &neurons)?;
+    let decay = Shared::new(vec![1.0 - leak], device, &tape, leaves.width());
+    let trace = simple_trace(&lif, &leaves, Some(&decay))?;
     let gradients = compare(case, &leaves, &trace)?;
-    let gdecay = read(gradients.get(&decay).ok_or("decay: no gradient")?)?;
-    let gw: Vec<f64> = gdecay.iter().map(|g| -g * leak * (1.0 - leak)).collect();
-    close("grad_w", &gw, &[case.number("grad_w")?], GRADIENT)
+    decay.compare(case, &gradients, "grad_w", -leak * (1.0 - leak))
 }
 
 /// Whether a membrane is above the threshold: a scan that neither leaks nor takes input.
@@ -154,42 +214,45 @@ struct Snntorch<'a> {
     surrogate: Surrogate,
     mechanism: &'a str,
     delayed: bool,
-    beta: Var,
-    threshold: Var,
+    beta: Shared,
+    threshold: Shared,
 }
 
 impl<'a> Snntorch<'a> {
-    fn new(case: &'a Case, device: &Device, tape: &Tape, place: &str) -> Result<Self, Failure> {
-        let leaf = |path: &str| Ok::<_, Failure>(tape.leaf(&case.values(path)?.tensor(device)?));
+    fn new(
+        case: &'a Case,
+        device: &Device,
+        tape: &Tape,
+        place: &str,
+        width: usize,
+    ) -> Result<Self, Failure> {
+        let shared = |values: Vec<f64>| Shared::new(values, device, tape, width);
         let delay = case.find(&format!("{place}.reset_delay"));
         let named = case.find("beta").map_or("peer.const.beta", |_| "beta");
-        let threshold = match case.find("peer.threshold") {
-            Some(_) => leaf("peer.threshold")?,
-            None => tape.leaf(&Values { shape: vec![1], data: vec![1.0] }.tensor(device)?),
-        };
+        let threshold = case.optional("peer.threshold")?.map_or(vec![1.0], |v| v.data);
         Ok(Self {
             surrogate: surrogate(case)?,
             mechanism: case.text(&format!("{place}.reset_mechanism"))?,
             delayed: delay.is_none_or(|v| v.as_bool() != Some(false)),
-            beta: leaf(named)?,
-            threshold,
+            beta: shared(case.values(named)?.data),
+            threshold: shared(threshold),
         })
     }
 
     /// Spikes and membrane from the input and the membrane before.
     fn step(&self, x: &Var, before: Option<&Var>) -> Result<(Var, Var), Failure> {
         let charge = Lif::new().reset(Reset::None).strict(true).surrogate(self.surrogate);
-        let neurons =
-            Neurons { decay: Some(&self.beta), threshold: Some(&self.threshold), gain: None };
+        let (beta, threshold) = (self.beta.of_step()?, self.threshold.of_step()?);
+        let neurons = Neurons { decay: Some(&beta), threshold: Some(&threshold), gain: None };
         let scan = |x: &Var, v: Option<&Var>| charge.scan_with(x, v, &neurons).map_err(failed);
         let Some(before) = before.filter(|_| self.mechanism != "none") else {
             let LifOutput { spikes, state } = scan(x, before)?;
             return Ok((spikes, state));
         };
-        let fired = spikes_of(before, x, &self.threshold, self.surrogate)?.detach();
+        let fired = spikes_of(before, x, &threshold, self.surrogate)?.detach();
         let out = match self.mechanism {
             "subtract" => {
-                let size = fired.mul(&self.threshold).map_err(failed)?;
+                let size = fired.mul(&threshold).map_err(failed)?;
                 scan(&x.sub(&size).map_err(failed)?, Some(before))?
             }
             "zero" => {
@@ -204,7 +267,7 @@ impl<'a> Snntorch<'a> {
         }
         let corrected = || {
             let more = out.spikes.sub(&fired)?.reshape(before.shape())?;
-            let by = if self.mechanism == "zero" { &out.state } else { &self.threshold };
+            let by = if self.mechanism == "zero" { &out.state } else { &threshold };
             out.state.sub(&more.mul(by)?)
         };
         let state = corrected().map_err(failed)?;
@@ -212,26 +275,16 @@ impl<'a> Snntorch<'a> {
     }
 
     fn compare(&self, case: &Case, gradients: &Gradients) -> Result<(), Failure> {
-        for (key, leaf) in [("grad_beta", &self.beta), ("grad_threshold", &self.threshold)] {
-            compare_leaf(case, gradients, key, leaf)?;
-        }
-        Ok(())
+        self.beta.compare(case, gradients, "grad_beta", 1.0)?;
+        self.threshold.compare(case, gradients, "grad_threshold", 1.0)
     }
-}
-
-fn compare_leaf(case: &Case, gradients: &Gradients, key: &str, leaf: &Var) -> Result<(), Failure> {
-    if case.find(key).is_none() {
-        return Ok(());
-    }
-    let found = read(gradients.get(leaf).ok_or_else(|| format!("{key}: none"))?)?;
-    close(key, &found, &case.values(key)?.data, GRADIENT)
 }
 
 /// snnTorch's Leaky.
 pub(super) fn snntorch_leaky(case: &Case, device: &Device) -> Result<(), Failure> {
     let tape = Tape::new();
     let leaves = leaves(case, device, &tape)?;
-    let neuron = Snntorch::new(case, device, &tape, "peer")?;
+    let neuron = Snntorch::new(case, device, &tape, "peer", leaves.width())?;
     let mut state = leaves.v0.clone();
     let mut trace = Vec::new();
     for x in &leaves.steps {
@@ -247,13 +300,15 @@ pub(super) fn snntorch_leaky(case: &Case, device: &Device) -> Result<(), Failure
 pub(super) fn snntorch_synaptic(case: &Case, device: &Device) -> Result<(), Failure> {
     let tape = Tape::new();
     let leaves = leaves(case, device, &tape)?;
-    let neuron = Snntorch::new(case, device, &tape, "peer.args")?;
-    let alpha = tape.leaf(&case.values("peer.const.alpha")?.tensor(device)?);
+    let neuron = Snntorch::new(case, device, &tape, "peer.args", leaves.width())?;
+    let alpha = case.values("peer.const.alpha")?.data;
+    let alpha = Shared::new(alpha, device, &tape, leaves.width());
     let synapse = Lif::new().reset(Reset::None);
-    let decay = Neurons { decay: Some(&alpha), ..Neurons::default() };
     let (mut current, mut state) = (None::<Var>, leaves.v0.clone());
     let mut trace = Vec::new();
     for x in &leaves.steps {
+        let of_step = alpha.of_step()?;
+        let decay = Neurons { decay: Some(&of_step), ..Neurons::default() };
         let flowing = synapse.scan_with(x, current.as_ref(), &decay).map_err(failed)?.state;
         let input = flowing.reshape(x.shape()).map_err(failed)?;
         current = Some(flowing);
@@ -262,7 +317,7 @@ pub(super) fn snntorch_synaptic(case: &Case, device: &Device) -> Result<(), Fail
         state = Some(membrane);
     }
     let gradients = compare(case, &leaves, &trace)?;
-    compare_leaf(case, &gradients, "grad_alpha", &alpha)?;
+    alpha.compare(case, &gradients, "grad_alpha", 1.0)?;
     neuron.compare(case, &gradients)
 }
 
@@ -271,20 +326,21 @@ fn spyx_lif(case: &Case, device: &Device) -> Result<(), Failure> {
     let tape = Tape::new();
     let leaves = leaves(case, device, &tape)?;
     let surrogate = surrogate(case)?;
-    let leaf = |path: &str| Ok::<_, Failure>(tape.leaf(&case.values(path)?.tensor(device)?));
-    let (beta, threshold) = (leaf("peer.beta")?, leaf("peer.threshold")?);
+    let beta = Shared::new(case.values("peer.beta")?.data, device, &tape, leaves.width());
+    let threshold = tape.leaf(&case.values("peer.threshold")?.tensor(device)?);
     let charge = Lif::new().reset(Reset::None);
-    let neurons = Neurons { decay: Some(&beta), ..Neurons::default() };
     let mut state = leaves.v0.clone().ok_or("no `v0`")?;
     let mut trace = Vec::new();
     for x in &leaves.steps {
         let spikes = spikes_of(&state, x, &threshold, surrogate)?;
         let input = spikes.mul(&threshold).and_then(|size| x.sub(&size)).map_err(failed)?;
+        let decay = beta.of_step()?;
+        let neurons = Neurons { decay: Some(&decay), ..Neurons::default() };
         state = charge.scan_with(&input, Some(&state), &neurons).map_err(failed)?.state;
         trace.push((spikes, state.clone()));
     }
     let gradients = compare(case, &leaves, &trace)?;
-    compare_leaf(case, &gradients, "grad_beta", &beta)
+    beta.compare(case, &gradients, "grad_beta", 1.0)
 }
 
 /// Norse's LIFBox: a forward Euler step.
@@ -303,7 +359,7 @@ pub(super) fn norse_lifbox(case: &Case, device: &Device) -> Result<(), Failure> 
     }
     let tape = Tape::new();
     let leaves = leaves(case, device, &tape)?;
-    let trace = simple_trace(&lif, &leaves, &Neurons::default())?;
+    let trace = simple_trace(&lif, &leaves, None)?;
     compare(case, &leaves, &trace).map(|_| ())
 }
 
@@ -313,12 +369,10 @@ pub(super) fn spyx_psu(case: &Case, device: &Device) -> Result<(), Failure> {
     let lif = lif.threshold(case.number("peer.threshold")? as f32);
     let tape = Tape::new();
     let leaves = leaves(case, device, &tape)?;
-    let beta = tape.leaf(&case.values("peer.beta")?.tensor(device)?);
-    let neurons = Neurons { decay: Some(&beta), ..Neurons::default() };
-    let trace = simple_trace(&lif, &leaves, &neurons)?;
+    let beta = Shared::new(case.values("peer.beta")?.data, device, &tape, leaves.width());
+    let trace = simple_trace(&lif, &leaves, Some(&beta))?;
     let gradients = compare(case, &leaves, &trace)?;
-    let found = read(gradients.get(&beta).ok_or("beta: no gradient")?)?;
-    close("grad_beta", &found, &case.values("grad_beta")?.data, GRADIENT)
+    beta.compare(case, &gradients, "grad_beta", 1.0)
 }
 
 /// Neurons called LIF by libraries whose step has another order.
