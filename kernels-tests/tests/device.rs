@@ -4,7 +4,9 @@
 mod common;
 
 use common::{AFFINE, WRONG, adapter_device, affine, affine_var, numbers};
-use kernels_tests::{conform, subjects};
+use kernels_tests::{conform, own_subjects, subjects};
+use spikegrad::nn::{BatchNorm, Linear};
+use spikegrad::random::Generator;
 use spikegrad::tape::gradient_check;
 use spikegrad::{
     Capture, DType, Device, Error, Gradients, Kernel, Launch, Param, ReadBack, Result, Tape,
@@ -494,6 +496,35 @@ fn the_shadow_check_names_the_first_difference() {
         );
         device.shadow(false);
         run(&WRONG).unwrap();
+    }
+}
+
+/// Sums that cancel, values beyond and below the range of f32: no divergence, on any device.
+#[test]
+fn the_shadow_check_accuses_no_sound_device() {
+    for subject in own_subjects() {
+        let device = &subject.device;
+        device.shadow(true);
+        let mut random = Generator::new(device, 5).unwrap();
+        let layer = Linear::builder("a", 8, 16).build(&mut random).unwrap();
+        let norm = BatchNorm::new("n", 16, device).unwrap();
+        for _ in 0..3 {
+            let tape = Tape::new();
+            let x = tape.constant(&random.normal([32, 8]).unwrap());
+            // The bias before a batch norm has a gradient of 0 but for rounding.
+            let y = layer.forward(&x).and_then(|y| norm.forward(&y, true)).unwrap();
+            let loss = y.tanh().and_then(|y| y.square()?.mean_all()).unwrap();
+            loss.backward().unwrap_or_else(|e| panic!("{}: {e}", subject.label));
+        }
+        let x = [1e30f32, -1e30, 1e-30, 1e-40, 1.0];
+        let x = Tensor::from_slice(device, &x, [5]).unwrap();
+        let mut square = Tape::off().constant(&x);
+        for _ in 0..2 {
+            square = square.square().unwrap_or_else(|e| panic!("{}: {e}", subject.label));
+        }
+        let (wide, c) = (random.normal([6, 10]).unwrap(), 0.5);
+        let clip = spikegrad::spectral::SpectralClip::new(c);
+        drop(clip.run(&wide).unwrap_or_else(|e| panic!("{}: {e}", subject.label)));
     }
 }
 

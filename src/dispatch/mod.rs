@@ -6,6 +6,7 @@ mod pool;
 mod profile;
 mod shadow;
 mod stream;
+mod verdict;
 
 pub use capture::Capture;
 pub(crate) use capture::OpenCapture;

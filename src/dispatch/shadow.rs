@@ -1,11 +1,13 @@
 //! The shadow check: every launch is also computed by its twin in f64, and compared.
 
 use super::stream::{run_twin, take_arrays, with_arrays};
+use super::verdict::{self, Alternatives};
 use super::{Backend, Launch, Memory, Stream};
 use crate::error::{Error, Result};
 use crate::gpu::{Access, Context};
 use crate::host::{Array, Held, In, Precision};
 use crate::kernel::Program;
+use std::cell::OnceCell;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -34,7 +36,7 @@ impl std::fmt::Display for Divergence {
 /// Runs `launch` and compares all that it wrote with the twin's outcome.
 pub(super) fn run(stream: &Stream, launch: Launch, program: &Program) -> Result<()> {
     let start = Instant::now();
-    let (mut arrays, written) = match &stream.backend {
+    let (before, written) = match &stream.backend {
         Backend::Gpu(context) => {
             let mut state = stream.state();
             state.flush(stream)?;
@@ -51,8 +53,7 @@ pub(super) fn run(stream: &Stream, launch: Launch, program: &Program) -> Result<
         }
     };
     // No lock is held here: the oracle runs loops, too.
-    call_oracle(&launch, program, &mut arrays);
-    let divergence = first_divergence(&launch, program, &written, &arrays);
+    let divergence = first_divergence(&launch, program, &before, &written);
     match &stream.backend {
         Backend::Gpu(_) => stream.state().keep(launch),
         Backend::Host(_) => stream.state().ran(launch, start),
@@ -60,23 +61,47 @@ pub(super) fn run(stream: &Stream, launch: Launch, program: &Program) -> Result<
     divergence.map_or(Ok(()), |found| Err(Error::Diverged(Box::new(found))))
 }
 
+/// The first element that differs by more than rounding explains, if more elements do than the
+/// kernel allows.
 fn first_divergence(
     launch: &Launch,
     program: &Program,
+    before: &[Array],
     written: &[Array],
-    twins: &[Array],
 ) -> Option<Divergence> {
-    let bindings = program.reflection.bindings.iter().zip(written).zip(twins);
-    bindings
-        .filter(|((binding, _), _)| {
-            let scratch = launch.kernel.scratch == Some(binding.index as usize);
-            binding.access == Access::Write && !scratch
-        })
-        .find_map(|((binding, device), twin)| {
-            let (index, device, twin) = difference(launch, device, twin)?;
-            let (kernel, tensor) = (launch.kernel.name, binding.name.clone());
-            Some(Divergence { kernel, tensor, index, device, twin })
-        })
+    let kernel = launch.kernel;
+    let tolerance = f64::from(kernel.tolerance);
+    let oracle = |arrays: &mut [Array]| call_oracle(launch, program, arrays);
+    let mut twins = before.to_vec();
+    oracle(&mut twins);
+    let alternatives = OnceCell::new();
+    let bindings = program.reflection.bindings.iter().zip(written).zip(&twins).enumerate();
+    for (b, ((binding, device), twin)) in bindings {
+        if binding.access != Access::Write || kernel.scratch == Some(binding.index as usize) {
+            continue;
+        }
+        let allowed = f64::from(kernel.mismatch) * twin.len() as f64;
+        let mut wrong = verdict::differences(device, twin, tolerance);
+        if wrong.len() as f64 > allowed {
+            let alternatives = alternatives.get_or_init(|| Alternatives::new(before, oracle));
+            wrong.retain(|i| !verdict::explained(alternatives, (b, *i), device, twin, tolerance));
+        }
+        if let Some(index) = wrong.first().filter(|_| wrong.len() as f64 > allowed) {
+            let (device, twin) = (value(device, *index), value(twin, *index));
+            let (kernel, tensor) = (kernel.name, binding.name.clone());
+            return Some(Divergence { kernel, tensor, index: *index, device, twin });
+        }
+    }
+    None
+}
+
+/// An element, words as their numerical value.
+fn value(array: &Array, index: usize) -> f64 {
+    match array {
+        Array::Single(values) => f64::from(values[index]),
+        Array::Double(values) => values[index],
+        Array::Words(words) => f64::from(words[index]),
+    }
 }
 
 /// All bindings, from a GPU, as the oracle holds them.
@@ -114,32 +139,4 @@ fn call_oracle(launch: &Launch, program: &Program, arrays: &mut [Array]) {
         Access::Write => In::Write(array),
     });
     with_arrays(launch, arrays, launch.kernel.twin.double);
-}
-
-/// The first element that differs by more than the kernel allows, if more elements differ than it
-/// allows.
-fn difference(launch: &Launch, device: &Array, twin: &Array) -> Option<(usize, f64, f64)> {
-    let kernel = launch.kernel;
-    let values = |array: &Array| match array {
-        Array::Words(a) => a.iter().map(|w| f64::from(*w)).collect(),
-        reals => reals.reals::<f64>(reals.len()).unwrap_or_default(),
-    };
-    let (device, expected): (Vec<f64>, Vec<f64>) = (values(device), values(twin));
-    let finite = expected.iter().filter(|v| v.is_finite());
-    let scale = finite.fold(0.0, |m: f64, v| m.max(v.abs()));
-    let allowed = match twin {
-        Array::Words(_) => 0.0,
-        _ => f64::from(kernel.tolerance) * scale + f64::MIN_POSITIVE,
-    };
-    let differs = |(a, b): (&f64, &f64)| {
-        let both_undefined = !a.is_finite() && !b.is_finite();
-        let close = (a - b).abs() <= allowed;
-        !both_undefined && !close
-    };
-    let wrong = device.iter().zip(&expected).filter(|p| differs(*p)).count();
-    if wrong as f64 <= f64::from(kernel.mismatch) * expected.len() as f64 {
-        return None;
-    }
-    let index = device.iter().zip(&expected).position(differs)?;
-    Some((index, device[index], expected[index]))
 }

@@ -35,8 +35,7 @@ pub(in crate::spectral) fn clip_plan<R: Real>(args: &mut HostArgs<'_, R>) {
         let total = w + bound;
         let (shift, slope) = (w / total, total.recip());
         let start = &mut start[8 * e..][..8];
-        start.fill(R::zero());
-        (start[0], start[1]) = (shift, slope);
+        (start[0], start[1], start[3]) = (shift, slope, R::zero());
         let margin = R::one() + R::lit(p.margin.into()) / shift.sqrt();
         start[2] = if s == R::zero() { s } else { sc / w.sqrt() / s / margin };
         let schedule = &schedules[4 * grid_row(w, total, p.grid as usize) * most..][..4 * most];
@@ -54,7 +53,7 @@ pub(in crate::spectral) fn clip_plan<R: Real>(args: &mut HostArgs<'_, R>) {
                 let two = R::one() + R::one();
                 start[4] = now[0] + shift * (now[1] + shift * now[2]);
                 start[5] = slope * (now[1] + two * shift * now[2]);
-                start[6] = slope * slope * now[2];
+                (start[6], start[7]) = (slope * slope * now[2], R::zero());
             }
             begun = true;
         }
