@@ -58,10 +58,11 @@ pub struct Kernel {
     pub cost: fn(&CostArgs<'_>) -> Cost,
     /// Its variants; the first is the baseline, which needs no optional feature.
     pub variants: &'static [Variant],
-    /// How far an f32 run may be from the f64 twin, relative to the largest value of the tensor.
+    /// How far an f32 run may be from the f64 twin, relative to the largest value of the tensor, or
+    /// where terms cancel to their magnitudes.
     pub tolerance: f32,
-    /// The fraction of elements that may differ by more: non-zero for kernels that compare with a
-    /// threshold.
+    /// The fraction of elements that may differ by more than rounding explains: non-zero for kernels
+    /// that compare with a threshold.
     pub mismatch: f32,
     /// The binding that only passes values within a launch: what it holds afterwards is nobody's.
     pub scratch: Option<usize>,

@@ -212,8 +212,8 @@ impl Device {
     }
 
     /// Switches the shadow check: every launch is also computed by its twin in f64 and compared; the
-    /// first that differs is an [`Error::Diverged`] that names kernel, tensor, element and both
-    /// values. Also on with `SPIKEGRAD_SHADOW=1`. Slow; the way to check a driver.
+    /// first that differs by more than rounding explains is an [`Error::Diverged`] that names kernel,
+    /// tensor, element and both values. The oracle has nothing to be compared with. Also on with `SPIKEGRAD_SHADOW=1`. Slow; the way to check a driver.
     pub fn shadow(&self, on: bool) {
         self.stream.set_shadow(on);
     }
