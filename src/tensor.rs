@@ -324,7 +324,10 @@ impl Tensor {
         if self.device == other.device {
             return Ok(());
         }
-        let (left, right) = (self.device.to_string(), other.device.to_string());
+        let (left, mut right) = (self.device.to_string(), other.device.to_string());
+        if left == right {
+            right += ", opened a second time: share one handle and its clones";
+        }
         Err(Error::DeviceMismatch { op, left, right })
     }
 

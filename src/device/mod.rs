@@ -20,9 +20,14 @@ pub use builder::DeviceBuilder;
 /// | `oracle` | likewise in f64: what everything else is tested against |
 /// | `vulkan`, `metal`, `dx12` | the best adapter of that API, software ones last |
 /// | `cpu-adapter` | a software adapter (lavapipe, WARP): for correctness, not for speed |
-/// | other text | the first adapter whose name contains it, whatever the case |
+/// | other text | the first adapter with a word in its name that begins with the text |
 ///
-/// The environment variable `SPIKEGRAD_DEVICE` takes the place of `best`.
+/// Case does not matter, nor space at the ends. Digits alone must be a whole word of a name (`4090`):
+/// adapters have no numbers. The environment variable `SPIKEGRAD_DEVICE` takes the place of `best`.
+///
+/// Host devices of one precision are equal, and their tensors may be used together. The memory report
+/// and its limit, profiles and the shadow check are those of one handle and its clones, and concern
+/// what is computed from tensors that were made with it. A GPU that is opened twice is two devices.
 #[derive(Clone)]
 pub struct Device {
     stream: Arc<Stream>,
@@ -43,7 +48,10 @@ impl std::fmt::Display for Device {
 
 impl PartialEq for Device {
     fn eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.stream, &other.stream)
+        match (&self.stream.backend, &other.stream.backend) {
+            (Backend::Host(left), Backend::Host(right)) => left.precision == right.precision,
+            _ => Arc::ptr_eq(&self.stream, &other.stream),
+        }
     }
 }
 
@@ -105,9 +113,9 @@ impl Device {
     }
 
     fn on_host(precision: Precision) -> Self {
-        let host = Host::new(precision);
+        let host = Host::shared(precision);
         let name = host.name().into();
-        Self { stream: Arc::new(Stream::new(Backend::Host(Arc::new(host)))), name }
+        Self { stream: Arc::new(Stream::new(Backend::Host(host))), name }
     }
 
     fn on_gpu(context: Context) -> Self {
@@ -205,10 +213,19 @@ impl Device {
     /// # Errors
     /// Those of `work`.
     pub fn profile<T>(&self, work: impl FnOnce() -> Result<T>) -> Result<(T, Profile)> {
+        /// Ends the profile, after a panic too.
+        struct Open<'a>(&'a Stream);
+        impl Drop for Open<'_> {
+            fn drop(&mut self) {
+                self.0.stop_profile();
+            }
+        }
         self.stream.start_profile()?;
-        let outcome = work();
+        let open = Open(&self.stream);
+        let outcome = work()?;
         let profile = self.stream.stop_profile();
-        Ok((outcome?, profile))
+        drop(open);
+        Ok((outcome, profile))
     }
 
     /// Switches the shadow check: every launch is also computed by its twin in f64 and compared; the
@@ -244,6 +261,31 @@ impl Device {
     }
 }
 
+/// The text of a selection as it is compared.
+fn normal(selection: &str) -> String {
+    selection.trim().to_lowercase()
+}
+
+/// What `SPIKEGRAD_DEVICE` says, if anything.
+fn variable() -> Result<Option<String>> {
+    match std::env::var("SPIKEGRAD_DEVICE") {
+        Ok(text) => Ok(Some(normal(&text)).filter(|text| !text.is_empty())),
+        Err(std::env::VarError::NotPresent) => Ok(None),
+        Err(e) => Err(Error::argument("SPIKEGRAD_DEVICE", e.to_string())),
+    }
+}
+
+/// Whether `wanted` means the adapter `name`, both in lower case: it begins a word of the name. A
+/// number must be a whole word, since a device is no index.
+fn names(name: &str, wanted: &str) -> bool {
+    let number = wanted.bytes().all(|b| b.is_ascii_digit());
+    let inside = |c: char| c.is_alphanumeric() || (number && c == '.');
+    let begins = |at: usize| !name[..at].chars().next_back().is_some_and(inside);
+    let ends = |at: usize| !number || !name[at..].chars().next().is_some_and(inside);
+    let mut found = name.match_indices(wanted);
+    !wanted.is_empty() && found.any(|(at, text)| begins(at) && ends(at + text.len()))
+}
+
 /// Says on stderr, once a process, which device was chosen.
 fn announce(device: &Device, why: &str) {
     static ONCE: Once = Once::new();
@@ -262,8 +304,7 @@ impl DeviceBuilder {
     }
 
     fn find(&self) -> Result<Device> {
-        let variable = std::env::var("SPIKEGRAD_DEVICE").ok().filter(|v| !v.is_empty());
-        match (self.selection.as_str(), variable) {
+        match (normal(&self.selection).as_str(), variable()?) {
             ("best", Some(wanted)) if wanted != "best" => {
                 let device = self.named(&wanted)?;
                 announce(&device, "SPIKEGRAD_DEVICE");
@@ -288,12 +329,11 @@ impl DeviceBuilder {
             _ => {}
         }
         let adapters = gpu::list();
-        let lower = wanted.to_lowercase();
-        let matches = |a: &&gpu::Adapter| match lower.as_str() {
+        let matches = |a: &&gpu::Adapter| match wanted {
             "gpu" => !a.is_software(),
-            "vulkan" | "metal" | "dx12" => a.summary.backend == lower,
+            "vulkan" | "metal" | "dx12" => a.summary.backend == wanted,
             "cpu-adapter" => a.is_software(),
-            _ => a.summary.name.to_lowercase().contains(&lower),
+            _ => names(&a.summary.name.to_lowercase(), wanted),
         };
         match adapters.iter().find(matches) {
             Some(adapter) => self.open_adapter(adapter),
@@ -315,5 +355,24 @@ impl DeviceBuilder {
             unchecked: self.unchecked,
         };
         Context::open(adapter, options).map(Device::on_gpu)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::names;
+
+    #[test]
+    fn a_selection_begins_a_word() {
+        let software = "llvmpipe (llvm 15.0.6, 256 bits)";
+        for wanted in ["llvmpipe", "llvm", "llvm 15", "256", software] {
+            assert!(names(software, wanted), "{wanted}");
+        }
+        for wanted in ["0", "1", "15", "6", "5", "pipe", "its", "", "25"] {
+            assert!(!names(software, wanted), "{wanted}");
+        }
+        let hardware = "nvidia geforce rtx 4090";
+        assert!(names(hardware, "rtx 40") && names(hardware, "geforce") && names(hardware, "4090"));
+        assert!(!names(hardware, "40") && !names(hardware, "force") && !names(hardware, "0"));
     }
 }

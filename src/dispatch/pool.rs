@@ -3,9 +3,11 @@
 use super::Backend;
 use crate::error::{Error, Result};
 use crate::gpu::GpuBuffer;
-use crate::host::{Frame, HostBuffer};
+use crate::host::{Frame, HostBuffer, Precision};
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 /// Memory of either kind of device.
 #[derive(Debug, Clone)]
@@ -39,9 +41,10 @@ pub(crate) struct Storage {
 }
 
 impl Storage {
-    /// Whether it was taken from `pool`.
+    /// Whether a device with the pool `pool` can use it: its own memory, and that of any host device
+    /// of its precision.
     pub(crate) fn is_from(&self, pool: &Arc<Pool>) -> bool {
-        Arc::ptr_eq(&self.pool, pool)
+        Arc::ptr_eq(&self.pool, pool) || (pool.host.is_some() && pool.host == self.pool.host)
     }
 
     /// The bytes of its memory, which may be more than its tensor takes.
@@ -60,7 +63,7 @@ impl Drop for Storage {
             Some(region) => region,
             None => &mut state.free,
         };
-        free.entry(key).or_default().push(self.memory.clone());
+        free.entry(key).or_default().push((self.memory.clone(), Instant::now()));
     }
 }
 
@@ -70,11 +73,21 @@ struct Key {
     real: bool,
 }
 
-type FreeLists = HashMap<Key, Vec<Memory>>;
+/// Free memory and when it was freed, the oldest first.
+type FreeLists = HashMap<Key, Vec<(Memory, Instant)>>;
+
+/// Free memory that nobody asked for in this time goes back to the system, when the device is next
+/// used.
+const KEPT_FOR: Duration = Duration::from_secs(3);
+
+/// How often old memory is looked for.
+const SWEEP_EVERY: Duration = Duration::from_secs(1);
 
 /// The memory of one device.
 #[derive(Debug, Default)]
 pub(crate) struct Pool {
+    /// The precision of a host device.
+    host: Option<Precision>,
     state: Mutex<State>,
 }
 
@@ -86,7 +99,7 @@ struct State {
     regions: HashMap<u64, FreeLists>,
     /// The regions that allocations from these frames belong to now.
     current: Vec<(Frame, u64)>,
-    next_region: u64,
+    swept: Option<Instant>,
     held: u64,
     cached: u64,
     peak: u64,
@@ -118,6 +131,14 @@ pub(crate) fn size_class(bytes: u64) -> u64 {
 }
 
 impl Pool {
+    pub(crate) fn new(backend: &Backend) -> Self {
+        let host = match backend {
+            Backend::Host(host) => Some(host.precision),
+            Backend::Gpu(_) => None,
+        };
+        Self { host, state: Mutex::default() }
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -144,11 +165,13 @@ impl Pool {
     /// Counts the new buffer as held and takes it from a free list where there is one.
     fn reuse(&self, key: Key, backend: &Backend) -> Result<(Option<Memory>, Option<u64>)> {
         let mut state = self.state();
+        state.age(backend);
         let region = state.region_of_this_frame();
         let private = region.and_then(|id| state.regions.get_mut(&id));
         let found = private
             .and_then(|lists| lists.get_mut(&key)?.pop())
-            .or_else(|| state.free.get_mut(&key)?.pop());
+            .or_else(|| state.free.get_mut(&key)?.pop())
+            .map(|(memory, _)| memory);
         if found.is_some() {
             state.cached -= key.class;
         } else if let Some(limit) = state.limit
@@ -199,11 +222,17 @@ impl Pool {
         self.state().trim(backend);
     }
 
+    /// Gives back what has been free for long.
+    pub(crate) fn age(&self, backend: &Backend) {
+        self.state().age(backend);
+    }
+
     /// Starts a region; allocations of this frame belong to it until [`leave`](Self::leave).
     pub(crate) fn enter(&self) -> u64 {
+        // A number for all pools: a step may use the memory of several.
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let id = NEXT.fetch_add(1, Ordering::Relaxed);
         let mut state = self.state();
-        let id = state.next_region;
-        state.next_region += 1;
         state.regions.insert(id, FreeLists::default());
         state.current.push((Frame::here(), id));
         id
@@ -218,7 +247,9 @@ impl Pool {
     pub(crate) fn dissolve(&self, id: u64) {
         let mut state = self.state();
         for (key, list) in state.regions.remove(&id).into_iter().flatten() {
-            state.free.entry(key).or_default().extend(list);
+            let free = state.free.entry(key).or_default();
+            free.extend(list);
+            free.sort_by_key(|(_, freed)| *freed);
         }
     }
 }
@@ -230,6 +261,22 @@ impl State {
         }
         let here = Frame::here();
         self.current.iter().find(|(frame, _)| *frame == here).map(|(_, region)| *region)
+    }
+
+    fn age(&mut self, backend: &Backend) {
+        let now = Instant::now();
+        if self.swept.is_some_and(|at| now.duration_since(at) < SWEEP_EVERY) {
+            return;
+        }
+        self.swept = Some(now);
+        let mut old = Vec::new();
+        for (key, list) in &mut self.free {
+            let count = list.partition_point(|(_, freed)| now.duration_since(*freed) >= KEPT_FOR);
+            self.cached -= key.class * count as u64;
+            old.extend(list.drain(..count).map(|(memory, _)| memory));
+        }
+        self.free.retain(|_, list| !list.is_empty());
+        backend.forget_buffers_of(&old);
     }
 
     fn trim(&mut self, backend: &Backend) {

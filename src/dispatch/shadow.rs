@@ -56,7 +56,7 @@ pub(super) fn run(stream: &Stream, launch: Launch, program: &Program) -> Result<
     let divergence = first_divergence(&launch, program, &before, &written);
     match &stream.backend {
         Backend::Gpu(_) => stream.state().keep(launch),
-        Backend::Host(_) => stream.state().ran(launch, start),
+        Backend::Host(_) => stream.ran(launch, start),
     }
     divergence.map_or(Ok(()), |found| Err(Error::Diverged(Box::new(found))))
 }

@@ -11,7 +11,7 @@ use crate::host::{
 use crate::kernel::Program;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 
 /// Which kind of device does the work.
 #[derive(Debug, Clone)]
@@ -61,6 +61,17 @@ impl Backend {
         matches!(self, Backend::Host(host) if host.precision == Precision::Double)
     }
 
+    /// Forgets what a cache keeps of these buffers.
+    pub(super) fn forget_buffers_of(&self, gone: &[Memory]) {
+        if let Backend::Gpu(context) = self {
+            let id = |memory: &Memory| match memory {
+                Memory::Gpu(buffer) => Some(buffer.id),
+                Memory::Host(_) => None,
+            };
+            context.forget_bind_groups_of(&gone.iter().filter_map(id).collect::<Vec<_>>());
+        }
+    }
+
     pub(crate) fn capabilities(&self) -> &Capabilities {
         match self {
             Backend::Gpu(context) => &context.capabilities,
@@ -80,7 +91,9 @@ pub(crate) struct Stream {
     pub(crate) pool: Arc<Pool>,
     /// Tables that operators keep on the device, by their keys.
     tables: Mutex<HashMap<TableKey, (Arc<Storage>, usize)>>,
-    state: Mutex<State>,
+    /// Shared by the host devices of one precision: a step may use tensors of several.
+    state: Arc<Mutex<State>>,
+    profile: Mutex<Option<Profile>>,
     /// Whether launches are checked against their twins.
     shadow: AtomicBool,
 }
@@ -94,14 +107,23 @@ pub(super) struct State {
     flops: f64,
     /// Steps that are being recorded, at most one a frame.
     recordings: Vec<Recording>,
-    profile: Option<Profile>,
 }
 
 impl Stream {
     pub(crate) fn new(backend: Backend) -> Self {
         let shadow = std::env::var_os("SPIKEGRAD_SHADOW").is_some_and(|v| v == "1");
-        let (pool, tables, state) = (Arc::default(), Mutex::default(), Mutex::default());
-        Self { backend, pool, tables, state, shadow: AtomicBool::new(shadow) }
+        let state = match &backend {
+            Backend::Gpu(_) => Arc::default(),
+            Backend::Host(host) => host_state(host.precision),
+        };
+        Self {
+            pool: Arc::new(Pool::new(&backend)),
+            backend,
+            tables: Mutex::default(),
+            state,
+            profile: Mutex::default(),
+            shadow: AtomicBool::new(shadow),
+        }
     }
 
     pub(crate) fn capabilities(&self) -> &Capabilities {
@@ -110,6 +132,10 @@ impl Stream {
 
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn profile(&self) -> MutexGuard<'_, Option<Profile>> {
+        self.profile.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Memory for a tensor of `words` words.
@@ -154,7 +180,7 @@ impl Stream {
             Backend::Host(host) => {
                 let start = std::time::Instant::now();
                 run_twin(host, &launch, &mut take_arrays(host, &launch, &program)?);
-                self.state().ran(launch, start);
+                self.ran(launch, start);
             }
         }
         Ok(())
@@ -221,6 +247,14 @@ impl Stream {
         }
     }
 
+    /// Books a launch that the host has run.
+    pub(super) fn ran(&self, launch: Launch, start: std::time::Instant) {
+        if let Some(profile) = &mut *self.profile() {
+            profile.add(&launch, start.elapsed().as_nanos() as f64);
+        }
+        self.state().keep(launch);
+    }
+
     /// Submits what is waiting.
     pub(crate) fn flush(&self) -> Result<()> {
         self.state().flush(self)
@@ -229,6 +263,7 @@ impl Stream {
     /// Submits what is waiting and waits until it is done.
     pub(crate) fn wait(&self) -> Result<()> {
         self.flush()?;
+        self.pool.age(&self.backend);
         match &self.backend {
             Backend::Gpu(context) => context.wait(),
             Backend::Host(_) => Ok(()),
@@ -369,15 +404,14 @@ impl Stream {
 
     /// Starts a profile.
     pub(crate) fn start_profile(&self) -> Result<()> {
-        let mut state = self.state();
-        state.flush(self)?;
-        state.profile = Some(Profile::default());
+        self.flush()?;
+        *self.profile() = Some(Profile::default());
         Ok(())
     }
 
     /// Ends a profile.
     pub(crate) fn stop_profile(&self) -> Profile {
-        self.state().profile.take().unwrap_or_default()
+        self.profile().take().unwrap_or_default()
     }
 
     /// Starts recording what the calling code does.
@@ -401,7 +435,7 @@ impl Stream {
 
     /// Whether launches are looked at one by one: profiled, or checked against their twins.
     pub(super) fn is_inspected(&self) -> bool {
-        self.shadow.load(Ordering::Relaxed) || self.state().profile.is_some()
+        self.shadow.load(Ordering::Relaxed) || self.profile().is_some()
     }
 
     /// Whether the calling code records a step.
@@ -416,6 +450,16 @@ impl Stream {
             Step::Clear(memory, words) => self.clear_memory(memory, *words),
             Step::Copy(from, to, words) => self.copy_memory(from, to, *words),
         }
+    }
+}
+
+/// The state that all host devices of a precision share.
+fn host_state(precision: Precision) -> Arc<Mutex<State>> {
+    static SINGLE: LazyLock<Arc<Mutex<State>>> = LazyLock::new(Arc::default);
+    static DOUBLE: LazyLock<Arc<Mutex<State>>> = LazyLock::new(Arc::default);
+    match precision {
+        Precision::Single => SINGLE.clone(),
+        Precision::Double => DOUBLE.clone(),
     }
 }
 
@@ -450,7 +494,7 @@ impl State {
             recording.batch.dispatch(pipeline, bind_group, launch.param_bytes(), launch.groups);
         }
         self.batch.dispatch(pipeline, bind_group, launch.param_bytes(), launch.groups);
-        if let Some(profile) = &mut self.profile {
+        if let Some(profile) = &mut *stream.profile() {
             let times = context.submit_timed(&self.batch);
             self.batch.clear();
             profile.add(launch, times?[0]);
@@ -471,15 +515,7 @@ impl State {
             recording.batch.commands.push(command.clone());
         }
         self.batch.commands.push(command);
-        if self.profile.is_some() { self.flush(stream) } else { Ok(()) }
-    }
-
-    /// Books a launch that the host has run.
-    pub(super) fn ran(&mut self, launch: Launch, start: std::time::Instant) {
-        if let Some(profile) = &mut self.profile {
-            profile.add(&launch, start.elapsed().as_nanos() as f64);
-        }
-        self.keep(launch);
+        if stream.profile().is_some() { self.flush(stream) } else { Ok(()) }
     }
 
     /// Keeps what a replay of a launch needs, if a step is being recorded.

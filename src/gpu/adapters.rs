@@ -63,9 +63,49 @@ impl Adapter {
 
 /// All adapters, best first.
 pub(crate) fn list() -> Vec<Adapter> {
-    let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle());
+    let Some(instance) = instance() else { return Vec::new() };
     let found = pollster::block_on(instance.enumerate_adapters(wgpu::Backends::all()));
     let mut adapters: Vec<Adapter> = found.into_iter().map(Adapter::new).collect();
     adapters.sort_by_key(Adapter::rank);
     adapters
+}
+
+/// The instance of the graphics API, without window systems: nothing is shown, and with them a driver
+/// looks for a display and complains on stderr where there is none.
+#[cfg(target_os = "linux")]
+fn instance() -> Option<wgpu::Instance> {
+    use wgpu::hal::vulkan;
+    let plain = wgpu::InstanceDescriptor::new_without_display_handle();
+    let descriptor = wgpu::hal::InstanceDescriptor {
+        name: "spikegrad",
+        flags: plain.flags,
+        memory_budget_thresholds: plain.memory_budget_thresholds,
+        backend_options: plain.backend_options,
+        telemetry: None,
+        display: None,
+    };
+    let windows: [&std::ffi::CStr; 3] =
+        [c"VK_KHR_wayland_surface", c"VK_KHR_xcb_surface", c"VK_KHR_xlib_surface"];
+    let without_windows = move |arguments: vulkan::CreateInstanceCallbackArgs<'_, '_, '_>| {
+        arguments.extensions.retain(|extension| !windows.contains(extension));
+    };
+    // SAFETY: the extensions that are left out serve to make surfaces, which is refused without them
+    // and never asked for here.
+    let made = unsafe {
+        vulkan::Instance::init_with_callback(&descriptor, Some(Box::new(without_windows)))
+    };
+    match made {
+        // SAFETY: the instance was made above and belongs to nobody else.
+        Ok(raw) => Some(unsafe { wgpu::Instance::from_hal::<wgpu::hal::api::Vulkan>(raw) }),
+        Err(e) => {
+            log::debug!("no Vulkan: {e}");
+            None
+        }
+    }
+}
+
+/// The instance of the graphics APIs.
+#[cfg(not(target_os = "linux"))]
+fn instance() -> Option<wgpu::Instance> {
+    Some(wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle()))
 }

@@ -147,6 +147,13 @@ impl Context {
         lock(&self.bind_groups).clear();
     }
 
+    /// Forgets the bind groups of these buffers.
+    pub(crate) fn forget_bind_groups_of(&self, ids: &[u64]) {
+        if !ids.is_empty() {
+            lock(&self.bind_groups).retain(|key, _| !key.uses_any(ids));
+        }
+    }
+
     /// Writes new pipelines to the file of the cache. Called where the device has work and the caller
     /// is about to wait for it.
     pub(super) fn keep_pipelines(&self) {

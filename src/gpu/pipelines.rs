@@ -46,6 +46,13 @@ pub(super) struct BindKey {
     buffers: [(u64, u64); MAX_BINDINGS],
 }
 
+impl BindKey {
+    /// Whether one of these buffers is bound.
+    pub(super) fn uses_any(&self, ids: &[u64]) -> bool {
+        self.buffers.iter().any(|(id, _)| *id != 0 && ids.contains(id))
+    }
+}
+
 /// More bind groups than this are forgotten at once: a program with that many live tensors makes
 /// new ones anyway.
 const MAX_BIND_GROUPS: usize = 8192;

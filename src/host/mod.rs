@@ -28,6 +28,7 @@ pub(crate) use turns::{Held, In, InUse, Turns};
 pub(crate) use vectorised::vectorised;
 
 use crate::error::{Error, Result};
+use std::sync::{Arc, LazyLock};
 
 /// In which precision a host device holds and computes `f32` tensors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -47,9 +48,19 @@ pub struct Host {
 }
 
 impl Host {
-    pub(crate) fn new(precision: Precision) -> Self {
+    /// The host in this precision: one for all its devices, whose tensors one launch may use.
+    pub(crate) fn shared(precision: Precision) -> Arc<Self> {
+        static SINGLE: LazyLock<Arc<Host>> = LazyLock::new(|| Host::new(Precision::Single));
+        static DOUBLE: LazyLock<Arc<Host>> = LazyLock::new(|| Host::new(Precision::Double));
+        match precision {
+            Precision::Single => SINGLE.clone(),
+            Precision::Double => DOUBLE.clone(),
+        }
+    }
+
+    fn new(precision: Precision) -> Arc<Self> {
         let capabilities = crate::gpu::Capabilities::host();
-        Self { precision, capabilities, turns: Turns::default() }
+        Arc::new(Self { precision, capabilities, turns: Turns::default() })
     }
 
     pub(crate) fn allocate(&self, real: bool, words: usize) -> Result<HostBuffer> {

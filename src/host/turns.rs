@@ -9,7 +9,7 @@ use super::{Array, HostBuffer};
 use std::sync::atomic::{AtomicUsize, Ordering, fence};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-/// The queue of a device.
+/// The queue of the host devices of one precision.
 #[derive(Debug, Default)]
 pub(crate) struct Turns {
     waiting: AtomicUsize,

@@ -134,14 +134,16 @@ const CHILD: &str = "SPIKEGRAD_TEST_CHILD";
 /// Runs one test of this binary in a process of its own, with these variables, and returns all that
 /// it printed.
 pub fn child(test: &str, variables: &[(&str, &str)]) -> String {
-    let outcome = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", test, "--nocapture", "--test-threads=1"])
-        .env(CHILD, "1")
-        .envs(variables.iter().copied())
-        .output()
-        .unwrap();
+    let outcome = command(test).envs(variables.iter().copied()).output().unwrap();
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     text(&outcome.stdout) + &text(&outcome.stderr)
+}
+
+/// How [`child`] starts it.
+pub fn command(test: &str) -> Command {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(["--exact", test, "--nocapture", "--test-threads=1"]).env(CHILD, "1");
+    command
 }
 
 /// Whether this is a process that [`child`] started.

@@ -1130,7 +1130,7 @@ fn mistakes_are_errors() {
     let words = Tensor::from_slice(&device, &[1u32], [1]).unwrap();
     let error = AdamW::builder().build(&[Param::new("w", words)]);
     assert!(matches!(error, Err(Error::DType { .. })));
-    let other = Tensor::from_slice(&Device::host(), &[1.0f32], [1]).unwrap();
+    let other = Tensor::from_slice(&Device::oracle(), &[1.0f32], [1]).unwrap();
     let error = AdamW::builder().build(&[param("x"), Param::new("y", other)]);
     assert!(matches!(error, Err(Error::DeviceMismatch { .. })));
     let optimizer = AdamW::builder().build(&one).unwrap();

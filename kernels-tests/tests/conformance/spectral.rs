@@ -742,7 +742,7 @@ fn mistakes_are_errors() {
     let words = Tensor::from_slice(&device, &[1u32; 6], [2, 3]).unwrap();
     assert!(matches!(SpectralClip::new(1.0).run(&words), Err(Error::DType { .. })));
     assert!(matches!(Polar::muon(5).run(&words), Err(Error::DType { .. })));
-    let far = Tensor::from_slice(&Device::host(), &[1.0f32; 6], [2, 3]).unwrap();
+    let far = Tensor::from_slice(&Device::oracle(), &[1.0f32; 6], [2, 3]).unwrap();
     let error = Polar::muon(5).run_all(&[&x, &far]);
     assert!(matches!(error, Err(Error::DeviceMismatch { .. })));
     let error = SpectralClip::new(1.0).factor(&words).run(&x);
