@@ -52,6 +52,19 @@ pub enum Error {
         /// The operator that was called.
         op: &'static str,
     },
+    /// What an operator's forward pass saved was written before its backward pass read it: the
+    /// gradient would be of neither value.
+    #[error(
+        "{op}: a tensor that its gradient needs was changed in place after the forward pass (`{binding}` of `{reader}`)"
+    )]
+    Changed {
+        /// The operator whose backward pass read it.
+        op: &'static str,
+        /// The kernel, or the call, that was to read it.
+        reader: &'static str,
+        /// Its binding there.
+        binding: String,
+    },
     /// A launch would read and write one buffer at the same time.
     #[error("{kernel}: binding `{binding}` is the same buffer as another binding of the launch")]
     Aliased {

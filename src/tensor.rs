@@ -342,6 +342,10 @@ impl Tensor {
         Err(Error::DType { op, expected: dtype.to_string(), found: self.dtype.to_string() })
     }
 
+    pub(crate) fn storage(&self) -> &Arc<Storage> {
+        &self.storage
+    }
+
     /// Whether this is the only handle on its memory, so that it may be overwritten.
     pub(crate) fn is_unshared(&self) -> bool {
         Arc::strong_count(&self.storage) == 1

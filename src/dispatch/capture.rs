@@ -1,9 +1,10 @@
 //! Recording a step once and running it again without any work on the Rust side.
 
-use super::{Backend, Bound, Launch, Memory, Storage, Stream};
+use super::{Backend, Bound, Launch, Memory, Storage, Stream, next_date};
 use crate::error::{Error, Result};
 use crate::gpu::{Arena, Batch};
 use crate::host::Frame;
+use std::collections::HashMap;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
@@ -99,6 +100,8 @@ pub struct Capture {
     stream: Arc<Stream>,
     recording: Recording,
     arena: Option<Arena>,
+    /// What it writes, each once.
+    written: Vec<Memory>,
 }
 
 impl Capture {
@@ -107,7 +110,8 @@ impl Capture {
             Backend::Gpu(context) => context.arena_for(&recording.batch),
             Backend::Host(_) => None,
         };
-        Self { stream, recording, arena }
+        let written = written(&recording.steps);
+        Self { stream, recording, arena, written }
     }
 
     /// Runs the step again. Returns when it is submitted, not when it is done.
@@ -121,6 +125,8 @@ impl Capture {
         self.stream.flush()?;
         match &self.stream.backend {
             Backend::Gpu(context) if !self.stream.is_inspected() => {
+                let date = next_date();
+                self.written.iter().for_each(|memory| memory.touch_at(date));
                 context.replay(&self.recording.batch, self.arena.as_ref())
             }
             _ => self.recording.steps.iter().try_for_each(|s| self.stream.rerun(s)),
@@ -137,6 +143,25 @@ impl Capture {
         let name = |s: &Step| if let Step::Launch(l) = s { Some(l.kernel.name) } else { None };
         self.recording.steps.iter().filter_map(name).collect()
     }
+}
+
+/// The memory that some steps write.
+fn written(steps: &[Step]) -> Vec<Memory> {
+    let mut found = HashMap::new();
+    let mut add = |memory: &Memory| {
+        found.entry(memory.address()).or_insert_with(|| memory.clone());
+    };
+    for step in steps {
+        match step {
+            Step::Launch(launch) => {
+                if let Ok(program) = launch.kernel.program(launch.variant) {
+                    launch.written(&program).for_each(&mut add);
+                }
+            }
+            Step::Clear(memory, _) | Step::Copy(_, memory, _) => add(memory),
+        }
+    }
+    found.into_values().collect()
 }
 
 impl Drop for Capture {

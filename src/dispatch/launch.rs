@@ -2,8 +2,8 @@
 
 use super::{Memory, Storage, Stream};
 use crate::error::{Error, Result};
-use crate::gpu::{MAX_BINDINGS, MAX_CONSTANTS, PipelineKey, SLOT};
-use crate::kernel::{CostArgs, Kernel};
+use crate::gpu::{Access, MAX_BINDINGS, MAX_CONSTANTS, PipelineKey, SLOT};
+use crate::kernel::{CostArgs, Kernel, Program};
 use std::sync::Arc;
 
 /// The most parameter bytes of a launch: a slot of the uniform arena.
@@ -143,6 +143,12 @@ impl Launch {
 
     pub(crate) fn param_bytes(&self) -> &[u8] {
         &self.params[..self.kernel.params]
+    }
+
+    /// The memory that it writes.
+    pub(super) fn written<'a>(&'a self, program: &'a Program) -> impl Iterator<Item = &'a Memory> {
+        let bindings = self.bindings.iter().zip(&program.reflection.bindings);
+        bindings.filter(|(_, b)| b.access == Access::Write).map(|(bound, _)| &bound.memory)
     }
 
     pub(crate) fn cost(&self) -> crate::kernel::Cost {

@@ -1,6 +1,6 @@
 //! Buffers by size class: freed memory waits for the next tensor of its class.
 
-use super::Backend;
+use super::{Backend, saved};
 use crate::error::{Error, Result};
 use crate::gpu::GpuBuffer;
 use crate::host::{Frame, HostBuffer, Precision};
@@ -37,6 +37,8 @@ pub(crate) struct Storage {
     pub(crate) recycled: bool,
     class: u64,
     pub(crate) region: Option<u64>,
+    /// When it was handed out, by the clock of writes.
+    pub(super) born: u64,
     pool: Arc<Pool>,
 }
 
@@ -159,7 +161,8 @@ impl Pool {
             Some(memory) => memory,
             None => self.create(backend, key).inspect_err(|_| self.state().held -= class)?,
         };
-        Ok(Arc::new(Storage { memory, real, recycled, class, region, pool: self.clone() }))
+        let (born, pool) = (saved::now(), self.clone());
+        Ok(Arc::new(Storage { memory, real, recycled, class, region, born, pool }))
     }
 
     /// Counts the new buffer as held and takes it from a free list where there is one.

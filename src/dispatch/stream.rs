@@ -2,7 +2,7 @@
 
 use super::capture::{Recording, Step};
 use super::pool::Pool;
-use super::{Launch, Memory, Profile, Storage, shadow};
+use super::{Launch, Memory, Profile, Storage, saved, shadow};
 use crate::error::{Error, Result};
 use crate::gpu::{self, Access, Batch, Capabilities, Command, Context, Element};
 use crate::host::{
@@ -168,6 +168,7 @@ impl Stream {
     pub(crate) fn record(&self, launch: Launch) -> Result<()> {
         let program = launch.kernel.program(launch.variant)?;
         self.check(&launch, &program)?;
+        launch.written(&program).for_each(Memory::touch);
         if self.shadow.load(Ordering::Relaxed) && !self.backend.is_oracle() {
             return shadow::run(self, launch, &program);
         }
@@ -204,6 +205,9 @@ impl Stream {
         }
         for (i, (bound, binding)) in launch.bindings.iter().zip(bindings).enumerate() {
             let foreign = |s: &Arc<Storage>| !s.is_from(&self.pool);
+            if let Some(storage) = &bound.storage {
+                saved::check(storage, kernel, &binding.name)?;
+            }
             if bound.storage.as_ref().is_some_and(foreign) {
                 return Err(Error::DeviceMismatch {
                     op: kernel,
@@ -281,6 +285,7 @@ impl Stream {
     }
 
     fn clear_memory(&self, memory: &Memory, words: usize) -> Result<()> {
+        memory.touch();
         match (memory, &self.backend) {
             (Memory::Gpu(buffer), _) => {
                 let command = Command::Clear { buffer: buffer.clone(), bytes: words as u64 * 4 };
@@ -302,6 +307,7 @@ impl Stream {
 
     /// Copies the first `words` words.
     pub(crate) fn copy(&self, from: &Arc<Storage>, to: &Arc<Storage>, words: usize) -> Result<()> {
+        saved::check(from, "copy", "from")?;
         self.copy_memory(&from.memory, &to.memory, words)?;
         if let Some(recording) = self.state().recording() {
             recording.adopt_storage(from);
@@ -313,6 +319,7 @@ impl Stream {
     }
 
     fn copy_memory(&self, from: &Memory, to: &Memory, words: usize) -> Result<()> {
+        to.touch();
         match (from, to, &self.backend) {
             (Memory::Gpu(a), Memory::Gpu(b), _) => {
                 let (from, to) = (a.clone(), b.clone());
@@ -363,6 +370,7 @@ impl Stream {
 
     /// Writes to the start of some memory, at once.
     fn overwrite(&self, memory: &Memory, array: Array) -> Result<()> {
+        memory.touch();
         match (memory, &self.backend) {
             (Memory::Gpu(buffer), Backend::Gpu(context)) => {
                 context.write(buffer, &array.device_bytes(array.len()))
@@ -379,7 +387,8 @@ impl Stream {
     }
 
     /// Starts reading the first `words` words back.
-    pub(crate) fn read(&self, storage: &Storage, words: usize) -> Result<ReadInner> {
+    pub(crate) fn read(&self, storage: &Arc<Storage>, words: usize) -> Result<ReadInner> {
+        saved::check(storage, "read", "tensor")?;
         let mut state = self.state();
         if state.recording().is_some() {
             return Err(Error::argument("read", "a tensor cannot be read in a capture"));

@@ -2,6 +2,7 @@
 
 use super::Context;
 use crate::error::{Error, Result};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// A buffer of the device, with an identity for caches.
@@ -9,6 +10,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub(crate) struct GpuBuffer {
     pub(crate) raw: wgpu::Buffer,
     pub(crate) id: u64,
+    /// When it was last written, by the clock of the stream's writes.
+    pub(crate) written: Arc<AtomicU64>,
 }
 
 impl Context {
@@ -22,7 +25,8 @@ impl Context {
         let usage = Usage::STORAGE | Usage::COPY_SRC | Usage::COPY_DST;
         self.create_raw(bytes, usage, "tensor").map(|raw| {
             static NEXT: AtomicU64 = AtomicU64::new(1);
-            GpuBuffer { raw, id: NEXT.fetch_add(1, Ordering::Relaxed) }
+            let id = NEXT.fetch_add(1, Ordering::Relaxed);
+            GpuBuffer { raw, id, written: Arc::default() }
         })
     }
 

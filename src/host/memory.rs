@@ -1,6 +1,7 @@
 //! Host buffers: typed arrays that go from hand to hand.
 
 use super::{Precision, Real};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// The contents of a host buffer.
@@ -70,6 +71,8 @@ impl Array {
 #[derive(Debug)]
 pub struct HostBuffer {
     array: Mutex<Option<Arc<Array>>>,
+    /// When it was last written, by the clock of the stream's writes.
+    pub(crate) written: AtomicU64,
 }
 
 impl HostBuffer {
@@ -80,7 +83,8 @@ impl HostBuffer {
             (true, Precision::Double) => Array::Double(zeroed(words)?),
             (false, _) => Array::Words(zeroed(words)?),
         };
-        Some(Self { array: Mutex::new(Some(Arc::new(array))) })
+        let array = Mutex::new(Some(Arc::new(array)));
+        Some(Self { array, written: AtomicU64::new(0) })
     }
 
     fn array(&self) -> MutexGuard<'_, Option<Arc<Array>>> {

@@ -37,7 +37,8 @@ pub trait Optimizer {
     /// Records the update of every parameter that has a gradient; the others stay as they are.
     ///
     /// # Errors
-    /// [`Error::Argument`](crate::Error::Argument) before the first [`tick`](Self::tick);
+    /// [`Error::Argument`](crate::Error::Argument) before the first [`tick`](Self::tick), and for
+    /// gradients of none of its parameters;
     /// [`Error::Shape`](crate::Error::Shape) for a gradient of another shape than its parameter's;
     /// device loss.
     fn step(&self, gradients: &Gradients) -> Result<()>;

@@ -138,6 +138,11 @@ impl Engine {
             slot.check(self.op, gradient)?;
             found.push(Found { slot, gradient: self.projected(slot, gradient)? });
         }
+        if found.is_empty() {
+            let detail = "none of the parameters has a gradient: the loss does not depend on them, or \
+                          the gradients are another model's";
+            return Err(Error::argument(self.op, detail));
+        }
         let raw = self.clip_matrices(&mut found)?;
         for Found { slot, gradient } in &mut found {
             *gradient = apart(gradient, slot.param.value())?;

@@ -1,10 +1,12 @@
 //! Reverse-mode differentiation over device tensors.
 
+mod backward;
 mod check;
 mod gradients;
 mod param;
 mod var;
 
+pub use backward::Backward;
 pub use check::{GradCheck, adjoint_gap, gradient_check};
 pub use gradients::Gradients;
 pub use param::Param;
@@ -12,70 +14,68 @@ pub use var::Var;
 
 use crate::error::{Error, Result};
 use crate::tensor::Tensor;
+use backward::{Input, Node};
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use var::Place;
 
 /// Records operators in creation order; [`Var::backward`] walks them in reverse, each node consuming
 /// its upstream gradient and recording launches on the same stream as the forward pass.
 ///
-/// A tape is made for one forward pass and used up by its backward pass, which frees what each node
-/// saved as it goes.
+/// A backward pass uses up what was recorded, and frees what each node saved as it goes. The tape is
+/// empty then and may be used again; variables from before have no place on it, and an operator that
+/// takes one is an error.
 #[derive(Debug, Clone, Default)]
 pub struct Tape {
     inner: Arc<Inner>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Inner {
-    nodes: Mutex<Vec<Node>>,
-    params: Mutex<HashMap<u64, Var>>,
+    /// No two tapes of a process have one.
+    id: u64,
+    state: Mutex<State>,
     /// Whether operators are recorded at all.
     off: bool,
 }
 
-/// One operator, or one leaf.
-struct Node {
-    /// For each input: the slot of its gradient, if it has one.
-    inputs: Vec<Option<usize>>,
-    /// The slots of the outputs' gradients are `first .. first + outputs`.
-    first: usize,
-    outputs: usize,
-    backward: Option<BackwardFn>,
+/// What was recorded since the last backward pass. It holds slots and no [`Var`]s, which would keep
+/// the tape, and with it themselves, alive.
+#[derive(Debug, Default)]
+struct State {
+    /// How many backward passes there were.
+    generation: u64,
+    /// The gradients that the pass will have places for.
+    slots: usize,
+    nodes: Vec<Node>,
+    /// The slots of parameters, by their ids.
+    params: HashMap<u64, usize>,
 }
 
-impl std::fmt::Debug for Node {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Node").field("inputs", &self.inputs).finish_non_exhaustive()
+impl Default for Inner {
+    fn default() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        Self { id: NEXT.fetch_add(1, Ordering::Relaxed), state: Mutex::default(), off: false }
     }
 }
 
-type BackwardFn = Box<dyn FnOnce(&mut Backward<'_>) -> Result<()> + Send>;
-
-/// What a node's backward is called with: the gradients of its outputs, and a place for those of its
-/// inputs.
-#[derive(Debug)]
-pub struct Backward<'a> {
-    upstream: &'a [Option<Tensor>],
-    needs: &'a [bool],
-    given: Vec<Option<Tensor>>,
-}
-
-impl Backward<'_> {
-    /// The gradient of output `i`, if anything downstream depends on it.
-    pub fn upstream(&self, i: usize) -> Option<&Tensor> {
-        self.upstream[i].as_ref()
+impl State {
+    /// Room for `count` gradients.
+    fn take_slots(&mut self, count: usize) -> std::ops::Range<usize> {
+        let first = self.slots;
+        self.slots += count;
+        first..self.slots
     }
 
-    /// Whether input `i` wants a gradient: work for those that do not can be left out.
-    pub fn needs(&self, i: usize) -> bool {
-        self.needs[i]
-    }
-
-    /// Gives the gradient of input `i`.
-    pub fn give(&mut self, i: usize, gradient: Tensor) {
-        if self.needs[i] {
-            self.given[i] = Some(gradient);
+    /// Refuses a place from before the last backward pass.
+    fn check(&self, op: &'static str, place: Place) -> Result<usize> {
+        if place.generation == self.generation {
+            return Ok(place.slot);
         }
+        let detail = "the variable was recorded before a backward pass of its tape, which used up \
+                      what was recorded: make it anew, or detach it";
+        Err(Error::argument(op, detail))
     }
 }
 
@@ -100,10 +100,9 @@ impl Tape {
         if self.inner.off {
             return self.constant(value);
         }
-        let mut nodes = self.nodes();
-        let slot = next_slot(&nodes);
-        nodes.push(Node { inputs: Vec::new(), first: slot, outputs: 1, backward: None });
-        Var::new(self.clone(), value.clone(), Some(slot))
+        let mut state = self.state();
+        let place = Place { generation: state.generation, slot: state.take_slots(1).start };
+        Var::new(self.clone(), value.clone(), Some(place))
     }
 
     /// A variable that gets none.
@@ -111,10 +110,23 @@ impl Tape {
         Var::new(self.clone(), value.clone(), None)
     }
 
-    /// The leaf of a parameter: the same one however often it is asked for.
+    /// The leaf of a parameter: the same one however often it is asked for between two backward
+    /// passes.
     pub fn param(&self, param: &Param) -> Var {
-        let mut params = self.inner.params.lock().unwrap_or_else(PoisonError::into_inner);
-        params.entry(param.id()).or_insert_with(|| self.leaf(param.value())).clone()
+        if self.inner.off {
+            return self.constant(param.value());
+        }
+        let mut state = self.state();
+        let slot = match state.params.get(&param.id()) {
+            Some(slot) => *slot,
+            None => {
+                let slot = state.take_slots(1).start;
+                state.params.insert(param.id(), slot);
+                slot
+            }
+        };
+        let place = Place { generation: state.generation, slot };
+        Var::new(self.clone(), param.value().clone(), Some(place))
     }
 
     /// Records an operator: the door for the crate's own and for a caller's.
@@ -123,8 +135,13 @@ impl Tape {
     /// once, if any output has a gradient; it reads [`Backward::upstream`] and gives one gradient
     /// for each input that [`needs`](Backward::needs) one, of that input's shape.
     ///
+    /// What `backward` saves are tensors: a [`Var`] in it would keep its own tape alive for ever. If
+    /// one that existed before is written between here and the backward pass, its first use there is
+    /// [`Error::Changed`].
+    ///
     /// # Errors
-    /// [`Error::TapeMismatch`] if an input belongs to another tape.
+    /// [`Error::TapeMismatch`] if an input belongs to another tape; [`Error::Argument`] if one is
+    /// from before a backward pass of this tape.
     pub fn record(
         &self,
         op: &'static str,
@@ -132,23 +149,24 @@ impl Tape {
         outputs: Vec<Tensor>,
         backward: impl FnOnce(&mut Backward<'_>) -> Result<()> + Send + 'static,
     ) -> Result<Vec<Var>> {
-        if inputs.iter().any(|v| !Arc::ptr_eq(&v.tape().inner, &self.inner)) {
+        if inputs.iter().any(|v| !self.is(v.tape())) {
             return Err(Error::TapeMismatch { op });
         }
-        let slots: Vec<Option<usize>> = inputs.iter().map(|v| v.slot()).collect();
-        if self.inner.off || slots.iter().all(Option::is_none) {
+        let mut state = self.state();
+        let input = |var: &&Var| {
+            let Some(place) = var.place() else { return Ok(None) };
+            Ok(Some(Input { slot: state.check(op, place)?, shape: *var.shape() }))
+        };
+        let known: Vec<Option<Input>> = inputs.iter().map(input).collect::<Result<_>>()?;
+        if known.iter().all(Option::is_none) {
             return Ok(outputs.into_iter().map(|t| Var::new(self.clone(), t, None)).collect());
         }
-        let mut nodes = self.nodes();
-        let first = next_slot(&nodes);
-        nodes.push(Node {
-            inputs: slots,
-            first,
-            outputs: outputs.len(),
-            backward: Some(Box::new(backward)),
-        });
-        let var = |(i, t): (usize, Tensor)| Var::new(self.clone(), t, Some(first + i));
-        Ok(outputs.into_iter().enumerate().map(var).collect())
+        let slots = state.take_slots(outputs.len());
+        let device = inputs[0].device().clone();
+        state.nodes.push(Node::new(op, device, known, slots.clone(), Box::new(backward)));
+        let generation = state.generation;
+        let var = |(slot, t)| Var::new(self.clone(), t, Some(Place { generation, slot }));
+        Ok(slots.zip(outputs).map(var).collect())
     }
 
     /// Like [`record`](Self::record), for an operator with one output.
@@ -166,55 +184,27 @@ impl Tape {
         outputs.pop().ok_or(Error::TapeMismatch { op })
     }
 
-    fn nodes(&self) -> MutexGuard<'_, Vec<Node>> {
-        self.inner.nodes.lock().unwrap_or_else(PoisonError::into_inner)
+    fn is(&self, other: &Tape) -> bool {
+        Arc::ptr_eq(&self.inner, &other.inner)
     }
 
-    /// The reverse walk from gradients of some slots.
-    fn run_backward(&self, seeds: Vec<(usize, Tensor)>) -> Result<Gradients> {
-        let nodes = std::mem::take(&mut *self.nodes());
-        let mut slots: Vec<Option<Tensor>> = vec![None; next_slot(&nodes)];
-        for (slot, seed) in seeds {
-            match slots.get_mut(slot) {
-                Some(place) => accumulate(place, seed)?,
-                None => {
-                    let detail = "the tape was used up by an earlier backward pass";
-                    return Err(Error::argument("backward", detail));
-                }
-            }
-        }
-        for node in nodes.into_iter().rev() {
-            let Some(backward) = node.backward else { continue };
-            let upstream: Vec<_> =
-                slots[node.first..node.first + node.outputs].iter_mut().map(Option::take).collect();
-            if upstream.iter().all(Option::is_none) {
-                continue;
-            }
-            let needs: Vec<bool> = node.inputs.iter().map(Option::is_some).collect();
-            let given = vec![None; needs.len()];
-            let mut call = Backward { upstream: &upstream, needs: &needs, given };
-            backward(&mut call)?;
-            for (slot, gradient) in node.inputs.iter().zip(call.given) {
-                if let (Some(slot), Some(gradient)) = (slot, gradient) {
-                    accumulate(&mut slots[*slot], gradient)?;
-                }
-            }
-        }
-        let params = self.inner.params.lock().unwrap_or_else(PoisonError::into_inner);
-        let of_param = params.iter().filter_map(|(id, var)| Some((*id, var.slot()?))).collect();
-        Ok(Gradients::new(slots, of_param))
+    fn id(&self) -> u64 {
+        self.inner.id
     }
-}
 
-fn next_slot(nodes: &[Node]) -> usize {
-    nodes.last().map_or(0, |n| n.first + n.outputs)
-}
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.inner.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 
-/// Adds a gradient to those that came before.
-fn accumulate(place: &mut Option<Tensor>, gradient: Tensor) -> Result<()> {
-    *place = Some(match place.take() {
-        None => gradient,
-        Some(sum) => crate::elementwise::accumulate(sum, gradient)?,
-    });
-    Ok(())
+    /// The reverse walk from gradients of some places.
+    fn run_backward(&self, seeds: Vec<(Place, Tensor)>) -> Result<Gradients> {
+        let mut state = self.state();
+        let seed = |(place, seed)| Ok((state.check("backward", place)?, seed));
+        let seeds = seeds.into_iter().map(seed).collect::<Result<_>>()?;
+        let next = State { generation: state.generation + 1, ..State::default() };
+        let recorded = std::mem::replace(&mut *state, next);
+        // Operators' backward passes may use the tape.
+        drop(state);
+        backward::walk(self.id(), recorded, seeds)
+    }
 }

@@ -1,5 +1,6 @@
 //! Variables: tensors on a tape.
 
+use super::backward::check_gradient;
 use super::{Gradients, Tape};
 use crate::device::Device;
 use crate::dtype::DType;
@@ -13,12 +14,20 @@ use crate::tensor::Tensor;
 pub struct Var {
     tape: Tape,
     value: Tensor,
-    slot: Option<usize>,
+    place: Option<Place>,
+}
+
+/// Where a variable's gradient is gathered.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Place {
+    /// Of the tape: how many backward passes it had.
+    pub(super) generation: u64,
+    pub(super) slot: usize,
 }
 
 impl Var {
-    pub(super) fn new(tape: Tape, value: Tensor, slot: Option<usize>) -> Self {
-        Self { tape, value, slot }
+    pub(super) fn new(tape: Tape, value: Tensor, place: Option<Place>) -> Self {
+        Self { tape, value, place }
     }
 
     /// Its value.
@@ -48,23 +57,24 @@ impl Var {
 
     /// Whether it gets a gradient.
     pub fn has_gradient(&self) -> bool {
-        self.slot.is_some()
+        self.place.is_some()
     }
 
     /// The same value without a gradient: nothing flows back through it.
     pub fn detach(&self) -> Self {
-        Self { slot: None, ..self.clone() }
+        Self { place: None, ..self.clone() }
     }
 
-    pub(super) fn slot(&self) -> Option<usize> {
-        self.slot
+    pub(super) fn place(&self) -> Option<Place> {
+        self.place
     }
 
     /// The gradients of this scalar with respect to all leaves.
     ///
     /// # Errors
-    /// [`Error::Shape`] if it has more than one element; [`Error::Argument`] if the tape was used up
-    /// before; those of the operators' backward passes.
+    /// [`Error::Shape`] if it has more than one element; [`Error::Argument`] if it depends on no leaf
+    /// and no parameter, or is from before an earlier backward pass of its tape; [`Error::Changed`] if
+    /// an operator saved a tensor that was written since; those of the operators' backward passes.
     pub fn backward(&self) -> Result<Gradients> {
         if self.value.count() != 1 {
             let detail = format!("{} is no scalar; use backward_from", self.shape());
@@ -76,7 +86,8 @@ impl Var {
     /// The gradients of `<seed, self>` with respect to all leaves.
     ///
     /// # Errors
-    /// [`Error::Shape`] if `seed` has another shape; those of [`backward`](Self::backward).
+    /// [`Error::Shape`], [`Error::DType`] and [`Error::DeviceMismatch`] for a `seed` that cannot be a
+    /// gradient of it; those of [`backward`](Self::backward).
     pub fn backward_from(&self, seed: &Tensor) -> Result<Gradients> {
         backward_from_many(&[(self, seed)])
     }
@@ -92,16 +103,22 @@ pub(crate) fn backward_from_many(outputs: &[(&Var, &Tensor)]) -> Result<Gradient
     };
     let mut seeds = Vec::new();
     for (var, seed) in outputs {
-        if !std::sync::Arc::ptr_eq(&var.tape.inner, &first.tape.inner) {
+        if !var.tape.is(&first.tape) {
             return Err(Error::TapeMismatch { op: "backward" });
         }
-        if seed.shape() != var.shape() {
-            let detail = format!("a gradient of {} for a value of {}", seed.shape(), var.shape());
-            return Err(Error::shape("backward", detail));
+        check_gradient("backward", seed, var.shape(), var.device())?;
+        if let Some(place) = var.place {
+            seeds.push((place, (*seed).clone()));
         }
-        if let Some(slot) = var.slot {
-            seeds.push((slot, (*seed).clone()));
-        }
+    }
+    if seeds.is_empty() {
+        let why = if first.tape.is_on() {
+            "it depends on no leaf and no parameter of its tape (constants and detached variables \
+             have no gradient)"
+        } else {
+            "its tape is off and recorded nothing"
+        };
+        return Err(Error::argument("backward", format!("no gradient: {why}")));
     }
     first.tape.run_backward(seeds)
 }

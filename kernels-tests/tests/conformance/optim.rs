@@ -1014,7 +1014,8 @@ fn changed_shapes_are_refused() {
         checkpoint(&*optimizer, &saved).save(&file).unwrap();
 
         let mut gradients = joint(&saved, &seeds).unwrap();
-        gradients.set(&saved[0], Tensor::from_slice(&device, &seeds[0], [3, 4]).unwrap());
+        let other = Tensor::from_slice(&device, &seeds[0], [3, 4]).unwrap();
+        gradients.set(&saved[0], other).unwrap();
         let error = optimizer.step(&gradients);
         let Err(Error::Shape { detail, .. }) = &error else { panic!("{name}: {error:?}") };
         assert!(detail.contains("p0"), "{name}: {detail}");
