@@ -28,7 +28,6 @@
 //!     let tape = Tape::new();
 //!     let spikes = hidden.forward(&first.forward(&tape.constant(&x))?)?;
 //!     let loss = rate_cross_entropy(&second.forward(&spikes)?, &y, CrossEntropy::default())?;
-//!     adam.tick()?;
 //!     adam.step(&loss.backward()?)?;
 //!     last = loss.value().item()?;
 //! }
@@ -78,6 +77,7 @@ mod file;
 mod gpu;
 mod host;
 mod kernel;
+mod narrow;
 mod shape;
 mod tensor;
 
@@ -121,7 +121,7 @@ pub use gpu::{
 pub use host::{Array, HostArgs, Real};
 pub use kernel::{BASELINE, Cost, CostArgs, Kernel, Needs, Program, Twin, Variant};
 pub use shape::{IntoShape, MAX_RANK, Shape};
-pub use tape::{Gradients, Param, Tape, Var};
+pub use tape::{Gradients, Orientation, Param, Tape, Var};
 pub use tensor::{Element, ReadBack, Tensor};
 
 /// All kernels of the crate. What holds for every kernel is tested over this table.

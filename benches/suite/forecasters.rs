@@ -59,7 +59,6 @@ fn train<M: Forecaster>(suite: &mut Suite, label: &str, model: &M) -> Result<f64
     let mut random = Generator::new(&device, 1)?;
     random.advance()?;
     let mut adam = AdamW::builder().clip_norm(1.0).build(&model.params())?;
-    adam.tick()?;
     device.reset_peak();
     let (loss, capture) = device.capture(|| {
         let tape = Tape::new();
@@ -70,7 +69,6 @@ fn train<M: Forecaster>(suite: &mut Suite, label: &str, model: &M) -> Result<f64
     })?;
     let held = device.memory().peak as f64;
     let mut replay = || {
-        adam.tick()?;
         capture.replay()?;
         loss.item()
     };

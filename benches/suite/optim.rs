@@ -63,10 +63,7 @@ pub fn measure(suite: &mut Suite) {
         let rows = suite.case("optim", name, &format!("{name}, {shape}"), |device| {
             let (params, gradients) = model(device, &shapes)?;
             let mut optimizer = make(&params)?;
-            Ok(move || {
-                optimizer.tick()?;
-                optimizer.step(&gradients)
-            })
+            Ok(move || optimizer.step(&gradients))
         });
         if rows.is_empty() {
             continue;
@@ -95,7 +92,6 @@ fn wall(suite: &Suite, shapes: &[Vec<usize>], make: Maker) -> Result<f64> {
     let mut optimizer = make(&params)?;
     let times = suite.effort().repeat(|| {
         let start = Instant::now();
-        optimizer.tick()?;
         optimizer.step(&gradients)?;
         suite.device.wait()?;
         Ok(start.elapsed().as_nanos() as f64)

@@ -77,7 +77,6 @@ impl<'a, M: LanguageModel> Training<'a, M> {
         let windows = self.corpus.draw(context, batch, seed, self.steps() as u32)?;
         self.tokens.write(&windows.tokens)?;
         self.targets.write(&windows.targets)?;
-        self.optimizer.tick()?;
         let loss = self.replay()?;
         if !read {
             return Ok(None);

@@ -107,7 +107,6 @@ impl<'a, M: Forecaster> Training<'a, M> {
         let (window, target) = self.data.windows.batch(Part::Train, places);
         self.window.write(&window)?;
         self.target.write(&target)?;
-        self.optimizer.tick()?;
         let loss = self.replay()?;
         if !read {
             return Ok(None);

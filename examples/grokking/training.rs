@@ -67,7 +67,6 @@ impl<'a> Training<'a> {
 
     /// One epoch, which is one step: recorded the first time, replayed from then on.
     pub fn run_epoch(&mut self, device: &Device) -> Result<()> {
-        self.optimizer.tick()?;
         if let Some(capture) = &self.step {
             return capture.replay();
         }

@@ -84,11 +84,11 @@ pub const ARMS: &[Arm] = &[
     }),
     arm("normuon", "NorMuon", [0.04, 0.02], |s, p| {
         let recipe = NorMuon::builder().schedule(s.schedule()).weight_decay(DECAY);
-        made(for_matrices(s, recipe.outputs_last(true)).build(p))
+        made(for_matrices(s, recipe).build(p))
     }),
     arm("dion", "Dion", [0.08, 0.16], |s, p| {
         let recipe = Dion::builder().schedule(s.schedule()).weight_decay(DECAY);
-        made(for_matrices(s, recipe.outputs_last(true)).build(p))
+        made(for_matrices(s, recipe).build(p))
     }),
     clipped(
         "adamw",
@@ -201,7 +201,7 @@ fn spam(s: &Setting) -> spikegrad::optim::SpamBuilder {
 }
 
 fn muon(s: &Setting) -> MuonBuilder {
-    Muon::builder().schedule(s.schedule()).weight_decay(DECAY).outputs_last(true)
+    Muon::builder().schedule(s.schedule()).weight_decay(DECAY)
 }
 
 /// The recipe for matrices that map activations; embeddings, the language model's output and
@@ -224,6 +224,6 @@ fn pre<R: Rule + Clone>(recipe: Recipe<R>) -> Recipe<R> {
 /// Clips updates of matrices; vectors are left as they are.
 fn post<R: Rule + Clone>(recipe: Recipe<R>) -> Recipe<R> {
     let vectors = recipe.clone();
-    let recipe = recipe.outputs_last(true).post_clip(SpectralClip::new(POST));
+    let recipe = recipe.post_clip(SpectralClip::new(POST));
     recipe.group("vectors", |param| param.value().shape().rank() < 2, vectors)
 }

@@ -45,7 +45,6 @@ impl Run<'_> {
     fn step(&mut self, step: u64, scale: f32) -> Result<()> {
         self.learner.load(step)?;
         self.scale.write(&[scale])?;
-        self.optimizer.tick()?;
         if let Some(capture) = &self.step {
             return capture.replay();
         }

@@ -24,15 +24,12 @@ pub fn logistic_regression(
     let builder = AdamW::builder().schedule(schedule).weight_decay(1e-3);
     let mut optimizer = builder.build(&model.params())?;
     let (pixels, labels) = tensors(device, train)?;
-    let step = |optimizer: &AdamW| {
+    let ((), capture) = device.capture(|| {
         let logits = model.forward(&Tape::new().constant(&pixels))?;
         let loss = cross_entropy(&logits, &labels, CrossEntropy::default())?;
         optimizer.step(&loss.backward()?)
-    };
-    optimizer.tick()?;
-    let ((), capture) = device.capture(|| step(&optimizer))?;
+    })?;
     for _ in 1..STEPS {
-        optimizer.tick()?;
         capture.replay()?;
     }
     let (pixels, labels) = tensors(device, test)?;

@@ -149,7 +149,6 @@ impl<'a> Training<'a> {
 
     /// One step on the batch in place: recorded the first time, replayed from then on.
     fn run_step(&mut self) -> Result<[Tensor; 2]> {
-        self.optimizer.tick()?;
         if let Some((capture, outcome)) = &self.step {
             capture.replay()?;
             return Ok(outcome.clone());

@@ -113,7 +113,6 @@ fn an_optimizer_comes_back_on_another_device() {
         };
         let step = |param: &Param, optimizer: &mut AdamW| {
             let leaf = spikegrad::Tape::new().param(param);
-            optimizer.tick().unwrap();
             optimizer.step(&leaf.backward_from(param.value()).unwrap()).unwrap();
         };
         let (x, mut first) = build(&subject.device, 1.0);

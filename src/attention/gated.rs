@@ -6,6 +6,7 @@ use super::scatter::{self, Rows};
 use super::{OP, delta, forward, gate, gather, key_gradient, order, query_gradient};
 use crate::dtype::DType;
 use crate::error::{Error, Result};
+use crate::narrow::positive;
 use crate::shape::Shape;
 use crate::tape::{Backward, Var};
 use crate::tensor::Tensor;
@@ -197,10 +198,8 @@ impl SpikeAttention {
                 return wrong(format!("{name} of {value}, allowed are 0 to {}", u32::MAX));
             }
         }
-        if let Some(base) = self.rotary
-            && !(base.is_finite() && base > 0.0)
-        {
-            return wrong(format!("a rotary base of {base}, not positive"));
+        if let Some(base) = self.rotary {
+            positive(OP, "rotary base", base)?;
         }
         match self.scale {
             Some(scale) if !scale.is_finite() => wrong(format!("a scale of {scale}")),

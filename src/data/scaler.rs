@@ -73,7 +73,7 @@ impl Scaler {
     /// # Errors
     /// [`Error::Argument`] unless there are as many factors as shifts, all finite, factors above 0.
     pub fn new(shifts: Vec<f32>, factors: Vec<f32>) -> Result<Self> {
-        let positive = factors.iter().all(|factor| factor.is_finite() && *factor > 0.0);
+        let positive = factors.iter().all(|factor| factor.is_normal() && *factor > 0.0);
         if shifts.len() != factors.len() || !positive || shifts.iter().any(|s| !s.is_finite()) {
             let detail = format!("{} shifts, {} factors", shifts.len(), factors.len());
             let expected = "expected as many of both, all finite, factors above 0";

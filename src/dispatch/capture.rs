@@ -16,6 +16,12 @@ pub(crate) enum Step {
     Copy(Memory, Memory, usize),
 }
 
+/// What must be done before a recorded step runs again: an optimizer counts its step.
+pub(crate) trait BeforeReplay: std::fmt::Debug + Send + Sync {
+    /// Does it.
+    fn prepare(&self) -> Result<()>;
+}
+
 /// What has been recorded so far.
 #[derive(Debug)]
 pub(crate) struct Recording {
@@ -24,6 +30,7 @@ pub(crate) struct Recording {
     /// Memory from outside of the capture, and uploads within it: both must stay as they are.
     pub(super) pins: Vec<Arc<Storage>>,
     pub(super) region: u64,
+    pub(super) before: Vec<Arc<dyn BeforeReplay>>,
     /// Who records: what others do on the device meanwhile is none of the step's.
     frame: Frame,
 }
@@ -31,7 +38,8 @@ pub(crate) struct Recording {
 impl Recording {
     pub(super) fn new(region: u64) -> Self {
         let frame = Frame::here();
-        Self { batch: Batch::default(), steps: Vec::new(), pins: Vec::new(), region, frame }
+        let (batch, steps, pins, before) = Default::default();
+        Self { batch, steps, pins, region, before, frame }
     }
 
     /// Whether the calling code started it.
@@ -93,7 +101,8 @@ impl Drop for OpenCapture<'_> {
 ///
 /// A step is recorded by [`Device::capture`](crate::Device::capture), which also runs it once. What
 /// changes between runs must live in tensors that are written in between
-/// ([`Tensor::write`](crate::Tensor::write)): inputs, learning rate, random counters. Tensors made
+/// ([`Tensor::write`](crate::Tensor::write)): inputs, random counters. A step of an
+/// [`Optimizer`](crate::optim::Optimizer) within it is counted anew by every replay. Tensors made
 /// inside the step keep their memory; those that the caller still holds show the newest run.
 #[derive(Debug)]
 pub struct Capture {
@@ -122,6 +131,7 @@ impl Capture {
         if self.stream.is_recording() {
             return Err(Error::argument("replay", "a capture cannot be replayed in a capture"));
         }
+        self.recording.before.iter().try_for_each(|before| before.prepare())?;
         self.stream.flush()?;
         match &self.stream.backend {
             Backend::Gpu(context) if !self.stream.is_inspected() => {

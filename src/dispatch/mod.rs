@@ -10,7 +10,7 @@ mod stream;
 mod verdict;
 
 pub use capture::Capture;
-pub(crate) use capture::OpenCapture;
+pub(crate) use capture::{BeforeReplay, OpenCapture};
 pub use launch::{Bind, Bound, Launch};
 pub use pool::MemoryReport;
 pub(crate) use pool::{Memory, Storage};

@@ -1,6 +1,6 @@
 //! The stream: takes launches in order and makes the device run them.
 
-use super::capture::{Recording, Step};
+use super::capture::{BeforeReplay, Recording, Step};
 use super::pool::Pool;
 use super::{Launch, Memory, Profile, Storage, saved, shadow};
 use crate::error::{Error, Result};
@@ -450,6 +450,40 @@ impl Stream {
     /// Whether the calling code records a step.
     pub(crate) fn is_recording(&self) -> bool {
         self.state().recording().is_some()
+    }
+
+    /// Lets every replay of the step that is being recorded begin with `before`: once, a second time
+    /// is refused in the name of `op`. Whether a step is being recorded.
+    pub(crate) fn before_replay(
+        &self,
+        op: &'static str,
+        before: Arc<dyn BeforeReplay>,
+    ) -> Result<bool> {
+        let mut state = self.state();
+        let Some(recording) = state.recording() else { return Ok(false) };
+        if recording.before.iter().any(|b| std::ptr::addr_eq(Arc::as_ptr(b), Arc::as_ptr(&before)))
+        {
+            return Err(Error::argument(op, "a capture holds one step of an optimizer"));
+        }
+        recording.before.push(before);
+        Ok(true)
+    }
+
+    /// Does `work` as if the calling code recorded no step: it is no part of replays.
+    pub(crate) fn aside<T>(&self, work: impl FnOnce() -> T) -> T {
+        struct Resumes<'a>(&'a Stream, Option<Recording>);
+        impl Drop for Resumes<'_> {
+            fn drop(&mut self) {
+                self.0.state().recordings.extend(self.1.take());
+            }
+        }
+        let mut state = self.state();
+        let at = state.recordings.iter().position(Recording::is_mine);
+        let resumes = Resumes(self, at.map(|at| state.recordings.swap_remove(at)));
+        drop(state);
+        let outcome = work();
+        drop(resumes);
+        outcome
     }
 
     /// Runs one recorded step again, as if it had just been recorded.

@@ -3,6 +3,7 @@
 use super::twin;
 use crate::elementwise::Packed;
 use crate::kernel::{Kernel, shader};
+use crate::narrow::positive;
 use crate::{DType, Error, Result, Tensor};
 
 /// `on = [change >= threshold]`, `off = [change <= -threshold]`
@@ -37,10 +38,7 @@ pub struct Delta {
 /// [`Error::DType`] for other elements than f32; those of [`Tensor::empty`].
 pub fn delta(x: &Tensor, threshold: f32, settled: bool) -> Result<Delta> {
     x.expect("delta", DType::F32)?;
-    if threshold <= 0.0 || !threshold.is_finite() {
-        let detail = format!("the threshold {threshold} is not positive and finite");
-        return Err(Error::argument("delta", detail));
-    }
+    positive("delta", "threshold", threshold)?;
     if x.shape().rank() == 0 {
         return Err(Error::shape("delta", "a scalar has no steps"));
     }

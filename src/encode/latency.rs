@@ -3,7 +3,8 @@
 use super::{twin, with_steps};
 use crate::elementwise::Packed;
 use crate::kernel::{Kernel, shader};
-use crate::{DType, Error, Result, Tensor};
+use crate::narrow::positive;
+use crate::{DType, Result, Tensor};
 
 /// `s[t, n] = [t = step of x[n]]`
 pub(super) static LATENCY: Kernel =
@@ -86,10 +87,8 @@ impl Latency {
 /// [`Error::DType`] for other elements than f32; those of [`Tensor::empty`].
 pub fn latency(x: &Tensor, steps: usize, options: Latency) -> Result<Tensor> {
     x.expect("latency", DType::F32)?;
-    let positive = |v: f32| v > 0.0 && v.is_finite();
-    if !positive(options.tau) || !positive(options.threshold) {
-        return Err(Error::argument("latency", format!("{options:?}: not positive and finite")));
-    }
+    positive("latency", "tau", options.tau)?;
+    positive("latency", "threshold", options.threshold)?;
     let s = Tensor::empty(x.device(), with_steps("latency", steps, x.shape())?, DType::Bits)?;
     let last = steps - 1;
     // A binding cannot be empty: a single step has one edge, which is not looked at.

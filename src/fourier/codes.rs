@@ -1,6 +1,7 @@
 //! Positional spike codes of central pattern generators: constants, made once on the host.
 
-use crate::{Device, Error, Result, Tensor};
+use crate::narrow::positive;
+use crate::{Device, Result, Tensor};
 
 /// Above this an oscillation is a spike.
 const THRESHOLD: f64 = 0.8;
@@ -45,9 +46,7 @@ pub fn cpg_pairs(
     pairs: usize,
     tau: f64,
 ) -> Result<Tensor> {
-    if !(tau > 0.0 && tau.is_finite()) {
-        return Err(Error::argument("cpg_pairs", format!("tau {tau}")));
-    }
+    positive("cpg_pairs", "tau", tau)?;
     codes(device, [steps, positions, 2 * pairs], |t, i| {
         let angle = t * SPAN.powf(-((i % pairs) as f64) / pairs as f64) / tau;
         if i < pairs { angle.cos() } else { angle.sin() }

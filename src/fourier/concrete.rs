@@ -141,7 +141,11 @@ impl HardConcrete {
     fn check(&self, logits: &Tensor) -> Result<()> {
         logits.expect(OP, DType::F32)?;
         let inside = self.gamma < 0.0 && self.zeta > 1.0;
-        if self.beta > 0.0 && inside && (self.beta + self.zeta - self.gamma).is_finite() {
+        if self.beta > 0.0
+            && self.beta.recip().is_normal()
+            && inside
+            && (self.beta + self.zeta - self.gamma).is_finite()
+        {
             return Ok(());
         }
         Err(Error::argument(OP, format!("{self:?}")))

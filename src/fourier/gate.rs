@@ -3,6 +3,8 @@
 use super::complex::numbers;
 use super::twin;
 use crate::kernel::{Cost, CostArgs, Kernel, shader};
+use crate::lif::Surrogate;
+use crate::narrow::positive;
 use crate::reduce::Pieces;
 use crate::tape::Backward;
 use crate::{DType, Device, Error, Launch, Result, Shape, Tensor, Var, reduce};
@@ -215,8 +217,11 @@ impl ComplexGate {
         if shape.rank() == 0 {
             return Err(Error::shape(OP, format!("{} has no time axis", z.shape())));
         }
-        let positive = |v: f32| v > 0.0 && v.is_finite();
-        if !(self.tau >= 1.0 && positive(self.threshold) && positive(self.alpha)) {
+        positive(OP, "threshold", self.threshold)?;
+        // The slope at the threshold is that of `Atan`.
+        if !(self.tau >= 1.0 && self.tau.recip().is_normal())
+            || !Surrogate::Atan(self.alpha).is_sound()
+        {
             return Err(Error::argument(OP, format!("{self:?}")));
         }
         Ok(shape)

@@ -286,9 +286,9 @@ impl Lif {
         {
             return wrong(format!("clamp to [{low}, {high}]"));
         }
-        let parameter = self.surrogate.parameter();
-        if !(parameter.is_finite() && parameter > 0.0) {
-            return wrong(format!("{:?}: its parameter must be positive", self.surrogate));
+        if !self.surrogate.is_sound() {
+            let allowed = "positive parameters whose slopes f32 holds";
+            return wrong(format!("{:?}: allowed are {allowed}", self.surrogate));
         }
         if let Save::Checkpoints(every) = self.save
             && !(every.is_power_of_two() && every <= 32)

@@ -68,6 +68,18 @@ impl Surrogate {
         }
     }
 
+    /// Whether its parameter is positive, and f32 holds all that is computed from it.
+    pub(crate) fn is_sound(self) -> bool {
+        let a = self.parameter();
+        let constants = match self {
+            Surrogate::Atan(_) => [a / 2.0, std::f32::consts::FRAC_PI_2 * a],
+            Surrogate::Triangle(_) => [a * a, (a * a).recip()],
+            Surrogate::Rectangle(_) => [a / 2.0, a.recip()],
+            Surrogate::Sigmoid(_) | Surrogate::FastSigmoid(_) => [a, a],
+        };
+        a > 0.0 && constants.iter().all(|v| v.is_normal())
+    }
+
     /// The surrogate of a number and its parameter.
     pub(super) fn from_code(code: u32, parameter: f32) -> Self {
         match code {
@@ -160,6 +172,34 @@ impl<R: Real> Slope<R> {
 #[cfg(test)]
 mod tests {
     use super::Surrogate;
+
+    /// What is positive may have a slope beyond f32, or vanish in it.
+    #[test]
+    fn slopes_must_fit() {
+        type Make = fn(f32) -> Surrogate;
+        let all: [Make; 5] = [
+            Surrogate::Atan,
+            Surrogate::Sigmoid,
+            Surrogate::FastSigmoid,
+            Surrogate::Triangle,
+            Surrogate::Rectangle,
+        ];
+        for make in all {
+            for bad in [0.0, -1.0, 1e-40, f32::INFINITY, f32::NAN] {
+                assert!(!make(bad).is_sound(), "{:?}", make(bad));
+            }
+            for good in [1e-15, 1.0, 1e15] {
+                assert!(make(good).is_sound(), "{:?}", make(good));
+                for u in [0.0, good, good.recip(), -1e30] {
+                    assert!(make(good).derivative(u).is_finite(), "{:?} at {u}", make(good));
+                }
+            }
+        }
+        for extreme in [1e-30, 1e30] {
+            assert!(!Surrogate::Triangle(extreme).is_sound());
+            assert!(Surrogate::Atan(extreme).is_sound());
+        }
+    }
 
     #[test]
     fn derivatives_are_those_of_the_primitives() {

@@ -112,7 +112,8 @@ impl SpikeGpt {
         let block = |index| Block::new(index, config, random);
         let blocks = (0..layers).map(block).collect::<Result<Vec<_>>>()?;
         let last_norm = LayerNorm::new("norm", width, &device)?;
-        let head = normal_param("head.weight".into(), &[vocabulary, width], 0.02, random)?;
+        let head =
+            normal_param("head.weight".into(), &[vocabulary, width], 0.02, random)?.outputs_first();
         Ok(Self { config: config.clone(), device, embedding, norm, blocks, last_norm, head })
     }
 

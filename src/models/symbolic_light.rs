@@ -546,8 +546,10 @@ struct Head {
 impl Head {
     fn new(vocabulary: usize, width: usize, random: &mut Generator) -> Result<Self> {
         let narrow = (width / 4).max(1);
-        let first = normal_param("head.first".into(), &[vocabulary, width], 0.02, random)?;
-        let second = normal_param("head.second".into(), &[vocabulary, narrow], 0.02, random)?;
+        let first =
+            normal_param("head.first".into(), &[vocabulary, width], 0.02, random)?.outputs_first();
+        let second = normal_param("head.second".into(), &[vocabulary, narrow], 0.02, random)?
+            .outputs_first();
         let narrow = Linear::builder("head.narrow", width, narrow).bias(false).build(random)?;
         Ok(Self { first, narrow, second })
     }

@@ -3,6 +3,7 @@
 use super::Module;
 use crate::elementwise::Unary;
 use crate::error::{Error, Result};
+use crate::narrow::positive;
 use crate::{DType, Param, Tape, Tensor, Var};
 
 /// A weight that is a bounded function of what is trained: `w = a atan(v / b)`, after the weight
@@ -43,8 +44,8 @@ impl Compander {
     pub fn new(name: &str, start: &Tensor, a: f32, b: f32) -> Result<Self> {
         const OP: &str = "compander";
         start.expect(OP, DType::F32)?;
-        if ![a, b].iter().all(|scale| *scale > 0.0 && scale.is_finite()) {
-            return Err(Error::argument(OP, format!("scales {a} and {b}, allowed are above 0")));
+        for scale in [a, b] {
+            positive(OP, "scale", scale)?;
         }
         let weights = start.to_vec::<f64>()?;
         let bound = f64::from(a) * std::f64::consts::FRAC_PI_2;

@@ -2,6 +2,7 @@
 
 use super::backward::{input, parameters};
 use super::forward::{Norm, forward};
+use crate::narrow::positive;
 use crate::{DType, Error, Result, Var};
 
 impl Var {
@@ -110,8 +111,6 @@ fn check(
             return Err(Error::shape(op, detail));
         }
     }
-    if !(eps > 0.0 && eps.is_finite()) {
-        return Err(Error::argument(op, format!("eps {eps} is not positive and finite")));
-    }
+    positive(op, "eps", eps)?;
     Ok((leading.iter().product(), length))
 }

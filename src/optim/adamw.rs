@@ -1,10 +1,11 @@
 //! Adam and AdamW.
 
 use super::numbers::Inputs;
-use super::rule::{Rule, check_betas, check_eps, check_positive};
+use super::rule::{Rule, check_betas, check_eps};
 use super::update::Form;
 use super::{Descent, Recipe};
 use crate::error::Result;
+use crate::narrow::positive;
 
 /// AdamW (Loshchilov and Hutter 2019), one launch a parameter, everything in place:
 ///
@@ -95,7 +96,7 @@ impl Rule for AdamRule {
     fn check(&self) -> Result<()> {
         check_betas(self.name, &self.betas)?;
         check_eps(self.name, self.eps)?;
-        self.spikes.map_or(Ok(()), |theta| check_positive(self.name, "spike limit", theta))
+        self.spikes.map_or(Ok(()), |theta| positive(self.name, "spike limit", theta).map(drop))
     }
 
     fn form(&self) -> Form {

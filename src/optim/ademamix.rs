@@ -5,7 +5,8 @@ use super::numbers::Inputs;
 use super::rule::{Rule, check_betas, check_eps};
 use super::update::Form;
 use super::{Descent, Recipe};
-use crate::error::{Error, Result};
+use crate::error::Result;
+use crate::narrow::not_negative;
 
 /// AdEMAMix (Pagliardini, Ablin and Grangier 2025), Adam with a second, slow average of the
 /// gradients:
@@ -94,10 +95,7 @@ impl Rule for AdEmaMixRule {
     fn check(&self) -> Result<()> {
         check_betas(self.name(), &self.betas)?;
         check_eps(self.name(), self.eps)?;
-        if self.mix >= 0.0 && self.mix.is_finite() {
-            return Ok(());
-        }
-        Err(Error::argument(self.name(), format!("mix {}, allowed are 0 and more", self.mix)))
+        not_negative(self.name(), "mix", self.mix).map(drop)
     }
 
     fn form(&self) -> Form {

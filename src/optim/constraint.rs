@@ -2,6 +2,7 @@
 
 use crate::elementwise::{BOX, COMPAND, Stride};
 use crate::error::{Error, Result};
+use crate::narrow::positive;
 
 /// What a parameter is held to after every step, in the same launch.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -33,12 +34,16 @@ impl Constraint {
         let sound = match *self {
             Constraint::Free | Constraint::NonNegative => true,
             Constraint::Box { low, high } => low <= high,
-            Constraint::Compand { a, b } => a > 0.0 && a.is_finite() && b > 0.0 && b.is_finite(),
+            Constraint::Compand { a, b } => {
+                return positive(op, "outer scale", a)
+                    .and_then(|_| positive(op, "inner scale", b))
+                    .map(drop);
+            }
         };
         if sound {
             return Ok(());
         }
-        let detail = format!("{self:?}: a box needs low <= high, a compander positive scales");
+        let detail = format!("{self:?}: a box needs low <= high");
         Err(Error::argument(op, detail))
     }
 

@@ -14,7 +14,7 @@ pub struct Descent<R> {
 }
 
 impl<R> Descent<R> {
-    /// A learning rate in place of the schedule's, from the next tick on; `None` goes back to the
+    /// A learning rate in place of the schedule's, from the next step or replay on; `None` goes back to the
     /// schedule. Groups of their own recipes keep theirs.
     ///
     /// # Errors
@@ -26,25 +26,18 @@ impl<R> Descent<R> {
 
 /// What all optimizers have in common.
 pub trait Optimizer {
-    /// Goes on to the next step: counts it and writes its learning rate and bias corrections to
-    /// device memory. Call it before every [`step`](Self::step) and every replay of a captured one,
-    /// outside of the capture.
+    /// Goes on to the next step: counts it, writes its learning rate and bias corrections to device
+    /// memory, and updates every parameter that has a gradient; the others stay as they are. In a
+    /// capture, every replay does all of it again.
     ///
     /// # Errors
-    /// A call within a capture; device loss.
-    fn tick(&mut self) -> Result<()>;
+    /// [`Error::Argument`](crate::Error::Argument) where none of the parameters has a gradient, and
+    /// for a second step in one capture; [`Error::Shape`](crate::Error::Shape) for a gradient of
+    /// another shape than its parameter's; device loss. A step that is refused is not counted.
+    fn step(&mut self, gradients: &Gradients) -> Result<()>;
 
-    /// Records the update of every parameter that has a gradient; the others stay as they are.
-    ///
-    /// # Errors
-    /// [`Error::Argument`](crate::Error::Argument) before the first [`tick`](Self::tick), and for
-    /// gradients of none of its parameters;
-    /// [`Error::Shape`](crate::Error::Shape) for a gradient of another shape than its parameter's;
-    /// device loss.
-    fn step(&self, gradients: &Gradients) -> Result<()>;
-
-    /// The steps counted so far. Schedules and warm-ups follow them, so skipped steps count; in bias
-    /// corrections, whose counter is kept on the device, they do not.
+    /// The steps counted so far, replays included. Schedules and warm-ups follow them, so skipped steps
+    /// count; in bias corrections, whose counter is kept on the device, they do not.
     fn steps(&self) -> u64;
 
     /// Goes on from a saved step count.
@@ -75,24 +68,20 @@ pub trait Optimizer {
 }
 
 impl<R> Optimizer for Descent<R> {
-    fn tick(&mut self) -> Result<()> {
-        self.engine.tick()
-    }
-
-    fn step(&self, gradients: &Gradients) -> Result<()> {
+    fn step(&mut self, gradients: &Gradients) -> Result<()> {
         self.engine.step(gradients)
     }
 
     fn steps(&self) -> u64 {
-        self.engine.steps()
+        self.engine.clock().steps()
     }
 
     fn set_steps(&mut self, steps: u64) {
-        self.engine.set_steps(steps);
+        self.engine.clock().set_steps(steps);
     }
 
     fn learning_rate(&self) -> f64 {
-        self.engine.learning_rate()
+        self.engine.clock().learning_rate()
     }
 
     fn state(&self) -> Vec<(String, Tensor)> {

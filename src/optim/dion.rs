@@ -11,12 +11,12 @@ use crate::error::{Error, Result};
 ///
 /// ```text
 /// M = M + g        P = qr(M Q)        R = M^T P        M = M - (1 - mu) P R^T
-/// Q = R with columns of norm 1        x = (1 - lr decay) x - lr sqrt(rows / columns) P Q^T
+/// Q = R with columns of norm 1        x = (1 - lr decay) x - lr sqrt(outputs / inputs) P Q^T
 /// ```
 ///
 /// The parts of M outside of the subspace are kept in full, so that they come up later. P comes from
 /// two Cholesky factorisations of small Gram matrices, in one workgroup each. Of tensors with more
-/// than two axes all after the first are one; vectors become unit vectors, with gain 1.
+/// than two axes all but that of the [outputs](crate::Orientation) are one; vectors become unit vectors, with gain 1.
 pub type Dion = Descent<DionRule>;
 
 /// The options of [`Dion`].

@@ -1,9 +1,10 @@
 //! What every optimizer does: groups, state, clipping, and the order of a step.
 
+use super::clock::Clock;
 use super::low_rank::LowRank;
 use super::neurons::Neurons;
 use super::norm::Clip;
-use super::numbers::{COUNT, Inputs, Numbers};
+use super::numbers::{COUNT, Numbers};
 use super::project::orthogonal;
 use super::recipe::{Group, Settings};
 use super::rule::Rule;
@@ -11,6 +12,7 @@ use super::shaping::{Shaping, matrix};
 use super::update::{Form, Goal, Shared};
 use crate::elementwise::{Step, Stride};
 use crate::error::{Error, Result};
+use crate::narrow::not_negative;
 use crate::{Bind, DType, Device, Gradients, Param, Tensor};
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -45,23 +47,17 @@ struct Found<'a> {
 #[derive(Debug)]
 pub(super) struct Engine {
     op: &'static str,
-    /// The first holds what no other chose.
-    parts: Vec<Part>,
     slots: Vec<Slot>,
-    steps: u64,
-    /// A rate in place of the first part's schedule.
-    rate: Option<f64>,
-    numbers: Numbers,
     clip: Option<Clip>,
-    /// Factor, norm, skip, skipped steps.
-    clip_state: Tensor,
+    /// What goes on from step to step: captured steps share it.
+    clock: Arc<Clock>,
 }
 
 impl Engine {
     pub(super) fn new(
         main: Part,
         groups: Vec<Group>,
-        most: Option<f64>,
+        most: Option<f32>,
         params: &[Param],
     ) -> Result<Self> {
         let op = main.rule.name();
@@ -88,70 +84,51 @@ impl Engine {
         let checked = parts.iter().any(|part| part.settings.shapes.before.is_some());
         let gradients = if checked { 2 * params.len() } else { params.len() };
         let clip = most.map(|most| Clip::new(device, most, gradients)).transpose()?;
-        Ok(Self {
-            op,
-            numbers: Numbers::new(device, parts.len())?,
-            parts,
-            slots,
-            steps: 0,
-            rate: None,
-            clip,
-            clip_state: Tensor::from_slice(device, &[1.0f32, 0.0, 0.0, 0.0], [4])?,
-        })
+        let moments = slots.iter().map(|slot| (slot.group, slot.moments.clone())).collect();
+        let numbers = Numbers::new(device, parts.len())?;
+        let clip_state = Tensor::from_slice(device, &[1.0f32, 0.0, 0.0, 0.0], [4])?;
+        let clock = Arc::new(Clock::new(parts, numbers, clip_state, moments));
+        Ok(Self { op, slots, clip, clock })
     }
 
-    /// Counts a step and writes its numbers.
-    pub(super) fn tick(&mut self) -> Result<()> {
-        let step = self.steps + 1;
-        let inputs: Vec<Inputs> =
-            self.parts.iter().enumerate().map(|(i, part)| self.inputs(i, part, step)).collect();
-        self.numbers.write(&inputs, &self.clip_state)?;
-        for slot in self.slots.iter().filter(|slot| inputs[slot.group].restart) {
-            slot.moments.iter().try_for_each(Tensor::clear)?;
-        }
-        self.steps = step;
-        Ok(())
-    }
-
-    fn inputs(&self, group: usize, part: &Part, step: u64) -> Inputs {
-        let Part { rule, settings } = part;
-        let own = self.rate.filter(|_| group == 0);
-        let rate = own.unwrap_or_else(|| settings.schedule.at(step));
-        let mut inputs = rule.numbers(step, rate);
-        // H_rc(u) = r H_c(u / r): the radius itself stays, and can be a constant of the clip.
-        let schedule = settings.schedule;
-        let (warmup, peak) = (schedule.warmup_steps(), schedule.peak());
-        let ratio = settings.shapes.radius_ratio(warmup, (step, rate), peak);
-        inputs.shrink = ratio.recip();
-        inputs.factor *= ratio;
-        inputs
-    }
-
-    /// Hooks, clipping, then every parameter's update.
-    pub(super) fn step(&self, gradients: &Gradients) -> Result<()> {
-        if self.steps == 0 {
-            return Err(Error::argument(self.op, "step before the first tick"));
-        }
-        let mut found = Vec::with_capacity(self.slots.len());
+    /// Counts the step, then hooks, clipping, and every parameter's update. Nothing is counted where a
+    /// gradient is of no use.
+    pub(super) fn step(&mut self, gradients: &Gradients) -> Result<()> {
+        let mut given = Vec::with_capacity(self.slots.len());
         for slot in &self.slots {
             let Some(gradient) = gradients.of(&slot.param) else { continue };
             slot.check(self.op, gradient)?;
-            found.push(Found { slot, gradient: self.projected(slot, gradient)? });
+            given.push((slot, gradient));
         }
-        if found.is_empty() {
+        if given.is_empty() {
             let detail = "none of the parameters has a gradient: the loss does not depend on them, or \
                           the gradients are another model's";
             return Err(Error::argument(self.op, detail));
         }
+        self.count()?;
+        let found = given
+            .into_iter()
+            .map(|(slot, gradient)| Ok(Found { slot, gradient: self.projected(slot, gradient)? }));
+        let mut found: Vec<_> = found.collect::<Result<_>>()?;
         let raw = self.clip_matrices(&mut found)?;
         for Found { slot, gradient } in &mut found {
             *gradient = apart(gradient, slot.param.value())?;
         }
         if let Some(clip) = &self.clip {
             let gradients = found.iter().map(|found| &found.gradient);
-            clip.record(gradients, raw.iter(), &self.clip_state)?;
+            clip.record(gradients, raw.iter(), &self.clock.clip_state)?;
         }
         self.update(&found)
+    }
+
+    /// Counts a step. In a capture, where nothing can be written, that is done aside, and again before
+    /// every replay.
+    fn count(&self) -> Result<()> {
+        let stream = self.clock.clip_state.device().stream();
+        if stream.before_replay(self.op, self.clock.clone())? {
+            return stream.aside(|| self.clock.tick());
+        }
+        self.clock.tick()
     }
 
     /// A gradient after the projection.
@@ -203,7 +180,7 @@ impl Engine {
     /// The launch of a parameter's rule.
     fn record_rule(&self, item: &Found<'_>, goal: (&Tensor, Goal<'_>)) -> Result<()> {
         let Found { slot, gradient } = item;
-        let form = self.parts[slot.group].rule.form().of_slot(slot.index);
+        let form = self.clock.parts[slot.group].rule.form().of_slot(slot.index);
         let gradient = (gradient, self.clip.is_some());
         form.record(goal, gradient, &slot.moments, self.shared(slot))
     }
@@ -249,10 +226,10 @@ impl Engine {
         for (place, mut u) in batch.places.iter().zip(shaped) {
             let slot = found[*place].slot;
             if let Some(neurons) = &slot.neurons {
-                u = neurons.normalise(&u, &self.clip_state)?;
+                u = neurons.normalise(&u, &self.clock.clip_state)?;
             }
             if let (Some(low_rank), Some(m)) = (&slot.low_rank, slot.moments.first()) {
-                u = low_rank.direction(&u, m, &self.clip_state)?;
+                u = low_rank.direction(&u, m, &self.clock.clip_state)?;
             }
             let goal = (slot.param.value(), Goal::Step(&slot.stride));
             Form::given().record(goal, (&u, false), &[], self.shared(slot))?;
@@ -261,45 +238,33 @@ impl Engine {
     }
 
     fn settings(&self, slot: &Slot) -> &Settings {
-        &self.parts[slot.group].settings
+        &self.clock.parts[slot.group].settings
     }
 
     fn shared(&self, slot: &Slot) -> Shared<'_> {
-        let (numbers, clip) = (&self.numbers.values, &self.clip_state);
+        let (numbers, clip) = (&self.clock.numbers.values, &self.clock.clip_state);
         Shared { numbers, clip, group: slot.group }
     }
 
-    pub(super) fn steps(&self) -> u64 {
-        self.steps
-    }
-
-    pub(super) fn set_steps(&mut self, steps: u64) {
-        self.steps = steps;
+    pub(super) fn clock(&self) -> &Clock {
+        &self.clock
     }
 
     pub(super) fn set_rate(&mut self, rate: Option<f64>) -> Result<()> {
-        match rate {
-            Some(rate) if !(rate >= 0.0 && rate.is_finite()) => {
-                Err(Error::argument(self.op, format!("learning rate {rate}")))
-            }
-            rate => {
-                self.rate = rate;
-                Ok(())
-            }
+        if let Some(rate) = rate {
+            not_negative(self.op, "learning rate", rate)?;
         }
-    }
-
-    pub(super) fn learning_rate(&self) -> f64 {
-        self.rate.unwrap_or_else(|| self.parts[0].settings.schedule.at(self.steps))
+        self.clock.set_rate(rate);
+        Ok(())
     }
 
     pub(super) fn state(&self) -> Vec<(String, Tensor)> {
-        let mut state = vec![(format!("{}.clip", self.op), self.clip_state.clone())];
-        if self.parts.iter().any(|part| part.rule.restarts()) {
-            state.push((format!("{}.numbers", self.op), self.numbers.values.clone()));
+        let mut state = vec![(format!("{}.clip", self.op), self.clock.clip_state.clone())];
+        if self.clock.parts.iter().any(|part| part.rule.restarts()) {
+            state.push((format!("{}.numbers", self.op), self.clock.numbers.values.clone()));
         }
         for slot in &self.slots {
-            let rule = &self.parts[slot.group].rule;
+            let rule = &self.clock.parts[slot.group].rule;
             let (op, param) = (rule.name(), slot.param.name());
             for (name, moment) in rule.moments().iter().zip(&slot.moments) {
                 state.push((format!("{op}.{name}.{param}"), moment.clone()));
@@ -315,11 +280,11 @@ impl Engine {
     }
 
     pub(super) fn gradient_norm(&self) -> Result<f32> {
-        Ok(self.clip_state.to_vec::<f32>()?[1])
+        Ok(self.clock.clip_state.to_vec::<f32>()?[1])
     }
 
     pub(super) fn skipped(&self) -> Result<u64> {
-        Ok(self.clip_state.to_vec::<f32>()?[3] as u64)
+        Ok(self.clock.clip_state.to_vec::<f32>()?[3] as u64)
     }
 }
 
@@ -335,14 +300,15 @@ impl Slot {
             });
         }
         let scales = settings.scales.iter().filter(|(chosen, _)| chosen(param));
+        let scale: f64 = scales.map(|(_, factor)| factor).product();
         let stride = settings.constraint.hold(Stride {
             decay: if (settings.decays)(param) { settings.weight_decay as f32 } else { 0.0 },
-            scale: scales.map(|(_, factor)| factor).product::<f64>() as f32,
-            gain: settings.shapes.gain_of(value) as f32,
+            scale: not_negative(part.rule.name(), "product of rate scales", scale)?,
+            gain: settings.shapes.gain_of(param) as f32,
             ..Stride::default()
         });
-        let neurons = settings.shapes.neurons_of(value)?;
-        let low_rank = settings.shapes.low_rank_of(value, index)?;
+        let neurons = settings.shapes.neurons_of(param)?;
+        let low_rank = settings.shapes.low_rank_of(param, index)?;
         Ok(Self { param: param.clone(), index, moments, neurons, low_rank, stride, group })
     }
 
@@ -367,7 +333,8 @@ struct Batch {
 fn batches(found: &[Found<'_>], chosen: impl Fn(&Found<'_>) -> bool) -> Result<Vec<Batch>> {
     let mut batches: Vec<Batch> = Vec::new();
     for (place, item) in found.iter().enumerate().filter(|(_, item)| chosen(item)) {
-        let (matrix, group) = (matrix(&item.gradient)?, item.slot.group);
+        let orientation = item.slot.param.orientation();
+        let (matrix, group) = (matrix(&item.gradient, orientation)?, item.slot.group);
         let fits = |b: &&mut Batch| b.group == group && b.matrices[0].shape() == matrix.shape();
         match batches.iter_mut().find(fits) {
             Some(batch) => {

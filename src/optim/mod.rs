@@ -20,8 +20,7 @@
 //! [`constraint`](Recipe::constraint), [`group`](Recipe::group).
 //!
 //! A step is launches only; what changes from step to step (learning rate, bias corrections) is
-//! written to device memory by [`Optimizer::tick`], so that a captured training step can be
-//! replayed:
+//! written to device memory first, by [`Optimizer::step`] and by every replay of a captured one:
 //!
 //! ```
 //! use spikegrad::optim::{AdamW, Optimizer, Schedule};
@@ -33,17 +32,15 @@
 //!     .schedule(Schedule::cosine(0.1, 100).warmup(10))
 //!     .clip_norm(1.0)
 //!     .build(std::slice::from_ref(&x))?;
-//! let step = |optimizer: &AdamW| {
+//! let ((), capture) = device.capture(|| {
 //!     let leaf = Tape::new().param(&x);
 //!     let gradients = leaf.backward_from(x.value())?; // of |x|^2 / 2
 //!     optimizer.step(&gradients)
-//! };
-//! optimizer.tick()?;
-//! let ((), capture) = device.capture(|| step(&optimizer))?;
+//! })?;
 //! for _ in 1..100 {
-//!     optimizer.tick()?;
 //!     capture.replay()?;
 //! }
+//! assert_eq!(optimizer.steps(), 100);
 //! assert!(x.value().to_vec::<f32>()?.iter().all(|x| x.abs() < 0.3));
 //! # Ok(())
 //! # }
@@ -51,6 +48,7 @@
 
 mod adamw;
 mod ademamix;
+mod clock;
 mod constraint;
 mod descent;
 mod dion;

@@ -14,8 +14,8 @@ use crate::spectral::Polar;
 /// x = (1 - lr decay) x - lr gain polar(z)
 /// ```
 ///
-/// The polar factor is that of a matrix: of tensors with more axes, all after the first are one; a
-/// vector becomes one of norm 1. The method is meant for matrices: give the other parameters, and
+/// The polar factor is that of a matrix: of tensors with more axes, all but that of the
+/// [outputs](crate::Orientation) are one; a vector becomes one of norm 1. The method is meant for matrices: give the other parameters, and
 /// embeddings, another rule by a group, which shares clipping and the step count:
 ///
 /// ```
@@ -28,7 +28,7 @@ use crate::spectral::Polar;
 /// let mut optimizer = Muon::builder()
 ///     .group("vectors", |p| p.value().shape().rank() != 2, AdamW::builder())
 ///     .build(&[weight, bias])?;
-/// optimizer.tick()?;
+/// # let _ = &mut optimizer;
 /// # Ok(())
 /// # }
 /// ```
@@ -47,7 +47,7 @@ pub struct MuonRule {
 
 impl Muon {
     /// Options: learning rate 0.02, momentum 0.95 in Nesterov's form, five of Muon's quintic steps,
-    /// gain `sqrt(max(1, rows / columns))`, no decay, no clipping.
+    /// gain `sqrt(max(1, outputs / inputs))`, no decay, no clipping.
     pub fn builder() -> MuonBuilder {
         recipe("muon")
     }
@@ -60,8 +60,8 @@ impl Muon {
 /// v_i = b2 v_i + (1 - b2) mean_j u_ij^2        u_i = u_i / (sqrt(v_i) + 1e-8)
 /// ```
 ///
-/// A neuron is a row, or a column where [`outputs_last`](Recipe::outputs_last). Its builder makes
-/// the type of [`Muon`].
+/// A neuron is what the parameter's [orientation](crate::Orientation) calls an output: a column of the
+/// weights of this crate's layers. Its builder makes the type of [`Muon`].
 #[derive(Debug, Clone, Copy)]
 pub struct NorMuon;
 
@@ -98,7 +98,7 @@ impl MuonBuilder {
         self
     }
 
-    /// Whether the gain is that of Moonlight (Liu et al. 2025), `0.2 sqrt(max(rows, columns))`: it
+    /// Whether the gain is that of Moonlight (Liu et al. 2025), `0.2 sqrt(max(outputs, inputs))`: it
     /// gives updates the root mean square of AdamW's, whose rate and decay then suit. Off by default.
     pub fn moonlight(mut self, on: bool) -> Self {
         self.settings.shapes.gain = if on { Gain::Moonlight } else { Gain::Rectangle };

@@ -75,10 +75,9 @@ pub(super) struct Clip {
 
 impl Clip {
     /// Clipping to the norm `most` for at most `gradients` gradients.
-    pub(super) fn new(device: &Device, most: f64, gradients: usize) -> Result<Self> {
+    pub(super) fn new(device: &Device, most: f32, gradients: usize) -> Result<Self> {
         let partials = Tensor::zeros(device, [gradients * MOST_GROUPS], DType::F32)?;
-        // Infinity, which only looks for gradients that are not finite, becomes the largest float.
-        Ok(Self { most: most.min(f64::from(f32::MAX)) as f32, partials })
+        Ok(Self { most, partials })
     }
 
     /// Computes norm and factor of `gradients` into `state`: factor, norm, skip, skipped steps. What

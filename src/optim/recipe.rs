@@ -6,6 +6,7 @@ use super::shaping::{Shapes, Shaping};
 use super::{Constraint, Descent, Schedule};
 use crate::Param;
 use crate::error::{Error, Result};
+use crate::narrow::{not_negative, positive};
 use crate::spectral::SpectralClip;
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -43,13 +44,9 @@ impl Settings {
             let detail = format!("{:?} has a rate that is negative or not finite", self.schedule);
             return Err(Error::argument(op, detail));
         }
-        if !(self.weight_decay >= 0.0 && self.weight_decay.is_finite()) {
-            let detail = format!("weight decay {}, allowed are 0 and more", self.weight_decay);
-            return Err(Error::argument(op, detail));
-        }
-        if let Some((_, factor)) = self.scales.iter().find(|(_, f)| !(*f >= 0.0 && f.is_finite())) {
-            let detail = format!("a rate scaled by {factor}, allowed are 0 and more");
-            return Err(Error::argument(op, detail));
+        not_negative(op, "weight decay", self.weight_decay)?;
+        for (_, factor) in &self.scales {
+            not_negative(op, "rate scaled by", *factor)?;
         }
         if let Some(beta) = self.shapes.neurons {
             check_betas(op, &[beta])?;
@@ -178,8 +175,8 @@ impl<R: Rule + Clone> Recipe<R> {
     }
 
     /// Softly clips the singular values of every gradient, before the norm of all is clipped and
-    /// before the moments (SPECTRA's pre-clipping): of a matrix; of tensors with more axes, all after
-    /// the first are one; the norm of a vector. Steps are checked for gradients that are not finite
+    /// before the moments (SPECTRA's pre-clipping): of a matrix; of tensors with more axes, all but that
+    /// of the [outputs](crate::Orientation) are one; the norm of a vector. Steps are checked for gradients that are not finite
     /// before it. Its authors advise against it together with [`post_clip`](Self::post_clip).
     pub fn pre_clip(mut self, clip: SpectralClip) -> Self {
         self.settings.shapes.before = Some(clip);
@@ -187,7 +184,7 @@ impl<R: Rule + Clone> Recipe<R> {
     }
 
     /// Softly clips the singular values of every direction (SPECTRA's post-clipping):
-    /// `x = (1 - rate decay) x - rate gain H_c(u)`, gain `sqrt(max(1, rows / columns))` and 1 for
+    /// `x = (1 - rate decay) x - rate gain H_c(u)`, gain `sqrt(max(1, outputs / inputs))` and 1 for
     /// vectors, so that the spectral norm of a step is at most `rate gain c`. While the schedule
     /// warms up, the radius is `c peak / rate`, so that its product with the rate stays the same.
     ///
@@ -216,14 +213,6 @@ impl<R: Rule + Clone> Recipe<R> {
     /// peak; those of the schedule's warm-up by default, 0 for a constant radius.
     pub fn clip_warmup(mut self, steps: u64) -> Self {
         self.settings.shapes.warmup = Some(steps);
-        self
-    }
-
-    /// Whether the outputs of a layer stand along the last axis of its weight, as in
-    /// [`Linear`](crate::nn::Linear), and not along the first, for which gains and NorMuon are
-    /// published: swaps rows and columns in them. Off by default.
-    pub fn outputs_last(mut self, on: bool) -> Self {
-        self.settings.shapes.outputs_last = on;
         self
     }
 
@@ -293,12 +282,10 @@ impl<R: Rule + Clone> Recipe<R> {
             part.rule.check()?;
         }
         let most = match self.clip_norm {
-            Some(norm) if norm.is_nan() || norm <= 0.0 => {
-                let detail = format!("clip norm {norm}, allowed is more than 0");
-                return Err(Error::argument(op, detail));
-            }
-            None if self.skips.unwrap_or_else(|| self.shapes_any()) => Some(f64::INFINITY),
-            norm => norm,
+            // Infinity, which only looks for gradients that are not finite, is the largest f32.
+            Some(norm) => Some(positive(op, "clip norm", norm.min(f64::from(f32::MAX)))?),
+            None if self.skips.unwrap_or_else(|| self.shapes_any()) => Some(f32::MAX),
+            None => None,
         };
         let groups = self.groups.clone();
         let engine = Engine::new(self.part(), groups, most, params)?;

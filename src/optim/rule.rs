@@ -3,6 +3,7 @@
 use super::numbers::Inputs;
 use super::update::Form;
 use crate::error::{Error, Result};
+use crate::narrow::{below_one, positive};
 use std::fmt::Debug;
 
 /// A rule that turns gradients into directions. Sealed: the rules of this crate are forms of one
@@ -43,26 +44,15 @@ pub trait Rule: Debug + Send + Sync + 'static {
     }
 }
 
-/// Refuses decay rates outside of [0, 1).
+/// Refuses decay rates outside of [0, 1), as f32 tells them from 1.
 pub(super) fn check_betas(op: &'static str, betas: &[f64]) -> Result<()> {
-    if betas.iter().all(|beta| (0.0..1.0).contains(beta)) {
-        return Ok(());
-    }
-    Err(Error::argument(op, format!("decay rates {betas:?}, allowed are 0 to below 1")))
+    betas.iter().try_for_each(|beta| below_one(op, "decay rate", *beta).map(drop))
 }
 
 /// Refuses an eps that is zero in f32 arithmetic, where 0 / 0 would follow.
 pub(super) fn check_eps(op: &'static str, eps: f64) -> Result<()> {
-    if eps >= 1e-30 && eps.is_finite() {
+    if positive(op, "eps", eps)? >= 1e-30 {
         return Ok(());
     }
     Err(Error::argument(op, format!("eps {eps}, allowed are 1e-30 and more")))
-}
-
-/// Refuses a number that is not positive and finite.
-pub(super) fn check_positive(op: &'static str, what: &str, value: f64) -> Result<()> {
-    if value > 0.0 && value.is_finite() {
-        return Ok(());
-    }
-    Err(Error::argument(op, format!("{what} {value}, allowed are finite numbers above 0")))
 }

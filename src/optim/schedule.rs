@@ -60,9 +60,9 @@ impl Schedule {
         self.warmup
     }
 
-    /// Whether every rate is a finite number that is not negative.
+    /// Whether every rate is a finite number that is not negative, in f32.
     pub(super) fn is_sound(&self) -> bool {
-        [self.peak, self.floor].iter().all(|rate| rate.is_finite() && *rate >= 0.0)
+        [self.peak, self.floor].iter().all(|rate| *rate >= 0.0 && (*rate as f32).is_finite())
     }
 }
 

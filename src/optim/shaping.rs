@@ -5,7 +5,7 @@ use super::neurons::Neurons;
 use crate::elementwise::Step;
 use crate::error::{Error, Result};
 use crate::spectral::{Polar, SpectralClip};
-use crate::{DType, Device, Tensor};
+use crate::{DType, Device, Orientation, Param, Tensor};
 
 /// What becomes of a direction before the step.
 #[derive(Debug, Clone)]
@@ -19,12 +19,12 @@ pub(super) enum Shaping {
 /// What a shaped direction is multiplied with, by the shape of its matrix.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) enum Gain {
-    /// `sqrt(max(1, rows / columns))`, 1 for vectors
+    /// `sqrt(max(1, outputs / inputs))`, 1 for vectors
     #[default]
     Rectangle,
-    /// `0.2 sqrt(max(rows, columns))`: the root mean square that Adam's updates have
+    /// `0.2 sqrt(max(outputs, inputs))`: the root mean square that Adam's updates have
     Moonlight,
-    /// `sqrt(rows / columns)`, 1 for vectors
+    /// `sqrt(outputs / inputs)`, 1 for vectors
     Ratio,
 }
 
@@ -40,7 +40,6 @@ pub(super) struct Shapes {
     pub(super) neurons: Option<f64>,
     /// A low-rank factor takes the direction's place.
     pub(super) low_rank: Option<LowRankOptions>,
-    pub(super) outputs_last: bool,
 }
 
 impl Shaping {
@@ -84,21 +83,21 @@ impl Shapes {
     }
 
     /// What the shaped direction of a parameter is multiplied with.
-    pub(super) fn gain_of(&self, value: &Tensor) -> f64 {
+    pub(super) fn gain_of(&self, param: &Param) -> f64 {
         if !self.any_after() {
             return 1.0;
         }
-        let (rows, columns) = match value.shape().dims() {
-            [] => (1, 1),
-            [count] => (1, *count),
-            [first, rest @ ..] => (*first, rest.iter().product()),
-        };
-        let (rows, columns) = if self.outputs_last { (columns, rows) } else { (rows, columns) };
+        let [outputs, inputs] =
+            match (sides(param.value(), param.orientation()), param.orientation()) {
+                ([rows, columns], Orientation::OutputsFirst) => [rows, columns],
+                ([rows, columns], Orientation::OutputsLast) => [columns, rows],
+            };
+        let ratio = outputs as f64 / (inputs as f64).max(1.0);
         match self.gain {
-            Gain::Moonlight => 0.2 * (rows.max(columns) as f64).sqrt(),
-            _ if value.shape().rank() < 2 => 1.0,
-            Gain::Ratio => (rows as f64 / (columns as f64).max(1.0)).sqrt(),
-            Gain::Rectangle => (rows as f64 / (columns as f64).max(1.0)).max(1.0).sqrt(),
+            Gain::Moonlight => 0.2 * (outputs.max(inputs) as f64).sqrt(),
+            _ if param.value().shape().rank() < 2 => 1.0,
+            Gain::Ratio => ratio.sqrt(),
+            Gain::Rectangle => ratio.max(1.0).sqrt(),
         }
     }
 
@@ -107,16 +106,18 @@ impl Shapes {
     pub(super) fn radius_ratio(&self, warmup: u64, (step, rate): (u64, f64), peak: f64) -> f64 {
         let clips = matches!(self.after, Some(Shaping::Clip(_)));
         if clips && step <= self.warmup.unwrap_or(warmup) && peak > 0.0 {
-            return peak / rate.max(1e-10);
+            // Within f32, as its inverse is.
+            return (peak / rate.max(1e-10)).min(1e30);
         }
         1.0
     }
 
     /// The second moments of a matrix' neurons, where they are kept.
-    pub(super) fn neurons_of(&self, value: &Tensor) -> Result<Option<Neurons>> {
+    pub(super) fn neurons_of(&self, param: &Param) -> Result<Option<Neurons>> {
         match self.neurons {
-            Some(beta) if value.shape().rank() > 1 => {
-                Neurons::new(beta, &matrix(value)?, self.outputs_last).map(Some)
+            Some(beta) if param.value().shape().rank() > 1 => {
+                let columns = param.orientation() == Orientation::OutputsLast;
+                Neurons::new(beta, &matrix(param.value(), param.orientation())?, columns).map(Some)
             }
             _ => Ok(None),
         }
@@ -125,18 +126,29 @@ impl Shapes {
 
 impl Shapes {
     /// The low-rank factor of the parameter numbered `index`, where one is kept.
-    pub(super) fn low_rank_of(&self, value: &Tensor, index: usize) -> Result<Option<LowRank>> {
-        let options = self.low_rank.filter(|_| value.count() > 0);
-        let new = |options| LowRank::new(options, &matrix(value)?, index);
+    pub(super) fn low_rank_of(&self, param: &Param, index: usize) -> Result<Option<LowRank>> {
+        let options = self.low_rank.filter(|_| param.value().count() > 0);
+        let new =
+            |options| LowRank::new(options, &matrix(param.value(), param.orientation())?, index);
         options.map(new).transpose()
     }
 }
 
-/// The same memory as a matrix: the axes after the first are one. Vectors stay what they are.
-pub(super) fn matrix(tensor: &Tensor) -> Result<Tensor> {
-    match tensor.shape().dims() {
-        [] => tensor.reshape([1]),
-        [_] | [_, _] => Ok(tensor.clone()),
-        [first, rest @ ..] => tensor.reshape([*first, rest.iter().product::<usize>()]),
+/// Rows and columns of a tensor as a matrix: all axes but that of the outputs are one. A vector is one
+/// row.
+fn sides(tensor: &Tensor, orientation: Orientation) -> [usize; 2] {
+    match (tensor.shape().dims(), orientation) {
+        ([] | [_], _) => [1, tensor.count()],
+        ([first, rest @ ..], Orientation::OutputsFirst) => [*first, rest.iter().product()],
+        ([rest @ .., last], Orientation::OutputsLast) => [rest.iter().product(), *last],
+    }
+}
+
+/// The same memory as a matrix. Vectors stay what they are.
+pub(super) fn matrix(tensor: &Tensor, orientation: Orientation) -> Result<Tensor> {
+    match tensor.shape().rank() {
+        0 => tensor.reshape([1]),
+        1 | 2 => Ok(tensor.clone()),
+        _ => tensor.reshape(sides(tensor, orientation)),
     }
 }

@@ -2,10 +2,11 @@
 
 use super::adamw::{GRACE, form};
 use super::numbers::Inputs;
-use super::rule::{Rule, check_betas, check_eps, check_positive};
-use super::update::Form;
+use super::rule::{Rule, check_betas, check_eps};
+use super::update::{Form, threshold};
 use super::{Descent, Recipe};
 use crate::error::{Error, Result};
+use crate::narrow::positive;
 use crate::random::threefry;
 
 /// SPAM (Huang et al. 2025), Adam that limits spikes of single gradients and forgets its moments
@@ -136,14 +137,14 @@ impl Rule for SpamRule {
     fn check(&self) -> Result<()> {
         check_betas(self.name(), &self.betas)?;
         check_eps(self.name(), self.eps)?;
-        check_positive(self.name(), "theta", self.theta)?;
+        positive(self.name(), "theta", self.theta)?;
         if self.interval == 0 {
             return Err(Error::argument(self.name(), "a reset every 0 steps"));
         }
-        if self.density > 0.0 && self.density <= 1.0 {
+        if threshold(self.density) > 0 && self.density <= 1.0 {
             return Ok(());
         }
-        let detail = format!("density {}, allowed are 0 (excluded) to 1", self.density);
+        let detail = format!("density {}, allowed are 2.4e-10 to 1", self.density);
         Err(Error::argument(self.name(), detail))
     }
 

@@ -92,6 +92,11 @@ pub(super) enum Goal<'a> {
     Step(&'a Stride),
 }
 
+/// Random words below it let an element take part: so many of them as the density says.
+pub(super) fn threshold(density: f64) -> u32 {
+    (density * 4_294_967_296.0).round() as u32
+}
+
 /// What every launch of a step is bound to.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Shared<'a> {
@@ -120,7 +125,7 @@ impl Form {
             cells: cells as u32,
             mode,
             numbers: (group * COUNT) as u32,
-            threshold: (density * 4_294_967_296.0).round() as u32,
+            threshold: threshold(density),
             key,
             beta1: self.betas[0] as f32,
             // Rounded once: the difference of the rounded beta would be wrong by 1e-5.

@@ -9,6 +9,7 @@ use super::product::{Coefficients, Output, PRODUCT, SymmetricProduct, commuting}
 use super::schedule::{RESIDUAL, Schedules, steps_for};
 use super::{vector, wide};
 use crate::elementwise::Step;
+use crate::narrow::positive;
 use crate::{DType, Error, Result, Tensor};
 use std::sync::Arc;
 
@@ -303,12 +304,7 @@ pub(super) fn one(mut outputs: Vec<Tensor>, like: &Tensor) -> Result<Tensor> {
 
 /// The radius in f32.
 pub(super) fn checked_radius(op: &'static str, radius: f64) -> Result<f32> {
-    let single = radius as f32;
-    if single.is_normal() && single > 0.0 {
-        return Ok(single);
-    }
-    let detail = format!("radius {radius}, allowed are positive normal f32 numbers");
-    Err(Error::argument(op, detail))
+    positive(op, "radius", radius)
 }
 
 /// The type that work matrices are stored as.

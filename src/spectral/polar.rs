@@ -9,6 +9,7 @@ use super::schedule::{Quintic, express};
 use super::wide;
 use crate::elementwise::Step;
 use crate::linalg::Matmul;
+use crate::narrow::finite;
 use crate::{DType, Error, Result, Tensor};
 
 const OP: &str = "polar";
@@ -153,10 +154,8 @@ impl Polar {
         if self.coefficients.is_empty() {
             return Err(Error::argument(op, "no iterations"));
         }
-        if let Some(wrong) = self.coefficients.iter().flatten().find(|v| !v.is_finite()) {
-            return Err(Error::argument(op, format!("a coefficient is {wrong}")));
-        }
-        Ok(())
+        let mut all = self.coefficients.iter().flatten();
+        all.try_for_each(|value| finite(op, "coefficient", *value).map(drop))
     }
 
     pub(super) fn stored_as(&self) -> DType {

@@ -9,7 +9,7 @@ mod var;
 pub use backward::Backward;
 pub use check::{GradCheck, adjoint_gap, gradient_check};
 pub use gradients::Gradients;
-pub use param::Param;
+pub use param::{Orientation, Param};
 pub use var::Var;
 
 use crate::error::{Error, Result};

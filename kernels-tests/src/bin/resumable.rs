@@ -58,7 +58,7 @@ impl Model {
         &self,
         x: &Tensor,
         y: &Tensor,
-        optimizer: &AdamW,
+        optimizer: &mut AdamW,
         random: &mut Generator,
     ) -> Result<()> {
         let tape = Tape::new();
@@ -100,10 +100,9 @@ fn run(device: &str, file: &Path, steps: u64) -> Result<()> {
         let batch = &batches.epoch(epoch)[place];
         x.write(&images.pixels(batch))?;
         y.write(&images.labels(batch))?;
-        optimizer.tick()?;
         match &captured {
             None => {
-                let step = || model.step(&x, &y, &optimizer, &mut random);
+                let step = || model.step(&x, &y, &mut optimizer, &mut random);
                 captured = Some(device.capture(step)?.1);
             }
             Some(capture) => capture.replay()?,

@@ -66,7 +66,8 @@ fn follow<R: Rule + Clone>(
         recipe = recipe.clip_warmup(case.number("warm")? as u64);
     }
     let recipe = recipe.learning_rate(base).weight_decay(case.number_or("wd", 0.0)?);
-    let param = [Param::new("w", case.values("W0")?.tensor(device)?)];
+    // The weights are recorded as `[outputs, inputs]`.
+    let param = [Param::new("w", case.values("W0")?.tensor(device)?).outputs_first()];
     let mut optimizer = recipe.decay_only(|_| true).build(&param).map_err(failed)?;
     let (grads, expected) = (case.values("grads")?, case.values("traj")?);
     for t in 0..grads.shape[0] {
@@ -83,7 +84,6 @@ fn follow<R: Rule + Clone>(
 
 fn step<R>(optimizer: &mut Descent<R>, rate: f64, gradients: &Gradients) -> spikegrad::Result<()> {
     optimizer.set_learning_rate(rate)?;
-    optimizer.tick()?;
     optimizer.step(gradients)
 }
 

@@ -223,7 +223,6 @@ fn a_training_step_has_few_launches() {
             let tape = Tape::new();
             let pass = &mut Pass::new(&tape).training(&mut random);
             let gradients = model.loss(&window, &target, pass)?.total.backward()?;
-            adam.tick()?;
             adam.step(&gradients)
         };
         let (_, profile) = device.profile(step).expect("a step");
@@ -270,7 +269,6 @@ fn forecasters_learn() {
             let tape = Tape::new();
             let pass = &mut Pass::new(&tape).training(&mut random);
             let loss = model.loss(&window, &target, pass).expect("a loss");
-            adam.tick().expect("a tick");
             adam.step(&loss.total.backward().expect("gradients")).expect("a step");
             losses.push(loss.fit.value().item().expect("a number"));
         }

@@ -122,7 +122,6 @@ fn overfit<M: LanguageModel>(model: &M, steps: usize) -> Result<(f32, f32)> {
     for step in 0..steps {
         let tape = Tape::new();
         let loss = model.training_loss(&tokens, &targets, &mut Pass::new(&tape))?;
-        adam.tick()?;
         adam.step(&loss.total.backward()?)?;
         last = loss.fit.value().item()?;
         if step == 0 {

@@ -1,0 +1,96 @@
+//! The count of steps, and what follows from it: shared by an optimizer and its captured steps.
+
+use super::engine::Part;
+use super::numbers::{Inputs, Numbers};
+use crate::Tensor;
+use crate::dispatch::BeforeReplay;
+use crate::error::Result;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// What goes on from step to step.
+#[derive(Debug)]
+pub(super) struct Clock {
+    /// The first holds what no other chose.
+    pub(super) parts: Vec<Part>,
+    pub(super) numbers: Numbers,
+    /// Root of the factor, norm, skip, skipped steps.
+    pub(super) clip_state: Tensor,
+    /// Each parameter's part and moments.
+    moments: Vec<(usize, Vec<Tensor>)>,
+    now: Mutex<Now>,
+}
+
+#[derive(Debug, Default)]
+struct Now {
+    steps: u64,
+    /// A rate in place of the first part's schedule.
+    rate: Option<f64>,
+}
+
+impl Clock {
+    pub(super) fn new(
+        parts: Vec<Part>,
+        numbers: Numbers,
+        clip_state: Tensor,
+        moments: Vec<(usize, Vec<Tensor>)>,
+    ) -> Self {
+        Self { parts, numbers, clip_state, moments, now: Mutex::default() }
+    }
+
+    /// Counts a step and writes its numbers: learning rate and bias corrections.
+    pub(super) fn tick(&self) -> Result<()> {
+        let mut now = self.now();
+        let (step, rate) = (now.steps + 1, now.rate);
+        let inputs = |(i, part): (usize, &Part)| part.inputs(step, rate.filter(|_| i == 0));
+        let inputs: Vec<Inputs> = self.parts.iter().enumerate().map(inputs).collect();
+        self.numbers.write(&inputs, &self.clip_state)?;
+        for (_, moments) in self.moments.iter().filter(|(part, _)| inputs[*part].restart) {
+            moments.iter().try_for_each(Tensor::clear)?;
+        }
+        now.steps = step;
+        Ok(())
+    }
+
+    pub(super) fn steps(&self) -> u64 {
+        self.now().steps
+    }
+
+    pub(super) fn set_steps(&self, steps: u64) {
+        self.now().steps = steps;
+    }
+
+    pub(super) fn set_rate(&self, rate: Option<f64>) {
+        self.now().rate = rate;
+    }
+
+    pub(super) fn learning_rate(&self) -> f64 {
+        let now = self.now();
+        now.rate.unwrap_or_else(|| self.parts[0].settings.schedule.at(now.steps))
+    }
+
+    fn now(&self) -> MutexGuard<'_, Now> {
+        self.now.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl BeforeReplay for Clock {
+    fn prepare(&self) -> Result<()> {
+        self.tick()
+    }
+}
+
+impl Part {
+    /// The numbers of a step, at a rate other than the schedule's if given.
+    fn inputs(&self, step: u64, rate: Option<f64>) -> Inputs {
+        let Part { rule, settings } = self;
+        let schedule = settings.schedule;
+        let rate = rate.unwrap_or_else(|| schedule.at(step));
+        let mut inputs = rule.numbers(step, rate);
+        // H_rc(u) = r H_c(u / r): the radius itself stays, and can be a constant of the clip.
+        let (warmup, peak) = (schedule.warmup_steps(), schedule.peak());
+        let ratio = settings.shapes.radius_ratio(warmup, (step, rate), peak);
+        inputs.shrink = ratio.recip();
+        inputs.factor *= ratio;
+        inputs
+    }
+}
