@@ -73,10 +73,7 @@ fn memory_is_level_over_training_steps() {
         let x = x.reshape([4, 3]).unwrap();
         let mut sgd = Sgd::builder().learning_rate(1e-3).build(&layer.params()).unwrap();
         is_level("training steps", &subject, |count| {
-            (0..count).try_for_each(|_| {
-                sgd.tick()?;
-                sgd.step(&loss(&layer, &Tape::new(), &x)?.backward()?)
-            })
+            (0..count).try_for_each(|_| sgd.step(&loss(&layer, &Tape::new(), &x)?.backward()?))
         });
     }
 }
@@ -221,12 +218,10 @@ fn a_loss_without_a_gradient_is_an_error() {
 
     let of_p = || Tape::new().param(&p).square().unwrap().backward().unwrap();
     let mut of_q = Sgd::builder().learning_rate(0.5).build(std::slice::from_ref(&q)).unwrap();
-    of_q.tick().unwrap();
     refused(of_q.step(&of_p()), "sgd");
     refused(of_q.step(&Gradients::default()), "sgd");
     // One that this loss does not use stays as it is.
     let mut both = Sgd::builder().learning_rate(0.5).build(&[p.clone(), q.clone()]).unwrap();
-    both.tick().unwrap();
     both.step(&of_p()).unwrap();
     assert_eq!((p.value().item().unwrap(), q.value().item().unwrap()), (0.0, 3.0));
 }
@@ -250,7 +245,6 @@ const CHANGES: [(&str, Change); 6] = [
     ("a reshaped handle", |p| p.value().reshape([2, 2])?.clear()),
     ("a step", |p| {
         let mut sgd = Sgd::builder().learning_rate(1.0).build(std::slice::from_ref(p))?;
-        sgd.tick()?;
         sgd.step(&Tape::new().param(p).square()?.sum_all()?.backward()?)
     }),
     ("a replay", |p| {
@@ -344,12 +338,10 @@ fn a_recorded_training_step_watches_itself() {
     for Subject { device, label } in own_subjects().iter() {
         let (layer, x) = (linear(device), numbers(device, 12).reshape([4, 3]).unwrap());
         let mut sgd = Sgd::builder().learning_rate(1e-3).build(&layer.params()).unwrap();
-        sgd.tick().unwrap();
         let step = || sgd.step(&loss(&layer, &Tape::new(), &x)?.backward()?);
         let ((), capture) = device.capture(step).unwrap();
         // The gradient of an input is the product with the weight, which the step changes.
         let y = layer.forward(&Tape::new().leaf(&x)).unwrap().sum_all().unwrap();
-        sgd.tick().unwrap();
         capture.replay().unwrap();
         changed(label, &y, "linear");
     }
