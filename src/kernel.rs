@@ -271,6 +271,9 @@ impl Kernel {
     /// readers. With [`kernels`](crate::kernels) it is the text of every built-in shader. The same
     /// bytes in every process.
     ///
+    /// Where subgroups are used it opens with `enable subgroups;`, which browsers ask for. naga, which
+    /// compiles the kernels here, does not know that line and gets the text without it.
+    ///
     /// ```
     /// for kernel in spikegrad::kernels().into_iter().take(3) {
     ///     for variant in 0..kernel.variants.len() {
@@ -283,7 +286,13 @@ impl Kernel {
     /// # Errors
     /// [`Error::Shader`] where the source is wrong or there is no such variant.
     pub fn wgsl(&self, variant: usize) -> Result<String> {
-        compose_text(self.name, self.source, self.variant(variant)?.features)
+        let chosen = self.variant(variant)?;
+        let text = compose_text(self.name, self.source, chosen.features)?;
+        // Cooperative matrices are naga's own language: no other compiler will read that text.
+        if chosen.needs.subgroups && !chosen.needs.coop_matrix {
+            return Ok(format!("enable subgroups;\n{text}"));
+        }
+        Ok(text)
     }
 
     fn variant(&self, variant: usize) -> Result<&'static Variant> {

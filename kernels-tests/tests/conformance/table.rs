@@ -65,6 +65,20 @@ fn programs_compose_and_keep_the_portable_limits() {
 }
 
 #[test]
+fn exported_texts_enable_what_they_use() {
+    for (kernel, i, variant) in variants() {
+        let text = kernel.wgsl(i).unwrap();
+        let uses = |word: &str| text.lines().any(|line| line.contains(word));
+        // What naga alone compiles follows naga's rules.
+        if !variant.needs.coop_matrix {
+            let enabled = text.contains("enable subgroups;");
+            assert_eq!(enabled, uses("subgroup"), "{} ({})", kernel.name, variant.name);
+            assert_eq!(text.contains("enable f16;"), uses("f16"), "{}", kernel.name);
+        }
+    }
+}
+
+#[test]
 fn programs_translate_for_every_api() {
     for (kernel, i, variant) in variants() {
         let program = kernel.program(i).unwrap_or_else(|e| panic!("{e}"));
