@@ -13,6 +13,7 @@
 #include <fstream>
 #include <iterator>
 #include <memory>
+#include <sstream>
 #include <string>
 #include <utility>
 #include <vector>
@@ -56,8 +57,16 @@ std::string words(HRESULT status, ID3DBlob *errors) {
     if (SUCCEEDED(status)) {
         return "";
     }
-    if (errors && errors->GetBufferSize() > 1) {
-        return std::string(static_cast<const char *>(errors->GetBufferPointer()));
+    // Many warnings stand among the errors.
+    std::istringstream all(errors ? static_cast<const char *>(errors->GetBufferPointer()) : "");
+    std::string kept;
+    for (std::string line; std::getline(all, line);) {
+        if (line.find("error") != std::string::npos) {
+            kept += (kept.empty() ? "" : "\n    ") + line;
+        }
+    }
+    if (!kept.empty()) {
+        return kept;
     }
     char code[32];
     std::snprintf(code, sizeof code, "code %08lx", static_cast<unsigned long>(status));

@@ -47,22 +47,26 @@ struct Task {
     segment: u32,
 }
 
+// Of items beyond the last it has no keys.
 fn task_of(item: u32) -> Task {
+    var found: Task;
     let heads = p.batch * p.heads;
     let tiles = (p.steps + KEYS - 1u) / KEYS;
     if item < heads * tiles {
         let bh = item / tiles;
-        return Task(bh, item % tiles * KEYS, open_count(keys_of(bh)), bh * p.steps, p.segments);
+        found = Task(bh, item % tiles * KEYS, open_count(keys_of(bh)), bh * p.steps, p.segments);
+    } else {
+        let anchor_tiles = max((p.anchors + KEYS - 1u) / KEYS, 1u);
+        let e = item - heads * tiles;
+        let bh = e / anchor_tiles % heads;
+        let segment = e / anchor_tiles / heads;
+        if segment < p.segments {
+            let out = heads * p.steps + (segment * heads + bh) * p.anchors;
+            let count = open_before(keys_of(bh), p.anchors);
+            found = Task(bh, e % anchor_tiles * KEYS, count, out, segment);
+        }
     }
-    let anchor_tiles = max((p.anchors + KEYS - 1u) / KEYS, 1u);
-    let e = item - heads * tiles;
-    let bh = e / anchor_tiles % heads;
-    let segment = e / anchor_tiles / heads;
-    if segment >= p.segments {
-        return Task(0u, 0u, 0u, 0u, 0u);
-    }
-    let out = heads * p.steps + (segment * heads + bh) * p.anchors;
-    return Task(bh, e % anchor_tiles * KEYS, open_before(keys_of(bh), p.anchors), out, segment);
+    return found;
 }
 
 // The queries [x, y) that key row `row` is summed over.
@@ -70,13 +74,16 @@ fn readers(t: Task, keys: u32, queries: u32, row: u32) -> vec2<u32> {
     let j = position_of(keys, row);
     let beyond = open_before(queries, j + p.window + 1u);
     let count = open_count(queries);
+    var range: vec2<u32>;
     if t.segment < p.segments {
         let stretch = (count + p.segments - 1u) / p.segments;
         let start = t.segment * stretch;
-        return vec2<u32>(max(beyond, start), min(start + stretch, count));
+        range = vec2<u32>(max(beyond, start), min(start + stretch, count));
+    } else {
+        let all = p.segments == 0u && j < p.anchors;
+        range = vec2<u32>(open_before(queries, j), select(beyond, count, all));
     }
-    let all = p.segments == 0u && j < p.anchors;
-    return vec2<u32>(open_before(queries, j), select(beyond, count, all));
+    return range;
 }
 
 @if(!TILED) @compute @workgroup_size(WG)

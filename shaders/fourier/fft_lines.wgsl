@@ -29,6 +29,11 @@ override RADICES: u32 = 0xffffffffu;
 @if(TOGETHER) fn wait() { storageBarrier(); }
 @if(!TOGETHER) fn wait() {}
 
+// Which of the LINES is this invocation's. Barriers want a loop over lines in which no invocation's
+// number occurs, be it a remainder that is always 0.
+@if(TOGETHER) fn slot_of(local: u32) -> u32 { return 0u; }
+@if(!TOGETHER) fn slot_of(local: u32) -> u32 { return local % LINES; }
+
 fn has(s: Stage, radix: u32) -> bool {
     return (RADICES & bit_of(radix)) != 0u && bit_of(s.radix) == bit_of(radix);
 }
@@ -129,7 +134,7 @@ fn fft_lines(
 ) {
     let g = group_index(group, groups);
     let lane = local % LANES;
-    let slot = local % LINES;
+    let slot = slot_of(local);
     let first = g * 2u * p.points * LINES + slot;
     let wanted = select(p.count, p.length / 2u + 1u, STORE == HALF || STORE == HALF_PAIRS);
     for (var line = p.first + g * LINES + slot; line < p.lines; line += groups.x * groups.y * LINES) {

@@ -28,11 +28,13 @@ fn weight_norm(
     if n >= p.columns {
         return;
     }
-    // Two chains of sums: half the rounding of one.
+    // Two chains of sums: half the rounding of one. A component chosen by number is no place to add to:
+    // FXC would unroll the loop, and cannot.
     var sums: vec2<f32>;
     for (var k = 0u; k < p.rows; k++) {
         let value = v[k * p.columns + n];
-        sums[k % 2u] += value * value;
+        let square = value * value;
+        sums += select(vec2<f32>(square, 0.0), vec2<f32>(0.0, square), k % 2u == 1u);
     }
     let size = root_of(sums.x + sums.y);
     norm[n] = size;

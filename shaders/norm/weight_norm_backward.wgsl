@@ -30,9 +30,11 @@ fn weight_norm_backward(
     if n >= p.columns {
         return;
     }
+    // Two chains of sums, as in `weight_norm`.
     var sums: vec2<f32>;
     for (var k = 0u; k < p.rows; k++) {
-        sums[k % 2u] += g[k * p.columns + n] * v[k * p.columns + n];
+        let term = g[k * p.columns + n] * v[k * p.columns + n];
+        sums += select(vec2<f32>(term, 0.0), vec2<f32>(0.0, term), k % 2u == 1u);
     }
     let inverse = select(1.0 / norm[n], 0.0, norm[n] == 0.0);
     let along = (sums.x + sums.y) * inverse;

@@ -49,8 +49,13 @@ fn gram_factor(@builtin(local_invocation_index) local: u32) {
         let square = remainder(k, k);
         let sound = square > 1e-6 * g[k * p.n + k];
         let inverse = select(0.0, 1.0 / sqrt(max(square, 1e-37)), sound);
-        for (var i = k + 1u + local; i < p.n; i += WG) {
-            l[i * p.n + k] = remainder(i, k) * inverse;
+        // All take the same turns, some of them for nothing: FXC refuses a barrier beside loops that differ.
+        for (var below = k + 1u; below < p.n; below += WG) {
+            let i = below + local;
+            let entry = remainder(min(i, p.n - 1u), k) * inverse;
+            if i < p.n {
+                l[i * p.n + k] = entry;
+            }
         }
         if WG > 1u {
             storageBarrier();

@@ -5,6 +5,9 @@
 // then the silent ones. Rows of compact arrays [B, H, S, d padded to 4 quads] are numbered by it: row r
 // of head bh belongs to position index[r]; rows from the count on are never read or written.
 //
+// Functions here return in one place: FXC takes what comes from several for different in each invocation,
+// and wants none of that around a barrier.
+//
 // Query i sees the keys [0, anchors) and [i - window, i], as far as they are open.
 
 struct Geometry {
@@ -42,19 +45,18 @@ fn keys_of(bh: u32) -> u32 {
 
 // Where the order of the queries of head bh starts.
 fn queries_of(bh: u32) -> u32 {
-    if p.query_groups == 0u {
-        return ALL;
-    }
-    let group = bh / p.heads * p.query_groups + bh % p.heads % p.query_groups;
-    return (p.query_base + group) * (2u * p.steps + 1u);
+    let groups = max(p.query_groups, 1u);
+    let group = bh / p.heads * groups + bh % p.heads % groups;
+    return select((p.query_base + group) * (2u * p.steps + 1u), ALL, p.query_groups == 0u);
 }
 
 // The open positions before `position`, at most S.
 fn open_before(start: u32, position: u32) -> u32 {
-    if start == ALL {
-        return min(position, p.steps);
+    var open = min(position, p.steps);
+    if start != ALL {
+        open = order[start + open];
     }
-    return order[start + min(position, p.steps)];
+    return open;
 }
 
 // How many are open.
@@ -64,10 +66,11 @@ fn open_count(start: u32) -> u32 {
 
 // The position of row r.
 fn position_of(start: u32, r: u32) -> u32 {
-    if start == ALL {
-        return r;
+    var position = r;
+    if start != ALL {
+        position = order[start + p.steps + 1u + r];
     }
-    return order[start + p.steps + 1u + r];
+    return position;
 }
 
 // Four rows from `first`, none at or above `count`: rows past the end repeat the last.
@@ -91,12 +94,12 @@ struct Queries {
 // Queries number 4 tile .. 4 tile + 3 of head bh.
 fn queries_at(bh: u32, tile: u32) -> Queries {
     var found: Queries;
-    if bh >= p.batch * p.heads {
-        return found;
-    }
     let queries = queries_of(bh);
     let keys = keys_of(bh);
-    let count = open_count(queries);
+    var count = 0u;
+    if bh < p.batch * p.heads {
+        count = open_count(queries);
+    }
     found.some = 4u * tile < count;
     if found.some {
         found.head = bh * p.steps;
@@ -127,10 +130,8 @@ fn queries_between(bh: u32, first: u32, last: u32) -> Queries {
 // The keys that any of them sees are those of two parts: [x, y) of part 0, the anchors before every
 // window, and of part 1.
 fn part_of(t: Queries, part: u32) -> vec2<u32> {
-    if part == 0u {
-        return vec2<u32>(0u, min(t.anchors, t.low.x));
-    }
-    return vec2<u32>(t.low.x, t.high.w);
+    let anchors = vec2<u32>(0u, min(t.anchors, t.low.x));
+    return select(vec2<u32>(t.low.x, t.high.w), anchors, part == 0u);
 }
 
 // Which of them see key row `key` of a part that ends at `to`.
