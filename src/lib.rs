@@ -116,7 +116,7 @@ pub use dtype::DType;
 pub use error::{Error, Result};
 pub use gpu::{
     Access, AdapterSummary, Binding, Capabilities, CoopMatrix, Element as BindingElement,
-    Reflection, api, compose, reflect, shared_sources, specialise,
+    Reflection, compose, reflect, shared_sources, specialise, wgpu,
 };
 pub use host::{Array, HostArgs, Real};
 pub use kernel::{BASELINE, Cost, CostArgs, Kernel, Needs, Program, Twin, Variant};

@@ -4,6 +4,7 @@ use crate::device::Device;
 use crate::dispatch::{Bind, Bound, ReadInner, Storage, TableKey};
 use crate::dtype::DType;
 use crate::error::{Error, Result};
+use crate::gpu::wgpu;
 use crate::host::Array;
 use crate::shape::{IntoShape, Shape};
 use half::f16;
@@ -165,6 +166,45 @@ impl Tensor {
         }
         device.stream().upload(&tensor.storage, Array::Words(words), true)?;
         Ok(tensor)
+    }
+
+    /// A tensor in a buffer of the caller's, on a device that both share
+    /// ([`Device::from_wgpu`]). Nothing is copied; the buffer stays the caller's and is not counted in
+    /// [`Device::memory`].
+    ///
+    /// The elements are the first ones of the buffer, row by row: floats and words of 4 bytes, f16 in
+    /// pairs, packed spikes as [`DType::Bits`] says. It holds at least as many bytes, rounded up to 16,
+    /// and has the usages `STORAGE`, `COPY_SRC` and `COPY_DST`. It must come from the `wgpu` instance
+    /// of the device: `wgpu` counts its buffers by instance and cannot tell one of another.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] for a buffer that is too small or lacks a usage; [`Error::Gpu`] for one that
+    /// is destroyed or belongs to another device; [`Error::Unsupported`] on the host;
+    /// [`Error::Limit`].
+    pub fn from_buffer(
+        device: &Device,
+        buffer: wgpu::Buffer,
+        shape: impl IntoShape,
+        dtype: DType,
+    ) -> Result<Self> {
+        let shape = shape.into_shape()?;
+        let words = checked_words(&shape, dtype)?;
+        let storage = device.stream().adopt(buffer, dtype == DType::F32, words)?;
+        Ok(Self { device: device.clone(), storage, shape, dtype })
+    }
+
+    /// Its buffer, for a pass of the caller's own on [`Device::wgpu`]'s queue. What was recorded is
+    /// submitted first, so the pass sees it, and what is recorded after the pass was submitted sees the
+    /// pass.
+    ///
+    /// The elements lie as in [`from_buffer`](Self::from_buffer); the buffer may be longer. It stays
+    /// valid, and no other tensor's, when this one is gone. Call this for every pass anew: it counts as
+    /// a write ([`Error::Changed`]).
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] on the host; [`Error::Argument`] in a capture; device loss.
+    pub fn buffer(&self) -> Result<wgpu::Buffer> {
+        self.device.stream().lend(&self.storage)
     }
 
     /// The device it lives on.
@@ -348,7 +388,7 @@ impl Tensor {
 
     /// Whether this is the only handle on its memory, so that it may be overwritten.
     pub(crate) fn is_unshared(&self) -> bool {
-        Arc::strong_count(&self.storage) == 1
+        Arc::strong_count(&self.storage) == 1 && !self.storage.is_lent()
     }
 }
 

@@ -3,14 +3,14 @@
 
 mod common;
 
-use common::{AFFINE, WRONG, adapter_device, affine, affine_var, numbers};
+use common::{AFFINE, Affine, WRONG, adapter_device, affine, affine_var, numbers};
 use kernels_tests::{conform, own_subjects, subjects};
 use spikegrad::nn::{BatchNorm, Linear};
 use spikegrad::random::Generator;
 use spikegrad::tape::gradient_check;
 use spikegrad::{
     Capture, DType, Device, Error, Gradients, Kernel, Launch, Param, ReadBack, Result, Tape,
-    Tensor, Var,
+    Tensor, Var, wgpu,
 };
 
 // Handles can go to other threads: this either compiles or does not.
@@ -393,7 +393,7 @@ fn destroying_the_host_changes_nothing() {
 #[test]
 fn a_device_of_the_caller_computes() {
     let Some((adapter, raw, queue)) = common::open_by_hand() else { return };
-    let device = Device::from_wgpu(adapter, raw.clone(), queue);
+    let device = Device::from_wgpu(adapter, raw.clone(), queue).unwrap();
     let y = affine(&numbers(&device, 100), 2.0, 1.0).unwrap();
     assert_eq!(y.to_vec::<f32>().unwrap()[99], 199.0);
     assert!(!device.capabilities().subgroups, "the caller asked for no features");
@@ -401,6 +401,177 @@ fn a_device_of_the_caller_computes() {
     raw.destroy();
     let outcome = affine(&y, 1.0, 1.0).and_then(|z| z.to_vec::<f32>());
     assert!(matches!(outcome, Err(Error::DeviceLost { .. } | Error::Gpu { .. })), "{outcome:?}");
+}
+
+/// A pass of a program's own: `x[i] = 10 x[i] + i` for the first `count` floats of a buffer, without a
+/// line of ours.
+fn own_pass(device: &wgpu::Device, queue: &wgpu::Queue, buffer: &wgpu::Buffer, count: u32) {
+    let source = format!(
+        "@group(0) @binding(0) var<storage, read_write> x: array<f32>;
+         @compute @workgroup_size(1)
+         fn own(@builtin(global_invocation_id) id: vec3<u32>) {{
+             if id.x < {count}u {{ x[id.x] = 10.0 * x[id.x] + f32(id.x); }}
+         }}"
+    );
+    let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
+        label: None,
+        source: wgpu::ShaderSource::Wgsl(source.into()),
+    });
+    let pipeline = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+        label: None,
+        layout: None,
+        module: &module,
+        entry_point: Some("own"),
+        compilation_options: Default::default(),
+        cache: None,
+    });
+    let entry = wgpu::BindGroupEntry { binding: 0, resource: buffer.as_entire_binding() };
+    let layout = pipeline.get_bind_group_layout(0);
+    let group = device.create_bind_group(&wgpu::BindGroupDescriptor {
+        label: None,
+        layout: &layout,
+        entries: &[entry],
+    });
+    let mut encoder = device.create_command_encoder(&Default::default());
+    let mut pass = encoder.begin_compute_pass(&Default::default());
+    pass.set_pipeline(&pipeline);
+    pass.set_bind_group(0, &group, &[]);
+    pass.dispatch_workgroups(count, 1, 1);
+    drop(pass);
+    queue.submit([encoder.finish()]);
+}
+
+/// A buffer of a program's own.
+fn own_buffer(device: &wgpu::Device, size: u64, usage: wgpu::BufferUsages) -> wgpu::Buffer {
+    let label = None;
+    device.create_buffer(&wgpu::BufferDescriptor { label, size, usage, mapped_at_creation: false })
+}
+
+const TENSOR: wgpu::BufferUsages = wgpu::BufferUsages::STORAGE
+    .union(wgpu::BufferUsages::COPY_SRC)
+    .union(wgpu::BufferUsages::COPY_DST);
+
+/// Devices whose `wgpu` the test has: one that it opened, and one that the crate opened.
+fn shared_devices() -> Vec<Device> {
+    let own = common::open_by_hand().map(|(a, d, q)| Device::from_wgpu(a, d, q).unwrap());
+    own.into_iter().chain(adapter_device()).collect()
+}
+
+#[test]
+fn a_pass_of_the_callers_runs_on_a_tensor_and_back() {
+    for device in shared_devices() {
+        let (raw, queue) = device.wgpu().unwrap();
+        // What was recorded before is there, what is recorded afterwards sees the pass.
+        let x = affine(&numbers(&device, 5), 2.0, 1.0).unwrap();
+        own_pass(raw, queue, &x.buffer().unwrap(), 5);
+        let y = affine(&x, 1.0, 0.5).unwrap();
+        assert_eq!(y.to_vec::<f32>().unwrap(), [10.5, 31.5, 52.5, 73.5, 94.5]);
+        // A buffer of the caller's as a tensor, in both directions.
+        let buffer = own_buffer(raw, 32, TENSOR);
+        let held = device.memory();
+        let z = Tensor::from_buffer(&device, buffer.clone(), [5], DType::F32).unwrap();
+        assert_eq!(device.memory(), held, "it is the caller's");
+        z.copy_from(&x).unwrap();
+        own_pass(raw, queue, &z.buffer().unwrap(), 5);
+        assert_eq!(z.to_vec::<f32>().unwrap(), [100.0, 311.0, 522.0, 733.0, 944.0]);
+        // It is seen that both are one buffer.
+        let same = Tensor::from_buffer(&device, buffer.clone(), [5], DType::F32).unwrap();
+        let launch = device.launch(&AFFINE).params(&Affine::new(5, 1.0, 0.0)).bind(&z).bind(&same);
+        assert!(matches!(launch.items(5, 64).record(), Err(Error::Aliased { .. })));
+        // It outlives its tensors, untouched by others that come later.
+        let before = z.to_vec::<f32>().unwrap();
+        drop((z, same));
+        let others: Vec<Tensor> = (0..8).map(|_| numbers(&device, 5)).collect();
+        let again = Tensor::from_buffer(&device, buffer, [5], DType::F32).unwrap();
+        assert_eq!(again.to_vec::<f32>().unwrap(), before);
+        drop(others);
+    }
+}
+
+#[test]
+fn a_buffer_that_was_handed_out_is_nobody_elses() {
+    for device in shared_devices() {
+        let x = numbers(&device, 5);
+        let buffer = x.buffer().unwrap();
+        drop(x);
+        let others: Vec<Tensor> = (0..8).map(|_| numbers(&device, 5)).collect();
+        let (raw, queue) = device.wgpu().unwrap();
+        own_pass(raw, queue, &buffer, 5);
+        for other in others {
+            assert_eq!(other.to_vec::<f32>().unwrap(), [0.0, 1.0, 2.0, 3.0, 4.0]);
+        }
+        let x = Tensor::from_buffer(&device, buffer, [5], DType::F32).unwrap();
+        assert_eq!(x.to_vec::<f32>().unwrap(), [0.0, 11.0, 22.0, 33.0, 44.0]);
+        // Between forward and backward it counts as a write.
+        let y = Tape::new().leaf(&x).square().unwrap().sum_all().unwrap();
+        let _buffer = x.buffer().unwrap();
+        assert!(matches!(y.backward(), Err(Error::Changed { op: "unary", .. })));
+    }
+}
+
+#[test]
+fn buffers_that_cannot_be_tensors_are_refused() {
+    let host = Device::host();
+    assert!(matches!(numbers(&host, 3).buffer(), Err(Error::Unsupported { .. })));
+    assert!(host.wgpu().is_none());
+    for device in shared_devices() {
+        let (raw, _) = device.wgpu().unwrap();
+        let tensor = |buffer, on: &Device| Tensor::from_buffer(on, buffer, [5], DType::F32);
+        let small = tensor(own_buffer(raw, 20, TENSOR), &device);
+        assert!(matches!(small, Err(Error::Argument { op: "from_buffer", .. })));
+        let unwritable = own_buffer(raw, 32, TENSOR - wgpu::BufferUsages::COPY_DST);
+        let error = tensor(unwritable, &device).unwrap_err().to_string();
+        assert!(error.contains("COPY_DST"), "{error}");
+        let destroyed = own_buffer(raw, 32, TENSOR);
+        destroyed.destroy();
+        assert!(matches!(tensor(destroyed, &device), Err(Error::Gpu { .. })));
+        let outcome = tensor(own_buffer(raw, 32, TENSOR), &host);
+        assert!(matches!(outcome, Err(Error::Unsupported { .. })));
+        let x = numbers(&device, 5);
+        let captured = device.capture(|| x.buffer());
+        assert!(matches!(captured, Err(Error::Argument { op: "buffer", .. })));
+        // Nothing of this is left for later calls.
+        assert_eq!(x.to_vec::<f32>().unwrap(), [0.0, 1.0, 2.0, 3.0, 4.0]);
+    }
+}
+
+#[test]
+fn buffers_of_another_device_are_refused() {
+    let Some((adapter, raw, queue)) = common::open_by_hand() else { return };
+    let request = adapter.request_device(&wgpu::DeviceDescriptor::default());
+    let (other, _queue) = pollster::block_on(request).unwrap();
+    let device = Device::from_wgpu(adapter, raw, queue).unwrap();
+    let foreign = Tensor::from_buffer(&device, own_buffer(&other, 32, TENSOR), [5], DType::F32);
+    assert!(matches!(foreign, Err(Error::Gpu { .. })));
+    assert_eq!(numbers(&device, 2).to_vec::<f32>().unwrap(), [0.0, 1.0]);
+}
+
+#[test]
+fn a_device_is_opened_as_the_crate_asks_for() {
+    let Some((adapter, raw, queue)) = common::open_by_hand() else { return };
+    let own = wgpu::Limits { max_bind_groups: 3, ..Device::required_limits() };
+    assert!(own.check_limits(&raw.limits()), "what the crate needs, every adapter has");
+    let mut wanted = Device::descriptor(&adapter);
+    wanted.required_limits = wanted.required_limits.or_better_values_from(&own);
+    let (full, its_queue) = pollster::block_on(adapter.request_device(&wanted)).unwrap();
+    let device = Device::from_wgpu(adapter.clone(), full, its_queue).unwrap();
+    assert_eq!(device.capabilities(), adapter_device().unwrap().capabilities());
+    drop((raw, queue));
+    // The least that is asked for is enough; less is an error at once.
+    let open = |limits: wgpu::Limits| {
+        let wanted = wgpu::DeviceDescriptor { required_limits: limits, ..Default::default() };
+        let (raw, queue) = pollster::block_on(adapter.request_device(&wanted)).unwrap();
+        Device::from_wgpu(adapter.clone(), raw, queue)
+    };
+    let least = open(Device::required_limits()).unwrap();
+    let y = affine(&numbers(&least, 100), 2.0, 1.0).unwrap();
+    assert_eq!(y.to_vec::<f32>().unwrap()[99], 199.0);
+    match open(wgpu::Limits::downlevel_defaults()) {
+        Err(Error::Limit { what, asked, allowed }) => {
+            assert!(what.starts_with("max_") && asked > allowed, "{what}: {asked}, {allowed}");
+        }
+        other => panic!("{other:?}"),
+    }
 }
 
 // ---- wrong launches ----

@@ -182,7 +182,7 @@ fn noop_device() -> Device {
     let adapter = pollster::block_on(instance.request_adapter(&Default::default())).unwrap();
     let request = adapter.request_device(&Default::default());
     let (device, queue) = pollster::block_on(request).unwrap();
-    Device::from_wgpu(adapter, device, queue)
+    Device::from_wgpu(adapter, device, queue).unwrap()
 }
 
 /// The least time of several runs of `launches` launches, a launch.

@@ -2,6 +2,7 @@
 
 use crate::dispatch::{Backend, Capture, Launch, MemoryReport, OpenCapture, Profile, Stream};
 use crate::error::{Error, Result};
+use crate::gpu::wgpu::{Adapter, Device as RawDevice, DeviceDescriptor, Limits, Queue};
 use crate::gpu::{self, AdapterSummary, Capabilities, Context, OpenOptions};
 use crate::host::{Host, Precision};
 use crate::kernel::Kernel;
@@ -93,13 +94,40 @@ impl Device {
         Self::on_host(Precision::Double)
     }
 
-    /// A device that the caller opened, to share it. Its error and loss callbacks stay the caller's.
-    pub fn from_wgpu(
-        adapter: gpu::api::Adapter,
-        device: gpu::api::Device,
-        queue: gpu::api::Queue,
-    ) -> Self {
-        Self::on_gpu(Context::wrap(adapter, device, queue))
+    /// A device that the caller opened, to share it and its buffers ([`Tensor::buffer`],
+    /// [`Tensor::from_buffer`]). Its error and loss callbacks stay the caller's.
+    ///
+    /// [`Device::descriptor`] asks for all that kernels can use; [`Device::required_limits`] is the
+    /// least they need.
+    ///
+    /// [`Tensor::buffer`]: crate::Tensor::buffer
+    /// [`Tensor::from_buffer`]: crate::Tensor::from_buffer
+    ///
+    /// # Errors
+    /// [`Error::Limit`] for a device whose limits are below [`Device::required_limits`];
+    /// [`Error::Argument`] for one of another adapter.
+    pub fn from_wgpu(adapter: Adapter, device: RawDevice, queue: Queue) -> Result<Self> {
+        Context::wrap(adapter, device, queue).map(Self::on_gpu)
+    }
+
+    /// The least limits that the kernels run with. A caller's own needs are added by
+    /// [`or_better_values_from`](crate::wgpu::Limits::or_better_values_from).
+    pub fn required_limits() -> Limits {
+        gpu::required_limits()
+    }
+
+    /// What this crate asks `adapter` for when it opens a device itself: the features that kernels
+    /// can use, and all of its limits.
+    pub fn descriptor(adapter: &Adapter) -> DeviceDescriptor<'static> {
+        gpu::descriptor(adapter, OpenOptions::default())
+    }
+
+    /// The device and the queue of `wgpu`, to run passes of the caller's own; `None` on the host.
+    pub fn wgpu(&self) -> Option<(&RawDevice, &Queue)> {
+        match &self.stream.backend {
+            Backend::Gpu(context) => Some((&context.device, &context.queue)),
+            Backend::Host(_) => None,
+        }
     }
 
     /// A device with options.

@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 use crate::gpu::GpuBuffer;
 use crate::host::{Frame, HostBuffer, Precision};
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -39,6 +39,8 @@ pub(crate) struct Storage {
     pub(crate) region: Option<u64>,
     /// When it was handed out, by the clock of writes.
     pub(super) born: u64,
+    /// Whether a caller has the buffer, too: nobody else may get it then.
+    lent: AtomicBool,
     pool: Arc<Pool>,
 }
 
@@ -49,9 +51,21 @@ impl Storage {
         Arc::ptr_eq(&self.pool, pool) || (pool.host.is_some() && pool.host == self.pool.host)
     }
 
+    /// Whether a caller has the buffer, too.
+    pub(crate) fn is_lent(&self) -> bool {
+        self.lent.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn lend(&self) {
+        self.lent.store(true, Ordering::Relaxed);
+    }
+
     /// The bytes of its memory, which may be more than its tensor takes.
     pub(crate) fn bytes(&self) -> u64 {
-        self.class
+        match &self.memory {
+            Memory::Gpu(buffer) => buffer.raw.size(),
+            Memory::Host(_) => self.class,
+        }
     }
 }
 
@@ -59,6 +73,9 @@ impl Drop for Storage {
     fn drop(&mut self) {
         let mut state = self.pool.state();
         state.held -= self.class;
+        if self.is_lent() {
+            return;
+        }
         state.cached += self.class;
         let key = Key { class: self.class, real: self.real };
         let free = match self.region.and_then(|id| state.regions.get_mut(&id)) {
@@ -162,7 +179,15 @@ impl Pool {
             None => self.create(backend, key).inspect_err(|_| self.state().held -= class)?,
         };
         let (born, pool) = (saved::now(), self.clone());
-        Ok(Arc::new(Storage { memory, real, recycled, class, region, born, pool }))
+        let lent = AtomicBool::new(false);
+        Ok(Arc::new(Storage { memory, real, recycled, class, region, born, lent, pool }))
+    }
+
+    /// A caller's memory: not counted, and not the pool's when its tensors are gone.
+    pub(super) fn adopt(self: &Arc<Self>, memory: Memory, real: bool) -> Arc<Storage> {
+        let (born, lent, pool) = (saved::now(), AtomicBool::new(true), self.clone());
+        let (recycled, class, region) = (true, 0, None);
+        Arc::new(Storage { memory, real, recycled, class, region, born, lent, pool })
     }
 
     /// Counts the new buffer as held and takes it from a free list where there is one.

@@ -11,7 +11,7 @@ use crate::host::{
 use crate::kernel::Program;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError, Weak};
 
 /// Which kind of device does the work.
 #[derive(Debug, Clone)]
@@ -94,6 +94,8 @@ pub(crate) struct Stream {
     /// Shared by the host devices of one precision: a step may use tensors of several.
     state: Arc<Mutex<State>>,
     profile: Mutex<Option<Profile>>,
+    /// The storages whose buffers a caller has, too.
+    lent: Mutex<Vec<Weak<Storage>>>,
     /// Whether launches are checked against their twins.
     shadow: AtomicBool,
 }
@@ -118,6 +120,7 @@ impl Stream {
         };
         Self {
             pool: Arc::new(Pool::new(&backend)),
+            lent: Mutex::default(),
             backend,
             tables: Mutex::default(),
             state,
@@ -406,6 +409,52 @@ impl Stream {
         }
     }
 
+    /// The buffer of a tensor, for passes of the caller's own; what waits is on its way.
+    pub(crate) fn lend(&self, storage: &Arc<Storage>) -> Result<gpu::wgpu::Buffer> {
+        let Memory::Gpu(buffer) = &storage.memory else { return Err(no_buffers("buffer")) };
+        let mut state = self.state();
+        if state.recording().is_some() {
+            return Err(Error::argument("buffer", "no buffer can be handed out in a capture"));
+        }
+        state.flush(self)?;
+        drop(state);
+        storage.memory.touch();
+        storage.lend();
+        self.note_lent(storage);
+        Ok(buffer.raw.clone())
+    }
+
+    /// Memory in a caller's buffer. A buffer that is known keeps its identity, so that launches that
+    /// read and write it at once are seen.
+    pub(crate) fn adopt(
+        &self,
+        raw: gpu::wgpu::Buffer,
+        real: bool,
+        words: usize,
+    ) -> Result<Arc<Storage>> {
+        let Backend::Gpu(context) = &self.backend else { return Err(no_buffers("from_buffer")) };
+        let adopted = context.adopt(raw, words as u64 * 4)?;
+        let is_it = |s: &Arc<Storage>| matches!(&s.memory, Memory::Gpu(b) if b.raw == adopted.raw);
+        let known: Vec<_> = self.lent().iter().filter_map(Weak::upgrade).filter(is_it).collect();
+        if let Some(same) = known.iter().find(|s| s.real == real) {
+            return Ok(same.clone());
+        }
+        let memory = known.first().map_or(Memory::Gpu(adopted), |s| s.memory.clone());
+        let storage = self.pool.adopt(memory, real);
+        self.note_lent(&storage);
+        Ok(storage)
+    }
+
+    fn note_lent(&self, storage: &Arc<Storage>) {
+        let mut lent = self.lent();
+        lent.retain(|known| known.strong_count() > 0 && known.as_ptr() != Arc::as_ptr(storage));
+        lent.push(Arc::downgrade(storage));
+    }
+
+    fn lent(&self) -> MutexGuard<'_, Vec<Weak<Storage>>> {
+        self.lent.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Switches the shadow check on or off.
     pub(crate) fn set_shadow(&self, on: bool) {
         self.shadow.store(on, Ordering::Relaxed);
@@ -568,6 +617,10 @@ impl State {
             recording.steps.push(Step::Launch(Box::new(launch)));
         }
     }
+}
+
+fn no_buffers(what: &str) -> Error {
+    Error::Unsupported { what: format!("Tensor::{what}"), feature: "a GPU".into() }
 }
 
 /// A read-back on its way, or done.

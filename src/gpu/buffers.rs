@@ -14,6 +14,18 @@ pub(crate) struct GpuBuffer {
     pub(crate) written: Arc<AtomicU64>,
 }
 
+/// What a tensor's buffer is used for.
+pub(super) const USAGE: wgpu::BufferUsages = wgpu::BufferUsages::STORAGE
+    .union(wgpu::BufferUsages::COPY_SRC)
+    .union(wgpu::BufferUsages::COPY_DST);
+
+impl GpuBuffer {
+    pub(super) fn new(raw: wgpu::Buffer) -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        Self { raw, id: NEXT.fetch_add(1, Ordering::Relaxed), written: Arc::default() }
+    }
+}
+
 impl Context {
     /// A storage buffer of `bytes` bytes; its contents are zero the first time it is used.
     ///
@@ -21,13 +33,7 @@ impl Context {
     /// [`Error::Limit`] above the adapter's buffer size, [`Error::OutOfMemory`] where the driver has
     /// none left, [`Error::DeviceLost`].
     pub(crate) fn create_buffer(&self, bytes: u64) -> Result<GpuBuffer> {
-        use wgpu::BufferUsages as Usage;
-        let usage = Usage::STORAGE | Usage::COPY_SRC | Usage::COPY_DST;
-        self.create_raw(bytes, usage, "tensor").map(|raw| {
-            static NEXT: AtomicU64 = AtomicU64::new(1);
-            let id = NEXT.fetch_add(1, Ordering::Relaxed);
-            GpuBuffer { raw, id, written: Arc::default() }
-        })
+        self.create_raw(bytes, USAGE, "tensor").map(GpuBuffer::new)
     }
 
     pub(crate) fn create_raw(

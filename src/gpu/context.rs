@@ -2,6 +2,7 @@
 
 use super::disk_cache::DiskCache;
 use super::pipelines::{BindKey, PipelineKey};
+use super::sharing::{check_limits, descriptor};
 use super::{Adapter, AdapterSummary, Capabilities, CoopMatrix, Pipeline};
 use crate::error::{Error, Result};
 use std::collections::HashMap;
@@ -38,7 +39,7 @@ impl std::fmt::Debug for Context {
 }
 
 /// Which features a context asks of its adapter.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct OpenOptions {
     /// No optional features and the default limits only.
     pub(crate) baseline: bool,
@@ -53,31 +54,10 @@ pub(crate) struct OpenOptions {
 impl Context {
     /// Opens `adapter`.
     pub(crate) fn open(adapter: &Adapter, options: OpenOptions) -> Result<Self> {
-        let raw = &adapter.raw;
-        let features = wanted_features(options) & raw.features();
-        let mut limits = if options.baseline { wgpu::Limits::default() } else { raw.limits() };
-        limits.max_immediate_size = if features.contains(wgpu::Features::IMMEDIATES) {
-            raw.limits().max_immediate_size.min(128)
-        } else {
-            0
-        };
-        let experimental = if features.contains(wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX) {
-            // SAFETY: the experimental features of wgpu may be unsound where they are used wrongly;
-            // the one used here is asked for only when the caller switched it on.
-            unsafe { wgpu::ExperimentalFeatures::enabled() }
-        } else {
-            wgpu::ExperimentalFeatures::disabled()
-        };
-        let request = raw.request_device(&wgpu::DeviceDescriptor {
-            label: Some("spikegrad"),
-            required_features: features,
-            required_limits: limits,
-            experimental_features: experimental,
-            memory_hints: wgpu::MemoryHints::MemoryUsage,
-            trace: wgpu::Trace::Off,
-        });
+        let request = adapter.raw.request_device(&descriptor(&adapter.raw, options));
         let (device, queue) =
             pollster::block_on(request).map_err(|e| Error::Gpu { message: e.to_string() })?;
+        check_limits(&device)?;
         let faults = Arc::new(Faults::default());
         let seen = faults.clone();
         device.on_uncaptured_error(Arc::new(move |e: wgpu::Error| seen.report(e.to_string())));
@@ -94,10 +74,19 @@ impl Context {
     }
 
     /// Wraps a device that the caller opened. Its error callbacks stay the caller's.
-    pub(crate) fn wrap(raw: wgpu::Adapter, device: wgpu::Device, queue: wgpu::Queue) -> Self {
+    pub(crate) fn wrap(
+        raw: wgpu::Adapter,
+        device: wgpu::Device,
+        queue: wgpu::Queue,
+    ) -> Result<Self> {
         let adapter = Adapter::new(raw);
+        if device.adapter_info() != adapter.raw.get_info() {
+            let detail = format!("the device is not one of {}", adapter.summary);
+            return Err(Error::argument("from_wgpu", detail));
+        }
+        check_limits(&device)?;
         let capabilities = read_capabilities(&adapter, &device, &queue);
-        Self::assemble(&adapter, device, queue, capabilities, Arc::default())
+        Ok(Self::assemble(&adapter, device, queue, capabilities, Arc::default()))
     }
 
     fn assemble(
@@ -193,7 +182,7 @@ impl Faults {
     }
 }
 
-fn wanted_features(options: OpenOptions) -> wgpu::Features {
+pub(super) fn wanted_features(options: OpenOptions) -> wgpu::Features {
     use wgpu::Features as F;
     let always = F::TIMESTAMP_QUERY | F::PIPELINE_CACHE;
     let fast = F::SUBGROUP | F::SHADER_F16 | F::IMMEDIATES;

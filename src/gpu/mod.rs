@@ -1,4 +1,4 @@
-//! The graphics API: the only folder that names `wgpu`.
+//! The graphics API: the only folder that calls `wgpu`.
 //!
 //! It opens adapters, keeps pipelines and bind groups, composes shaders and reflects them with naga,
 //! encodes batches of commands and reads results back. It knows nothing of kernels or tensors.
@@ -13,6 +13,7 @@ mod encode;
 mod pipelines;
 mod readback;
 mod reflect;
+mod sharing;
 mod timing;
 
 pub use adapters::AdapterSummary;
@@ -26,9 +27,7 @@ pub(crate) use encode::{Arena, Batch, Command, SLOT};
 pub(crate) use pipelines::{MAX_BINDINGS, MAX_CONSTANTS, ParamSlot, Pipeline, PipelineKey};
 pub(crate) use readback::Staged;
 pub use reflect::{Access, Binding, Element, Reflection, reflect, specialise};
+pub(crate) use sharing::{descriptor, required_limits};
+/// The crate by which a caller shares a device and its buffers.
+pub use wgpu;
 pub(crate) use wgpu::BindGroup;
-
-/// The types of `wgpu` by which a caller shares a device.
-pub mod api {
-    pub use wgpu::{Adapter, Device, Queue};
-}

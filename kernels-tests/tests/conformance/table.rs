@@ -136,7 +136,7 @@ fn noop_device(features: wgpu::Features) -> Device {
     let request =
         wgpu::DeviceDescriptor { required_features, required_limits, ..Default::default() };
     let (device, queue) = pollster::block_on(adapter.request_device(&request)).unwrap();
-    Device::from_wgpu(adapter, device, queue)
+    Device::from_wgpu(adapter, device, queue).unwrap()
 }
 
 /// Pipelines and layouts are valid with WebGPU's default limits, on a device that needs no driver.
