@@ -1,7 +1,7 @@
 // o[r] = sum over seen keys j of P[r, j] v[j],   P = softmax of q[r].k[j]
 //
 // order: rows (shared/gated.wgsl); q, k, v: compact rows [B, H, S, quads], q scaled; o: likewise, output;
-// stats: [2, B, H, S], output: log of the sum of exponentials of each row in the first half (-1e30
+// stats: [2, B, H, S], output: log of the sum of exponentials of each row in the first half (NEVER
 // where no key is seen).
 //
 // Registers: one invocation four queries of a head. It streams the keys that any of them sees, the
@@ -14,6 +14,7 @@
 // 0.375 d bytes a pair, and 3.5 d bytes a pair of workgroup memory. A wider head has its scores computed
 // once a slice. For d = 64: 7 barriers a tile.
 
+import package::shared::finite::{greatest_four, keep_nan, keep_nan_four};
 import package::shared::gated::{p, order, queries_at, queries_between, part_of, seen_by};
 import package::shared::index::{group_index, item_index};
 import package::shared::math::{exp_below_four, ln_of};
@@ -24,8 +25,8 @@ import package::shared::pairs::{
 override WG: u32 = 64u;
 
 const KEYS: u32 = 8u;
-// Stands for the score of a key that is not seen.
-const NEVER: f32 = -1e30;
+// Stands for the score of a key that is not seen: below every score.
+const NEVER: f32 = -3.4028234e38;
 
 @group(0) @binding(4) var<storage, read_write> o: array<vec4<f32>>;
 @group(0) @binding(5) var<storage, read_write> stats: array<f32>;
@@ -34,12 +35,13 @@ fn log_of_sum(highest: f32, sum: f32) -> f32 {
     if sum > 0.0 {
         return highest + ln_of(sum);
     }
-    return NEVER;
+    return keep_nan(sum, NEVER);
 }
 
 // What turns a row's sum of weighted values into its output.
 fn factor_of(sum: vec4<f32>) -> vec4<f32> {
-    return select(vec4<f32>(0.0), 1.0 / max(sum, vec4<f32>(1e-30)), sum > vec4<f32>(0.0));
+    let factor = 1.0 / max(sum, vec4<f32>(1e-30));
+    return keep_nan_four(sum, select(vec4<f32>(0.0), factor, sum > vec4<f32>(0.0)));
 }
 
 @if(!TILED) @compute @workgroup_size(WG)
@@ -72,7 +74,7 @@ fn attention_forward(
             for (var j = 0u; j < KEYS; j++) {
                 let seen = seen_by(t, key + j, range.y);
                 s[j] = select(vec4<f32>(NEVER), s[j], seen);
-                top = max(top, s[j]);
+                top = greatest_four(top, s[j]);
             }
             let keep = exp_below_four(highest - top);
             highest = top;
@@ -126,7 +128,7 @@ fn highest_of_row(local: u32, x: vec4<f32>) -> vec4<f32> {
     workgroupBarrier();
     var top = x;
     for (var i = 0u; i < 8u; i++) {
-        top = max(top, lanes[local / 8u * 8u + i]);
+        top = greatest_four(top, lanes[local / 8u * 8u + i]);
     }
     return top;
 }
@@ -169,7 +171,7 @@ fn attention_forward(
             for (var n = 0u; n < 4u; n++) {
                 let seen = seen_by(mine, key + local % 8u + 8u * n, range.y);
                 s[n] = select(vec4<f32>(NEVER), s[n], seen);
-                top = max(top, s[n]);
+                top = greatest_four(top, s[n]);
             }
             top = highest_of_row(local, top);
             let keep = exp_below_four(highest - top);

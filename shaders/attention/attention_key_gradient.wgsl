@@ -133,7 +133,7 @@ fn attention_key_gradient(
             let r = min(query + j, end - 1u);
             let seen = (vec4<u32>(query + j) >= low) & (vec4<u32>(query + j) < high);
             s[j] = select(vec4<f32>(0.0), exp_below_four(s[j] - stats[head + r]), seen);
-            ds[j] = s[j] * (ds[j] - stats[deltas + r]);
+            ds[j] = select(vec4<f32>(0.0), s[j] * (ds[j] - stats[deltas + r]), seen);
         }
         for (var c = 0u; c < p.quads; c++) {
             var sum_k = mat4x4<f32>(gk[out.x + c], gk[out.y + c], gk[out.z + c], gk[out.w + c]);
@@ -196,7 +196,7 @@ fn attention_key_gradient(
             let r = min(column, end - 1u);
             let seen = (vec4<u32>(column) >= low) & (vec4<u32>(column) < high);
             s[n] = select(vec4<f32>(0.0), exp_below_four(s[n] - stats[head + r]), seen);
-            ds[n] = s[n] * (ds[n] - stats[deltas + r]);
+            ds[n] = select(vec4<f32>(0.0), s[n] * (ds[n] - stats[deltas + r]), seen);
         }
         put_weights(local, s);
         add_sums(local, GO, columns, c0, &sum_v);

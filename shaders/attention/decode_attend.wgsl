@@ -11,7 +11,9 @@ import package::shared::cache::{
     p, rows, marks, Unit, spike, first_channel, partner, turned, capacity, key_row, value_row,
     marks_of, keep, advanced,
 };
+import package::shared::finite::{greatest, is_nan};
 import package::shared::index::group_index;
+import package::shared::math::exp_below;
 
 override WG: u32 = 64u;
 // Units of a head's row.
@@ -120,7 +122,7 @@ fn decode_attend(
     workgroupBarrier();
 
     let keys = s.early + s.ring;
-    var most = -1e30;
+    var most = -3.4028234e38;
     var total = 0.0;
     for (var first = 0u; first < keys; first += WG) {
         let here = min(WG, keys - first);
@@ -138,13 +140,13 @@ fn decode_attend(
         workgroupBarrier();
         var now = most;
         for (var i = 0u; i < here; i++) {
-            now = max(now, scores[i]);
+            now = greatest(now, scores[i]);
         }
         if local < here {
-            weights[local] = exp(scores[local] - now);
+            weights[local] = exp_below(scores[local] - now);
             places[local] = place;
         }
-        let shrunk = exp(most - now);
+        let shrunk = exp_below(most - now);
         most = now;
         workgroupBarrier();
         total *= shrunk;
@@ -159,7 +161,8 @@ fn decode_attend(
             o[row + u] = sum;
         }
     }
-    if keys > 0u {
+    // As in attention_forward, a sum of nothing is 0; a NaN is not nothing.
+    if keys > 0u && (total != 0.0 || is_nan(total)) {
         for (var u = local; u < p.units; u += WG) {
             o[row + u] /= total;
         }

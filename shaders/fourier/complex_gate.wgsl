@@ -43,12 +43,13 @@ fn complex_gate(
         }
         let h = charge_both(v, u, p.gain);
         let s = fires_both(h, p.threshold);
-        v = h * (1.0 - s);
-        let open = max(s.x, s.y);
+        v = select(h, vec2<f32>(), s);
+        let open = s.x || s.y;
+        let passed = select(vec2<f32>(), u, open);
         if RESIDUAL {
-            y[at] = base[at] + scale[0] * open * u;
+            y[at] = base[at] + scale[0] * passed;
         } else {
-            y[at] = open * u;
+            y[at] = passed;
         }
         word |= u32(open) << (t % 32u);
         if t % 32u == 31u || t + 1u == p.steps {

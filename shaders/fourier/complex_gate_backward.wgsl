@@ -51,7 +51,7 @@ fn membranes(c: u32, e: u32) {
     for (var t = 0u; t < p.steps; t++) {
         let at = t * p.columns + c;
         let h = charge_both(v, gated(at, e), p.gain);
-        v = h * (1.0 - fires_both(h, p.threshold));
+        v = select(h, vec2<f32>(), fires_both(h, p.threshold));
         gz[at] = h;
     }
 }
@@ -64,24 +64,24 @@ fn column(c: u32, e: u32) {
     for (var back = 0u; back < p.steps; back++) {
         let t = p.steps - 1u - back;
         let at = t * p.columns + c;
-        let open = f32((gate[t / 32u * p.columns + c] >> (t % 32u)) & 1u);
+        let open = ((gate[t / 32u * p.columns + c] >> (t % 32u)) & 1u) != 0u;
         let u = gated(at, e);
         var g = upstream[at];
         if RESIDUAL {
-            of_scale += open * dot(g, u);
+            of_scale += select(0.0, dot(g, u), open);
             g *= scale[0];
         }
-        var value = open * g;
+        var value = select(vec2<f32>(), g, open);
         if STE {
             let h = gz[at];
             let s = fires_both(h, p.threshold);
             let dg = dot(g, u);
-            var ds = dg * (1.0 - s.yx);
+            var ds = select(vec2<f32>(dg), vec2<f32>(), s.yx);
             let dv = dh * (1.0 - p.gain);
             if !DETACH {
                 ds -= h * dv;
             }
-            dh = ds * vec2<f32>(slope(h.x), slope(h.y)) + dv * (1.0 - s);
+            dh = ds * vec2<f32>(slope(h.x), slope(h.y)) + select(dv, vec2<f32>(), s);
             value += dh * p.gain;
         }
         if AFFINE {

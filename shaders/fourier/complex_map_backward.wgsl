@@ -29,10 +29,9 @@ fn complex_map_backward(
         return;
     }
     let size = modulus_of(z[i]);
-    let unit = select(z[i] / max(size, 1e-37), vec2<f32>(), size == 0.0);
+    var gradient = g[i] * (z[i] / size);
     if PHASE {
-        gz[i] = -g[i] / max(size, 1e-37) * turned(unit);
-    } else {
-        gz[i] = g[i] * unit;
+        gradient = -g[i] * (turned(z[i] / size) / size);
     }
+    gz[i] = select(gradient, vec2<f32>(), size == 0.0);
 }

@@ -4,6 +4,7 @@
 // a: [count]; u: [count], in (0, 1), read with NOISE; m: [count] output.
 // One invocation an element.
 
+import package::shared::finite::limited;
 import package::shared::index::item_index;
 import package::shared::concrete::{ConcreteParams, open_share};
 
@@ -29,5 +30,5 @@ fn hard_concrete(
     if NOISE {
         noise = u[i];
     }
-    m[i] = clamp(open_share(NOISE, a[i], noise, p.beta) * (p.zeta - p.gamma) + p.gamma, 0.0, 1.0);
+    m[i] = limited(open_share(NOISE, a[i], noise, p.beta) * (p.zeta - p.gamma) + p.gamma, 0.0, 1.0);
 }

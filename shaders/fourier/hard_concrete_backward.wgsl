@@ -3,6 +3,7 @@
 // a, u: as in hard_concrete; g: [count]; ga: [count] output.
 // One invocation an element.
 
+import package::shared::finite::keep_nan;
 import package::shared::index::item_index;
 import package::shared::concrete::{ConcreteParams, open_share};
 
@@ -34,5 +35,6 @@ fn hard_concrete_backward(
     let s = open_share(NOISE, a[i], noise, p.beta);
     let width = p.zeta - p.gamma;
     let m = s * width + p.gamma;
-    ga[i] = select(0.0, g[i] * width * s * (1.0 - s) * rate, m > 0.0 && m < 1.0);
+    let slope = width * s * (1.0 - s) * rate;
+    ga[i] = keep_nan(m, select(0.0, g[i] * slope, m > 0.0 && m < 1.0));
 }

@@ -6,6 +6,7 @@
 // A workgroup takes 16 rows: what goes into a layer stands in workgroup memory (16 KiB at E = 128), what
 // comes out in registers: of a channel 8 rows an invocation. WG: 2 E, rounded up.
 
+import package::shared::finite::greatest_two;
 import package::shared::complex::cmul;
 import package::shared::graph::shrink;
 import package::shared::index::group_index;
@@ -74,7 +75,7 @@ fn mix_dense(
         }
         workgroupBarrier();
         for (var r = 0u; r < EACH; r++) {
-            v[r] = max(v[r], vec2<f32>());
+            v[r] = greatest_two(v[r], vec2<f32>());
             sum[r] += shrink(v[r], p.threshold);
             let row = block + first + r;
             if busy {

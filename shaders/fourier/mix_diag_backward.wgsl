@@ -8,7 +8,7 @@
 
 import package::shared::index::item_index;
 import package::shared::complex::cmul_conj;
-import package::shared::graph::{Layer, layers, passes};
+import package::shared::graph::{Layer, layers, reached};
 
 struct Params {
     rows: u32,
@@ -37,10 +37,6 @@ fn layer_of(k: u32, c: u32) -> Layer {
         vec2<f32>(w[at], w[at + p.channels]),
         vec2<f32>(w[at + 2u * p.channels], w[at + 3u * p.channels]),
     );
-}
-
-fn positive(v: vec2<f32>) -> vec2<f32> {
-    return select(vec2<f32>(), vec2<f32>(1.0), v > vec2<f32>());
 }
 
 fn write(at: u32, l: Layer) {
@@ -84,9 +80,9 @@ fn mix_diag_backward(
         let v = scale * s;
         let o = layers(v, l1, l2, l3);
         let up = g[at];
-        let a3 = up * passes(o.c, p.threshold) * positive(o.c);
-        let a2 = (up * passes(o.b, p.threshold) + cmul_conj(a3, l3.w)) * positive(o.b);
-        let a1 = (up * passes(o.a, p.threshold) + cmul_conj(a2, l2.w)) * positive(o.a);
+        let a3 = reached(o.c, up, vec2<f32>(), p.threshold);
+        let a2 = reached(o.b, up, cmul_conj(a3, l3.w), p.threshold);
+        let a1 = reached(o.a, up, cmul_conj(a2, l2.w), p.threshold);
         let gv = up + cmul_conj(a1, l1.w);
         if !SKIP_X {
             gx[at] = gv;

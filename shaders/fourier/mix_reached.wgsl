@@ -5,6 +5,7 @@
 // gz: [count] output, the gradient before relu.
 // One invocation an element.
 
+import package::shared::finite::keep_nan;
 import package::shared::index::item_index;
 
 struct Params {
@@ -35,5 +36,5 @@ fn mix_reached(
     if NEXT {
         v += select(0.0, next[i], o[i] > 0.0);
     }
-    gz[i] = v;
+    gz[i] = keep_nan(o[i], v);
 }

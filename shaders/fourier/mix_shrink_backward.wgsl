@@ -3,6 +3,7 @@
 // a, b, c, g: [count]; ga, gb, gc: [count] outputs. (The gradient of x is g.)
 // One invocation an element.
 
+import package::shared::finite::keep_nan;
 import package::shared::index::item_index;
 
 struct Params {
@@ -31,7 +32,7 @@ fn mix_shrink_backward(
     if i >= p.count {
         return;
     }
-    ga[i] = select(0.0, g[i], abs(a[i]) > p.threshold);
-    gb[i] = select(0.0, g[i], abs(b[i]) > p.threshold);
-    gc[i] = select(0.0, g[i], abs(c[i]) > p.threshold);
+    ga[i] = keep_nan(a[i], select(0.0, g[i], abs(a[i]) > p.threshold));
+    gb[i] = keep_nan(b[i], select(0.0, g[i], abs(b[i]) > p.threshold));
+    gc[i] = keep_nan(c[i], select(0.0, g[i], abs(c[i]) > p.threshold));
 }

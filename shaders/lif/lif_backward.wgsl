@@ -14,6 +14,7 @@
 // checkpoints the sum for decay leaves gh[0] v[-1] to the reader (lif_parameters).
 // One invocation a column; loads go eight steps ahead. MARCH: as in lif_forward.
 
+import package::shared::finite::{keep_nan, limited};
 import package::shared::index::item_index;
 import package::shared::membrane::{
     LifParams, Neuron, charge, fires, after_spike, RESET_HARD, RESET_SOFT, FIXED, SCALAR, TIED
@@ -85,8 +86,14 @@ fn neuron_of(c: u32) -> Neuron {
     return one;
 }
 
-fn limited(raw: f32) -> f32 {
-    return select(raw, clamp(raw, p.low, p.high), CLAMP);
+fn held(raw: f32) -> f32 {
+    return select(raw, limited(raw, p.low, p.high), CLAMP);
+}
+
+// A product that is nothing without a gradient, whatever the membrane, and at rest, whatever the
+// gradient.
+fn part(gradient: f32, membrane: f32) -> f32 {
+    return select(gradient * membrane, 0.0, gradient == 0.0 || membrane == 0.0);
 }
 
 fn v_rest() -> f32 {
@@ -96,10 +103,10 @@ fn v_rest() -> f32 {
 // Step t, whose elements stand at i: writes gx[i].
 fn retreat(one: Neuron, last: Carry, i: u32, raw: f32, s: bool, upstream: f32) -> Carry {
     var to = last;
-    let h = limited(raw);
+    let h = held(raw);
     if (LEARN & 1u) != 0u {
         let v = select(h, after_spike(RESET, h, one.threshold, p.v_reset), s);
-        to.decay += last.gh * (v - v_rest());
+        to.decay += part(last.gh, v - v_rest());
     }
     let d = surrogate(SURROGATE, p.alpha, h - one.threshold);
     var q = upstream;
@@ -109,10 +116,12 @@ fn retreat(one: Neuron, last: Carry, i: u32, raw: f32, s: bool, upstream: f32) -
     if GRADIENT == FULL && RESET == RESET_SOFT {
         q -= last.a * one.threshold;
     }
-    let fire = q * d;
+    // Nothing where nothing comes through the spike, never 0 times the surrogate of a NaN.
+    let jumps = GRADIENT == FULL && (RESET == RESET_HARD || RESET == RESET_SOFT);
+    let fire = select(0.0, q * d, jumps || (UPSTREAM & 1u) != 0u);
     var gh = fire + select(last.a, 0.0, s && RESET == RESET_HARD);
     if CLAMP {
-        gh = select(0.0, gh, raw > p.low && raw < p.high);
+        gh = keep_nan(raw, select(0.0, gh, raw > p.low && raw < p.high));
     }
     gx[i] = one.gain * gh;
     if (LEARN & 2u) != 0u {
@@ -141,7 +150,7 @@ fn upstream_at(i: u32) -> f32 {
 fn walk_one(one: Neuron, c: u32, t: u32, start: Carry) -> Carry {
     let i = t * p.columns + c;
     let raw = saved[i];
-    let s = fires(limited(raw), one.threshold, STRICT);
+    let s = fires(held(raw), one.threshold, STRICT);
     return retreat(one, start, i, raw, s, upstream_at(i));
 }
 
@@ -159,7 +168,7 @@ fn walk_eight(one: Neuron, c: u32, t: u32, start: Carry) -> Carry {
     }
     for (var j = 0u; j < 8u; j++) {
         let k = 7u - j;
-        let s = fires(limited(raws[k]), one.threshold, STRICT);
+        let s = fires(held(raws[k]), one.threshold, STRICT);
         carry = retreat(one, carry, i + k * row, raws[k], s, ups[k]);
     }
     return carry;
@@ -179,7 +188,7 @@ fn walk_chunk(one: Neuron, c: u32, chunk: u32, start: Carry) -> Carry {
     for (var k = 0u; k < EVERY; k++) {
         if first + k < p.steps {
             let raw = charge(one, v, x[base + k * row]);
-            let h = limited(raw);
+            let h = held(raw);
             let s = ((word >> k) & 1u) != 0u;
             v = select(h, after_spike(RESET, h, one.threshold, p.v_reset), s);
             raws[k] = raw;
@@ -194,7 +203,7 @@ fn walk_chunk(one: Neuron, c: u32, chunk: u32, start: Carry) -> Carry {
         }
     }
     if (LEARN & 1u) != 0u {
-        carry.decay += carry.gh * (before - v_rest());
+        carry.decay += part(carry.gh, before - v_rest());
         carry.gh = 0.0;
     }
     return carry;
@@ -248,7 +257,7 @@ fn store_sums(c: u32, carry: Carry) {
     let row = p.columns;
     sums[c] = carry.a;
     if LEARN != 0u {
-        sums[row + c] = carry.decay - carry.gh * v_rest();
+        sums[row + c] = carry.decay - select(0.0, part(carry.gh, v_rest()), RESET == RESET_HARD);
         sums[2u * row + c] = carry.threshold;
         sums[3u * row + c] = carry.gain;
         sums[4u * row + c] = carry.gh;

@@ -12,6 +12,7 @@
 // ahead; a word is written once. MARCH: the lanes of a workgroup wait for each other every 32 steps.
 // A software adapter would take a few lanes through all steps before the next, and lose the caches.
 
+import package::shared::finite::limited;
 import package::shared::index::item_index;
 import package::shared::membrane::{
     LifParams, Neuron, charge, fires, after_spike, RESET_HARD, FIXED, SCALAR, TIED
@@ -73,7 +74,7 @@ fn advance(one: Neuron, i: u32, v: f32, input: f32) -> Step {
     if SAVE == 1u {
         save[i] = raw;
     }
-    let h = select(raw, clamp(raw, p.low, p.high), CLAMP);
+    let h = select(raw, limited(raw, p.low, p.high), CLAMP);
     let s = fires(h, one.threshold, STRICT);
     @if(DENSE) {
         spikes[i] = select(0.0, 1.0, s);

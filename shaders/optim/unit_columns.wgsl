@@ -3,6 +3,7 @@
 // r: [rows, columns]; q: [rows, columns] in place.
 // One invocation a column.
 
+import package::shared::finite::greatest;
 import package::shared::index::item_index;
 
 struct Params {
@@ -28,7 +29,7 @@ fn unit_columns(
     }
     var largest = 0.0;
     for (var i = 0u; i < p.rows; i++) {
-        largest = max(largest, abs(r[i * p.columns + j]));
+        largest = greatest(largest, abs(r[i * p.columns + j]));
     }
     if largest == 0.0 {
         return;

@@ -18,6 +18,7 @@
 // only where a random word is below `p.threshold`; the others rest, their moments 0.
 // One invocation a cell.
 
+import package::shared::finite::{keep_nan, keep_nan_four};
 import package::shared::cells::Cell;
 import package::shared::index::item_index;
 import package::shared::numbers::{RATE, CORRECT1, CORRECT2, FACTOR, MIX, BETA3, REST3, SPIKES, EPS, SHRINK, DRAW};
@@ -82,6 +83,16 @@ fn kept(i: u32) -> Cell {
     return select(vec4(0.0), vec4(1.0), words < vec4(p.threshold));
 }
 
+@if(!wide)
+fn keep_nans(x: Cell, y: Cell) -> Cell {
+    return keep_nan(x, y);
+}
+
+@if(wide)
+fn keep_nans(x: Cell, y: Cell) -> Cell {
+    return keep_nan_four(x, y);
+}
+
 @if(!FIRST)
 fn direction(i: u32, h: Cell) -> Cell {
     return h;
@@ -92,7 +103,7 @@ fn direction(i: u32, h: Cell) -> Cell {
     let first = p.beta1 * m[i] + p.rest1 * h;
     m[i] = first;
     let u = select(first, p.beta1 * first + p.rest1 * h, on(NESTEROV));
-    return select(u, sign(u), on(SIGN));
+    return select(u, keep_nans(u, sign(u)), on(SIGN));
 }
 
 @if(SECOND)
@@ -102,7 +113,7 @@ fn direction(i: u32, gradient: Cell) -> Cell {
     let theta = number(SPIKES);
     if theta > 0.0 {
         let most = sqrt(theta * before);
-        h = clamp(h, -most, most);
+        h = keep_nans(h, clamp(h, -most, most));
     }
     var first = p.beta1 * m[i] + p.rest1 * h;
     var second = p.beta2 * before + p.rest2 * h * h;

@@ -10,10 +10,11 @@
 // Walks (shared/walk.wgsl): the memory stays in registers; loads go eight steps ahead.
 
 import package::shared::index::group_index;
+import package::shared::finite::is_not_finite;
 import package::shared::math::exp_of;
 import package::shared::walk::{SPAN, Share, Walk, walk_at};
 import package::shared::wkv::{
-    Memory, EVERY, NOTHING, exponent, weights_out, weights_in, remember
+    Memory, EVERY, NOTHING, decay_of, exponent, weights_out, weights_in, remember
 };
 
 override WG: u32 = 64u;
@@ -42,7 +43,7 @@ struct Channel {
 }
 
 fn channel_at(c: u32) -> Channel {
-    let decay = -exp_of(w[c]);
+    let decay = decay_of(w[c]);
     return Channel(decay, u[c], exp_of(decay), exp_of(clamp(-u[c], -BONUS, BONUS)));
 }
 
@@ -57,7 +58,8 @@ fn advance(one: Channel, m: Memory, i: u32, key: f32, value: f32) -> Memory {
 
 // Eight steps share an exponent, the largest of their keys and of the memory: one exponential a step
 // gives its weight, and the sums follow by e^w' alone. Keys that lie further apart than f32 can hold
-// (below e^-80 of the largest) are walked by single steps, and so are channels of a large bonus.
+// (below e^-80 of the largest) are walked by single steps, and so are channels of a large bonus, and
+// whatever is infinite or NaN.
 const LEAST: f32 = -80.0;
 const BONUS: f32 = 40.0;
 
@@ -128,7 +130,9 @@ fn eight_steps(one: Channel, m: Memory, i: u32) -> Memory {
     let top = max(later, newest);
     let sums = vec2(m.p, m.q) * exp(max(later - top, LEAST)) + s.added * exp(min(base - top, -LEAST));
     let kept = later >= newest;
-    if base + largest(max(-keys[0], -keys[1])) > -LEAST || abs(one.bonus) > BONUS {
+    let all = past + one.bonus + dot(keys[0] + keys[1], vec4(1.0));
+    let spread = base + largest(max(-keys[0], -keys[1]));
+    if spread > -LEAST || abs(one.bonus) > BONUS || is_not_finite(all) {
         return single_steps(one, m, i, 8u);
     }
     return Memory(sums.x, sums.y, select(newest, m.top, kept), select(0.0, m.age + 8.0, kept));

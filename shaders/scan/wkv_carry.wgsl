@@ -8,10 +8,10 @@
 // left in, m out.
 // One invocation a column.
 
+import package::shared::finite::greatest;
 import package::shared::index::item_index;
-import package::shared::math::exp_of;
 import package::shared::walk::Share;
-import package::shared::wkv::{NOTHING, weights};
+import package::shared::wkv::{NOTHING, decay_of, weights};
 
 override WG: u32 = 64u;
 override STATE: bool = false;
@@ -32,7 +32,7 @@ fn wkv_carry(
         return;
     }
     let row = p.columns;
-    let decay = -exp_of(w[c % p.channels]) * f32(p.chunk);
+    let decay = decay_of(w[c % p.channels]) * f32(p.chunk);
     var m = vec3(NOTHING.p, NOTHING.q, NOTHING.top);
     if STATE {
         m = vec3(initial[c], initial[c + row], initial[c + 2u * row]);
@@ -44,6 +44,6 @@ fn wkv_carry(
         carry[at + row] = m.y;
         carry[at + 2u * row] = m.z;
         let sum = weights(m.z + decay - left.z);
-        m = vec3(sum.past * m.xy + sum.now * left.xy, max(m.z + decay, left.z));
+        m = vec3(sum.past * m.xy + sum.now * left.xy, greatest(m.z + decay, left.z));
     }
 }

@@ -8,6 +8,7 @@
 // saved: as in wkv. carry: [2, chunks, columns], left in, g out.
 // One invocation a column.
 
+import package::shared::finite::keep_nan;
 import package::shared::index::item_index;
 import package::shared::walk::Share;
 import package::shared::wkv::EVERY;
@@ -44,7 +45,8 @@ fn wkv_carry_backward(
         carry[items + at] = g.y;
         let before = exponent_at(i - 1u, c);
         // Nothing comes from beyond the last chunk.
-        let through = select(0.0, exp(min(decay + before - after, 0.0)), i < p.chunks);
+        let ahead = decay + before - after;
+        let through = select(0.0, keep_nan(ahead, exp(min(ahead, 0.0))), i < p.chunks);
         g = through * g + left;
         after = before;
     }

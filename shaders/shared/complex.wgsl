@@ -1,5 +1,7 @@
 // Complex numbers as vectors (re, im).
 
+import package::shared::finite::{greatest, is_infinite, is_nan, least, nan_of};
+
 fn conj(z: vec2<f32>) -> vec2<f32> {
     return vec2<f32>(z.x, -z.y);
 }
@@ -19,10 +21,14 @@ fn turned(z: vec2<f32>) -> vec2<f32> {
     return vec2<f32>(z.y, -z.x);
 }
 
-// |z|, without overflow or underflow of the squares.
+// |z|, without overflow or underflow of the squares; infinite if either part is.
 fn modulus_of(z: vec2<f32>) -> f32 {
-    let big = max(abs(z.x), abs(z.y));
-    let small = min(abs(z.x), abs(z.y));
+    let a = abs(z);
+    if is_infinite(a.x) || is_infinite(a.y) {
+        return select(a.y, a.x, is_infinite(a.x));
+    }
+    let big = greatest(a.x, a.y);
+    let small = least(a.x, a.y);
     let ratio = select(small / big, 0.0, big == 0.0);
     return big * sqrt(1.0 + ratio * ratio);
 }
@@ -30,10 +36,17 @@ fn modulus_of(z: vec2<f32>) -> f32 {
 // The phase of z in (-pi, pi], 0 at 0: an odd polynomial of tan on |tan| < tan(pi / 8) (S. Moshier,
 // Cephes), to a few units in the last place.
 fn phase_of(z: vec2<f32>) -> f32 {
-    let big = max(abs(z.x), abs(z.y));
-    let small = min(abs(z.x), abs(z.y));
-    let far = small > 0.41421356 * big;
-    let t = select(small / max(big, 1e-37), (small - big) / (small + big), far);
+    if is_nan(z.x) || is_nan(z.y) {
+        return nan_of(z.x);
+    }
+    // The sum of the largest numbers would overflow.
+    let a = abs(z) * select(1.0, 0.25, max(abs(z.x), abs(z.y)) > 1.0);
+    let big = max(a.x, a.y);
+    let small = min(a.x, a.y);
+    let both = is_infinite(a.x) && is_infinite(a.y);
+    let far = both || small > 0.41421356 * big;
+    var t = select(small / max(big, 1e-37), (small - big) / (small + big), far);
+    t = select(t, 0.0, both);
     let q = t * t;
     let tail = -3.33329491539e-1 + q * (1.99777106478e-1 + q * (-1.38776856032e-1 + q * 8.05374449538e-2));
     var angle = t + t * q * tail + select(0.0, 0.7853981634, far);

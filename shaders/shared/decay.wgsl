@@ -51,20 +51,28 @@ fn rate_at(form: u32, c: u32) -> Rate {
     return rate_of(form, value_at(form, c));
 }
 
+// What is taken from `keep x`; nothing, of an infinity too, where nothing is.
+fn dropped(one: Rate, x: f32) -> f32 {
+    return select(one.drop * x, 0.0, one.drop == 0.0);
+}
+
 // The state after a step, with a gain of 1 or (tied) 1 - lam.
 fn advance(one: Rate, tied: bool, before: f32, input: f32) -> f32 {
     let share = select(1.0, one.leak, tied) * input;
-    return one.keep * before + (share - one.drop * before);
+    return one.keep * before + (share - dropped(one, before));
 }
 
 // lam x
 fn decayed(one: Rate, x: f32) -> f32 {
-    return one.keep * x - one.drop * x;
+    return one.keep * x - dropped(one, x);
 }
 
 // lam^steps, for the number that stands for lam.
 fn decay_over(form: u32, value: f32, steps: u32) -> f32 {
-    var log = ln_of(max(value, 1e-37));
+    if steps == 0u {
+        return 1.0;
+    }
+    var log = ln_of(value);
     if form == LOGIT {
         log = min(value, 0.0) - ln_1p(exp_below(-abs(value)));
     }

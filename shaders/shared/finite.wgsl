@@ -55,6 +55,10 @@ fn greatest_four(a: vec4<f32>, b: vec4<f32>) -> vec4<f32> {
     return keep_nan_four(a, keep_nan_four(b, max(a, b)));
 }
 
+fn greatest_two(a: vec2<f32>, b: vec2<f32>) -> vec2<f32> {
+    return keep_nan_two(a, keep_nan_two(b, max(a, b)));
+}
+
 // x limited to low .. high.
 fn limited(x: f32, low: f32, high: f32) -> f32 {
     return keep_nan(x, min(max(x, low), high));

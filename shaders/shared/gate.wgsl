@@ -20,6 +20,7 @@ fn charge_both(v: vec2<f32>, z: vec2<f32>, gain: f32) -> vec2<f32> {
     return v + (z - v) * gain;
 }
 
-fn fires_both(h: vec2<f32>, threshold: f32) -> vec2<f32> {
-    return select(vec2<f32>(), vec2<f32>(1.0), h >= vec2<f32>(threshold));
+// Selects follow, never products with 0: an infinite number behind a closed gate must not become NaN.
+fn fires_both(h: vec2<f32>, threshold: f32) -> vec2<bool> {
+    return h >= vec2<f32>(threshold);
 }

@@ -1,5 +1,7 @@
 // The layers of a Fourier graph operator, channel by channel.
 
+import package::shared::finite::{greatest_two, keep_nan_two};
+
 import package::shared::complex::cmul;
 
 // One layer's parameters of a channel.
@@ -17,7 +19,7 @@ struct Layers {
 
 // relu(v w + b), on both parts.
 fn layer(v: vec2<f32>, l: Layer) -> vec2<f32> {
-    return max(cmul(v, l.w) + l.b, vec2<f32>());
+    return greatest_two(cmul(v, l.w) + l.b, vec2<f32>());
 }
 
 fn layers(v: vec2<f32>, l1: Layer, l2: Layer, l3: Layer) -> Layers {
@@ -31,7 +33,9 @@ fn shrink(v: vec2<f32>, threshold: f32) -> vec2<f32> {
     return v - clamp(v, vec2<f32>(-threshold), vec2<f32>(threshold));
 }
 
-// Its derivative.
-fn passes(v: vec2<f32>, threshold: f32) -> vec2<f32> {
-    return select(vec2<f32>(), vec2<f32>(1.0), abs(v) > vec2<f32>(threshold));
+// What of an upstream gradient reaches a layer whose outcome is o: through the shrinkage, with what
+// comes from the next layer, through the relu.
+fn reached(o: vec2<f32>, up: vec2<f32>, next: vec2<f32>, threshold: f32) -> vec2<f32> {
+    let direct = select(vec2<f32>(), up, o > vec2<f32>(threshold));
+    return keep_nan_two(o, select(vec2<f32>(), direct + next, o > vec2<f32>()));
 }

@@ -3,6 +3,7 @@
 //                                           or low atan(x / high) (COMPAND)
 
 import package::shared::cells::Cell;
+import package::shared::finite::{keep_nan, keep_nan_four};
 import package::shared::math::atan_of;
 
 const BOX: u32 = 16u;
@@ -15,6 +16,16 @@ struct Stride {
     gain: f32,
     low: f32,
     high: f32,
+}
+
+@if(!wide)
+fn boxed(v: Cell, low: f32, high: f32) -> Cell {
+    return keep_nan(v, clamp(v, low, high));
+}
+
+@if(wide)
+fn boxed(v: Cell, low: f32, high: f32) -> Cell {
+    return keep_nan_four(v, clamp(v, vec4(low), vec4(high)));
 }
 
 @if(!wide)
@@ -32,7 +43,7 @@ fn stepped(before: Cell, u: Cell, rate: f32, factor: f32, s: Stride) -> Cell {
     let eta = rate * s.scale;
     var after = before - eta * s.decay * before - eta * s.gain * factor * u;
     if (s.mode & BOX) != 0u {
-        after = clamp(after, Cell(s.low), Cell(s.high));
+        after = boxed(after, s.low, s.high);
     }
     if (s.mode & COMPAND) != 0u {
         after = compand(after, s.low, s.high);

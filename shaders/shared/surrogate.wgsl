@@ -12,11 +12,11 @@ const TRIANGLE: u32 = 3u;
 const RECTANGLE: u32 = 4u;
 
 fn surrogate(kind: u32, a: f32, u: f32) -> f32 {
-    if is_not_finite(u) {
+    let r = abs(u);
+    // At this distance each of them is zero to f32, and squares would overflow.
+    if is_not_finite(u) || r > 1e18 {
         return keep_nan(u, 0.0);
     }
-    // Beyond this distance each of them is zero to f32; the bound keeps squares finite.
-    let r = min(abs(u), 1e12);
     switch kind {
         case SIGMOID: {
             let e = exp_below(-a * r);

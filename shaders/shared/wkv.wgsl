@@ -4,6 +4,9 @@
 // the largest that any of their terms has. Of the two weights of a step the larger is then 1 and the
 // other the exponential of a number that is not positive: one exponential gives both.
 
+import package::shared::finite::{keep_nan, least};
+import package::shared::math::exp_of;
+
 // Steps between two memories that are saved for backward. It divides a chunk.
 const EVERY: u32 = 8u;
 
@@ -22,7 +25,14 @@ struct Weights {
     now: f32,
 }
 
-const NOTHING: Memory = Memory(0.0, 0.0, -1e30, 0.0);
+// Its exponent is below that of any key.
+const NOTHING: Memory = Memory(0.0, 0.0, -3.4028234e38, 0.0);
+
+// w' = -e^w. Where that overflows nothing is left after one step; but of the step before all is, and
+// 0 times an infinity would be NaN.
+fn decay_of(w: f32) -> f32 {
+    return -least(exp_of(w), 3.4028234e38);
+}
 
 fn exponent(m: Memory, decay: f32) -> f32 {
     return m.top + m.age * decay;
@@ -30,7 +40,7 @@ fn exponent(m: Memory, decay: f32) -> f32 {
 
 // e^0 for the larger of two exponents that differ by `ahead`, and for the smaller what remains.
 fn weights(ahead: f32) -> Weights {
-    let e = exp(-abs(ahead));
+    let e = keep_nan(ahead, exp(-abs(ahead)));
     return Weights(select(e, 1.0, ahead >= 0.0), select(1.0, e, ahead >= 0.0));
 }
 

@@ -2,7 +2,7 @@
 //! side of `shared/step.wgsl`.
 
 use crate::Tensor;
-use crate::host::Real;
+use crate::host::{Real, limited};
 
 /// The constraints that `mode` may name.
 pub(crate) const BOX: u32 = 16;
@@ -44,7 +44,7 @@ impl Stride {
     pub(crate) fn constrain<R: Real>(&self, x: &mut [R]) {
         let (low, high) = (R::lit(self.low.into()), R::lit(self.high.into()));
         if self.mode & BOX != 0 {
-            x.iter_mut().for_each(|x| *x = x.max(low).min(high));
+            x.iter_mut().for_each(|x| *x = limited(*x, low, high));
         }
         if self.mode & COMPAND != 0 {
             x.iter_mut().for_each(|x| *x = low * (*x / high).atan());

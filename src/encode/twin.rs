@@ -15,7 +15,8 @@ pub(super) fn latency<R: Real>(args: &mut HostArgs<'_, R>) {
     let x = args.reals(0);
     let edges = &args.reals(1)[..p.last as usize];
     let row = p.packed.row as usize;
-    let step = |v: f32| edges.partition_point(|edge| v <= edge.f32());
+    // A NaN is above no edge.
+    let step = |v: f32| edges.partition_point(|edge| v <= edge.f32() || v.is_nan());
     let steps: Vec<Option<usize>> =
         x.iter().map(|v| (p.silent == 0 || v.f32() > p.threshold).then(|| step(v.f32()))).collect();
     each(args.words_mut(2), |w| p.packed.word(w, |e| steps[e % row] == Some(e / row)));

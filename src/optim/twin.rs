@@ -8,7 +8,7 @@ use super::norm::{ClipFactorParams, SquareSumParams, TOGETHER};
 use super::numbers::{COUNT, INPUTS};
 use super::project::{OverlapParams, ProjectParams};
 use crate::host::parallel::*;
-use crate::host::{HostArgs, Real};
+use crate::host::{HostArgs, Real, greatest};
 pub(super) use update::update;
 
 pub(super) fn step_numbers<R: Real>(args: &mut HostArgs<'_, R>) {
@@ -146,7 +146,7 @@ pub(super) fn unit_columns<R: Real>(args: &mut HostArgs<'_, R>) {
     let columns = p.columns as usize;
     for j in 0..columns {
         let column = r.iter().skip(j).step_by(columns);
-        let largest = column.clone().fold(R::zero(), |most, v| most.max(v.abs()));
+        let largest = column.clone().fold(R::zero(), |most, v| greatest(most, v.abs()));
         if largest == R::zero() {
             continue;
         }

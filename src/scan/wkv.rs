@@ -19,8 +19,8 @@ pub(super) const OP: &str = "wkv";
 /// y[t] = (sum_{i<t} e^((t-1-i) w' + k[i]) v[i] + e^(u + k[t]) v[t]) / (the same with v = 1)
 /// ```
 ///
-/// The two sums are kept relative to their largest term, so that keys of any size do no harm; no
-/// exponent that is taken is positive. 12 bytes an element move forward (13.5 where gradients will
+/// The two sums are kept relative to their largest term, so that finite keys of any size do no harm;
+/// no exponent that is taken is positive. 12 bytes an element move forward (13.5 where gradients will
 /// be wanted: the sums of every eighth step are saved), 21.5 backward.
 ///
 /// Sources: Zhu et al., SpikeGPT (arXiv:2302.13939); Peng et al., RWKV (arXiv:2305.13048).
@@ -68,8 +68,8 @@ pub struct WkvOutput {
 /// Steps between two memories that are saved: `EVERY` of `shared/wkv.wgsl`.
 pub(super) const EVERY: usize = 8;
 
-/// The exponent of no memory at all.
-pub(super) const NOTHING: f64 = -1e30;
+/// The exponent of no memory at all: below that of any key.
+pub(super) const NOTHING: f64 = f32::MIN as f64;
 
 /// The inputs of the node.
 pub(super) const K: usize = 0;

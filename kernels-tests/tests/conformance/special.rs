@@ -3,8 +3,12 @@
 //! finite), where what f32 cannot hold is infinite, and a finite one its value.
 
 use kernels_tests::{Random, Subject, oracle, subjects};
+use spikegrad::attention::SpikeAttention;
 use spikegrad::elementwise::{Activation, Binary, Unary};
-use spikegrad::loss::{self, CrossEntropy};
+use spikegrad::fourier::{self, ComplexGate, HardConcrete};
+use spikegrad::lif::{Gradient, Lif, Neurons, Reset, Save, Spikes, Surrogate};
+use spikegrad::loss::{self, CrossEntropy, LinearCrossEntropy};
+use spikegrad::scan::{Decay, Plan, Recurrence, Wkv};
 use spikegrad::{Device, Result, Tape, Tensor, Var, linalg, reduce};
 
 /// What is planted into one input after the other, one to a row and to a column.
@@ -451,5 +455,278 @@ fn products_of_packed_spikes() {
             linalg::linear(&spikes, &v[0], None, Activation::Identity)
         }));
     }
+    none(&all);
+}
+
+#[test]
+fn linear_layers_fused_with_their_loss() {
+    let mut all = Vec::new();
+    let shapes = [
+        [input(&[10, 9], -1.0, 1.0), input(&[13, 9], -1.0, 1.0)],
+        [input(&[12, 8], -1.0, 1.0), input(&[80, 8], -1.0, 1.0)],
+    ];
+    for (x, budget) in shapes.into_iter().flat_map(|x| [(x, None), (x, Some(40))]) {
+        let (rows, classes) = (x[0].shape[0], x[1].shape[0]);
+        let what = format!("linear cross-entropy of {classes}, {budget:?}");
+        let options = LinearCrossEntropy { budget, ..LinearCrossEntropy::default() };
+        all.extend(singly(&what, &WITHOUT_ENDS, 2e-5, &x, |v| {
+            let t = targets(v[0].device(), rows, classes)?;
+            loss::linear_cross_entropy_with(&v[0], &v[1], &t, options)
+        }));
+    }
+    none(&all);
+}
+
+/// Classes of logits of -infinity that fill whole tiles.
+#[test]
+fn masked_tiles_of_classes() {
+    let mut w = vec![1.0f32; 12];
+    w[4..].fill(f32::NEG_INFINITY);
+    for Subject { label, device } in subjects() {
+        let tape = Tape::new();
+        let x = tape.leaf(&Tensor::from_slice(device, &[1.0f32, 2.0], [2, 1]).unwrap());
+        let w = tape.leaf(&Tensor::from_slice(device, &w, [12, 1]).unwrap());
+        let t = Tensor::from_slice(device, &[0u32, 3], [2]).unwrap();
+        let options = LinearCrossEntropy { budget: Some(4), ..LinearCrossEntropy::default() };
+        let loss = loss::linear_cross_entropy_with(&x, &w, &t, options).unwrap();
+        let found = loss.value().to_vec::<f64>().unwrap()[0];
+        assert!((found - 4f64.ln()).abs() < 1e-6, "{label}: {found}");
+    }
+}
+
+#[test]
+fn leaky_neurons() {
+    let mut all = Vec::new();
+    let surrogates = [
+        Surrogate::Atan(2.0),
+        Surrogate::Sigmoid(4.0),
+        Surrogate::FastSigmoid(5.0),
+        Surrogate::Triangle(1.0),
+        Surrogate::Rectangle(1.0),
+    ];
+    let soft = Lif::new().reset(Reset::Soft);
+    let mut neurons: Vec<Lif> = surrogates.map(|s| soft.clone().surrogate(s)).to_vec();
+    neurons.extend([
+        Lif::new().reset(Reset::Hard(0.0)).detach_reset(true),
+        Lif::new().reset(Reset::None).clamp(-2.0, 2.0),
+        soft.clone().save(Save::Checkpoints(8)),
+        soft.clone().gradient(Gradient::Spatial),
+        soft.output(Spikes::F32),
+    ]);
+    let x = [
+        input(&[11, 12], -0.6, 1.4),
+        input(&[12], -0.5, 0.5),
+        input(&[12], 0.5, 0.9),
+        input(&[12], 0.7, 1.2),
+    ];
+    for (i, lif) in neurons.into_iter().enumerate() {
+        let what = format!("neuron {i}");
+        // The membrane carries what a spike cannot.
+        all.extend(faults(&what, &WITHOUT_ENDS, 2e-4, &x, |v| {
+            let learned =
+                Neurons { decay: Some(&v[2]), threshold: Some(&v[3]), ..Neurons::default() };
+            lif.scan_with(&v[0], Some(&v[1]), &learned)?.state.mul_scalar(1.0)
+        }));
+        let x = [input(&[11, 12], -0.6, 1.4)];
+        all.extend(faults(&what, &WITHOUT_ENDS, 2e-4, &x, |v| {
+            let spikes = lif.scan(&v[0], None)?.spikes;
+            match spikes.dtype() {
+                spikegrad::DType::Bits => spikes.unpack(),
+                _ => Ok(spikes),
+            }
+        }));
+    }
+    none(&all);
+}
+
+#[test]
+fn recurrences() {
+    let mut all = Vec::new();
+    let x = [input(&[40, 12], -1.0, 1.0), input(&[12], -2.0, 3.0), input(&[12], -1.0, 1.0)];
+    let value = [x[0], input(&[12], 0.1, 0.9), x[2]];
+    for plan in [Plan::Sequential, Plan::Chunked(16)] {
+        for scan in [Recurrence::integrator(), Recurrence::average()] {
+            let what = format!("{scan:?}");
+            all.extend(faults(&what, &WITHOUT_ENDS, 1e-4, &x, |v| {
+                Ok(scan.plan(plan).scan(&v[0], Decay::Logit(&v[1]), Some(&v[2]))?.h)
+            }));
+            all.extend(faults(&what, &WITHOUT_ENDS, 1e-4, &value, |v| {
+                Ok(scan.plan(plan).scan(&v[0], Decay::Value(&v[1]), Some(&v[2]))?.h)
+            }));
+        }
+    }
+    none(&all);
+}
+
+#[test]
+fn weighted_averages_over_the_past() {
+    let mut all = Vec::new();
+    let x = [
+        input(&[40, 12], -1.0, 1.0),
+        input(&[40, 12], -1.0, 1.0),
+        input(&[12], -2.0, 1.0),
+        input(&[12], -1.0, 1.0),
+    ];
+    for plan in [Plan::Sequential, Plan::Chunked(16)] {
+        let scan = Wkv::new().plan(plan);
+        let what = format!("{scan:?}");
+        all.extend(faults(&what, &WITHOUT_ENDS, 2e-4, &x, |v| {
+            Ok(scan.scan(&v[0], &v[1], &v[2], &v[3], None)?.y)
+        }));
+    }
+    none(&all);
+}
+
+/// A decay that overflows leaves the step before; keys below any exponent give the mean.
+#[test]
+fn averages_at_the_ends() {
+    let (steps, plain) = (24, [0.0f32; 24]);
+    let values: Vec<f32> = (1..=steps).map(|v| v as f32).collect();
+    let before: Vec<f64> = (1..=steps)
+        .map(|t| {
+            if t == 1 { 1.0 } else { ((t - 1) as f64 + t as f64 * 1f64.exp()) / (1.0 + 1f64.exp()) }
+        })
+        .collect();
+    let mean: Vec<f64> = (1..=steps).map(|t| (t as f64 + 1.0) / 2.0).collect();
+    let low = [-2e30f32; 24];
+    let lowest = [f32::MIN; 24];
+    let cases = [
+        (&plain, 89.0, 1.0, &before),
+        (&plain, 1e4, 1.0, &before),
+        (&plain, 1e38, 1.0, &before),
+        (&low, -100.0, 0.0, &mean),
+        (&lowest, -100.0, 0.0, &mean),
+    ];
+    for (keys, w, u, expected) in cases {
+        for plan in [Plan::Sequential, Plan::Chunked(8)] {
+            for Subject { label, device } in subjects() {
+                let tape = Tape::new();
+                let leaf = |x: &[f32], shape: &[usize]| {
+                    tape.leaf(&Tensor::from_slice(device, x, shape).unwrap())
+                };
+                let (k, v) = (leaf(keys, &[steps, 1]), leaf(&values, &[steps, 1]));
+                let (w, u) = (leaf(&[w], &[1]), leaf(&[u], &[1]));
+                let y = Wkv::new().plan(plan).scan(&k, &v, &w, &u, None).unwrap().y;
+                let found = y.value().to_vec::<f64>().unwrap();
+                for (found, expected) in found.iter().zip(expected) {
+                    assert!(
+                        (found - expected).abs() < 1e-4,
+                        "{label} {plan:?}: {found}, not {expected}"
+                    );
+                }
+                let g = y.sum_all().unwrap().backward().unwrap();
+                for leaf in [&k, &v, &w, &u] {
+                    let g = g.get(leaf).unwrap().to_vec::<f32>().unwrap();
+                    assert!(g.iter().all(|g| g.is_finite()), "{label} {plan:?}: {g:?}");
+                }
+            }
+        }
+    }
+}
+
+/// Under a window that sees every row, a number of the last row reaches that row alone, and what is
+/// not finite all that depends on it.
+#[test]
+fn attention_sees_what_is_not_finite() {
+    let shape = [40, 1, 8];
+    let width = shape[2];
+    for (which, planted) in (0..3).flat_map(|i| [f32::NAN, f32::INFINITY, 3e38].map(|v| (i, v))) {
+        let mut inputs = [5, 6, 7].map(|s| Random::new(s).values(40 * 8, -1.0, 1.0));
+        inputs[which][39 * width] = planted;
+        for Subject { label, device } in subjects() {
+            let what = format!("{planted} in {which} on {label}");
+            let tape = Tape::new();
+            let leaf = |x: &Vec<f32>| tape.leaf(&Tensor::from_slice(device, x, shape).unwrap());
+            let [q, k, v] = [0, 1, 2].map(|i| leaf(&inputs[i]));
+            let open = spikegrad::elementwise::full(device, shape, 1.0).unwrap();
+            let attention = SpikeAttention::new(1).window(64).rotary(None);
+            let y = attention.attend(&q, &k, &v, &open).unwrap();
+            let found = y.value().to_vec::<f32>().unwrap();
+            let last = &found[39 * width..];
+            if planted.is_finite() {
+                // The largest score takes all; those that f32 holds are numbers.
+                assert!(last.iter().all(|y| !y.is_nan()), "{what}: {last:?}");
+            } else {
+                let column = if which == 2 { 1 } else { width };
+                assert!(last[..column].iter().all(|y| !y.is_finite()), "{what}: {last:?}");
+            }
+            if which < 2 {
+                assert!(found[..39 * width].iter().all(|y| y.is_finite()), "{what}");
+            }
+            if planted.is_finite() {
+                continue;
+            }
+            let g = y.sum_all().unwrap().backward().unwrap();
+            let seen = |leaf: &Var| {
+                let g = g.get(leaf).unwrap().to_vec::<f32>().unwrap();
+                g.iter().any(|g| !g.is_finite())
+            };
+            assert!(seen(&q) && seen(&k), "{what}: gradients of queries and keys");
+        }
+    }
+}
+
+#[test]
+fn convolutions_and_shifts() {
+    let mut all = Vec::new();
+    let x = [input(&[11, 1, 13], -1.0, 1.0), input(&[3, 13], -1.0, 1.0), input(&[13], -1.0, 1.0)];
+    let depthwise = |v: &[Var]| v[0].depthwise_conv(&v[1], Some(&v[2]), 2);
+    all.extend(faults("depthwise", &PLANTED, 1e-5, &x, depthwise));
+    let x = [input(&[11, 1, 3], -1.0, 1.0), input(&[3, 3, 5], -1.0, 1.0), input(&[5], -1.0, 1.0)];
+    let causal = |v: &[Var]| v[0].causal_conv(&v[1], Some(&v[2]), 1, Activation::Relu);
+    all.extend(faults("causal", &PLANTED, 1e-5, &x, causal));
+    let x = [input(&[11, 1, 13], -1.0, 1.0), input(&[13], 0.1, 0.9), input(&[1, 13], -1.0, 1.0)];
+    let shift = |v: &[Var]| v[0].token_shift(&v[1], Some(&v[2]));
+    all.extend(faults("shift", &WITHOUT_ENDS, 1e-5, &x, shift));
+    for shape in SHAPES {
+        let x = [input(shape, -1.0, 1.0), input(shape, -1.0, 1.0), input(&[1], -1.0, 1.0)];
+        all.extend(singly("mix", &WITHOUT_ENDS, 1e-5, &x, |v| v[0].mix(&v[1], &v[2])));
+    }
+    none(&all);
+}
+
+#[test]
+fn complex_numbers() {
+    let mut all = Vec::new();
+    let z = input(&[11, 6, 2], -1.0, 1.0);
+    let mut add = |what: &str, planted: &[f32], x: &[Input], f: &dyn Fn(&[Var]) -> Result<Var>| {
+        all.extend(faults(what, planted, 2e-5, x, f));
+    };
+    add("modulus", &PLANTED, &[z], &|v| v[0].modulus());
+    add("phase", &WITHOUT_ENDS, &[z], &|v| v[0].phase());
+    add("product", &WITHOUT_ENDS, &[z, z], &|v| v[0].complex_mul(&v[1]));
+    add("conjugate product", &WITHOUT_ENDS, &[z, z], &|v| v[0].complex_mul_conjugate(&v[1]));
+    let weights = [z, input(&[2, 6, 5], -1.0, 1.0), input(&[2, 5], -1.0, 1.0)];
+    add("linear", &WITHOUT_ENDS, &weights, &|v| {
+        fourier::complex_linear(&v[0], &v[1], Some(&v[2]), Activation::Relu)
+    });
+    add("bins", &WITHOUT_ENDS, &[z, input(&[6], 0.1, 1.0)], &|v| v[0].gate_bins(&v[1], 1));
+    add("diagonal mix", &WITHOUT_ENDS, &[z, input(&[3, 4, 6], -1.0, 1.0)], &|v| {
+        fourier::graph_diag(&v[0], &v[1], 0.1)
+    });
+    let square = input(&[2, 6, 6], -1.0, 1.0);
+    let bias = input(&[2, 6], -1.0, 1.0);
+    add("dense mix", &WITHOUT_ENDS, &[z, square, square, square, bias, bias, bias], &|v| {
+        // Backward goes different ways through a closed relu: 0, or 0 times what comes from above.
+        let y = fourier::graph_dense(&v[0], [&v[1], &v[2], &v[3]], [&v[4], &v[5], &v[6]], 0.1)?;
+        Ok(y.detach())
+    });
+    let gates = [ComplexGate::new(), ComplexGate::new().straight_through(true)];
+    for gate in gates {
+        add("gate", &WITHOUT_ENDS, &[z], &|v| Ok(gate.run(&v[0])?.y));
+        add("affine gate", &WITHOUT_ENDS, &[z, input(&[2, 6, 2], 0.5, 1.5)], &|v| {
+            Ok(gate.run_affine(&v[0], &v[1])?.y)
+        });
+        add("residual gate", &WITHOUT_ENDS, &[z, z, input(&[1], 0.5, 1.5)], &|v| {
+            Ok(gate.run_residual(&v[0], &v[1], &v[2])?.y)
+        });
+    }
+    let logits = input(&[11, 13], -3.0, 3.0);
+    add("concrete", &WITHOUT_ENDS, &[logits], &|v| HardConcrete::new().evaluate(&v[0]));
+    add("noisy concrete", &WITHOUT_ENDS, &[logits], &|v| {
+        let noise = Random::new(4).values(11 * 13, 0.01, 0.99);
+        let noise = Tensor::from_slice(v[0].device(), &noise, [11, 13])?;
+        HardConcrete::new().with_noise(&v[0], &noise)
+    });
     none(&all);
 }

@@ -2,7 +2,7 @@
 
 use crate::attention::cache::{MARKS, Params};
 use crate::host::parallel::*;
-use crate::host::{HostArgs, Real, exp, vectorised};
+use crate::host::{HostArgs, Real, exp, greatest, vectorised};
 
 /// Multiplications below which a decoded token is one thread's work.
 const PARALLEL: usize = 1 << 18;
@@ -235,7 +235,7 @@ impl<R: Real> Lane<'_, R> {
         };
         call.turn(self.q, p.turn as usize, R::lit(f64::from(p.scale)), query);
         let (keys, values) = self.rows.split_at(call.slots() * d);
-        let mut sum = Softmax { most: R::lit(-1e30), total: R::zero(), o: self.o };
+        let mut sum = Softmax { most: R::lit(f32::MIN.into()), total: R::zero(), o: self.o };
         for slots in self.marks.slots(p.anchors as usize) {
             let range = slots.start * d..slots.end * d;
             let (keys, values) = (&keys[range.clone()], &values[range]);
@@ -263,7 +263,7 @@ impl<R: Real> Softmax<'_, R> {
         let mut now = self.most;
         for (score, key) in scores.iter_mut().zip(keys.chunks_exact(d)) {
             *score = dot(query, key);
-            now = now.max(*score);
+            now = greatest(now, *score);
         }
         let shrunk = exp(self.most - now);
         self.most = now;
@@ -287,7 +287,7 @@ impl<R: Real> Softmax<'_, R> {
     }
 
     fn finish(self) {
-        if self.total > R::zero() {
+        if self.total != R::zero() {
             self.o.iter_mut().for_each(|o| *o /= self.total);
         }
     }

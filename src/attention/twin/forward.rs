@@ -4,10 +4,10 @@ use super::block::{BLOCK, Seen, TASK, Turned, clear_between};
 use super::orders::Orders;
 use super::product::{LANES, Matrix, Vectorised, add_product, vectorise};
 use crate::host::parallel::*;
-use crate::host::{HostArgs, Real, exp, sum_of};
+use crate::host::{HostArgs, Real, exp, greatest, sum_of};
 
 /// Stands for the logarithm of an empty sum.
-const NEVER: f64 = -1e30;
+const NEVER: f64 = f32::MIN as f64;
 
 pub(in crate::attention) fn forward<R: Real>(args: &mut HostArgs<'_, R>) {
     let orders = Orders::new(args);
@@ -93,7 +93,7 @@ fn softmax<R: Real>(row: &mut [R], seen: &Seen, i: usize) -> (R, R) {
     let columns = seen.columns(i);
     clear_between(row, &columns);
     let highest = columns.iter().map(|range| highest_of(&row[range.clone()]));
-    let highest = highest.fold(R::lit(NEVER), |a, b| if b > a { b } else { a });
+    let highest = highest.fold(R::lit(NEVER), greatest);
     let mut sum = R::zero();
     for range in columns {
         let row = &mut row[range];
@@ -102,19 +102,19 @@ fn softmax<R: Real>(row: &mut [R], seen: &Seen, i: usize) -> (R, R) {
         }
         sum += sum_of(row, |x| x);
     }
-    if sum > R::zero() { (highest + sum.ln(), sum) } else { (R::lit(NEVER), R::one()) }
+    // A NaN is no empty sum.
+    if sum == R::zero() { (R::lit(NEVER), R::one()) } else { (highest + sum.ln(), sum) }
 }
 
 #[inline(always)]
 fn highest_of<R: Real>(x: &[R]) -> R {
-    let higher = |a: R, b: R| if b > a { b } else { a };
     let mut lanes = [R::lit(NEVER); LANES];
     let (chunks, rest) = x.as_chunks::<LANES>();
     for chunk in chunks {
         for (lane, x) in lanes.iter_mut().zip(chunk) {
-            *lane = higher(*lane, *x);
+            *lane = greatest(*lane, *x);
         }
     }
-    let highest = rest.iter().copied().fold(R::lit(NEVER), higher);
-    lanes.into_iter().fold(highest, higher)
+    let highest = rest.iter().copied().fold(R::lit(NEVER), greatest);
+    lanes.into_iter().fold(highest, greatest)
 }

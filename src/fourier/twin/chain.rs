@@ -5,7 +5,7 @@ use super::super::mix::ShrinkParams;
 use super::complex::{complex, complex_mut};
 use super::mix::shrunk_both;
 use crate::elementwise::each;
-use crate::host::{HostArgs, Real};
+use crate::host::{HostArgs, Real, greatest, keep_nan};
 use rustfft::num_complex::Complex;
 
 /// Row by row, layer by layer.
@@ -44,7 +44,7 @@ fn outcome<R: Real>(v: &[Complex<R>], w: &[R], b: &[R], c: usize) -> Complex<R> 
         .iter()
         .enumerate()
         .fold(start, |sum, (k, v)| sum + *v * Complex::new(re[k * n + c], im[k * n + c]));
-    Complex::new(sum.re.max(R::zero()), sum.im.max(R::zero()))
+    Complex::new(greatest(sum.re, R::zero()), greatest(sum.im, R::zero()))
 }
 
 pub(in super::super) fn reached<R: Real>(args: &mut HostArgs<'_, R>) {
@@ -54,6 +54,7 @@ pub(in super::super) fn reached<R: Real>(args: &mut HostArgs<'_, R>) {
     let (o, g, next) = (args.reals(0), args.reals(1), args.reals(2));
     each(args.reals_mut(3), |i| {
         let direct = if o[i] > threshold { g[i] } else { zero };
-        if with_next && o[i] > zero { direct + next[i] } else { direct }
+        let all = if with_next && o[i] > zero { direct + next[i] } else { direct };
+        keep_nan(o[i], all)
     });
 }

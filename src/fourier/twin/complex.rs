@@ -29,7 +29,8 @@ pub(in super::super) fn map<R: Real>(args: &mut HostArgs<'_, R>) {
     let phase = args.constant("PHASE", 0) == 1;
     let z = complex(args.reals(0));
     if phase {
-        each(args.reals_mut(1), |i| z[i].im.atan2(z[i].re));
+        // Adding 0 makes -0 one: the phase is in (-pi, pi], and 0 at 0.
+        each(args.reals_mut(1), |i| (z[i].im + R::zero()).atan2(z[i].re + R::zero()));
     } else {
         each(args.reals_mut(1), |i| z[i].re.hypot(z[i].im));
     }
@@ -45,8 +46,7 @@ pub(in super::super) fn map_backward<R: Real>(args: &mut HostArgs<'_, R>) {
         }
         let unit = Complex::new(z[i].re / size, z[i].im / size);
         if phase {
-            let f = g[i] / size;
-            Complex::new(-f * unit.im, f * unit.re)
+            Complex::new(-g[i] * (unit.im / size), g[i] * (unit.re / size))
         } else {
             Complex::new(g[i] * unit.re, g[i] * unit.im)
         }

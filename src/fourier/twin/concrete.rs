@@ -2,7 +2,7 @@
 
 use super::super::concrete::Params;
 use crate::elementwise::each;
-use crate::host::{HostArgs, Real};
+use crate::host::{HostArgs, Real, keep_nan, limited};
 
 /// `sigmoid((ln u - ln(1 - u) + a) / beta)`, or without noise `sigmoid(a)`.
 fn open_share<R: Real>(a: R, u: Option<R>, beta: R) -> R {
@@ -17,7 +17,7 @@ pub(in super::super) fn forward<R: Real>(args: &mut HostArgs<'_, R>) {
     let (a, u) = (args.reals(0), args.reals(1));
     each(args.reals_mut(2), |i| {
         let s = open_share(a[i], noisy.then(|| u[i]), beta);
-        (s * (zeta - gamma) + gamma).max(R::zero()).min(R::one())
+        limited(s * (zeta - gamma) + gamma, R::zero(), R::one())
     });
 }
 
@@ -33,7 +33,7 @@ pub(in super::super) fn backward<R: Real>(args: &mut HostArgs<'_, R>) {
         if m > R::zero() && m < R::one() {
             g[i] * (zeta - gamma) * s * (R::one() - s) * rate
         } else {
-            R::zero()
+            keep_nan(m, R::zero())
         }
     });
 }

@@ -241,7 +241,7 @@ impl<R: Real> Back<'_, R> {
                 || {
                     passed(g, (words, t % 32), &mut work.gu);
                     if let Some(scale) = stage.scale {
-                        times_scale(z, scale, work);
+                        times_scale(z, scale, (words, t % 32), work);
                     }
                     if self.through {
                         stage.gated(z, &mut work.u);
@@ -314,11 +314,13 @@ fn passed<R: Real>(g: &[R], (words, t): (&[u32], usize), gu: &mut [R]) {
 
 /// The sum for the scale, and `gu = scale gu`.
 #[inline(always)]
-fn times_scale<R: Real>(u: &[R], scale: R, work: &mut Work<R>) {
+fn times_scale<R: Real>(u: &[R], scale: R, (words, t): (&[u32], usize), work: &mut Work<R>) {
     let (gu, sums) = (&mut work.gu[..u.len()], &mut work.of_scale[..u.len()]);
     for j in 0..u.len() {
-        sums[j] += gu[j] * u[j];
-        gu[j] *= scale;
+        // A closed gate contributes nothing, whatever stands behind it.
+        let open = words[j / 2] >> t & 1 == 1;
+        sums[j] += when(open, gu[j] * u[j]);
+        gu[j] = when(open, gu[j] * scale);
     }
 }
 

@@ -4,7 +4,7 @@ use super::super::mix::{BackwardParams, DiagParams, ShrinkParams};
 use super::complex::{complex, complex_mut};
 use crate::elementwise::each;
 use crate::host::parallel::*;
-use crate::host::{HostArgs, Real, vectorised};
+use crate::host::{HostArgs, Real, greatest, keep_nan, vectorised};
 use rustfft::num_complex::Complex;
 
 /// Numbers that one task mixes.
@@ -23,9 +23,7 @@ fn layers<R: Real>(w: &[R], channels: usize) -> Vec<[Layer<R>; 3]> {
 
 #[inline(always)]
 fn relu<R: Real>(v: Complex<R>) -> Complex<R> {
-    let zero = R::zero();
-    let positive = |v: R| if v > zero { v } else { zero };
-    Complex::new(positive(v.re), positive(v.im))
+    Complex::new(greatest(v.re, R::zero()), greatest(v.im, R::zero()))
 }
 
 /// The outcomes of the three layers.
@@ -43,7 +41,7 @@ fn shrunk<R: Real>(v: R, threshold: R) -> R {
     } else if v < -threshold {
         v + threshold
     } else {
-        R::zero()
+        keep_nan(v, R::zero())
     }
 }
 
@@ -58,7 +56,7 @@ pub(super) fn shrunk_both<R: Real>(v: Complex<R>, threshold: R) -> Complex<R> {
 fn reached<R: Real>(o: Complex<R>, g: Complex<R>, next: Complex<R>, threshold: R) -> Complex<R> {
     let part = |o: R, g: R, next: R| {
         let direct = if o.abs() > threshold { g } else { R::zero() };
-        if o > R::zero() { direct + next } else { R::zero() }
+        keep_nan(o, if o > R::zero() { direct + next } else { R::zero() })
     };
     Complex::new(part(o.re, g.re, next.re), part(o.im, g.im, next.im))
 }
@@ -193,6 +191,7 @@ pub(in super::super) fn shrink_backward<R: Real>(args: &mut HostArgs<'_, R>) {
     let g = args.reals(3);
     for i in 0..3 {
         let v = args.reals(i);
-        each(args.reals_mut(4 + i), |j| if v[j].abs() > t { g[j] } else { R::zero() });
+        let passed = |j: usize| if v[j].abs() > t { g[j] } else { R::zero() };
+        each(args.reals_mut(4 + i), |j| keep_nan(v[j], passed(j)));
     }
 }

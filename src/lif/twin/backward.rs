@@ -137,8 +137,9 @@ fn run<
     let n = block.sums[0].len();
     let slopes = Slopes {
         slope: Slope::new(o.alpha),
-        kept: if o.reset == HARD { R::zero() } else { R::one() },
-        soft: if o.reset == SOFT { R::one() } else { R::zero() },
+        kept: o.reset != HARD,
+        fires: task.gs.is_some() || PATH == PATH_SOFT || PATH == PATH_HARD,
+        soft: o.reset == SOFT,
     };
     let zeros = if task.gs.is_none() { vec![R::zero(); n] } else { Vec::new() };
     let scratch = if LEARN { n } else { 0 };
@@ -210,7 +211,10 @@ fn learn<R: Real, P: Pick<R>>(
     if task.learn & 1 != 0 {
         let rest = o.v_rest();
         for (i, (sum, g)) in decay.iter_mut().zip(gh).enumerate() {
-            *sum += *g * (membranes.before(t, i, &neurons) - rest);
+            // Nothing without a gradient, whatever the membrane, nor at rest, whatever the gradient.
+            let from_rest = membranes.before(t, i, &neurons) - rest;
+            let none = *g == R::zero() || from_rest == R::zero();
+            *sum += if none { R::zero() } else { *g * from_rest };
         }
         if task.tied {
             for ((sum, g), x) in decay.iter_mut().zip(gh).zip(x) {

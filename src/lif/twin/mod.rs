@@ -14,7 +14,7 @@ pub(super) use parameters::parameters;
 
 use super::neuron::{EACH, FIXED, HARD, TIED};
 use super::scan::Params;
-use crate::host::{HostArgs, Real};
+use crate::host::{HostArgs, Real, limited};
 
 /// The options of a launch.
 #[derive(Debug, Clone, Copy)]
@@ -61,7 +61,7 @@ impl<R: Real> Options<R> {
     }
 
     fn limited(&self, raw: R) -> R {
-        if self.clamp { raw.max(self.low).min(self.high) } else { raw }
+        if self.clamp { limited(raw, self.low, self.high) } else { raw }
     }
 }
 
@@ -119,7 +119,8 @@ impl<'a, R: Real> Layer<'a, R> {
         let decay = value(0, self.decay);
         let threshold = value(1, self.threshold);
         let gain = if self.forms[2] == TIED { R::one() - decay } else { value(2, self.gain) };
-        let rest = (R::one() - decay) * self.options.v_rest();
+        let o = &self.options;
+        let rest = if o.reset == HARD { (R::one() - decay) * o.v_reset } else { R::zero() };
         let fire_at = if self.options.strict { next_above(threshold) } else { threshold };
         Neuron { decay, rest, gain, threshold, fire_at }
     }

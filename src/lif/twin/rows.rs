@@ -2,7 +2,7 @@
 
 use super::block::Pick;
 use super::{Neuron, Options};
-use crate::host::Real;
+use crate::host::{Real, keep_nan};
 use crate::lif::neuron::{HARD, SOFT};
 use crate::lif::surrogate::Slope;
 
@@ -15,8 +15,9 @@ fn charge<R: Real>(neuron: &Neuron<R>, v: R, x: R) -> R {
 #[inline(always)]
 pub(super) fn limit<R: Real, const CLAMP: bool>(o: &Options<R>, raw: R) -> R {
     if CLAMP {
-        let above = if raw > o.low { raw } else { o.low };
-        if above < o.high { above } else { o.high }
+        // Both comparisons let NaN through.
+        let above = if raw < o.low { o.low } else { raw };
+        if above > o.high { o.high } else { above }
     } else {
         raw
     }
@@ -83,10 +84,12 @@ pub(super) struct Backward<'a, R> {
 #[derive(Clone, Copy)]
 pub(super) struct Slopes<R> {
     pub(super) slope: Slope<R>,
-    /// dv/dh where it spiked: 0 under a hard reset, else 1.
-    pub(super) kept: R,
-    /// 1 under a soft reset, whose size is the threshold; else 0.
-    pub(super) soft: R,
+    /// Whether dv/dh is 1 where it spiked, as without a hard reset; else it is 0.
+    pub(super) kept: bool,
+    /// Whether anything comes back through the spike: an upstream gradient, or the reset.
+    pub(super) fires: bool,
+    /// Whether the reset is a soft one, whose size is the threshold.
+    pub(super) soft: bool,
 }
 
 #[inline(always)]
@@ -119,19 +122,20 @@ pub(super) fn backward_row<
             _ => R::zero(),
         };
         let through = if PATH == PATH_SOFT || PATH == PATH_HARD { a * jump } else { R::zero() };
-        let fire = (upstream[i] + through) * slopes.slope.at::<CODE>(h - neuron.threshold);
-        let kept = if s { slopes.kept } else { R::one() };
-        let passed = a * kept + fire;
-        let inside = !CLAMP || (raw[i] > o.low && raw[i] < o.high);
-        let gh = if inside { passed } else { R::zero() };
+        let slope = slopes.slope.at::<CODE>(h - neuron.threshold);
+        // Nothing where nothing comes through the spike, never 0 times the surrogate of a NaN.
+        let fire = if slopes.fires { (upstream[i] + through) * slope } else { R::zero() };
+        // Selects, never products with 0: an infinite gradient must not become NaN.
+        let passed = if s && !slopes.kept { fire } else { a + fire };
+        let inside = !CLAMP || !o.clamp || (raw[i] > o.low && raw[i] < o.high);
+        let gh = if inside { passed } else { keep_nan(raw[i], R::zero()) };
         gx[i] = neuron.gain * gh;
         if PATH != PATH_SPATIAL {
             carry[i] = neuron.decay * gh;
         }
         if LEARN {
             all_gh[i] = gh;
-            let reset = if s { slopes.soft } else { R::zero() };
-            gthreshold[i] = -(fire + a * reset);
+            gthreshold[i] = -(if s && slopes.soft { fire + a } else { fire });
         }
     }
 }

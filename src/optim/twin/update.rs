@@ -2,7 +2,7 @@
 
 use crate::elementwise::Stride;
 use crate::host::parallel::*;
-use crate::host::{HostArgs, Real, vectorised};
+use crate::host::{HostArgs, Real, keep_nan, limited, vectorised};
 use crate::optim::update::{CLIPPED, MASK, NESTEROV, Params, SIGN, WRITE};
 use crate::random::threefry_lanes;
 
@@ -130,7 +130,7 @@ impl<R: Real> Launch<'_, R> {
         if self.on(SIGN) {
             for u in u {
                 let sign = |on: bool| if on { R::one() } else { R::zero() };
-                *u = sign(*u > R::zero()) - sign(*u < R::zero());
+                *u = keep_nan(*u, sign(*u > R::zero()) - sign(*u < R::zero()));
             }
         }
     }
@@ -145,7 +145,7 @@ impl<R: Real> Launch<'_, R> {
         if theta > R::zero() {
             for (u, v) in u.iter_mut().zip(&*v) {
                 let most = (theta * *v).sqrt();
-                *u = u.max(-most).min(most);
+                *u = limited(*u, -most, most);
             }
         }
         let mut slow_part = [R::zero(); BLOCK];

@@ -3,7 +3,7 @@
 use super::decay::grid;
 use super::rate::of_channels;
 use super::wkv;
-use crate::host::{HostArgs, Real};
+use crate::host::{HostArgs, Real, greatest, least};
 use crate::scan::wkv::{EVERY, NOTHING};
 
 pub(in crate::scan) fn decay_carry<R: Real>(args: &mut HostArgs<'_, R>) {
@@ -35,7 +35,7 @@ pub(in crate::scan) fn wkv_carry<R: Real>(args: &mut HostArgs<'_, R>) {
     let w = args.reals(1);
     let carry = args.reals_mut(2);
     for c in 0..columns {
-        let decay = -w[c % grid.channels].exp() * R::lit(grid.chunk as f64);
+        let decay = wkv::decay_of(w[c % grid.channels]) * R::lit(grid.chunk as f64);
         let [mut p, mut q, mut o] = match initial {
             Some(m) => [m[c], m[columns + c], m[2 * columns + c]],
             None => [R::zero(), R::zero(), R::lit(NOTHING)],
@@ -43,11 +43,10 @@ pub(in crate::scan) fn wkv_carry<R: Real>(args: &mut HostArgs<'_, R>) {
         for memory in carry.chunks_exact_mut(3 * columns) {
             let left = [memory[c], memory[columns + c], memory[2 * columns + c]];
             (memory[c], memory[columns + c], memory[2 * columns + c]) = (p, q, o);
-            let largest = (o + decay).max(left[2]);
-            let (past, now) = ((o + decay - largest).exp(), (left[2] - largest).exp());
+            let (past, now) = wkv::weights(o + decay - left[2]);
             p = past * p + now * left[0];
             q = past * q + now * left[1];
-            o = largest;
+            o = greatest(o + decay, left[2]);
         }
     }
 }
@@ -68,7 +67,7 @@ pub(in crate::scan) fn wkv_carry_backward<R: Real>(args: &mut HostArgs<'_, R>) {
             let left = (all_gp[at], all_gq[at]);
             (all_gp[at], all_gq[at]) = (gp, gq);
             let through = if i + 1 < grid.chunks {
-                (decay + exponent(i) - exponent(i + 1)).min(R::zero()).exp()
+                least(decay + exponent(i) - exponent(i + 1), R::zero()).exp()
             } else {
                 R::zero()
             };

@@ -1,7 +1,7 @@
 //! The twins of `decay_scan` and `decay_backward`.
 
 use super::parts::{Grid, Part, Rows};
-use super::rate::{Rate, Table, of_channels};
+use super::rate::{Rate, Table, dropped, of_channels};
 use crate::host::columns::each_block;
 use crate::host::vectorised;
 use crate::host::{HostArgs, Real};
@@ -59,7 +59,7 @@ fn forward<R: Real>(
         for c in 0..n {
             let mut now = state[c];
             for i in (c..u.len()).step_by(n) {
-                now = keep[c] * now + (gain[c] * u[i] - drop[c] * now);
+                now = keep[c] * now + (gain[c] * u[i] - dropped(drop[c], now));
                 if let Some(h) = &mut h {
                     h[i] = now;
                 }
@@ -75,7 +75,8 @@ fn forward<R: Real>(
                 let at = t * grid.columns + part.first;
                 let u = &u[at..at + n];
                 for i in 0..n {
-                    state[i] = keep[i] * state[i] + (gain[i] * u[i] - drop[i] * state[i]);
+                    let share = gain[i] * u[i] - dropped(drop[i], state[i]);
+                    state[i] = keep[i] * state[i] + share;
                 }
                 if let Some(rows) = &mut rows {
                     rows.row(t - part.start).copy_from_slice(state);
@@ -175,7 +176,7 @@ fn backward<R: Real>(
                 let gh = task.gh.map_or(&zeros[..n], |gh| &gh[at..at + n]);
                 for i in 0..n {
                     a[i] = gh[i] + carry[i];
-                    carry[i] = keep[i] * a[i] - drop[i] * a[i];
+                    carry[i] = keep[i] * a[i] - dropped(drop[i], a[i]);
                 }
                 if let Some(gu) = &mut to.gu {
                     let gu = &mut gu.row(t - part.start)[..n];

@@ -39,6 +39,12 @@ impl<R: Real> Rate<R> {
     }
 }
 
+/// What is taken from `keep x`; nothing, of an infinity too, where nothing is.
+#[inline(always)]
+pub(super) fn dropped<R: Real>(drop: R, x: R) -> R {
+    if drop == R::zero() { drop } else { drop * x }
+}
+
 /// The rates of all channels.
 pub(super) fn of_channels<R: Real>(args: &HostArgs<'_, R>) -> Vec<Rate<R>> {
     let p: Params = args.params();

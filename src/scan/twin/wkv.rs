@@ -2,7 +2,7 @@
 
 use super::parts::{Grid, Part, Rows};
 use crate::host::columns::each_block;
-use crate::host::{HostArgs, Real, exp, vectorised};
+use crate::host::{HostArgs, Real, exp, least, vectorised};
 use crate::scan::wkv::{EVERY, NOTHING};
 use std::sync::{Mutex, PoisonError};
 
@@ -12,6 +12,12 @@ pub(super) fn grid<R: Real>(args: &HostArgs<'_, R>) -> Grid {
 
 /// Columns that are walked through together: what they remember stays in the nearest cache.
 pub(super) const STRIP: usize = 128;
+
+/// `w' = -e^w`, finite: where that overflows nothing is left after one step, but of the step before all
+/// is, and 0 times an infinity would be NaN.
+pub(super) fn decay_of<R: Real>(w: R) -> R {
+    -least(w.exp(), R::max_value())
+}
 
 /// e^0 for the larger of two exponents that differ by `ahead`, and for the smaller what remains.
 #[inline(always)]
@@ -120,7 +126,7 @@ pub(in crate::scan) fn wkv<R: Real>(args: &mut HostArgs<'_, R>) {
     let (saved, constants) = saved.split_at_mut(memories);
     if saves {
         for c in 0..grid.columns {
-            constants[c] = -w[c % grid.channels].exp();
+            constants[c] = decay_of(w[c % grid.channels]);
             constants[grid.columns + c] = u[c % grid.channels];
         }
     }
@@ -169,7 +175,7 @@ fn forward<R: Real>(
     let first = part.first + offset;
     let mut m = Memories::new(n, |i| {
         let channel = (first + i) % task.grid.channels;
-        (-task.w[channel].exp(), task.u[channel])
+        (decay_of(task.w[channel]), task.u[channel])
     });
     if let Some(starts) = task.starts {
         m.load(memory_rows(starts, 3 * part.chunk, columns, first, n));
