@@ -15,14 +15,15 @@ pub enum DType {
 }
 
 impl DType {
-    /// The 4-byte words that elements of this type take in a tensor of shape `dims`.
+    /// The 4-byte words that elements of this type take in a tensor of shape `dims`; the largest number
+    /// where they are too many for one.
     pub fn words(self, dims: &[usize]) -> usize {
-        let count = |dims: &[usize]| dims.iter().product::<usize>();
+        let count = crate::shape::product;
         match self {
             DType::F32 | DType::U32 => count(dims),
             DType::F16 => count(dims).div_ceil(2),
             DType::Bits => match dims.split_first() {
-                Some((t, rest)) => t.div_ceil(32) * count(rest),
+                Some((t, rest)) => t.div_ceil(32).saturating_mul(count(rest)),
                 None => 1,
             },
         }

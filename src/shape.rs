@@ -20,13 +20,22 @@ impl Shape {
     /// The shape with these extents.
     ///
     /// # Errors
-    /// [`Error::Limit`](crate::Error::Limit) above [`MAX_RANK`] axes.
+    /// [`Error::Limit`](crate::Error::Limit) above [`MAX_RANK`] axes, and for extents whose product
+    /// (those of 0 left out) is no number of this machine.
     pub fn new(dims: &[usize]) -> crate::Result<Self> {
         if dims.len() > MAX_RANK {
             return Err(crate::Error::Limit {
                 what: "axes of a tensor".into(),
                 asked: dims.len() as u64,
                 allowed: MAX_RANK as u64,
+            });
+        }
+        let product = dims.iter().try_fold(1usize, |n, d| n.checked_mul((*d).max(1)));
+        if product.is_none() {
+            return Err(crate::Error::Limit {
+                what: format!("elements of a tensor of shape {dims:?}"),
+                asked: u64::MAX,
+                allowed: 1 << 31,
             });
         }
         let mut out = [1; MAX_RANK];
@@ -46,20 +55,35 @@ impl Shape {
 
     /// The number of elements: the product of the extents, 1 for a scalar.
     pub fn count(&self) -> usize {
-        self.dims().iter().product()
+        product(self.dims())
     }
 
     /// The extents with axis `axis` replaced by `extent`.
-    #[must_use]
-    pub fn with(mut self, axis: usize, extent: usize) -> Self {
-        self.dims[..self.rank][axis] = extent;
-        self
+    ///
+    /// # Errors
+    /// [`Error::Argument`](crate::Error::Argument) if there is no such axis; those of
+    /// [`Shape::new`].
+    pub fn with(mut self, axis: usize, extent: usize) -> crate::Result<Self> {
+        self.check_axis("with", axis)?;
+        self.dims[axis] = extent;
+        Self::new(self.dims())
     }
 
     /// Splits at an axis: (product before, extent, product after).
-    pub fn around(&self, axis: usize) -> (usize, usize, usize) {
+    ///
+    /// # Errors
+    /// [`Error::Argument`](crate::Error::Argument) if there is no such axis.
+    pub fn around(&self, axis: usize) -> crate::Result<(usize, usize, usize)> {
+        self.check_axis("around", axis)?;
         let dims = self.dims();
-        (dims[..axis].iter().product(), dims[axis], dims[axis + 1..].iter().product())
+        Ok((product(&dims[..axis]), dims[axis], product(&dims[axis + 1..])))
+    }
+
+    fn check_axis(&self, op: &'static str, axis: usize) -> crate::Result<()> {
+        if axis < self.rank {
+            return Ok(());
+        }
+        Err(crate::Error::argument(op, format!("axis {axis} of shape {self}")))
     }
 
     /// The shape that two shapes broadcast to (extents equal or 1, aligned at the last axis), or
@@ -78,6 +102,12 @@ impl Shape {
         }
         Some(out)
     }
+}
+
+/// The product of extents. Where it is no number, the largest one stands for it, which no tensor has:
+/// such shapes come from shapes that were broadcast or from a caller's own lists.
+pub(crate) fn product(dims: &[usize]) -> usize {
+    if dims.contains(&0) { 0 } else { dims.iter().fold(1, |n, d| n.saturating_mul(*d)) }
 }
 
 impl Deref for Shape {

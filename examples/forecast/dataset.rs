@@ -39,7 +39,9 @@ impl Dataset {
         let first = self.windows.look_back();
         let starts = self.windows.starts(self.judged).map(|start| start + first);
         let series = self.windows.series();
-        starts.flat_map(|start| series.part(start..start + horizon)).copied().collect()
+        let columns = series.columns();
+        let rows = |start: usize| &series.values()[start * columns..(start + horizon) * columns];
+        starts.flat_map(rows).copied().collect()
     }
 
     /// Values `[.., N]` on the columns' own scale.

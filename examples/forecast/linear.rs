@@ -129,8 +129,9 @@ fn subtract(b: &mut [f64], m: usize, i: usize, k: usize, factor: f64) {
 /// The values of a column in these rows.
 fn column(windows: &Windows, column: usize, rows: std::ops::Range<usize>) -> Vec<f64> {
     let series = windows.series();
-    let values = series.part(rows).iter().skip(column).step_by(series.columns());
-    values.map(|x| f64::from(*x)).collect()
+    let columns = series.columns();
+    let values = &series.values()[rows.start * columns..rows.end * columns];
+    values.iter().skip(column).step_by(columns).map(|x| f64::from(*x)).collect()
 }
 
 /// The forecasts of all judged windows, each column by itself.

@@ -65,7 +65,7 @@ fn forecast<M: Forecaster>(
     let read = |key: &str| numbers(notes, key, path);
     let scaler = Scaler::new(read("series.shifts")?, read("series.factors")?)?;
     let scaled = scaler.apply(&series)?;
-    let seen = scaled.part(series.rows() - look_back..series.rows());
+    let seen = scaled.part(series.rows() - look_back..series.rows())?;
     let norm = match notes.parse::<String>("series.norm")?.as_str() {
         "last" => Norm::Last,
         _ => Norm::Mean,
@@ -118,7 +118,7 @@ fn picture(path: &Path, series: &Series, look_back: usize, values: &[f32]) -> Re
     let rows = series.rows() - (4 * look_back).min(series.rows())..series.rows();
     let count = rows.len() as f64;
     let past: Vec<(f64, f64)> = series
-        .part(rows)
+        .part(rows)?
         .iter()
         .step_by(columns)
         .enumerate()

@@ -104,7 +104,7 @@ impl<'a, M: Forecaster> Training<'a, M> {
             self.epoch = self.plan.batches.epoch(step / count);
         }
         let places = &self.epoch[(step % count) as usize];
-        let (window, target) = self.data.windows.batch(Part::Train, places);
+        let (window, target) = self.data.windows.batch(Part::Train, places)?;
         self.window.write(&window)?;
         self.target.write(&target)?;
         let loss = self.replay()?;
@@ -197,7 +197,7 @@ impl<'a, M: Forecaster> Training<'a, M> {
 
     /// Forecast and target of these windows, time-major.
     fn forecast(&self, part: Part, places: &[usize]) -> Result<(Vec<f32>, Vec<f32>)> {
-        let (window, target) = self.data.windows.batch(part, places);
+        let (window, target) = self.data.windows.batch(part, places)?;
         let tape = Tape::off();
         let window = self.upload(&window, places.len())?;
         let forecast = self.network.forecast(&window, &mut Pass::new(&tape), &tape)?;
@@ -213,7 +213,7 @@ impl<'a, M: Forecaster> Training<'a, M> {
     pub fn activity(&self) -> Result<Seen> {
         let count = self.data.windows.starts(self.data.judged).len();
         let places: Vec<usize> = (0..count.min(self.plan.batches.size())).collect();
-        let (window, _) = self.data.windows.batch(self.data.judged, &places);
+        let (window, _) = self.data.windows.batch(self.data.judged, &places)?;
         let window = self.upload(&window, places.len())?;
         let (mut activity, tape) = (Activity::new(), Tape::off());
         let (_, profile) = self.network.model.device().profile(|| {

@@ -108,7 +108,7 @@ impl DigitLearner<'_> {
 
     fn upload(&self, images: &Images, chosen: &[usize]) -> Result<(Tensor, Tensor)> {
         let device = &self.problem.device;
-        let (pixels, labels) = (images.pixels(chosen), images.labels(chosen));
+        let (pixels, labels) = (images.pixels(chosen)?, images.labels(chosen)?);
         let pixels = Tensor::from_slice(device, &pixels, [chosen.len(), images.features()])?;
         Ok((pixels, Tensor::from_slice(device, &labels, [chosen.len()])?))
     }
@@ -127,8 +127,8 @@ impl Learner for DigitLearner<'_> {
         }
         let train = &self.problem.data.train;
         let Some(batch) = self.order.get(place) else { return Ok(()) };
-        self.pixels.write(&train.pixels(batch))?;
-        self.labels.write(&train.labels(batch))
+        self.pixels.write(&train.pixels(batch)?)?;
+        self.labels.write(&train.labels(batch)?)
     }
 
     fn loss(&self, tape: &Tape) -> Result<Var> {

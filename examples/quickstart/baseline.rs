@@ -41,7 +41,7 @@ pub fn logistic_regression(
 /// All images at once.
 fn tensors(device: &Device, images: &Images) -> Result<(Tensor, Tensor)> {
     let all: Vec<usize> = (0..images.len()).collect();
-    let pixels = Tensor::from_slice(device, &images.pixels(&all), [all.len(), images.features()])?;
-    let labels = Tensor::from_slice(device, &images.labels(&all), [all.len()])?;
+    let pixels = Tensor::from_slice(device, &images.pixels(&all)?, [all.len(), images.features()])?;
+    let labels = Tensor::from_slice(device, &images.labels(&all)?, [all.len()])?;
     Ok((pixels, labels))
 }

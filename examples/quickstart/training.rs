@@ -125,9 +125,9 @@ impl<'a> Training<'a> {
         let mut late: Option<[spikegrad::ReadBack; 2]> = None;
         for batch in self.plan.batches.epoch(self.epoch()) {
             let Plan { warp, seed, .. } = self.plan;
-            let pixels = warp.pixels(self.images, &batch, *seed, self.epoch());
+            let pixels = warp.pixels(self.images, &batch, *seed, self.epoch())?;
             self.pixels.write(&self.plan.input(pixels, self.images))?;
-            self.labels.write(&self.images.labels(&batch))?;
+            self.labels.write(&self.images.labels(&batch)?)?;
             let [loss, hits] = self.run_step()?;
             let now = [loss.read()?, hits.read()?];
             if let Some(numbers) = late.replace(now) {
@@ -178,11 +178,11 @@ impl<'a> Training<'a> {
         let mut hits = 0.0;
         let mut spikes = Vec::new();
         for chunk in all.chunks(500) {
-            let labels = Tensor::from_slice(device, &test.labels(chunk), [chunk.len()])?;
+            let labels = Tensor::from_slice(device, &test.labels(chunk)?, [chunk.len()])?;
             let tape = Tape::off();
             let mut seen: Option<Outputs> = None;
             for view in views {
-                let input = self.plan.input(test.moved(chunk, *view), test);
+                let input = self.plan.input(test.moved(chunk, *view)?, test);
                 let pixels = Tensor::from_slice(device, &input, [chunk.len(), self.features])?;
                 let outputs = self.network.forward(&tape, &pixels, &mut random)?;
                 random.advance()?;

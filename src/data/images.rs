@@ -53,17 +53,32 @@ impl Images {
         self.labels.iter().max().map_or(0, |most| usize::from(*most) + 1)
     }
 
-    /// The pixels of the chosen images, between 0 and 1, image by image and row by row. Images that
-    /// do not exist are left out.
-    pub fn pixels(&self, chosen: &[usize]) -> Vec<f32> {
+    /// The pixels of the chosen images, between 0 and 1, image by image and row by row.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] for an image that does not exist.
+    pub fn pixels(&self, chosen: &[usize]) -> Result<Vec<f32>> {
         let white = f32::from(self.white);
-        let image = |i: &usize| self.values.chunks_exact(self.features().max(1)).nth(*i);
-        chosen.iter().filter_map(image).flatten().map(|v| f32::from(*v) / white).collect()
+        self.check(chosen)?;
+        let size = self.features();
+        let image = |i: &usize| &self.values[i * size..(i + 1) * size];
+        Ok(chosen.iter().flat_map(image).map(|v| f32::from(*v) / white).collect())
     }
 
-    /// The classes of the chosen images. Images that do not exist are left out.
-    pub fn labels(&self, chosen: &[usize]) -> Vec<u32> {
-        chosen.iter().filter_map(|i| self.labels.get(*i).copied()).map(u32::from).collect()
+    /// The classes of the chosen images.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] for an image that does not exist.
+    pub fn labels(&self, chosen: &[usize]) -> Result<Vec<u32>> {
+        self.check(chosen)?;
+        Ok(chosen.iter().map(|i| u32::from(self.labels[*i])).collect())
+    }
+
+    fn check(&self, chosen: &[usize]) -> Result<()> {
+        match chosen.iter().find(|i| **i >= self.len()) {
+            Some(i) => Err(Error::argument("images", format!("image {i} of {}", self.len()))),
+            None => Ok(()),
+        }
     }
 
     /// The first `count` images, or all if there are fewer.
@@ -233,9 +248,10 @@ mod tests {
         let digits = digits().unwrap();
         assert_eq!(digits.train.size(), (8, 8));
         assert_eq!((digits.train.classes(), digits.test.classes()), (10, 10));
-        assert_eq!(digits.train.labels(&[0, 1, 9, 1436, 1437]), [0, 1, 9, 1]);
+        assert_eq!(digits.train.labels(&[0, 1, 9, 1436]).unwrap(), [0, 1, 9, 1]);
+        assert!(digits.train.labels(&[1437]).is_err() && digits.train.pixels(&[1437]).is_err());
         let all: Vec<usize> = (0..360).collect();
-        let pixels = digits.test.pixels(&all);
+        let pixels = digits.test.pixels(&all).unwrap();
         assert_eq!(pixels.len(), 360 * 64);
         assert!(pixels.iter().all(|p| (0.0..=1.0).contains(p)) && pixels.contains(&1.0));
     }
@@ -260,14 +276,15 @@ mod tests {
     #[test]
     fn a_validation_part_is_cut_from_training() {
         let digits = digits().unwrap();
-        let labels = |part: &super::Images| part.labels(&(0..part.len()).collect::<Vec<_>>());
+        let labels =
+            |part: &super::Images| part.labels(&(0..part.len()).collect::<Vec<_>>()).unwrap();
         let all = labels(&digits.train);
         for (part, size) in [(0, 287), (2, 287), (4, 289)] {
             let split = digits.clone().validation(part, 5).unwrap();
             let (train, test) = (labels(&split.train), labels(&split.test));
             assert_eq!(test, all[part * 287..][..size]);
             assert_eq!(train, [&all[..part * 287], &all[part * 287 + size..]].concat());
-            assert_eq!(split.train.pixels(&[0]).len(), 64);
+            assert_eq!(split.train.pixels(&[0]).unwrap().len(), 64);
         }
         for (part, parts) in [(5, 5), (0, 1), (0, 0), (0, 1438)] {
             digits.clone().validation(part, parts).unwrap_err();

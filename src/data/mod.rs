@@ -7,7 +7,7 @@
 //! assert_eq!((digits.train.len(), digits.test.len()), (1437, 360));
 //! let batches = Batches::new(digits.train.len(), 32, 7);
 //! for batch in batches.epoch(0) {
-//!     let (pixels, labels) = (digits.train.pixels(&batch), digits.train.labels(&batch));
+//!     let (pixels, labels) = (digits.train.pixels(&batch)?, digits.train.labels(&batch)?);
 //!     assert_eq!((pixels.len(), labels.len()), (32 * 64, 32));
 //! }
 //! # Ok(())
@@ -24,7 +24,7 @@
 //! let scaler = Scaler::fit(&series, parts[0].clone(), Scale::Standard)?;
 //! let windows = Windows::new(scaler.apply(&series)?, &parts, 24, 12)?;
 //! for places in windows.shuffled(16, 7).epoch(0) {
-//!     let (window, target) = windows.batch(Part::Train, &places); // [24, 16, 9], [12, 16, 9]
+//!     let (window, target) = windows.batch(Part::Train, &places)?; // [24, 16, 9], [12, 16, 9]
 //!     assert_eq!((window.len(), target.len()), (24 * 16 * 9, 12 * 16 * 9));
 //! }
 //! # Ok(())

@@ -55,10 +55,10 @@ impl Scaler {
     /// The scaler of these rows of a series. A column that is constant over them is shifted alone.
     ///
     /// # Errors
-    /// [`Error::Argument`] without rows.
+    /// [`Error::Argument`] without rows, or for rows that do not exist.
     pub fn fit(series: &Series, rows: Range<usize>, scale: Scale) -> Result<Self> {
         let columns = series.columns();
-        let values = series.part(rows.clone());
+        let values = series.part(rows.clone())?;
         if values.is_empty() {
             let detail = format!("no rows in {rows:?} of {}", series.rows());
             return Err(Error::argument("scaler", detail));
@@ -163,7 +163,7 @@ mod tests {
 
         let standard = Scaler::fit(&s, 0..3, Scale::Standard).unwrap().apply(&s).unwrap();
         let first: Vec<f64> =
-            standard.part(0..3).iter().step_by(2).map(|x| f64::from(*x)).collect();
+            standard.part(0..3).unwrap().iter().step_by(2).map(|x| f64::from(*x)).collect();
         let square = first.iter().map(|x| x * x).sum::<f64>() / 3.0;
         assert!(first.iter().sum::<f64>().abs() < 1e-6 && (square - 1.0).abs() < 1e-6);
         assert_eq!(Scaler::fit(&s, 0..3, Scale::None).unwrap().apply(&s).unwrap(), s);

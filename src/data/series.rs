@@ -96,10 +96,21 @@ impl Series {
         &self.values
     }
 
-    /// The values of these rows; rows that do not exist are left out.
-    pub fn part(&self, rows: Range<usize>) -> &[f32] {
-        let (end, columns) = (rows.end.min(self.rows()), self.columns());
-        &self.values[rows.start.min(end) * columns..end * columns]
+    /// The values of these rows.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] for rows that do not exist.
+    pub fn part(&self, rows: Range<usize>) -> Result<&[f32]> {
+        if rows.start > rows.end || rows.end > self.rows() {
+            let detail = format!("rows {rows:?} of {}", self.rows());
+            return Err(Error::argument("series", detail));
+        }
+        Ok(&self.values[rows.start * self.columns()..rows.end * self.columns()])
+    }
+
+    /// A row that exists.
+    pub(super) fn row(&self, row: usize) -> &[f32] {
+        &self.values[row * self.columns()..(row + 1) * self.columns()]
     }
 
     /// The first `columns` columns alone.
@@ -136,7 +147,7 @@ mod tests {
             (dates[0].as_str(), dates[8729].as_str()),
             ("2013-01-01 06:00", "2013-12-30 23:00")
         );
-        assert_eq!(weather.part(0..1), [3.9, -3.3, 4.6, 3.9, -3.3, 5.7, 4.4, -3.3, 6.2]);
+        assert_eq!(weather.part(0..1).unwrap(), [3.9, -3.3, 4.6, 3.9, -3.3, 5.7, 4.4, -3.3, 6.2]);
         let wind = weather.values().iter().skip(2).step_by(9);
         assert!(wind.copied().fold(0.0, f32::max) < 20.0);
     }
@@ -146,11 +157,14 @@ mod tests {
         let names = ["a", "b", "c"].map(String::from).to_vec();
         let values = (0..12).map(|v| v as f32).collect();
         let series = Series::new("s", names, None, values).unwrap();
-        assert_eq!(series.part(1..2), [3.0, 4.0, 5.0]);
-        assert_eq!(series.part(3..9), [9.0, 10.0, 11.0]);
-        assert!(series.part(7..9).is_empty());
+        assert_eq!(series.part(1..2).unwrap(), [3.0, 4.0, 5.0]);
+        assert_eq!(series.part(3..4).unwrap(), [9.0, 10.0, 11.0]);
+        assert!(series.part(4..4).unwrap().is_empty());
+        for rows in [3..5, 7..9, 4..usize::MAX] {
+            assert!(series.part(rows).is_err());
+        }
         let two = series.first_columns(2);
-        assert_eq!((two.rows(), two.part(1..3)), (4, [3.0, 4.0, 6.0, 7.0].as_slice()));
+        assert_eq!((two.rows(), two.part(1..3).unwrap()), (4, [3.0, 4.0, 6.0, 7.0].as_slice()));
         assert_eq!(series.first_columns(9), series);
     }
 

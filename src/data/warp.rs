@@ -2,6 +2,7 @@
 
 use super::Images;
 use super::batches::mix;
+use crate::error::Result;
 
 /// Random affine distortions, as a pure function of seed, epoch and image: each image is turned,
 /// stretched, sheared and moved about its centre by amounts that are uniform up to these, and read
@@ -20,9 +21,18 @@ pub struct Warp {
 
 impl Warp {
     /// The pixels of the chosen images, like [`Images::pixels`], distorted.
-    pub fn pixels(&self, images: &Images, chosen: &[usize], seed: u64, epoch: u64) -> Vec<f32> {
+    ///
+    /// # Errors
+    /// Those of [`Images::pixels`].
+    pub fn pixels(
+        &self,
+        images: &Images,
+        chosen: &[usize],
+        seed: u64,
+        epoch: u64,
+    ) -> Result<Vec<f32>> {
         let (height, width) = images.size();
-        let flat = images.pixels(chosen);
+        let flat = images.pixels(chosen)?;
         let mut out = Vec::with_capacity(flat.len());
         let each = flat.chunks_exact((height * width).max(1));
         for (index, image) in chosen.iter().zip(each) {
@@ -35,7 +45,7 @@ impl Warp {
                 out.push(bilinear(image, (height, width), from));
             }
         }
-        out
+        Ok(out)
     }
 
     /// The map from an output's place to the input's: two rows of matrix and shift.
@@ -57,13 +67,16 @@ impl Warp {
 impl Images {
     /// The pixels of the chosen images, like [`Images::pixels`], read that many rows further down and
     /// columns further right, also between the pixels (bilinear; black outside).
-    pub fn moved(&self, chosen: &[usize], [down, right]: [f64; 2]) -> Vec<f32> {
+    ///
+    /// # Errors
+    /// Those of [`Images::pixels`].
+    pub fn moved(&self, chosen: &[usize], [down, right]: [f64; 2]) -> Result<Vec<f32>> {
         let (height, width) = self.size();
-        let flat = self.pixels(chosen);
+        let flat = self.pixels(chosen)?;
         let from = |at: usize| [(at / width) as f64 + down, (at % width) as f64 + right];
         let pixels = height * width;
         let moved = |image| (0..pixels).map(move |at| bilinear(image, (height, width), from(at)));
-        flat.chunks_exact(pixels.max(1)).flat_map(moved).collect()
+        Ok(flat.chunks_exact(pixels.max(1)).flat_map(moved).collect())
     }
 }
 
@@ -89,15 +102,16 @@ mod tests {
     fn nothing_asked_nothing_done() {
         let images = digits().unwrap().train;
         let still = Warp { rotation: 0.0, stretch: 0.0, shear: 0.0, shift: 0.0 };
-        assert_eq!(still.pixels(&images, &[3, 5], 1, 2), images.pixels(&[3, 5]));
+        assert_eq!(still.pixels(&images, &[3, 5], 1, 2).unwrap(), images.pixels(&[3, 5]).unwrap());
     }
 
     #[test]
     fn moved_images() {
         let images = digits().unwrap().train;
-        let plain = images.pixels(&[7]);
-        assert_eq!(images.moved(&[7], [0.0, 0.0]), plain);
-        let (down, half) = (images.moved(&[7], [1.0, 0.0]), images.moved(&[7], [0.0, 0.5]));
+        let plain = images.pixels(&[7]).unwrap();
+        let moved = |by| images.moved(&[7], by).unwrap();
+        assert_eq!(moved([0.0, 0.0]), plain);
+        let (down, half) = (moved([1.0, 0.0]), moved([0.0, 0.5]));
         assert_eq!(down[..56], plain[8..]);
         assert!(down[56..].iter().all(|v| *v == 0.0));
         assert_eq!(half[3], 0.5 * (plain[3] + plain[4]));
@@ -107,10 +121,12 @@ mod tests {
     fn an_image_and_epoch_always_look_alike() {
         let images = digits().unwrap().train;
         let warp = Warp { rotation: 10.0, stretch: 0.1, shear: 0.1, shift: 1.0 };
-        let one = warp.pixels(&images, &[3, 5], 1, 2);
-        assert_eq!(one[64..], warp.pixels(&images, &[5], 1, 2));
-        assert_ne!(one, warp.pixels(&images, &[3, 5], 1, 3));
-        assert_ne!(one, warp.pixels(&images, &[3, 5], 2, 2));
+        let pixels =
+            |chosen: &[usize], seed, epoch| warp.pixels(&images, chosen, seed, epoch).unwrap();
+        let one = pixels(&[3, 5], 1, 2);
+        assert_eq!(one[64..], pixels(&[5], 1, 2));
+        assert_ne!(one, pixels(&[3, 5], 1, 3));
+        assert_ne!(one, pixels(&[3, 5], 2, 2));
         assert!(one.iter().all(|v| (0.0..=1.0).contains(v)));
     }
 }

@@ -162,21 +162,27 @@ impl Windows {
     }
 
     /// The windows at these places of a part, B of them: the values `[L, B, N]` that are seen and
-    /// those `[H, B, N]` to forecast, time-major. Windows that do not exist are left out.
-    pub fn batch(&self, part: Part, places: &[usize]) -> (Vec<f32>, Vec<f32>) {
+    /// those `[H, B, N]` to forecast, time-major.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] for a window that does not exist.
+    pub fn batch(&self, part: Part, places: &[usize]) -> Result<(Vec<f32>, Vec<f32>)> {
         let starts = self.starts(part);
-        let places = places.iter().filter(|place| **place < starts.len());
-        let starts: Vec<usize> = places.map(|place| starts.start + place).collect();
+        if let Some(place) = places.iter().find(|place| **place >= starts.len()) {
+            let detail = format!("window {place} of {} of this part", starts.len());
+            return Err(Error::argument("batch", detail));
+        }
+        let starts: Vec<usize> = places.iter().map(|place| starts.start + place).collect();
         let rows = |steps: Range<usize>| {
             let mut values = Vec::with_capacity(steps.len() * starts.len() * self.series.columns());
             for step in steps {
                 for start in &starts {
-                    values.extend_from_slice(self.series.part(start + step..start + step + 1));
+                    values.extend_from_slice(self.series.row(start + step));
                 }
             }
             values
         };
-        (rows(0..self.look_back), rows(self.look_back..self.look_back + self.horizon))
+        Ok((rows(0..self.look_back), rows(self.look_back..self.look_back + self.horizon)))
     }
 }
 
@@ -221,7 +227,7 @@ mod tests {
         let windows = windows(100, Parts::Shares([7.0, 2.0, 1.0]), 4, 3).unwrap();
         let seen = [Part::Train, Part::Validation, Part::Test].map(|part| {
             let places: Vec<usize> = (0..windows.starts(part).len()).collect();
-            let (window, target) = windows.batch(part, &places);
+            let (window, target) = windows.batch(part, &places).unwrap();
             assert_eq!(window.len(), 4 * 2 * places.len());
             let rows = window.iter().chain(&target).map(|x| *x as usize % 1000);
             rows.collect::<HashSet<_>>()
@@ -233,13 +239,14 @@ mod tests {
     #[test]
     fn batches_are_time_major() {
         let windows = windows(20, Parts::Rows([10, 0, 10]), 2, 3).unwrap();
-        let (window, target) = windows.batch(Part::Train, &[4, 0, 99]);
+        let (window, target) = windows.batch(Part::Train, &[4, 0]).unwrap();
+        assert!(windows.batch(Part::Train, &[4, 0, 99]).is_err());
         assert_eq!(window, [4.0, 1004.0, 0.0, 1000.0, 5.0, 1005.0, 1.0, 1001.0]);
         assert_eq!(target[..4], [6.0, 1006.0, 2.0, 1002.0]);
         assert_eq!(target.len(), 3 * 2 * 2);
-        assert_eq!(windows.batch(Part::Test, &[0]).0, [10.0, 1010.0, 11.0, 1011.0]);
+        assert_eq!(windows.batch(Part::Test, &[0]).unwrap().0, [10.0, 1010.0, 11.0, 1011.0]);
         assert!(windows.starts(Part::Validation).is_empty());
-        assert!(windows.batch(Part::Validation, &[0]).0.is_empty());
+        assert!(windows.batch(Part::Validation, &[0]).is_err());
         let batches = windows.shuffled(4, 3);
         assert_eq!((batches.count(), batches.epoch(0)[0].len()), (1, 4));
         assert_ne!(windows.shuffled(4, 4).order(0), batches.order(0));

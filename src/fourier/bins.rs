@@ -116,7 +116,7 @@ fn check(z: &Tensor, gates: &Tensor, axis: usize) -> Result<Params> {
     if axis >= shape.rank() {
         return Err(Error::argument(OP, format!("axis {axis} of numbers of shape {shape}")));
     }
-    let (outer, bins, inner) = shape.around(axis);
+    let (outer, bins, inner) = shape.around(axis)?;
     if gates.shape().dims() != [bins] {
         let detail = format!("gates of {} for axis {axis} of {}", gates.shape(), z.shape());
         return Err(Error::shape(OP, detail));

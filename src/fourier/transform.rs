@@ -94,12 +94,12 @@ impl Along<'_> {
             let detail = format!("axis {} of shape {}", self.axis, x.shape());
             return Err(Error::argument(self.op, detail));
         }
-        let (outer, extent, inner) = x.shape().around(self.axis);
+        let (outer, extent, inner) = x.shape().around(self.axis)?;
         Ok((outer, extent, if complex { inner / 2 } else { inner }))
     }
 
     fn output(&self, extent: usize) -> Result<Shape> {
-        let shape = self.x.shape().with(self.axis, extent);
+        let shape = self.x.shape().with(self.axis, extent)?;
         let dims = shape.dims();
         match self.kind {
             Kind::Forward | Kind::Inverse => Ok(shape),

@@ -35,8 +35,8 @@ pub fn concat_tensors(parts: &[&Tensor], axis: usize) -> Result<Tensor> {
     let Some(first) = parts.first() else { return Err(none()) };
     let view = View::of("concat", first)?;
     refuse_time("concat", &view, axis != 0)?;
-    let y = view.output(view.shape().with(axis, shape[axis]))?;
-    let (outer, total, inner) = y.shape().around(axis);
+    let y = view.output(view.shape().with(axis, shape[axis])?)?;
+    let (outer, total, inner) = y.shape().around(axis)?;
     let mut start = 0;
     for part in parts {
         let words = View::of("concat", part)?.words;
@@ -50,7 +50,7 @@ pub fn concat_tensors(parts: &[&Tensor], axis: usize) -> Result<Tensor> {
         place(&words, &y, view.variant(), &params)?;
         start += run;
     }
-    Ok(view.restore(y))
+    view.restore(y)
 }
 
 /// Writes `words` to their place in `y`.
@@ -91,12 +91,12 @@ fn joined(parts: &[&Tensor], axis: usize) -> Result<Shape> {
         part.expect("concat", first.dtype())?;
         let extent = part.shape().get(axis).copied().unwrap_or(0);
         if part.shape().rank() != shape.rank()
-            || part.shape().with(axis, 0) != first.shape().with(axis, 0)
+            || part.shape().with(axis, 0)? != first.shape().with(axis, 0)?
         {
             let detail = format!("{} and {} along axis {axis}", first.shape(), part.shape());
             return Err(Error::shape("concat", detail));
         }
-        shape = shape.with(axis, shape[axis].saturating_add(extent));
+        shape = shape.with(axis, shape[axis].saturating_add(extent))?;
     }
     Ok(shape)
 }

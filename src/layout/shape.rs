@@ -22,11 +22,11 @@ pub fn expand(x: &Tensor, shape: impl IntoShape) -> Result<Tensor> {
     let keeps_time = x.shape().rank() == shape.rank() && x.shape().first() == shape.first();
     refuse_time("expand", &view, keeps_time)?;
     let new = shape.rank() - x.shape().rank();
-    let dims = if view.is_packed() { shape.with(0, view.shape()[0]) } else { shape };
+    let dims = if view.is_packed() { shape.with(0, view.shape()[0])? } else { shape };
     let mut steps = vec![0; new];
     let of_axis = view.shape().iter().zip(strides(view.shape()));
     steps.extend(of_axis.map(|(extent, step)| if *extent == 1 { 0 } else { step }));
-    Ok(view.restore(strided(&view, dims, &steps, 0)?))
+    view.restore(strided(&view, dims, &steps, 0)?)
 }
 
 impl Var {

@@ -45,10 +45,10 @@ pub fn slice(x: &Tensor, ranges: &[Range<usize>]) -> Result<Tensor> {
     let mut dims = *view.shape();
     let mut base = 0;
     for (axis, range) in ranges.iter().enumerate().filter(|(axis, _)| !whole[*axis]) {
-        dims = dims.with(axis, range.len());
+        dims = dims.with(axis, range.len())?;
         base += range.start * steps[axis];
     }
-    Ok(view.restore(strided(&view, dims, &steps, base)?))
+    view.restore(strided(&view, dims, &steps, base)?)
 }
 
 fn check_ranges(shape: &Shape, ranges: &[Range<usize>]) -> Result<()> {
@@ -79,7 +79,7 @@ pub fn pad(x: &Tensor, widths: &[(usize, usize)]) -> Result<Tensor> {
     let mut dims = *view.shape();
     for (axis, (before, after)) in widths.iter().enumerate() {
         let extent = dims[axis].saturating_add(*before).saturating_add(*after);
-        dims = dims.with(axis, extent);
+        dims = dims.with(axis, extent)?;
     }
     let y = view.output(dims)?;
     if y.count() > 0 {
@@ -87,7 +87,7 @@ pub fn pad(x: &Tensor, widths: &[(usize, usize)]) -> Result<Tensor> {
         let launch = y.device().launch(&PAD).variant(view.variant()).params(&params);
         launch.bind(&view.words).bind(&y).items(y.count(), 64).record()?;
     }
-    Ok(view.restore(y))
+    view.restore(y)
 }
 
 /// Extents innermost first; an axis without padding is made one with the axis outside of it.

@@ -27,7 +27,7 @@ impl View {
                 let Some(steps) = x.shape().first().copied() else {
                     return Err(Error::shape(op, "packed spikes without a time axis"));
                 };
-                let shape = x.shape().with(0, steps.div_ceil(32));
+                let shape = x.shape().with(0, steps.div_ceil(32))?;
                 Ok(Self { words: x.with_words_as(DType::U32, shape), steps: Some(steps) })
             }
         }
@@ -53,10 +53,10 @@ impl View {
     }
 
     /// The moved words as what they were.
-    pub(super) fn restore(&self, y: Tensor) -> Tensor {
+    pub(super) fn restore(&self, y: Tensor) -> Result<Tensor> {
         match self.steps {
-            Some(steps) => y.with_words_as(DType::Bits, y.shape().with(0, steps)),
-            None => y,
+            Some(steps) => Ok(y.with_words_as(DType::Bits, y.shape().with(0, steps)?)),
+            None => Ok(y),
         }
     }
 }

@@ -59,7 +59,7 @@ pub(super) fn forward(
         output: DType::F32,
         target: None,
     };
-    product.run(spikes.shape().with(spikes.shape().rank() - 1, n))
+    product.run(spikes.shape().with(spikes.shape().rank() - 1, n)?)
 }
 
 /// `S^T G` for packed spikes `[T, .., K]` and `G [T, .., N]`, and `G`'s column sums.

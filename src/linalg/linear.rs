@@ -98,7 +98,7 @@ fn forward(
         product = product.bias(bias);
     }
     let (y, z) = product.run_with(&rows(x)?, w, extra)?;
-    let shape = x.shape().with(x.shape().rank() - 1, n);
+    let shape = x.shape().with(x.shape().rank() - 1, n)?;
     Ok((y.reshape(shape)?, z.map(|z| z.reshape(shape)).transpose()?))
 }
 
@@ -106,7 +106,7 @@ fn forward(
 fn gradient_to_input(gz: &Tensor, w: &Tensor) -> Result<Tensor> {
     let k = w.shape().first().copied().unwrap_or(1);
     let gx = matmul(&rows(gz)?, w, Layout::NT)?;
-    gx.reshape(gz.shape().with(gz.shape().rank() - 1, k))
+    gx.reshape(gz.shape().with(gz.shape().rank() - 1, k)?)
 }
 
 /// `x^T gz`, and the column sums of `gz`

@@ -55,7 +55,7 @@ pub(super) fn along(op: &'static str, shape: &Shape, axis: usize) -> Result<Pass
         let detail = format!("axis {axis} of shape {shape}, which has {}", shape.rank());
         return Err(Error::argument(op, detail));
     }
-    let (outer, length, inner) = shape.around(axis);
+    let (outer, length, inner) = shape.around(axis)?;
     Ok(Pass { outer, length, inner })
 }
 

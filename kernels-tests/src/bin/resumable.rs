@@ -98,8 +98,8 @@ fn run(device: &str, file: &Path, steps: u64) -> Result<()> {
     while optimizer.steps() < steps {
         let (epoch, place) = position(&batches, optimizer.steps());
         let batch = &batches.epoch(epoch)[place];
-        x.write(&images.pixels(batch))?;
-        y.write(&images.labels(batch))?;
+        x.write(&images.pixels(batch)?)?;
+        y.write(&images.labels(batch)?)?;
         match &captured {
             None => {
                 let step = || model.step(&x, &y, &mut optimizer, &mut random);
