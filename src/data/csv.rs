@@ -1,8 +1,9 @@
 //! Numbers in comma-separated text.
 
 use super::Series;
+use super::dates::is_date;
+use super::gzip::{MAGIC, Unpacked};
 use crate::error::{Error, Result};
-use flate2::bufread::MultiGzDecoder;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
@@ -11,11 +12,16 @@ use std::path::Path;
 ///
 /// - Fields stand between commas, quoted or not, on lines that end in LF or CRLF; a quoted field ends
 ///   on its line. A byte order mark and empty lines at the end are skipped.
-/// - The first line is a header if it holds a field that is no number, or if it holds different whole
-///   numbers (the identifiers of sensors) above a line with decimals.
-/// - The first column is taken for dates, and kept as text, if its value starts with a digit but is no
-///   number, or if its name is empty, `date`, `time`, `datetime` or `timestamp`.
-/// - Everything else must be a finite number: a gap or a text is an error that names line and column.
+/// - The first line is a header if it holds names and no numbers, or if it holds different whole
+///   numbers (the identifiers of sensors) after `date` or the like or above a line with decimals. Names
+///   among other numbers are an error: such a line may as well be a row with a typo.
+/// - The first column is taken for dates, and kept as text, if its first value is a date or a time
+///   (`2016-07-01 00:00:00`, `1.7.2016`, `12:30`, `Jan 2016`, …), or if its name is empty, `date`,
+///   `time`, `datetime` or `timestamp`. Then every row must start with a date, under such a name also
+///   with a number; [`Csv::dates`] takes any text. Their order, gaps and repeats are not looked at:
+///   rows are taken to follow each other.
+/// - Everything else must be a finite number with a decimal point: a gap, a text, a unit, a decimal
+///   comma or a separator of thousands is an error that names line and column.
 ///
 /// The file is read line by line: what is held beside the numbers is one line (of 16 MiB at most).
 #[derive(Debug, Clone, Copy, Default)]
@@ -42,7 +48,7 @@ impl Csv {
         self
     }
 
-    /// Whether the first column is dates.
+    /// Whether the first column is dates; then it may hold any text.
     pub fn dates(mut self, on: bool) -> Self {
         self.dates = Some(on);
         self
@@ -52,8 +58,8 @@ impl Csv {
     ///
     /// # Errors
     /// [`Error::Io`]; [`Error::Format`] for a damaged archive, bytes that are no UTF-8, a file without
-    /// numbers, a line of more or fewer fields than the first, and a field that is no finite number;
-    /// with line and column, counted from 1.
+    /// numbers, a first line that may be a header or not, a line of more or fewer fields than the first,
+    /// and a field that is no finite number; with line and column, counted from 1.
     pub fn open(self, path: impl AsRef<Path>) -> Result<Series> {
         let path = path.as_ref();
         let file = File::open(path).map_err(|e| Error::io(path, &e))?;
@@ -67,8 +73,8 @@ impl Csv {
     pub fn read(self, mut source: impl BufRead, path: impl AsRef<Path>) -> Result<Series> {
         let path = path.as_ref();
         let start = source.fill_buf().map_err(|e| Error::io(path, &e))?;
-        if start.starts_with(&[0x1F, 0x8B]) {
-            let unpacked = BufReader::with_capacity(1 << 16, MultiGzDecoder::new(source));
+        if start.starts_with(&MAGIC) {
+            let unpacked = BufReader::with_capacity(1 << 16, Unpacked::new(source));
             return self.rows(Lines::new(unpacked, path, true));
         }
         self.rows(Lines::new(source, path, false))
@@ -79,8 +85,10 @@ impl Csv {
             return Err(Error::format(lines.path, "empty, expected rows of numbers"));
         };
         let second = lines.next()?.map(<[String]>::to_vec);
-        let (header, dates) = self.recognise(&first, second.as_deref());
-        let mut table = Table::new(&first, header, dates);
+        let header = self.has_header(&first, second.as_deref());
+        let header = header.map_err(|wrong| lines.wrong(1, &wrong))?;
+        let body = if header { second.as_deref() } else { Some(first.as_slice()) };
+        let mut table = Table::new(&first, header, self.first_column(&first, header, body));
         if !header {
             table.push(&first).map_err(|wrong| lines.wrong(1, &wrong))?;
         }
@@ -95,52 +103,122 @@ impl Csv {
         table.finish(lines.path)
     }
 
-    /// Whether there is a header, and whether there are dates.
-    fn recognise(self, first: &[String], second: Option<&[String]>) -> (bool, bool) {
-        let is_name = |field: &String| number(field).is_err();
-        let header = self.header.unwrap_or_else(|| {
-            let values = if self.dates == Some(true) { &first[1..] } else { first };
-            // A date alone makes no header, and neither do gaps alone.
-            let named = |field: &String| is_name(field) && !field.is_empty() && !looks_dated(field);
-            values.iter().any(named) || identifiers(values, second)
-        });
-        let dates = self.dates.unwrap_or_else(|| {
-            let body = if header { second } else { Some(first) };
-            let dated = body.and_then(|row| row.first()).is_some_and(|field| looks_dated(field));
-            let name = first.first().map(|name| name.trim().to_lowercase());
-            first.len() > 1
-                && (dated || header && name.is_some_and(|name| DATES.contains(&name.as_str())))
-        });
-        (header, dates)
+    /// Whether the first line is a header, as far as that can be seen.
+    fn has_header(self, first: &[String], second: Option<&[String]>) -> Result<bool, Wrong> {
+        if let Some(told) = self.header {
+            return Ok(told);
+        }
+        let dated = self.dates == Some(true) || is_date(&first[0]);
+        let values = if dated && first.len() > 1 { &first[1..] } else { first };
+        // No line of a file has a date where the names of its columns stand.
+        let dated_row = is_date(&first[0]) && first.len() > 1;
+        if !dated_row && identifiers(values, second) {
+            return Ok(true);
+        }
+        let Some(name) = values.iter().position(|field| is_name(field)) else { return Ok(false) };
+        let numbers = || values.iter().filter(|field| number(field).is_ok());
+        let sure = numbers().next().is_none() && !dated_row
+            || name == 0 && is_date_name(&first[0]) && different(numbers());
+        if sure {
+            return Ok(true);
+        }
+        let column = first.len() - values.len() + name;
+        let detail = format!(
+            "holds `{}` among numbers or dates, which may be a name or a typo; expected a header or a \
+             row of numbers (`Csv::header` says which)",
+            shortened(&first[column])
+        );
+        Err(Wrong { column: Some(column + 1), detail })
+    }
+
+    /// What the first column holds.
+    fn first_column(self, first: &[String], header: bool, body: Option<&[String]>) -> FirstColumn {
+        let dated = body.and_then(|row| row.first()).is_some_and(|field| is_date(field));
+        match self.dates {
+            Some(true) => FirstColumn::Texts,
+            Some(false) => FirstColumn::Numbers,
+            None if first.len() < 2 => FirstColumn::Numbers,
+            None if header && is_date_name(&first[0]) => FirstColumn::DatesOrNumbers,
+            None if dated => FirstColumn::Dates,
+            None => FirstColumn::Numbers,
+        }
     }
 }
 
-/// Whether a field is a date rather than a number or a name: it starts with a digit.
-fn looks_dated(field: &str) -> bool {
-    number(field).is_err() && field.starts_with(|c: char| c.is_ascii_digit())
+/// What a first column may hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum FirstColumn {
+    /// Values like those of the other columns.
+    Numbers,
+    Dates,
+    DatesOrNumbers,
+    Texts,
+}
+
+impl FirstColumn {
+    /// What is wrong with this field as the date of a row.
+    fn check(self, field: &str) -> Result<(), String> {
+        let expected = match self {
+            Self::Texts => return Ok(()),
+            _ if is_date(field) => return Ok(()),
+            Self::DatesOrNumbers if number(field).is_ok() => return Ok(()),
+            Self::DatesOrNumbers => "a date or a number",
+            Self::Dates | Self::Numbers => "a date as in the first row",
+        };
+        let field = shortened(field);
+        Err(format!("holds `{field}`, expected {expected} (`Csv::dates` takes any text)"))
+    }
+}
+
+fn is_date_name(name: &str) -> bool {
+    DATES.contains(&name.trim().to_lowercase().as_str())
+}
+
+/// Whether a field can be the name of a column and nothing else: no number, no gap, and a letter before
+/// any digit.
+fn is_name(field: &str) -> bool {
+    let first = field.chars().find(|c| c.is_alphanumeric());
+    first.is_some_and(char::is_alphabetic)
+        && !is_gap(field)
+        && !is_date(field)
+        && field.parse::<f32>().is_err()
+}
+
+/// Whether no two fields are alike, and all are whole numbers.
+fn different<'a>(fields: impl Iterator<Item = &'a String>) -> bool {
+    let mut names: Vec<&String> = fields.collect();
+    let count = names.len();
+    names.sort_unstable();
+    names.dedup();
+    let whole = |field: &&String| !field.is_empty() && field.bytes().all(|b| b.is_ascii_digit());
+    names.len() == count && names.iter().all(whole)
 }
 
 /// Whether the first line holds different whole numbers and the second mostly decimals.
 fn identifiers(first: &[String], second: Option<&[String]>) -> bool {
-    let whole = |field: &String| !field.is_empty() && field.bytes().all(|b| b.is_ascii_digit());
-    let Some(second) = second.filter(|row| row.len() == first.len() && row.len() > 1) else {
+    let Some(second) = second.filter(|row| row.len() >= first.len() && row.len() > 1) else {
         return false;
     };
-    let mut names: Vec<&String> = first.iter().collect();
-    names.sort_unstable();
-    names.dedup();
+    let second = &second[second.len() - first.len()..];
     let decimals = second.iter().filter(|field| field.contains(['.', 'e', 'E'])).count();
-    names.len() == first.len() && first.iter().all(whole) && 2 * decimals > second.len()
+    first.len() > 1 && different(first.iter()) && 2 * decimals > second.len()
+}
+
+fn is_gap(field: &str) -> bool {
+    field.is_empty() || ["na", "nan", "null", "n/a"].contains(&field.to_lowercase().as_str())
 }
 
 /// A field as a finite f32, or what is wrong with it.
 fn number(field: &str) -> Result<f32, String> {
-    if field.is_empty() || ["na", "nan", "null", "n/a"].contains(&field.to_lowercase().as_str()) {
+    if is_gap(field) {
         return Err(format!("a gap (`{field}`), expected a number"));
     }
     match field.parse::<f32>() {
         Ok(value) if value.is_finite() => Ok(value),
         Ok(_) => Err(format!("`{field}`, expected a finite number")),
+        Err(_) if field.contains([';', '\t']) => {
+            Err(format!("`{}`, expected a number; fields stand between commas", shortened(field)))
+        }
         Err(_) => Err(format!("`{}`, expected a number", shortened(field))),
     }
 }
@@ -167,6 +245,7 @@ fn named(path: &Path, line: usize, wrong: &Wrong) -> Error {
 /// The rows read so far.
 struct Table {
     names: Vec<String>,
+    first: FirstColumn,
     dates: Option<Vec<String>>,
     values: Vec<f32>,
     /// Fields of a line.
@@ -174,12 +253,14 @@ struct Table {
 }
 
 impl Table {
-    fn new(first: &[String], header: bool, dates: bool) -> Self {
+    fn new(first: &[String], header: bool, column: FirstColumn) -> Self {
+        let dates = column != FirstColumn::Numbers;
         let skipped = usize::from(dates);
         let name = |(i, name): (usize, &String)| if header { name.clone() } else { format!("{i}") };
         let columns = first.iter().skip(skipped).enumerate();
         Self {
             names: columns.map(name).collect(),
+            first: column,
             dates: dates.then(Vec::new),
             values: Vec::new(),
             fields: first.len(),
@@ -193,7 +274,10 @@ impl Table {
         }
         let mut fields = fields.iter().enumerate();
         if let Some(dates) = &mut self.dates {
-            dates.extend(fields.next().map(|(_, date)| date.clone()));
+            for (_, date) in fields.by_ref().take(1) {
+                self.first.check(date).map_err(|detail| Wrong { column: Some(1), detail })?;
+                dates.push(date.clone());
+            }
         }
         let first = fields.len();
         self.values.reserve(first);
@@ -339,7 +423,6 @@ fn unquote<'t>(mut text: &'t str, field: &mut String) -> Result<Option<&'t str>,
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::io::Write;
 
     fn read(text: &str) -> Series {
         Csv::new().read(text.as_bytes(), "dir/a.csv").unwrap()
@@ -415,20 +498,61 @@ mod tests {
 
     #[test]
     fn gzip_in_members_and_damaged() {
+        use crate::data::gzip::tests::pack;
         let text: String = (0..500).map(|i| format!("{i}.5,{}\n", i * i)).collect();
-        let pack = |text: &str| {
-            let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-            gzip.write_all(text.as_bytes()).unwrap();
-            gzip.finish().unwrap()
-        };
         let (first, second) = text.split_at(1000);
-        let packed = [pack(first), pack(second)].concat();
+        let packed = [pack(first.as_bytes()), pack(second.as_bytes())].concat();
         let series = Csv::new().read(packed.as_slice(), "a.gz").unwrap();
         assert_eq!(series, Csv::new().read(text.as_bytes(), "a.gz").unwrap());
         assert_eq!((series.rows(), series.values()[999]), (500, 249_001.0));
-        let cut = Csv::new().read(&packed[..packed.len() - 9], "a.gz").unwrap_err();
-        assert!(cut.to_string().starts_with("a.gz: damaged gzip ("), "{cut}");
-        Csv::new().read(&packed[..12], "a.gz").unwrap_err();
+        let padded = [packed.as_slice(), &[0; 100]].concat();
+        assert_eq!(series, Csv::new().read(padded.as_slice(), "a.gz").unwrap());
+        let refused = |bytes: &[u8]| Csv::new().read(bytes, "a.gz").unwrap_err().to_string();
+        let cut = refused(&packed[..packed.len() - 9]);
+        assert!(cut.starts_with("a.gz: damaged gzip ("), "{cut}");
+        refused(&packed[..12]);
+        let rubbish = refused(&[packed.as_slice(), b"1,2"].concat());
+        assert_eq!(rubbish, "a.gz: damaged gzip (other bytes after its end)");
+    }
+
+    /// What can be read in two ways is refused, with its place.
+    #[test]
+    fn nothing_is_guessed() {
+        let refused = |text: &str, place: &str, field: &str| {
+            let message = error(text);
+            assert!(message.starts_with(&format!("a.csv: {place}: ")), "{text:?}: {message}");
+            assert!(message.contains(&format!("`{field}`")), "{text:?}: {message}");
+        };
+        // Semicolons and decimal commas.
+        refused("2020-01-01;1,5\n2020-01-02;2,5\n", "line 1, column 1", "2020-01-01;1");
+        refused("Zeit;Grad, C\n2020-01-01;1,5\n", "line 2, column 1", "2020-01-01;1");
+        refused("date,Grad\n2020-01-01;1,5\n", "line 2, column 1", "2020-01-01;1");
+        refused("1;2\n3;4\n", "line 1, column 1", "1;2");
+        refused("a,b\n\"1,5\",2\n", "line 2, column 1", "1,5");
+        // Units, thousands, other bases; in the first column of the first row and elsewhere.
+        for odd in ["1,234.5", "5%", "1_000", "1'234", "0x10", "1\u{A0}000", "1.5x", "1.234.567"] {
+            refused(&format!("\"{odd}\",2\n3,4\n"), "line 1, column 1", odd);
+            refused(&format!("1,\"{odd}\"\n3,4\n"), "line 1, column 2", odd);
+            refused(&format!("a,b\n\"{odd}\",2\n3,4\n"), "line 2, column 1", odd);
+            refused(&format!("\"{odd}\"\n3\n"), "line 1, column 1", odd);
+            refused(&format!("date,b\n\"{odd}\",2\n"), "line 2, column 1", odd);
+        }
+        // A typo in the first row, and gaps, make no header.
+        refused("x1.5,2,3\n4,5,6\n", "line 1, column 1", "x1.5");
+        refused("1.5,x2,3\n4,5,6\n", "line 1, column 2", "x2");
+        refused("2020-01-01,x1.5\n2020-01-02,2\n", "line 1, column 2", "x1.5");
+        refused("NaN,2\n3,4\n", "line 1, column 1", "NaN");
+        refused("inf,2\n3,4\n", "line 1, column 1", "inf");
+        // All rows have dates, or none.
+        refused("2020-01-01,1\n7,2\n", "line 2, column 1", "7");
+        refused("7,1\n2020-01-01,2\n", "line 2, column 1", "2020-01-01");
+        refused("date,a\n2020-01-01,1\nmany,2\n", "line 3, column 1", "many");
+        // What is told is taken.
+        let told =
+            Csv::new().header(false).dates(true).read("5%,1\nx,2\n".as_bytes(), "a").unwrap();
+        assert_eq!((told.values(), told.dates().unwrap()[1].as_str()), (&[1.0, 2.0][..], "x"));
+        let told = Csv::new().header(true).read("1.5x,2\n3,4\n".as_bytes(), "a").unwrap();
+        assert_eq!(names(&told), ["1.5x", "2"]);
     }
 
     #[test]

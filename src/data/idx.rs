@@ -1,9 +1,8 @@
 //! The IDX format: a magic number, the extents, the values row by row.
 
+use super::gzip::unpack;
 use crate::error::{Error, Result};
-use flate2::read::GzDecoder;
 use std::fs;
-use std::io::Read;
 use std::path::Path;
 
 /// An array of bytes from an IDX file.
@@ -35,19 +34,18 @@ impl Idx {
     /// [`Error::Format`] with what was found and what was expected.
     pub fn parse(bytes: &[u8], axes: usize, path: impl AsRef<Path>) -> Result<Self> {
         let wrong = |detail: String| Error::format(path.as_ref(), detail);
-        if !bytes.starts_with(&[0x1F, 0x8B]) {
-            return parse_plain(bytes, axes).map_err(wrong);
-        }
-        let mut plain = Vec::new();
-        let unpacked = GzDecoder::new(bytes).read_to_end(&mut plain);
         let expected = format!("expected an IDX file of u8 values with {axes} axes in it");
-        unpacked.map_err(|e| wrong(format!("damaged gzip ({e}), {expected}")))?;
+        let plain = unpack(bytes);
+        let plain = plain.map_err(|e| wrong(format!("damaged gzip ({e}), {expected}")))?;
         parse_plain(&plain, axes).map_err(wrong)
     }
 }
 
 fn parse_plain(bytes: &[u8], axes: usize) -> Result<Idx, String> {
-    let wanted = [0, 0, U8, axes as u8];
+    let Ok(most) = u8::try_from(axes) else {
+        return Err(format!("expected {axes} axes, but the format ends at {}", u8::MAX));
+    };
+    let wanted = [0, 0, U8, most];
     let Some((magic, rest)) = bytes.split_first_chunk::<4>() else {
         return Err(format!("{} bytes, expected an IDX file of u8 values", bytes.len()));
     };
@@ -90,6 +88,24 @@ mod tests {
         assert_eq!(Idx::parse(&gzip, 2, "a").unwrap(), idx);
         for end in 0..gzip.len() {
             Idx::parse(&gzip[..end], 2, "a").unwrap_err();
+        }
+    }
+
+    #[test]
+    fn archives_of_several_members() {
+        use crate::data::gzip::tests::pack;
+        let plain = file([0, 0, 8, 2], &[2, 3], 6);
+        let two = [pack(&plain[..7]), pack(&plain[7..]), vec![0; 9]].concat();
+        assert_eq!(Idx::parse(&two, 2, "a").unwrap(), Idx::parse(&plain, 2, "a").unwrap());
+        let refused = Idx::parse(&[two, vec![1]].concat(), 2, "a").unwrap_err();
+        assert!(refused.to_string().contains("after its end"), "{refused}");
+    }
+
+    #[test]
+    fn no_file_has_256_axes() {
+        for axes in [256, 257, usize::MAX] {
+            let refused = Idx::parse(&file([0, 0, 8, axes as u8], &[], 1), axes, "a").unwrap_err();
+            assert!(refused.to_string().contains("the format ends at 255"), "{refused}");
         }
     }
 

@@ -33,6 +33,8 @@
 
 mod batches;
 mod csv;
+mod dates;
+mod gzip;
 mod idx;
 mod images;
 mod scaler;

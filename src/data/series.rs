@@ -54,8 +54,8 @@ impl Series {
         Ok(Self { name: name.into(), names, dates, values })
     }
 
-    /// Reads a csv file, plain or compressed with gzip; whether it has a header and dates is seen from
-    /// its first two lines. [`Csv`] can be told.
+    /// Reads a csv file, plain or compressed with gzip; whether it has a header and dates is recognised
+    /// where it is beyond doubt. [`Csv`] can be told.
     ///
     /// # Errors
     /// Those of [`Csv::open`].

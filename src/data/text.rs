@@ -1,9 +1,8 @@
 //! Text files.
 
+use super::gzip::unpack;
 use crate::error::{Error, Result};
-use flate2::read::GzDecoder;
 use std::fs;
-use std::io::Read;
 use std::path::Path;
 
 /// A text and what it is called.
@@ -26,7 +25,8 @@ pub fn king_james() -> Result<Text> {
 }
 
 impl Text {
-    /// Reads a UTF-8 file, plain or compressed with gzip.
+    /// Reads a UTF-8 file, plain or compressed with gzip. A byte order mark at its start is no part of
+    /// the text; everything else is, ends of lines as they are.
     ///
     /// # Errors
     /// [`Error::Io`]; [`Error::Format`] for a damaged archive, for an empty text, and for bytes that
@@ -43,24 +43,20 @@ impl Text {
     /// Those of [`open`](Self::open), apart from [`Error::Io`].
     pub fn parse(bytes: &[u8], path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
-        let mut plain = Vec::new();
-        if bytes.starts_with(&[0x1F, 0x8B]) {
-            let unpacked = GzDecoder::new(bytes).read_to_end(&mut plain);
-            unpacked.map_err(|e| Error::format(path, format!("damaged gzip ({e})")))?;
-        } else {
-            plain.extend_from_slice(bytes);
-        }
-        let text = String::from_utf8(plain).map_err(|e| {
-            let at = e.utf8_error().valid_up_to();
-            let byte = e.as_bytes().get(at).copied().unwrap_or(0);
+        let plain =
+            unpack(bytes).map_err(|e| Error::format(path, format!("damaged gzip ({e})")))?;
+        let text = std::str::from_utf8(&plain).map_err(|e| {
+            let at = e.valid_up_to();
+            let byte = plain.get(at).copied().unwrap_or(0);
             let detail = format!("no UTF-8: byte {byte:#04x} at position {at}; expected a text");
             Error::format(path, detail)
         })?;
+        let text = text.strip_prefix('\u{FEFF}').unwrap_or(text);
         if text.is_empty() {
             return Err(Error::format(path, "empty, expected a text"));
         }
         let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
-        Ok(Self { name, text })
+        Ok(Self { name, text: text.into() })
     }
 
     /// The first `part` of the characters, between 0 and 1, and the rest.
@@ -92,6 +88,17 @@ mod tests {
         let latin = error(b"caf\xe9 au lait");
         assert_eq!(latin, "file.txt: no UTF-8: byte 0xe9 at position 3; expected a text");
         assert!(error(&[0x1F, 0x8B, 8, 0]).starts_with("file.txt: damaged gzip"));
+    }
+
+    #[test]
+    fn archives_of_several_members_and_marks() {
+        use crate::data::gzip::tests::pack;
+        let packed = [pack(b"\xEF\xBB\xBFfirst\r\n"), pack(b"second")].concat();
+        let text = Text::parse(&packed, "two.gz").expect("whole");
+        assert_eq!(text.text, "first\r\nsecond");
+        let rubbish = Text::parse(&[&packed[..], b"third"].concat(), "two.gz").expect_err("bad");
+        assert_eq!(rubbish.to_string(), "two.gz: damaged gzip (other bytes after its end)");
+        assert!(Text::parse(b"\xEF\xBB\xBF", "mark").is_err());
     }
 
     #[test]
