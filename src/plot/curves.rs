@@ -1,8 +1,8 @@
 //! Curves over a common axis.
 
-use super::{Area, COLOURS, FONT, LABEL, Panel, TICK, TITLE};
+use super::axis::Axis;
+use super::{Area, FONT, LABEL, Panel, Styles, TICK, TITLE};
 use plotters::prelude::*;
-use std::ops::Range;
 
 /// Named series of points, drawn as lines over a common horizontal axis.
 #[derive(Debug, Clone)]
@@ -39,37 +39,33 @@ impl Curves {
         self
     }
 
-    fn range(&self, value: impl Fn(&(f64, f64)) -> f64) -> Range<f64> {
-        let values = || self.series.iter().flat_map(|(_, points)| points).map(&value);
-        let (low, high) =
-            values().fold((f64::MAX, f64::MIN), |(low, high), v| (low.min(v), high.max(v)));
-        match high - low {
-            span if span > 0.0 => low..high,
-            _ if high >= low => low - 0.5..high + 0.5,
-            _ => 0.0..1.0,
-        }
+    fn axis(&self, most: usize, value: impl Fn(&(f64, f64)) -> f64) -> Axis {
+        Axis::of(self.series.iter().flat_map(|(_, points)| points).map(value), most)
     }
 }
 
 impl Panel for Curves {
-    fn draw(&self, area: &Area<'_>) -> Result<(), String> {
+    fn names(&self) -> Vec<&str> {
+        self.series.iter().map(|(name, _)| name.as_str()).collect()
+    }
+
+    fn draw(&self, area: &Area<'_>, styles: &Styles<'_>) -> Result<(), String> {
         let text = |e: &dyn std::fmt::Display| e.to_string();
         let (names, rows) = self.legend(area)?;
         let (head, body) = area.split_vertically(HEAD + rows * ROW);
-        self.draw_head(&head, &names).map_err(|e| text(&e))?;
-        let (x, y) = (self.range(|p| p.0), self.range(|p| p.1));
-        let margin = (y.end - y.start) * 0.05;
+        self.draw_head(&head, &names, styles).map_err(|e| text(&e))?;
+        let (x, y) = (self.axis(10, |p| p.0), self.axis(8, |p| p.1));
         let mut chart = ChartBuilder::on(&body)
             .margin(12)
             .margin_right(28)
             .x_label_area_size(46)
             .y_label_area_size(LEFT - 12)
-            .build_cartesian_2d(x, y.start - margin..y.end + margin)
+            .build_cartesian_2d(x.coordinate(0.0), y.coordinate(0.05))
             .map_err(|e| text(&e))?;
         chart
             .configure_mesh()
-            .x_label_formatter(&|v| number(*v))
-            .y_label_formatter(&|v| number(*v))
+            .x_label_formatter(&|place| x.label(*place))
+            .y_label_formatter(&|place| y.label(*place))
             .x_desc(&self.x)
             .y_desc(&self.y)
             .axis_desc_style((FONT, LABEL))
@@ -77,15 +73,24 @@ impl Panel for Curves {
             .light_line_style(TRANSPARENT)
             .draw()
             .map_err(|e| text(&e))?;
-        for ((_, points), colour) in self.series.iter().zip(COLOURS.iter().cycle()) {
-            let style = colour.stroke_width(2);
-            let dots = points.len() <= 60;
-            chart
-                .draw_series(LineSeries::new(points.iter().copied(), style))
-                .map_err(|e| text(&e))?;
-            if dots {
-                let dot = |p: &(f64, f64)| Circle::new(*p, 3, colour.filled());
-                chart.draw_series(points.iter().map(dot)).map_err(|e| text(&e))?;
+        for (i, (name, points)) in self.series.iter().enumerate() {
+            // Earlier curves are wider: where a later one lies upon them, their edges show.
+            let above = (self.series.len() - 1 - i).min(3) as u32;
+            let (colour, dashes) = styles.style(name);
+            let style = colour.stroke_width(2 + 2 * above);
+            let places: Vec<_> = points.iter().map(|p| (x.place(p.0), y.place(p.1))).collect();
+            match dashes {
+                None => chart
+                    .draw_series(LineSeries::new(places.iter().copied(), style))
+                    .map_err(|e| text(&e))?,
+                Some((dash, gap)) => chart
+                    .draw_series(DashedLineSeries::new(places.clone(), dash, gap, style))
+                    .map_err(|e| text(&e))?,
+            };
+            if points.len() <= 60 {
+                let size = 3 + above as i32;
+                let dot = |place: &(f64, f64)| Circle::new(*place, size, colour.filled());
+                chart.draw_series(places.iter().map(dot)).map_err(|e| text(&e))?;
             }
         }
         Ok(())
@@ -124,24 +129,23 @@ impl Curves {
         &self,
         head: &Area<'a>,
         names: &[(i32, i32)],
+        styles: &Styles<'_>,
     ) -> Result<(), DrawingAreaErrorKind<<BitMapBackend<'a> as DrawingBackend>::ErrorType>> {
         use plotters::style::text_anchor::{HPos, Pos, VPos};
         let title = (FONT, TITLE).into_text_style(head).pos(Pos::new(HPos::Center, VPos::Top));
         let middle = head.dim_in_pixel().0 as i32 / 2;
         head.draw(&Text::new(self.title.as_str(), (middle, 12), title))?;
         let label = (FONT, LABEL).into_text_style(head).pos(Pos::new(HPos::Left, VPos::Center));
-        let coloured = self.series.iter().zip(COLOURS.iter().cycle());
-        for (((name, _), colour), (x, y)) in coloured.zip(names) {
+        for ((name, _), (x, y)) in self.series.iter().zip(names) {
             let (y, end) = (y + ROW / 2, x + STROKE);
-            head.draw(&PathElement::new([(*x, y), (end, y)], colour.stroke_width(3)))?;
+            let (colour, dashes) = styles.style(name);
+            let (dash, gap) = dashes.map_or((STROKE, 0), |(dash, gap)| (dash as i32, gap as i32));
+            for from in (*x..end).step_by((dash + gap) as usize) {
+                let stroke = [(from, y), ((from + dash).min(end), y)];
+                head.draw(&PathElement::new(stroke, colour.stroke_width(3)))?;
+            }
             head.draw(&Text::new(name.as_str(), (end + 6, y), label.clone()))?;
         }
         Ok(())
     }
-}
-
-/// A tick's number without needless zeros.
-fn number(value: f64) -> String {
-    let rounded = (value * 1e6).round() / 1e6;
-    format!("{rounded}")
 }
