@@ -8,6 +8,7 @@ use crate::host::{Host, Precision};
 use crate::kernel::Kernel;
 use std::sync::{Arc, Once};
 
+mod advice;
 mod builder;
 pub use builder::DeviceBuilder;
 
@@ -141,6 +142,7 @@ impl Device {
     }
 
     fn on_host(precision: Precision) -> Self {
+        advice::advise(cfg!(unoptimised));
         let host = Host::shared(precision);
         let name = host.name().into();
         Self { stream: Arc::new(Stream::new(Backend::Host(host))), name }
