@@ -38,7 +38,7 @@ impl Corpus {
                 tokens.len() - count,
                 2 * context
             );
-            return Err(Error::argument("char_lm", format!("{}: {detail}", text.name)));
+            return Err(Error::format(&text.name, detail));
         }
         Ok(Self { tokenizer, tokens, train: count })
     }

@@ -13,23 +13,21 @@ mod training;
 use common::{Options, Progress, Report};
 use corpus::Corpus;
 use options::{Config, Model};
+use spikegrad::Result;
 use spikegrad::checkpoint::{Checkpoint, Notes};
 use spikegrad::data::{Text, Tokenizer, king_james};
 use spikegrad::models::{LanguageModel, SpikeGpt, SymbolicLight};
 use spikegrad::random::Generator;
-use spikegrad::{Error, Result};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 use training::{Plan, Training};
 
 fn main() {
     let (options, config) = options::parse();
-    common::run("char_lm", || {
-        println!("device: {}", options.device);
-        std::fs::create_dir_all(&options.out).map_err(|e| Error::io(&options.out, &e))?;
+    common::run("char_lm", &options, || {
         let file = options.out.join("char_lm.safetensors");
         match config.generate {
-            Some(_) => write(&options, &config, &file),
+            Some(_) => write(&options, &config, common::trained(&file, "--generate")?),
             None => learn(&options, &config, &file),
         }
     });
@@ -180,7 +178,10 @@ impl Run<'_> {
         let tokenizer = &self.corpus.tokenizer;
         let prompt = match &self.config.prompt {
             Some(prompt) => prompt.clone(),
-            None => tokenizer.decode(&self.corpus.test()[..16])?,
+            None => {
+                let test = self.corpus.test();
+                tokenizer.decode(&test[..test.len().min(16)])?
+            }
         };
         let (text, speed) = sample(&training.model, self.config, tokenizer, &prompt, 300)?;
         println!("\n{prompt}|{text}");

@@ -1,6 +1,6 @@
 //! The options of this example.
 
-use super::common::Options;
+use super::common::{Options, Settings};
 use super::training::Plan;
 use spikegrad::attention::Gate;
 use spikegrad::models::{Encoder, Sampler, SpikeGptConfig, SymbolicLightConfig};
@@ -31,7 +31,7 @@ const HELP: &str = "  --model NAME     symbolic-light (default) or spike-gpt
   --dropout X      part of what a block adds that is silenced in training (default 0)
   --validate       leave the test alone, test with the last tenth of the training text, which is not
                    trained on then: for choosing settings
-  --resume         go on from the checkpoint in --out, if there is one
+  --resume         go on from the checkpoint in --out, if there is one; --steps may be more now
   --generate N     train nothing: write N tokens with the checkpoint in --out
   --prompt TEXT    what to go on from
   --temperature X  of the draws (default 0.8)
@@ -212,14 +212,35 @@ impl Config {
     /// How to train on the text `name`.
     pub fn plan(&self, options: &Options, name: &str) -> Plan {
         let steps = self.steps.unwrap_or(if options.quick { 60 } else { 600 });
-        let Self { rate, decay, dropout, validate, .. } = *self;
+        let Self { rate, decay, dropout, .. } = *self;
         let Extents { batch, context, .. } = self.extents;
-        let (model, tokens, seed) = (self.model.0, self.tokens.0, options.seed);
-        let settings = format!(
-            "{model} on {tokens} of {name}, seed {seed}, {steps} steps, rate {rate}, decay {decay}, \
-             dropout {dropout}, validate {validate}, {:?}",
-            self.extents
-        );
-        Plan { steps, batch, context, rate, decay, dropout, seed, settings }
+        let settings = self.settings(options.seed, name);
+        Plan { steps, batch, context, rate, decay, dropout, seed: options.seed, settings }
+    }
+
+    /// Model, data and order of data.
+    fn settings(&self, seed: u64, text: &str) -> Settings {
+        let e = &self.extents;
+        let shared = Settings::default()
+            .and("model", self.model.0)
+            .and("text", text)
+            .and("tokens", self.tokens.0)
+            .and("seed", seed)
+            .and("validate", self.validate)
+            .and("batch", e.batch)
+            .and("context", e.context)
+            .and("width", e.width)
+            .and("layers", e.layers)
+            .and("ffn", self.ffn());
+        match self.model.1 {
+            Model::SpikeGpt => shared,
+            Model::SymbolicLight => shared
+                .and("heads", e.heads)
+                .and("window", e.window)
+                .and("anchors", e.anchors)
+                .and("gate", format!("{:?}", e.gate))
+                .and("attention", e.attention)
+                .and("encoder", format!("{:?}", e.encoder)),
+        }
     }
 }

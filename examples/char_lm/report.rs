@@ -23,7 +23,7 @@ pub fn config(report: &mut Report, config: &Config, plan: &Plan, text: &str, par
     report.config("rate", plan.rate);
     report.config("decay", plan.decay);
     report.config("dropout", plan.dropout);
-    report.config("settings", plan.settings.as_str());
+    report.config("settings", plan.settings.to_string());
 }
 
 /// Bits per character beside the baseline, and what fires.

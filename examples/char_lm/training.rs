@@ -1,5 +1,6 @@
 //! Training, testing, and the state in between.
 
+use super::common::Settings;
 use super::corpus::{Corpus, Windows};
 use spikegrad::checkpoint::Checkpoint;
 use spikegrad::models::{Activity, LanguageModel, Pass};
@@ -20,7 +21,7 @@ pub struct Plan {
     pub dropout: f32,
     pub seed: u64,
     /// All that a resumed run must have in common with the run that was saved.
-    pub settings: String,
+    pub settings: Settings,
 }
 
 /// A model in training.
@@ -145,12 +146,13 @@ impl<'a, M: LanguageModel> Training<'a, M> {
     fn checkpoint(&self) -> Checkpoint {
         let line = |(step, loss): &(u64, f64)| format!("{step} {loss}");
         let history: Vec<String> = self.history.iter().map(line).collect();
-        self.model
+        let file = self
+            .model
             .checkpoint()
             .optimizer("optimizer", &self.optimizer)
             .note("history", history.join("\n"))
-            .note("settings", &self.plan.settings)
-            .note("tokenizer", &self.corpus.tokenizer)
+            .note("tokenizer", &self.corpus.tokenizer);
+        self.plan.settings.noted(file)
     }
 
     /// Saves the state after a step.
@@ -160,13 +162,16 @@ impl<'a, M: LanguageModel> Training<'a, M> {
 
     /// Goes on from a saved state.
     pub fn resume(&mut self, path: &Path) -> Result<()> {
+        let notes = Checkpoint::notes(path)?;
+        self.plan.settings.check(&notes, path)?;
+        if notes.get("tokenizer") != Some(self.corpus.tokenizer.to_string().as_str()) {
+            return Err(Error::format(
+                path,
+                "--resume: saved by a run on a text of other characters",
+            ));
+        }
         self.model.restore(path)?;
         let notes = self.checkpoint().load(path)?;
-        let (saved, own) = (notes.parse::<String>("settings")?, &self.plan.settings);
-        if saved != *own {
-            let detail = format!("saved by a run with the options {saved}; this one has {own}");
-            return Err(Error::format(path, detail));
-        }
         let state = GeneratorState { seed: self.plan.seed, step: notes.parse("random.step")? };
         self.random = Generator::restore(self.model.device(), state)?;
         self.optimizer.set_steps(notes.parse("optimizer.steps")?);

@@ -2,8 +2,11 @@
 
 use lexopt::{Arg, Parser, ValueExt};
 use spikegrad::Device;
+use spikegrad::data::Parts;
 use std::fmt::Display;
-use std::path::PathBuf;
+use std::fs::{self, OpenOptions};
+use std::io;
+use std::path::{Path, PathBuf};
 use std::process::exit;
 use std::str::FromStr;
 
@@ -31,6 +34,32 @@ const COMMON: &str = "  --device NAME    best (default), host, vulkan, metal, dx
   --out DIR        where pictures and checkpoints go (default out)
   --help           this text";
 
+/// A kind of value.
+pub trait Kind: FromStr {
+    /// What is expected where it is asked for.
+    const WHAT: &'static str;
+    /// The values there are of it, if not all.
+    const RANGE: &'static str = "";
+}
+
+macro_rules! kinds {
+    ($($kind:ty, $what:literal, $range:literal;)*) => {$(
+        impl Kind for $kind {
+            const WHAT: &'static str = $what;
+            const RANGE: &'static str = $range;
+        }
+    )*};
+}
+
+kinds! {
+    u32, "a whole number", ", 0 or more";
+    u64, "a whole number", ", 0 or more";
+    usize, "a whole number", ", 0 or more";
+    f32, "a number", "";
+    f64, "a number", "";
+    Parts, "shares between colons (7:2:1) or rows between commas (8640,2880,2880)", "";
+}
+
 /// The value of the option at hand.
 pub struct Value<'a> {
     name: &'a str,
@@ -45,30 +74,29 @@ impl Value<'_> {
     }
 
     /// The value as a number, or as anything else that can be parsed.
-    pub fn parse<T: FromStr<Err: Display>>(&mut self) -> Result<T, String> {
-        let text = self.text()?;
-        text.parse().map_err(|e| format!("--{} {text}: {e}", self.name))
+    pub fn parse<T: Kind>(&mut self) -> Result<T, String> {
+        self.check(T::RANGE, |_| true)
     }
 
     /// The value as a number that is at least `least`.
-    pub fn at_least<T>(&mut self, least: T) -> Result<T, String>
-    where
-        T: FromStr<Err: Display> + PartialOrd + Display,
-    {
-        let value: T = self.parse()?;
-        if value >= least { Ok(value) } else { Err(self.refuse(value, format!("{least} or more"))) }
+    pub fn at_least<T: Kind + PartialOrd + Display>(&mut self, least: T) -> Result<T, String> {
+        self.check(&format!(", {least} or more"), |value| *value >= least)
     }
 
     /// The value as a number from `least` to `most`.
-    pub fn between<T>(&mut self, least: T, most: T) -> Result<T, String>
-    where
-        T: FromStr<Err: Display> + PartialOrd + Display,
-    {
-        let value: T = self.parse()?;
-        if value >= least && value <= most {
-            return Ok(value);
-        }
-        Err(self.refuse(value, format!("{least} to {most}")))
+    pub fn between<T: Kind + PartialOrd + Display>(
+        &mut self,
+        least: T,
+        most: T,
+    ) -> Result<T, String> {
+        self.check(&format!(", {least} to {most}"), |value| *value >= least && *value <= most)
+    }
+
+    /// The value as something of its kind that `fits`; `range` says what does.
+    pub fn check<T: Kind>(&mut self, range: &str, fits: impl Fn(&T) -> bool) -> Result<T, String> {
+        let text = self.text()?;
+        let value = text.parse().ok().filter(fits);
+        value.ok_or_else(|| self.refuse(&text, format!("{}{range}", T::WHAT)))
     }
 
     /// The value as one of several words.
@@ -83,6 +111,12 @@ impl Value<'_> {
     fn refuse(&self, value: impl Display, expected: String) -> String {
         format!("--{} {value}: expected {expected}", self.name)
     }
+}
+
+/// Ends the process for a bad option: one line, code 2.
+pub fn refuse(example: &str, message: impl Display) -> ! {
+    eprintln!("{example}: {message} (--help lists the options)");
+    exit(2)
 }
 
 /// The options before the device is opened.
@@ -100,33 +134,49 @@ impl Options {
     /// Parses the command line. `about` says what the example does, `help` lists its own options;
     /// `own` takes the value of one of them, or says that there is none of that name.
     ///
-    /// Ends the process for `--help` (code 0) and for a bad option or device (one line, code 2).
+    /// Ends the process for `--help` (code 0) and for a bad option or device, or a place that cannot be
+    /// written (one line, code 2): hours later, it would be too late.
     pub fn parse(
         example: &str,
         about: &str,
         help: &str,
         own: impl FnMut(&str, &mut Value<'_>) -> Result<bool, String>,
     ) -> Self {
-        let refuse = |message: String| -> ! {
-            eprintln!("{example}: {message} (--help lists the options)");
-            exit(2)
-        };
         let raw = match read(own) {
             Ok(Some(raw)) => raw,
             Ok(None) => {
                 println!("{about}\n\nusage: {example} [options]\n{help}\n{COMMON}");
                 exit(0)
             }
-            Err(message) => refuse(message),
+            Err(message) => refuse(example, message),
         };
+        let out = raw.out.clone().unwrap_or_else(|| "out".into());
+        if let Err(error) = prepare(&out) {
+            refuse(example, format!("--out {}: {error}", out.display()));
+        }
+        if let Some((path, Err(error))) = raw.json.as_ref().map(|path| (path, writable(path))) {
+            refuse(example, format!("--json {}: {error}", path.display()));
+        }
         let device = match Device::select(raw.device.as_deref().unwrap_or("best")) {
             Ok(device) => device,
-            Err(error) => refuse(format!("--device: {error}")),
+            Err(error) => refuse(example, format!("--device: {error}")),
         };
-        let out = raw.out.unwrap_or_else(|| "out".into());
         let Raw { seed, quick, data, json, .. } = raw;
         Self { device, seed, quick, data, json, out }
     }
+}
+
+/// Makes a folder, if there is none, in which files can be made.
+fn prepare(folder: &Path) -> io::Result<()> {
+    fs::create_dir_all(folder)?;
+    writable(&folder.join(format!(".{}.tmp", std::process::id())))
+}
+
+/// Whether a file can be written; it is left as it is.
+fn writable(path: &Path) -> io::Result<()> {
+    let there = path.exists();
+    OpenOptions::new().append(true).create(true).open(path)?;
+    if there { Ok(()) } else { fs::remove_file(path) }
 }
 
 /// The options, or `None` if help was asked for.

@@ -37,6 +37,11 @@ impl Report {
         self.rows.push((label.into(), text));
     }
 
+    /// A line in the table that is no number.
+    pub fn line(&mut self, label: &str, text: &str) {
+        self.rows.push((label.into(), text.into()));
+    }
+
     /// Prints the table and writes the JSON file, if one is asked for.
     pub fn finish(self, options: &Options) -> Result<()> {
         let seconds = self.start.elapsed().as_secs_f64();

@@ -20,21 +20,19 @@ use dataset::Dataset;
 use network::Network;
 use options::{Config, Model};
 use scores::{Forecasts, Score};
+use spikegrad::Result;
 use spikegrad::models::{Forecaster, FourierGnn, SpikfGo};
 use spikegrad::random::Generator;
-use spikegrad::{Error, Result};
 use std::path::Path;
 use std::time::Instant;
 use training::{Plan, Seen, Training};
 
 fn main() {
     let (options, config) = options::parse();
-    common::run("forecast", || {
-        println!("device: {}", options.device);
-        std::fs::create_dir_all(&options.out).map_err(|e| Error::io(&options.out, &e))?;
+    common::run("forecast", &options, || {
         let file = options.out.join("forecast.safetensors");
         if config.predict {
-            return predict::run(&options, &config, &file);
+            return predict::run(&options, &config, common::trained(&file, "--predict")?);
         }
         learn(&options, &config, &file)
     });

@@ -1,6 +1,6 @@
 //! The options of this example.
 
-use super::common::Options;
+use super::common::{Options, refuse};
 use super::dataset::Dataset;
 use super::network::Norm;
 use super::training::{Loss, Plan};
@@ -139,10 +139,7 @@ pub fn parse() -> (Options, Config) {
     config.look_back = look_back.unwrap_or(usual);
     if config.twin == Some(true) && !config.spikes() {
         let model = config.model.0;
-        eprintln!(
-            "forecast: --twin: {model} does not spike, it has no twin (--help lists the options)"
-        );
-        std::process::exit(2);
+        refuse("forecast", format!("--twin: {model} does not spike, it has no twin"));
     }
     (options, config)
 }

@@ -12,16 +12,16 @@ mod training;
 
 use common::{Options, Progress, Report};
 use network::{Network, Neuron};
+use spikegrad::Result;
 use spikegrad::plot::{self, Curves};
 use spikegrad::random::Generator;
-use spikegrad::{Error, Result};
 use training::{ARMS, Arm, Point, Training};
 
 const ABOUT: &str = "\
 Trains a network on sums modulo a prime, on a part of all pairs at once and without weight decay, and
 tests it with the others: with AdamW, with gradients made orthogonal to their parameters, and with
 StableMax instead of softmax. Reports when the test is passed, and how many training pairs have a loss
-of exactly 0 in f32 arithmetic. The data is computed: --data is not used.";
+of exactly 0 in f32 arithmetic. The data is computed: there is no --data.";
 
 const HELP: &str = "  --arm NAME       plain, orthogonal, stablemax or stablemax-orthogonal (default: the first three)
   --epochs N       passes over the training pairs, one step each (default 500, quick 150)
@@ -73,7 +73,7 @@ fn main() {
         match name {
             "arm" => config.arms = vec![value.choice(&ARMS.map(|arm| (arm.name, arm)))?],
             "epochs" => config.epochs = Some(value.at_least(1)?),
-            "modulus" => config.modulus = Some(value.between(2, 1000)?),
+            "modulus" => config.modulus = Some(value.check(", a prime from 2 to 997", is_prime)?),
             "part" => config.part = value.between(0.01, 0.99)?,
             "hidden" => config.hidden = value.at_least(1)?,
             "neuron" => config.neuron = value.choice(&NEURONS.map(|n| (n.0, n)))?,
@@ -84,7 +84,15 @@ fn main() {
         }
         Ok(true)
     });
-    common::run("grokking", || compare(&options, &config));
+    if options.data.is_some() {
+        common::refuse("grokking", "--data: this example computes its data");
+    }
+    common::run("grokking", &options, || compare(&options, &config));
+}
+
+/// Whether a modulus is a prime, and not too large for a table of all pairs.
+fn is_prime(modulus: &usize) -> bool {
+    (2..1000).contains(modulus) && (2..*modulus).all(|divisor| !modulus.is_multiple_of(divisor))
 }
 
 impl Config {
@@ -99,8 +107,6 @@ impl Config {
 
 fn compare(options: &Options, config: &Config) -> Result<()> {
     let mut report = Report::new("grokking");
-    println!("device: {}", options.device);
-    std::fs::create_dir_all(&options.out).map_err(|e| Error::io(&options.out, &e))?;
     let (epochs, modulus) = (config.epochs(options), config.modulus(options));
     describe(&mut report, config, epochs, modulus);
     let progress = Progress::new(epochs * config.seeds * config.arms.len() as u64);

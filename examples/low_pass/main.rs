@@ -14,8 +14,8 @@ mod spectrum;
 
 use common::{Options, Progress, Report};
 use spectrum::{Neuron, Power, Setup};
+use spikegrad::Result;
 use spikegrad::plot::{self, Curves};
-use spikegrad::{Error, Result};
 use std::path::Path;
 
 const ABOUT: &str = "\
@@ -46,16 +46,14 @@ fn main() {
         Ok(true)
     });
     if options.data.is_some() {
-        eprintln!("low_pass: --data: this example makes its own input");
-        std::process::exit(2);
+        common::refuse("low_pass", "--data: this example makes its own input");
     }
     setup.steps = steps.unwrap_or(if options.quick { 1024 } else { 4096 });
     setup.neurons = neurons.unwrap_or(if options.quick { 32 } else { 128 });
-    common::run("low_pass", || measure(&options, setup));
+    common::run("low_pass", &options, || measure(&options, setup));
 }
 
 fn measure(options: &Options, setup: Setup) -> Result<()> {
-    println!("device: {}", options.device);
     let mut report = Report::new("low_pass");
     report.config("steps", setup.steps);
     report.config("neurons", setup.neurons);
@@ -81,7 +79,6 @@ fn measure(options: &Options, setup: Setup) -> Result<()> {
 
 /// Both spectra, and the ratios as the noise grows.
 fn picture(options: &Options, setup: &Setup, powers: &spectrum::Powers) -> Result<()> {
-    std::fs::create_dir_all(&options.out).map_err(|e| Error::io(&options.out, &e))?;
     let path: &Path = &options.out.join("low_pass.png");
     let spectra = |soft: bool| {
         let what = if soft { "soft reset: less one threshold" } else { "hard reset: to 0" };

@@ -23,19 +23,17 @@ use common::{Options, Progress, Report};
 use digits::DigitProblem;
 use options::{Config, Task};
 use problem::Problem;
-use spikegrad::{Error, Result};
+use spikegrad::Result;
 use study::Study;
 use text::TextProblem;
 
 fn main() {
     let (options, config) = options::parse();
-    common::run("optimizers", || compare(&options, &config));
+    common::run("optimizers", &options, || compare(&options, &config));
 }
 
 fn compare(options: &Options, config: &Config) -> Result<()> {
     let mut report = Report::new("optimizers");
-    println!("device: {}", options.device);
-    std::fs::create_dir_all(&options.out).map_err(|e| Error::io(&options.out, &e))?;
     report::config(&mut report, options, config);
     let arms = config.arms()?;
     for task in config.tasks(options) {

@@ -48,11 +48,10 @@ fn table(report: &mut Report, problem: &str, studies: &[Study]) {
             Place::Highest => '>',
         };
         println!(
-            "{:<26}{place}{:>8}  {:>8.4} ± {:<6.4}{hits}{:>8.2}{:>7.2}{:>10.2}",
+            "{:<26}{place}{:>8}  {:>17}{hits}{:>8.2}{:>7.2}{:>10.2}",
             named(study),
             study.rate,
-            loss.mean,
-            loss.spread,
+            study.loss_text(),
             most,
             mean,
             study.ms()
@@ -60,7 +59,7 @@ fn table(report: &mut Report, problem: &str, studies: &[Study]) {
         let numbers = [
             ("rate", study.rate),
             ("loss", loss.mean),
-            ("loss_spread", loss.spread),
+            ("loss_spread", if study.has_spread() { loss.spread } else { f64::NAN }),
             ("accuracy", accuracy),
             ("norm_largest", most),
             ("norm_mean", mean),
@@ -90,8 +89,8 @@ struct Comparison<'a> {
     base: &'a Study,
     /// Of the mean losses; negative where the arm is better.
     difference: f64,
-    /// Whether the difference is larger than both standard deviations together.
-    beyond: bool,
+    /// Whether the difference is larger than both standard deviations together; unknown with one seed.
+    beyond: Option<bool>,
 }
 
 impl<'a> Comparison<'a> {
@@ -100,7 +99,9 @@ impl<'a> Comparison<'a> {
         let base = all.iter().find(|other| other.arm.name == name)?;
         let (own, other) = (study.loss(), base.loss());
         let difference = own.mean - other.mean;
-        let beyond = difference.abs() > own.spread + other.spread && study.outcomes.len() > 1;
+        let spread = own.spread + other.spread;
+        let several = study.has_spread() && base.has_spread();
+        let beyond = several.then_some(difference.abs() > spread);
         Some(Self { study, base, difference, beyond })
     }
 
@@ -120,33 +121,35 @@ fn differences(report: &mut Report, problem: &str, compared: &[Comparison<'_>]) 
     println!("\n{:<26}{:>22}  {:>12}  beyond the spread of seeds", "", "against", "difference");
     for c in compared {
         let beyond = match (c.beyond, c.difference < 0.0) {
-            (true, true) => "yes, better",
-            (true, false) => "yes, worse",
-            (false, _) => "no",
+            (Some(true), true) => "yes, better",
+            (Some(true), false) => "yes, worse",
+            (Some(false), _) => "no",
+            (None, _) => "one seed",
         };
         println!("{:<26}{:>22}  {:>+12.4}  {beyond}", named(c.study), named(c.base), c.difference);
         let name = format!("{problem}.{}", c.study.arm.name);
         report.metric(&format!("{name}.difference"), c.difference);
-        report.metric(&format!("{name}.beyond"), f64::from(u8::from(c.beyond)));
+        if let Some(beyond) = c.beyond {
+            report.metric(&format!("{name}.beyond"), f64::from(u8::from(beyond)));
+        }
     }
 }
 
 /// How often clipping does what it promises.
 fn clipping(report: &mut Report, problem: &str, compared: &[Comparison<'_>]) {
-    let mut row = |name: &str, label: &str, holds: &dyn Fn(&Comparison<'_>) -> bool| {
-        let count = compared.iter().filter(|c| holds(c)).count();
-        let text = format!("{count} of {}", compared.len());
-        report.row(
-            &format!("{problem}.{name}"),
-            count as f64,
-            &format!("{problem}: {label}"),
-            text,
-        );
+    let of = compared.len();
+    let mut row = |name: &str, label: &str, holds: &dyn Fn(&Comparison<'_>) -> Option<bool>| {
+        let label = format!("{problem}: {label}");
+        let held: Option<Vec<bool>> = compared.iter().map(holds).collect();
+        let Some(held) = held else { return report.line(&label, "one seed") };
+        let count = held.iter().filter(|held| **held).count();
+        report.row(&format!("{problem}.{name}"), count as f64, &label, format!("{count} of {of}"));
     };
-    row("no_worse", "spectral clipping costs at most 0.01 nat", &|c| c.no_worse());
-    row("smaller_norms", "and has smaller weight norms, largest and mean", &|c| c.smaller());
-    row("better", "better than its base, beyond the spread", &|c| c.beyond && c.difference < 0.0);
-    row("worse", "worse than its base, beyond the spread", &|c| c.beyond && c.difference > 0.0);
+    row("no_worse", "spectral clipping costs at most 0.01 nat", &|c| Some(c.no_worse()));
+    row("smaller_norms", "and has smaller weight norms, largest and mean", &|c| Some(c.smaller()));
+    let beyond = |c: &Comparison<'_>, sign: f64| Some(c.beyond? && sign * c.difference > 0.0);
+    row("better", "better than its base, beyond the spread", &|c| beyond(c, -1.0));
+    row("worse", "worse than its base, beyond the spread", &|c| beyond(c, 1.0));
 }
 
 /// Losses with spikes over the clean one.

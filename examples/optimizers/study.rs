@@ -69,13 +69,26 @@ impl Study {
                 best = Some(study);
             }
         }
-        best.ok_or_else(|| Error::argument("optimizers", "no rates"))
+        best.ok_or_else(|| Error::argument("study", "no rates"))
     }
 
     /// A line of news.
     pub fn line(&self) -> String {
+        format!("{}: {} nats at rate {}", self.arm.label, self.loss_text(), self.rate)
+    }
+
+    /// Whether there are several seeds, without which there is no spread.
+    pub fn has_spread(&self) -> bool {
+        self.outcomes.len() > 1
+    }
+
+    /// The validation loss, with what is known of its spread.
+    pub fn loss_text(&self) -> String {
         let Sample { mean, spread } = self.loss();
-        format!("{}: {mean:.4} ± {spread:.4} nats at rate {}", self.arm.label, self.rate)
+        match self.has_spread() {
+            true => format!("{mean:.4} ± {spread:.4}"),
+            false => format!("{mean:.4} (one seed)"),
+        }
     }
 
     /// Validation losses in nats.

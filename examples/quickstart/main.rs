@@ -14,12 +14,12 @@ mod edges;
 mod network;
 mod training;
 
-use common::{Options, Progress, Report};
+use common::{Options, Progress, Report, Settings};
 use network::{Encoder, Network, Readout, Shape};
+use spikegrad::Result;
 use spikegrad::data::{Batches, Images, Split, Warp, digits};
 use spikegrad::plot::{self, Curves, Raster};
 use spikegrad::random::Generator;
-use spikegrad::{Error, Result};
 use std::path::Path;
 use training::{Plan, Test, Training, VIEWS};
 
@@ -44,7 +44,7 @@ const HELP: &str = "  --encoder WHAT   direct (default), rate or latency: how pi
                    than those to train on, the harder task; or shuffled
   --validate K     leave the test images alone and test with the K-th of five parts of the training
                    images, 1 to 5, which are not trained on then: for choosing settings
-  --resume         go on from the checkpoint in --out, if there is one";
+  --resume         go on from the checkpoint in --out, if there is one; --epochs may be more now";
 
 /// The options of this example alone.
 #[derive(Debug, Clone, Copy)]
@@ -114,18 +114,17 @@ fn main() {
         }
         Ok(true)
     });
-    common::run("quickstart", || train(&options, &config));
+    common::run("quickstart", &options, || train(&options, &config));
 }
 
 fn train(options: &Options, config: &Config) -> Result<()> {
     let mut report = Report::new("quickstart");
-    println!("device: {}", options.device);
     let data = load(options, config)?;
     let (train, test) = (&data.train, &data.test);
     let what = if config.validate.is_some() { "validation" } else { "test" };
     let (count, tests, split) = (train.len(), test.len(), config.split.0);
     println!("{}: {count} images to train on, {tests} for the {what}, split: {split}", data.name);
-    let plan = plan(options, config, train);
+    let plan = plan(options, config, &data);
 
     let classes = train.classes().max(test.classes());
     let Config { hidden, steps, dropout, .. } = *config;
@@ -134,7 +133,6 @@ fn train(options: &Options, config: &Config) -> Result<()> {
     let network = Network::new(shape, config.encoder.1, config.readout.1, dropout, &mut random)?;
     let mut training = Training::new(&plan, network, train, random)?;
 
-    std::fs::create_dir_all(&options.out).map_err(|e| Error::io(&options.out, &e))?;
     let saved = options.out.join("quickstart.safetensors");
     if config.resume && saved.exists() {
         training.resume(&saved)?;
@@ -156,7 +154,8 @@ fn train(options: &Options, config: &Config) -> Result<()> {
 }
 
 /// How to train on these images.
-fn plan(options: &Options, config: &Config, train: &Images) -> Plan {
+fn plan(options: &Options, config: &Config, data: &Split) -> Plan {
+    let train = &data.train;
     let epochs = config.epochs.unwrap_or(if options.quick { 30 } else { 120 });
     let batches = Batches::new(train.len(), config.batch, options.seed);
     let strength = config.warp;
@@ -167,8 +166,19 @@ fn plan(options: &Options, config: &Config, train: &Images) -> Plan {
         shift: 0.1 * strength * train.size().0 as f64,
     };
     let Config { rate, decay, smoothing, edges: (_, edges), .. } = *config;
-    let (seed, same) = (options.seed, Config { resume: false, ..*config });
-    let settings = format!("{epochs} epochs, {same:?}, {batches:?}");
+    let seed = options.seed;
+    let settings = Settings::default()
+        .and("data", &data.name)
+        .and("images", train.len())
+        .and("seed", seed)
+        .and("encoder", config.encoder.0)
+        .and("edges", config.edges.0)
+        .and("readout", config.readout.0)
+        .and("steps", config.steps)
+        .and("hidden", config.hidden)
+        .and("batch", config.batch)
+        .and("split", config.split.0)
+        .and("validate", config.validate.unwrap_or(0));
     Plan { batches, epochs, rate, decay, smoothing, warp, edges, seed, settings }
 }
 

@@ -1,5 +1,6 @@
 //! The training run: one step recorded once and replayed, checkpoints to go on from.
 
+use crate::common::Settings;
 use crate::edges::{FIELDS, with_edges};
 use crate::network::{Network, Outputs};
 use spikegrad::checkpoint::Checkpoint;
@@ -21,8 +22,8 @@ pub struct Plan {
     pub warp: Warp,
     pub edges: bool,
     pub seed: u64,
-    /// All options in words: a checkpoint of others is refused.
-    pub settings: String,
+    /// What a checkpoint must agree with.
+    pub settings: Settings,
 }
 
 /// Where a test image is looked at, in rows and columns: the logits of all views are added up. A
@@ -204,11 +205,11 @@ impl<'a> Training<'a> {
     fn checkpoint(&self) -> Checkpoint {
         let numbers = |e: &Epoch| format!("{} {} {}", e.loss, e.train, e.test);
         let history: Vec<String> = self.history.iter().map(numbers).collect();
-        Checkpoint::new()
+        let file = Checkpoint::new()
             .params(&self.network.params())
             .optimizer("optimizer", &self.optimizer)
-            .note("history", history.join("\n"))
-            .note("settings", &self.plan.settings)
+            .note("history", history.join("\n"));
+        self.plan.settings.noted(file)
     }
 
     /// Saves the state after an epoch.
@@ -218,12 +219,8 @@ impl<'a> Training<'a> {
 
     /// Goes on from a saved state.
     pub fn resume(&mut self, path: &Path) -> Result<()> {
+        self.plan.settings.check(&Checkpoint::notes(path)?, path)?;
         let notes = self.checkpoint().load(path)?;
-        let (saved, own) = (notes.parse::<String>("settings")?, &self.plan.settings);
-        if saved != *own {
-            let detail = format!("saved by a run with the options {saved}; this one has {own}");
-            return Err(spikegrad::Error::format(path, detail));
-        }
         let state = GeneratorState { seed: self.plan.seed, step: notes.parse("random.step")? };
         self.random = Generator::restore(self.device(), state)?;
         self.optimizer.set_steps(notes.parse("optimizer.steps")?);
