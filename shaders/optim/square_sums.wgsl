@@ -1,11 +1,15 @@
-// partials[offset + k] = sum of g[i]^2 over one chunk of one gradient g, the chunks of all in a row
+// partials[offset + k] = sums of g[i]^2 over one chunk of one gradient g, the chunks of all in a row:
+// (of small elements, times 2^180; of middling ones; of large ones, times 2^-180; 1 if an element is not
+// finite). So no square leaves the range, and the gradient is read once.
 //
 // g0 .. g6: gradients, of counts[j] elements in chunks of chunks[j]; ends[j]: the chunks of gradients
-// 0 .. j together; partials: one float a chunk, written from `offset` on. Without MANY only g0 is read.
+// 0 .. j together; partials: one vector a chunk, written from `offset` on. Without MANY only g0 is read.
 // One workgroup a chunk: strided sums in registers, then a tree in workgroup memory. With WG = 1 no
 // barrier is left: that is for software adapters.
 
+import package::shared::finite::is_not_finite;
 import package::shared::index::group_index;
+import package::shared::squares::squared;
 
 struct Params {
     counts: array<vec4<u32>, 2>,
@@ -25,10 +29,10 @@ override MANY: bool = false;
 @group(0) @binding(4) var<storage, read> g4: array<f32>;
 @group(0) @binding(5) var<storage, read> g5: array<f32>;
 @group(0) @binding(6) var<storage, read> g6: array<f32>;
-@group(0) @binding(7) var<storage, read_write> partials: array<f32>;
+@group(0) @binding(7) var<storage, read_write> partials: array<vec4<f32>>;
 @group(1) @binding(0) var<uniform> p: Params;
 
-var<workgroup> sums: array<f32, 256>;
+var<workgroup> sums: array<vec4<f32>, 256>;
 
 fn value(j: u32, i: u32) -> f32 {
     if MANY {
@@ -61,10 +65,13 @@ fn square_sums(
     let chunk = p.chunks[j / 4u][j % 4u];
     let start = (k - before) * chunk;
     let end = min(start + chunk, p.counts[j / 4u][j % 4u]);
-    var sum = 0.0;
+    var sum = vec4<f32>(0.0);
     for (var i = start + local; i < end; i += WG) {
         let v = value(j, i);
-        sum += v * v;
+        sum += vec4<f32>(squared(v), 0.0);
+        if is_not_finite(v) {
+            sum.w = 1.0;
+        }
     }
     sums[local] = sum;
     for (var half = WG / 2u; half > 0u; half /= 2u) {

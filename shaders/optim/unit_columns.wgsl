@@ -1,20 +1,24 @@
-// q[., j] <- r[., j] / |r[., j]|; a column of zeros leaves that of q as it is.
+// q[., j] <- r[., j] / |r[., j]|; a column of zeros leaves that of q as it is
+// f[., j] = r[., j] / (|r[., j]| + eps), 0 for a column of zeros
 //
-// r: [rows, columns]; q: [rows, columns] in place.
+// r, f: [rows, columns]; q: [rows, columns] in place.
 // One invocation a column.
 
 import package::shared::finite::greatest;
 import package::shared::index::item_index;
+import package::shared::magnitude::to_one;
 
 struct Params {
     rows: u32,
     columns: u32,
+    eps: f32,
 }
 
 override WG: u32 = 64u;
 
 @group(0) @binding(0) var<storage, read> r: array<f32>;
 @group(0) @binding(1) var<storage, read_write> q: array<f32>;
+@group(0) @binding(2) var<storage, read_write> f: array<f32>;
 @group(1) @binding(0) var<uniform> p: Params;
 
 @compute @workgroup_size(WG)
@@ -31,18 +35,25 @@ fn unit_columns(
     for (var i = 0u; i < p.rows; i++) {
         largest = greatest(largest, abs(r[i * p.columns + j]));
     }
-    if largest == 0.0 {
-        return;
-    }
     // Relative to the largest, so that no square is lost.
-    let scale = 1.0 / max(largest, 1e-37);
+    let scale = to_one(largest);
     var sum = 0.0;
     for (var i = 0u; i < p.rows; i++) {
         let v = r[i * p.columns + j] * scale;
         sum += v * v;
     }
-    let factor = scale / sqrt(sum);
+    let norm = sqrt(sum);
+    if norm == 0.0 {
+        for (var i = 0u; i < p.rows; i++) {
+            f[i * p.columns + j] = 0.0;
+        }
+        return;
+    }
+    let whole = 1.0 / norm;
+    let less = 1.0 / (norm + p.eps * scale);
     for (var i = 0u; i < p.rows; i++) {
-        q[i * p.columns + j] = r[i * p.columns + j] * factor;
+        let v = r[i * p.columns + j] * scale;
+        q[i * p.columns + j] = v * whole;
+        f[i * p.columns + j] = v * less;
     }
 }

@@ -1,10 +1,10 @@
-// h = factor g, limited to +- sqrt(theta v) where theta is not 0; then the direction u:
+// h = factor g, limited to +- sqrt(theta) v where theta is not 0; then the direction u:
 //   no moment          u = h
 //   one (FIRST)        m <- beta1 m + rest1 h;  u = m, or beta1 m + rest1 h of the new m (NESTEROV);
 //                      sign(u) with SIGN
-//   two (SECOND)       m <- beta1 m + rest1 h;  v <- beta2 v + rest2 h^2
-//                      u = c1 m / (c2 sqrt(v) + eps)
-//   three (SLOW)       n <- beta3 n + rest3 h as well;  u = (c1 m + mix n) / (c2 sqrt(v) + eps)
+//   two (SECOND)       m <- beta1 m + rest1 h;  v <- sqrt(beta2 v^2 + rest2 h^2), the root of a mean
+//                      square: so gradients may have any scale;  u = c1 m / (c2 v + eps)
+//   three (SLOW)       n <- beta3 n + rest3 h as well;  u = (c1 m + mix n) / (c2 v + eps)
 // and the step:
 //   x <- x - eta decay x - eta gain f u     with eta = rate scale, and so on (`shared/step.wgsl`)
 //   x <- shrink u                           with WRITE: x takes the direction, for what follows, from
@@ -12,7 +12,7 @@
 //
 // x: [cells] read and written in place, with WRITE only written; g: [cells]; numbers: those of the
 // group, from `p.numbers` on (`shared/numbers.wgsl`): rate, c1, c2, f, mix, beta3, rest3, theta, eps,
-// shrink; clip: factor (of g with CLIPPED, else taken as 1), norm, whether this step is skipped,
+// shrink; clip: root of the factor (of g with CLIPPED, else taken as 1), norm, whether this step is skipped,
 // skipped steps; m, v, n: [cells] in place.
 // A cell is one element, or four (condition `wide`). With the condition MASK an element takes part
 // only where a random word is below `p.threshold`; the others rest, their moments 0.
@@ -23,6 +23,7 @@ import package::shared::cells::Cell;
 import package::shared::index::item_index;
 import package::shared::numbers::{RATE, CORRECT1, CORRECT2, FACTOR, MIX, BETA3, REST3, SPIKES, EPS, SHRINK, DRAW};
 import package::shared::rng::word_of;
+import package::shared::squares::{DOWN, LARGE, SMALL, UP};
 import package::shared::step::{Stride, stepped};
 
 struct Params {
@@ -98,12 +99,35 @@ fn direction(i: u32, h: Cell) -> Cell {
     return h;
 }
 
+// 0 for a subnormal momentum, which rounding would keep from ever getting there.
+@if(FIRST && !SECOND)
+fn normal(v: Cell) -> Cell {
+    return select(v, Cell(0.0), abs(v) < Cell(1.1754944e-38));
+}
+
 @if(FIRST && !SECOND)
 fn direction(i: u32, h: Cell) -> Cell {
-    let first = p.beta1 * m[i] + p.rest1 * h;
+    let first = normal(p.beta1 * m[i] + p.rest1 * h);
     m[i] = first;
     let u = select(first, p.beta1 * first + p.rest1 * h, on(NESTEROV));
     return select(u, keep_nans(u, sign(u)), on(SIGN));
+}
+
+// sqrt(beta2 v^2 + rest2 h^2), as a small change of v: no error of the root adds up over the steps.
+@if(SECOND)
+fn root_mean(v: Cell, h: Cell) -> Cell {
+    let size = max(v, abs(h));
+    let scale = select(
+        select(Cell(1.0), Cell(UP), size < Cell(SMALL)), Cell(DOWN), size > Cell(LARGE),
+    );
+    let back = select(
+        select(Cell(1.0), Cell(DOWN), size < Cell(SMALL)), Cell(UP), size > Cell(LARGE),
+    );
+    let a = v * scale;
+    let b = h * scale;
+    let root = sqrt(p.beta2 * a * a + p.rest2 * b * b);
+    // Zero where both are zero, not 0 / 0.
+    return v + p.rest2 * (b - a) * (b + a) / max(a + root, Cell(1e-30)) * back;
 }
 
 @if(SECOND)
@@ -112,11 +136,11 @@ fn direction(i: u32, gradient: Cell) -> Cell {
     let before = v[i];
     let theta = number(SPIKES);
     if theta > 0.0 {
-        let most = sqrt(theta * before);
+        let most = sqrt(theta) * before;
         h = keep_nans(h, clamp(h, -most, most));
     }
     var first = p.beta1 * m[i] + p.rest1 * h;
-    var second = p.beta2 * before + p.rest2 * h * h;
+    var second = root_mean(before, h);
     @if(MASK) first = first * kept(i);
     @if(MASK) second = second * kept(i);
     m[i] = first;
@@ -125,7 +149,7 @@ fn direction(i: u32, gradient: Cell) -> Cell {
     @if(SLOW) let slow = number(BETA3) * n[i] + number(REST3) * h;
     @if(SLOW) n[i] = slow;
     @if(SLOW) u = u + number(MIX) * slow;
-    return u / (sqrt(second) * number(CORRECT2) + Cell(number(EPS)));
+    return u / (second * number(CORRECT2) + Cell(number(EPS)));
 }
 
 @compute @workgroup_size(WG)
@@ -145,7 +169,7 @@ fn update(
         return;
     }
     let factor = select(1.0, clip[0], on(CLIPPED));
-    let u = direction(i, factor * g[i]);
+    let u = direction(i, (g[i] * factor) * factor);
     if on(WRITE) {
         x[p.first + i] = number(SHRINK) * u;
         return;

@@ -12,7 +12,7 @@
 // Classic (QUINTIC off), 2 products an iteration:  U = 1.5 M - .5 M M;  (M, Z) <- 1.5 (U, Z) - .5 (U,
 // Z) M.  QUINTIC, 3 products:  Q = a I + b M + c M M, the first made from `start`;  (N, Z) <- (M, Z) Q;
 // M <- N Q.  Z starts as I; the last iteration makes Z alone, times sqrt(w / (w + b)), so that it ends
-// below 1; r = s c / sqrt(w) / s, over 1 + margin sqrt(alpha).
+// below 1; r = c / sqrt(w), over 1 + margin sqrt(alpha).
 // One invocation a matrix, or one workgroup with the condition WORKGROUP.
 
 import package::shared::index::{group_index, item_index};
@@ -113,7 +113,7 @@ fn clip_plan(
     let shift = w / total;
     let slope = 1.0 / total;
     if local % LANES == 0u {
-        let outer = select(facts[e].z / sqrt(w) / s, 0.0, s == 0.0) / (1.0 + p.margin / sqrt(shift));
+        let outer = select(facts[e].w / sqrt(w), 0.0, s == 0.0) / (1.0 + p.margin / sqrt(shift));
         start[2u * e] = vec4<f32>(shift, slope, outer, 0.0);
     }
     let j = grid_row(w, total);

@@ -1,4 +1,4 @@
-// y[e] = the upper left part of x[first + e], or (TURN) of its transpose
+// y[e] = the upper left part of x[first + e]
 //
 // x: [.., m, n]; y: [entries, rows, cols].
 // One invocation an element of y.
@@ -15,7 +15,6 @@ struct Params {
 }
 
 override WG: u32 = 64u;
-override TURN: bool = false;
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read_write> y: array<f32>;
@@ -32,6 +31,6 @@ fn crop(
         let e = p.first + i / (p.rows * p.cols);
         let row = i / p.cols % p.rows;
         let col = i % p.cols;
-        y[i] = x[(e * p.m + select(row, col, TURN)) * p.n + select(col, row, TURN)];
+        y[i] = x[(e * p.m + row) * p.n + col];
     }
 }

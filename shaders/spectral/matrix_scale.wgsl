@@ -1,11 +1,12 @@
-// For each matrix: c = radius (times factor[0]),  s = the power of two that brings max(max |x|, c) to
-// [1, 2),  facts = (enter, ||s x||_F, s c, c),  flags = 1 if an element is not finite, else 0
+// For each matrix: c = radius (times factor[0]),  s = the power of two that brings max |x| to [1, 2),
+// facts = (s, ||s x||_F, s c, c),  flags = 1 if an element is not finite, else 0
 //
 // parts: [entries, chunks] of `norm_parts`; factor: one float, read if DYNAMIC; facts: [entries]
 // vectors of four; flags: [entries].
-// `enter` is what the matrix is multiplied by before anything is computed from it: s (MODE 0), or
-// s / (margin ||s x||_F + eps) (MODE 1), or s = 1 / c (MODE 2), or s without regard to c, and s c
-// at most 2^40 (MODE 3: what is stored as f16); 0 for a matrix that is not finite.
+// s c is at most 2^40, and c what it then is over s: beside such a radius nothing is clipped. With UNIT
+// the last of the facts is 1 / (margin ||s x||_F + s eps) instead, which brings s x to the norm 1 / margin
+// unless eps counts beside ||x||; 0 for a zero matrix. Two factors, since their product may leave the
+// range of f32. s is 0 for a matrix that is not finite.
 // One invocation a matrix.
 
 import package::shared::index::item_index;
@@ -23,7 +24,7 @@ struct Params {
 const MOST: f32 = 1099511627776.0;
 
 override WG: u32 = 64u;
-override MODE: u32 = 0u;
+override UNIT: bool = false;
 override DYNAMIC: bool = false;
 
 @group(0) @binding(0) var<storage, read> parts: array<vec4<f32>>;
@@ -53,13 +54,7 @@ fn matrix_scale(
     if DYNAMIC {
         c *= factor[0];
     }
-    var s = to_one(max(largest, c));
-    if MODE == 2u {
-        s = 1.0 / c;
-    }
-    if MODE == 3u {
-        s = to_one(largest);
-    }
+    let s = to_one(largest);
     var sum = 0.0;
     for (var k = 0u; k < p.chunks; k++) {
         let part = parts[e * p.chunks + k];
@@ -68,16 +63,16 @@ fn matrix_scale(
         sum += part.y * ratio * ratio;
     }
     let norm = sqrt(sum);
-    var enter = s;
-    if MODE == 1u {
-        // Of a zero matrix nothing is left to scale, and s over a small number may leave the range.
-        enter = select(1.0, s / (p.margin * norm + p.eps), norm > 0.0);
-    }
-    var radius = s * c;
-    // One of the two does not leave the range.
-    if MODE == 3u && select(s * c > MOST, c > MOST / s, s > 1.0) {
-        radius = MOST;
+    // One of the two products does not leave the range.
+    let wide = select(s * c > MOST, c > MOST / s, s > 1.0);
+    let radius = select(s * c, MOST, wide);
+    var last = select(c, MOST / s, wide);
+    if UNIT {
+        last = 0.0;
+        if norm > 0.0 {
+            last = 1.0 / (p.margin * norm + s * p.eps);
+        }
     }
     flags[e] = fault;
-    facts[e] = vec4<f32>(select(enter, 0.0, fault != 0.0), norm, radius, c);
+    facts[e] = vec4<f32>(select(s, 0.0, fault != 0.0), norm, radius, last);
 }

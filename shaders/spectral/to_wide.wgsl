@@ -1,9 +1,10 @@
-// wide[first + e] = enter x[e], lying on its long side, padded with zeros
+// wide[first + e] = s x[e], lying on its long side, padded with zeros
 //
-// x: [entries, rows, cols]; facts: [.., 4] of `matrix_scale`, of which the first is `enter`; wide:
+// x: [entries, rows, cols]; facts: [.., 4] of `matrix_scale`, of which the first is s, and the last
+// another factor (UNIT); wide:
 // [.., m, n / 4] vectors of four, f32 or f16 (HALF_OUT), where m and n are the smaller and the larger
 // extent, rounded up to multiples of 4. TALL: x has more rows than columns and is transposed.
-// One invocation four neighbours of `wide`. Where `enter` is 0, zeros are written whatever x holds.
+// One invocation four neighbours of `wide`. Where s is 0, zeros are written whatever x holds.
 
 import package::shared::index::item_index;
 import package::shared::quad::{Outcome, stored};
@@ -19,6 +20,7 @@ struct Params {
 
 override WG: u32 = 64u;
 override TALL: bool = false;
+override UNIT: bool = false;
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read> facts: array<vec4<f32>>;
@@ -51,10 +53,11 @@ fn to_wide(
     let quad = select(within % quads, within / p.m, TALL);
     let base = e * p.rows * p.cols;
     let enter = facts[p.first + e].x;
+    let rest = select(1.0, facts[p.first + e].w, UNIT);
     let v = vec4<f32>(
         element(base, row, 4u * quad), element(base, row, 4u * quad + 1u),
         element(base, row, 4u * quad + 2u), element(base, row, 4u * quad + 3u),
     );
     wide[((p.first + e) * p.m + row) * quads + quad] =
-        stored(select(enter * v, vec4<f32>(0.0), enter == 0.0));
+        stored(select((enter * v) * rest, vec4<f32>(0.0), enter == 0.0));
 }

@@ -1,6 +1,6 @@
 // y = x / sqrt(1 + (||x|| / c)^2)                              for each of several vectors
 //
-// x, y: [entries, count]; facts: [.., 4] of `matrix_scale`: (enter, s ||x||, s c, c). COMPAT: y = x
+// x, y: [entries, count]; facts: [.., 4] of `matrix_scale`: (s, s ||x||, s c, c). COMPAT: y = x
 // where ||x|| <= c. A vector that is not finite becomes zeros.
 // One invocation an element.
 
@@ -31,11 +31,12 @@ fn vector_clip(
         return;
     }
     let fact = facts[p.first + i / p.count];
-    let norm = fact.y;
-    let c = fact.z;
-    var factor = c / sqrt(c * c + norm * norm);
-    if COMPAT && norm <= c {
+    // s x / sqrt((s c)^2 + (s ||x||)^2) times c: no factor leaves the range.
+    var enter = fact.x;
+    var factor = fact.w / sqrt(fact.z * fact.z + fact.y * fact.y);
+    if COMPAT && fact.y <= fact.z {
+        enter = 1.0;
         factor = 1.0;
     }
-    y[i] = select(factor * x[i], 0.0, fact.x == 0.0);
+    y[i] = select((enter * x[i]) * factor, 0.0, fact.x == 0.0);
 }

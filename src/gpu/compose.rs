@@ -36,6 +36,7 @@ const SHARED: &[(&str, &str)] = &[
     ("rng", include_str!("../../shaders/shared/rng.wgsl")),
     ("scores", include_str!("../../shaders/shared/scores.wgsl")),
     ("spectrum", include_str!("../../shaders/shared/spectrum.wgsl")),
+    ("squares", include_str!("../../shaders/shared/squares.wgsl")),
     ("stages", include_str!("../../shaders/shared/stages.wgsl")),
     ("step", include_str!("../../shaders/shared/step.wgsl")),
     ("strides", include_str!("../../shaders/shared/strides.wgsl")),

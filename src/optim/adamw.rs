@@ -14,7 +14,8 @@ use crate::narrow::positive;
 /// x = (1 - lr decay) x - lr (m / (1 - b1^t)) / (sqrt(v / (1 - b2^t)) + eps)
 /// ```
 ///
-/// `g` is the gradient after clipping, `t` counts the steps that were not skipped. See
+/// Kept is the root of v, so that gradients of every scale that f32 has are right. `g` is the gradient
+/// after clipping, `t` counts the steps that were not skipped. See
 /// [`Optimizer`](super::Optimizer) for how to use it.
 pub type AdamW = Descent<AdamRule>;
 
@@ -90,7 +91,7 @@ impl Rule for AdamRule {
     }
 
     fn moments(&self) -> &'static [&'static str] {
-        &["m", "v"]
+        &["m", "root"]
     }
 
     fn check(&self) -> Result<()> {

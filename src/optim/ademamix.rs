@@ -89,7 +89,7 @@ impl Rule for AdEmaMixRule {
     }
 
     fn moments(&self) -> &'static [&'static str] {
-        &["m", "v", "n"]
+        &["m", "root", "n"]
     }
 
     fn check(&self) -> Result<()> {

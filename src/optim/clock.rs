@@ -1,6 +1,7 @@
 //! The count of steps, and what follows from it: shared by an optimizer and its captured steps.
 
 use super::engine::Part;
+use super::low_rank::HELD;
 use super::numbers::{Inputs, Numbers};
 use crate::Tensor;
 use crate::dispatch::BeforeReplay;
@@ -89,7 +90,8 @@ impl Part {
         // H_rc(u) = r H_c(u / r): the radius itself stays, and can be a constant of the clip.
         let (warmup, peak) = (schedule.warmup_steps(), schedule.peak());
         let ratio = settings.shapes.radius_ratio(warmup, (step, rate), peak);
-        inputs.shrink = ratio.recip();
+        let held = if settings.shapes.low_rank.is_some() { HELD } else { 1.0 };
+        inputs.shrink = held / ratio;
         inputs.factor *= ratio;
         inputs
     }

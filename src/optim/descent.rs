@@ -58,7 +58,7 @@ pub trait Optimizer {
     fn gradient_norm(&self) -> Result<f32>;
 
     /// How many steps were skipped, parameters and moments untouched, because the norm of the
-    /// gradients was not finite: an infinity or a NaN among them, or squares whose sum overflows.
+    /// gradients was not finite: an infinity or a NaN among them.
     /// Always 0 where [`skip_non_finite`](super::Recipe::skip_non_finite) is off and
     /// [`clip_norm`](super::Recipe::clip_norm) not given. Waits for the device.
     ///

@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 ///
 /// ```text
 /// M = M + g        P = qr(M Q)        R = M^T P        M = M - (1 - mu) P R^T
-/// Q = R with columns of norm 1        x = (1 - lr decay) x - lr sqrt(outputs / inputs) P Q^T
+/// Q = R_j / (|R_j| + 1e-8)            x = (1 - lr decay) x - lr sqrt(outputs / inputs) P Q^T
 /// ```
 ///
 /// The parts of M outside of the subspace are kept in full, so that they come up later. P comes from

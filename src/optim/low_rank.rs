@@ -19,7 +19,7 @@ pub(super) static GRAM_FACTOR: Kernel = Kernel::new(
 )
 .params::<FactorParams>();
 
-/// Columns divided by their norms.
+/// Columns divided by their norms, and by their norms and an eps.
 pub(super) static UNIT_COLUMNS: Kernel = Kernel::new(
     "optim",
     "unit_columns",
@@ -39,6 +39,7 @@ pub(super) struct FactorParams {
 pub(super) struct ColumnParams {
     pub(super) rows: u32,
     pub(super) columns: u32,
+    pub(super) eps: f32,
 }
 
 /// Options of the factor.
@@ -51,9 +52,14 @@ pub(super) struct LowRankOptions {
     pub(super) seed: u64,
 }
 
+/// What u holds of the momentum: a part that is far enough below the largest float for sums over its rows
+/// and columns.
+pub(super) const HELD: f64 = 1.0 / (1u32 << 20) as f64;
+
 /// The factor of one matrix.
 #[derive(Debug)]
 pub(super) struct LowRank {
+    /// Over [`HELD`].
     lost: f32,
     /// `[columns, rank]`, columns of norm 1
     pub(super) right: Tensor,
@@ -74,29 +80,30 @@ impl LowRank {
         let values: Vec<f64> = (0..columns * rank).map(draw).collect();
         let right = Tensor::from_slice(matrix.device(), &values, [columns, rank])?;
         let one = Numbers::unit(matrix.device())?;
-        Ok(Self { lost: (1.0 - options.keep) as f32, right, one })
+        Ok(Self { lost: ((1.0 - options.keep) / HELD) as f32, right, one })
     }
 
-    /// `P Q^T` for the momentum `m`, of which `u` is a copy (0 in a step that is skipped):
+    /// `P Q^T` for the momentum `m`, of which `u` is the part [`HELD`] (0 in a step that is skipped):
     /// `P = qr(m Q)`, `R = m^T P`; then `m -= (1 - keep) P R^T` and `Q` becomes R with columns of
-    /// norm 1.
+    /// norm 1: in the outcome, of `|R_j| / (|R_j| + 1e-8)`, so that it fades with the momentum.
     pub(super) fn direction(&self, u: &Tensor, m: &Tensor, clip: &Tensor) -> Result<Tensor> {
         let shape = *u.shape();
         if u.count() == 0 {
             return Ok(u.clone());
         }
         let u = u.reshape(sides(u))?;
-        let left = orthonormal(&orthonormal(&matmul(&u, &self.right, Layout::NN)?)?)?;
+        // Columns of norm 1: their products stay in range, and span what they did.
+        let b = matmul(&u, &self.right, Layout::NN)?;
+        let unit = Tensor::zeros(u.device(), *b.shape(), DType::F32)?;
+        let _ = unit_columns(&b, &unit)?;
+        let left = orthonormal(&orthonormal(&unit)?)?;
         let r = matmul(&u, &left, Layout::TN)?;
         let part = matmul(&left, &r, Layout::NT)?;
         let stride = Stride { scale: 1.0, gain: self.lost, ..Stride::default() };
         let shared = Shared { numbers: &self.one.values, clip, group: 0 };
         Form::given().record((m, Goal::Step(&stride)), (&part, false), &[], shared)?;
-        let [rows, columns] = sides(&r);
-        let params = ColumnParams { rows: rows as u32, columns: columns as u32 };
-        let launch = u.device().launch(&UNIT_COLUMNS).params(&params);
-        launch.bind(&r).bind(&self.right).items(columns, 64).record()?;
-        matmul(&left, &self.right, Layout::NT)?.reshape(shape.dims())
+        let faded = unit_columns(&r, &self.right)?;
+        matmul(&left, &faded, Layout::NT)?.reshape(shape.dims())
     }
 }
 
@@ -106,6 +113,20 @@ fn sides(matrix: &Tensor) -> [usize; 2] {
         [rows, columns] => [*rows, *columns],
         _ => [1, matrix.count()],
     }
+}
+
+/// What a norm is added to before a column is divided by it.
+const EPS: f64 = 1e-8;
+
+/// Writes the columns of `r` with norm 1 to `unit`; the outcome has norms of `n / (n + 1e-8)`.
+fn unit_columns(r: &Tensor, unit: &Tensor) -> Result<Tensor> {
+    let [rows, columns] = sides(r);
+    let faded = Tensor::empty(r.device(), *r.shape(), DType::F32)?;
+    let params =
+        ColumnParams { rows: rows as u32, columns: columns as u32, eps: (EPS * HELD) as f32 };
+    let launch = r.device().launch(&UNIT_COLUMNS).params(&params);
+    launch.bind(r).bind(unit).bind(&faded).items(columns, 64).record()?;
+    Ok(faded)
 }
 
 /// `b r^-1` where `b^T b = r^T r`: orthonormal columns that span those of b, but for the square of

@@ -11,7 +11,7 @@ use crate::spectral::Polar;
 ///
 /// ```text
 /// m = mu m + (1 - mu) g        z = (1 - mu) g + mu m, or m without Nesterov's momentum
-/// x = (1 - lr decay) x - lr gain polar(z)
+/// x = (1 - lr decay) x - lr gain polar(z)                  polar starts from z / (|z| + 1e-7)
 /// ```
 ///
 /// The polar factor is that of a matrix: of tensors with more axes, all but that of the
@@ -72,10 +72,13 @@ impl NorMuon {
     }
 }
 
+/// What the norm of the momentum is added to: without gradients steps fade with the momentum.
+const EPS: f64 = 1e-7;
+
 fn recipe(name: &'static str) -> MuonBuilder {
     let rule = MuonRule { name, momentum: 0.95, nesterov: true };
     let mut recipe = Recipe::new(rule, 0.02, 0.0);
-    recipe.settings.shapes.after = Some(Shaping::Polar(Polar::muon(5)));
+    recipe.settings.shapes.after = Some(Shaping::Polar(Polar::muon(5).eps(EPS)));
     recipe
 }
 
@@ -92,9 +95,10 @@ impl MuonBuilder {
         self
     }
 
-    /// How the polar factor is computed; five of Muon's quintic steps by default.
+    /// How the polar factor is computed; five of Muon's quintic steps by default. Its
+    /// [`eps`](Polar::eps) is 1e-7 unless chosen.
     pub fn polar(mut self, polar: Polar) -> Self {
-        self.settings.shapes.after = Some(Shaping::Polar(polar));
+        self.settings.shapes.after = Some(Shaping::Polar(polar.eps_by_default(EPS)));
         self
     }
 

@@ -5,7 +5,7 @@ use crate::error::Result;
 use crate::kernel::{CostArgs, Kernel, shader};
 use crate::{Cost, DType, Device, Tensor};
 
-/// `partials[offset + k] = sum of g[i]^2 over chunk k` of up to [`TOGETHER`] gradients
+/// `partials[offset + k] = sums of g[i]^2 over chunk k` of up to [`TOGETHER`] gradients
 pub(super) static SQUARE_SUMS: Kernel = Kernel::new(
     "optim",
     "square_sums",
@@ -15,7 +15,7 @@ pub(super) static SQUARE_SUMS: Kernel = Kernel::new(
 .params::<SquareSumParams>()
 .cost(square_sum_cost);
 
-/// `factor = most / max(norm, most)`
+/// `root = sqrt(most / max(norm, most))`
 pub(super) static CLIP_FACTOR: Kernel = Kernel::new(
     "optim",
     "clip_factor",
@@ -47,7 +47,7 @@ fn square_sum_cost(args: &CostArgs<'_>) -> Cost {
     let p: SquareSumParams = args.params();
     let count: f64 = p.counts.iter().map(|count| f64::from(*count)).sum();
     let groups = p.ends.iter().copied().max().unwrap_or(0);
-    Cost { bytes: (count + f64::from(groups)) * 4.0, flops: 2.0 * count }
+    Cost { bytes: (count + 4.0 * f64::from(groups)) * 4.0, flops: 2.0 * count }
 }
 
 /// The most workgroups that share one gradient: enough to fill a GPU, few enough that the partial
@@ -76,11 +76,12 @@ pub(super) struct Clip {
 impl Clip {
     /// Clipping to the norm `most` for at most `gradients` gradients.
     pub(super) fn new(device: &Device, most: f32, gradients: usize) -> Result<Self> {
-        let partials = Tensor::zeros(device, [gradients * MOST_GROUPS], DType::F32)?;
+        let partials = Tensor::zeros(device, [gradients * MOST_GROUPS, 4], DType::F32)?;
         Ok(Self { most, partials })
     }
 
-    /// Computes norm and factor of `gradients` into `state`: factor, norm, skip, skipped steps. What
+    /// Computes norm and factor of `gradients` into `state`: root of the factor, norm, skip, skipped
+    /// steps. What
     /// is in `checked` must be finite too.
     pub(super) fn record<'a>(
         &self,

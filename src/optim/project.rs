@@ -6,7 +6,7 @@ use crate::error::Result;
 use crate::kernel::{Kernel, shader};
 use crate::{DType, Tensor};
 
-/// Sums of `g w`, `w^2` and `g^2` in parts.
+/// Sums of `g w`, `w^2` and `g^2` in parts, scaled to order one.
 pub(super) static OVERLAP: Kernel =
     Kernel::new("optim", "overlap", shader!("optim/overlap"), crate::twin!(twin::overlap))
         .params::<OverlapParams>();
@@ -39,7 +39,7 @@ pub(super) fn orthogonal(gradient: &Tensor, value: &Tensor) -> Result<Tensor> {
         return Ok(y);
     }
     let (chunk, groups) = chunks(count);
-    let partials = Tensor::empty(device, [groups as usize, 3], DType::F32)?;
+    let partials = Tensor::empty(device, [groups as usize, 5], DType::F32)?;
     // A software adapter pays for every barrier; one invocation a workgroup needs none.
     let software = device.capabilities().software;
     let params = OverlapParams { count: count as u32, chunk, groups };

@@ -131,7 +131,7 @@ impl Rule for SpamRule {
     }
 
     fn moments(&self) -> &'static [&'static str] {
-        &["m", "v"]
+        &["m", "root"]
     }
 
     fn check(&self) -> Result<()> {

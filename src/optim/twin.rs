@@ -33,33 +33,98 @@ fn blocked<R: Real>(count: usize, term: impl Fn(usize) -> R) -> R {
     (0..count).step_by(64).map(block).sum()
 }
 
+/// 2^90: what small numbers are multiplied with before they are squared, and large ones divided by.
+const UP: f64 = (1u128 << 90) as f64;
+/// 2^-50 and 2^45: sums of the squares of what lies between keep their bits.
+const SMALL: f64 = 1.0 / (1u64 << 50) as f64;
+const LARGE: f64 = (1u64 << 45) as f64;
+
+/// What brings `size` to where its square keeps its bits.
+#[inline(always)]
+pub(super) fn to_middle<R: Real>(size: R) -> R {
+    if size < R::lit(SMALL) {
+        R::lit(UP)
+    } else if size > R::lit(LARGE) {
+        R::lit(UP.recip())
+    } else {
+        R::one()
+    }
+}
+
+/// Sums of squares of small, middling and large elements, and 1 if one is not finite.
+fn squares_of<R: Real>(g: &[R]) -> [R; 4] {
+    let zero = R::zero();
+    let mut all = [zero; 4];
+    for block in g.chunks(64) {
+        let mut sums = [zero; 3];
+        for v in block {
+            let size = v.abs();
+            let w = *v * to_middle(size);
+            let (small, large) = (size < R::lit(SMALL), size > R::lit(LARGE));
+            let q = w * w;
+            sums[0] += if small { q } else { zero };
+            sums[1] += if small || large { zero } else { q };
+            sums[2] += if large { q } else { zero };
+        }
+        all.iter_mut().zip(sums).for_each(|(all, sum)| *all += sum);
+    }
+    if g.iter().any(|v| !v.is_finite()) {
+        all[3] = R::one();
+    }
+    all
+}
+
 pub(super) fn square_sums<R: Real>(args: &mut HostArgs<'_, R>) {
     let p: SquareSumParams = args.params();
     let partials = args.reals_mut(TOGETHER);
-    let sum = |g: &[R]| blocked(g.len(), |i| g[i] * g[i]);
     let mut start = 0;
     for j in 0..p.gradients as usize {
         let end = p.ends[j] as usize;
-        let places = &mut partials[p.offset as usize..][start..end];
+        let places = &mut partials[4 * p.offset as usize..][4 * start..4 * end];
         let chunks = args.reals(j)[..p.counts[j] as usize].par_chunks(p.chunks[j] as usize);
-        places.par_iter_mut().zip(chunks).for_each(|(place, chunk)| *place = sum(chunk));
+        let places = places.par_chunks_exact_mut(4).zip(chunks);
+        places.for_each(|(place, chunk)| place.copy_from_slice(&squares_of(chunk)));
         start = end;
     }
 }
 
 pub(super) fn clip_factor<R: Real>(args: &mut HostArgs<'_, R>) {
     let p: ClipFactorParams = args.params();
-    let (counted, checked) = args.reals(0).split_at(p.count as usize);
-    let sum: R = counted.iter().copied().sum();
-    let sound = checked[..p.checked as usize].iter().all(|sum| sum.is_finite());
-    let clip = args.reals_mut(1);
-    if sum.is_finite() && sound {
-        let (norm, most) = (sum.sqrt(), R::lit(p.most.into()));
-        clip[..3].copy_from_slice(&[most / norm.max(most), norm, R::zero()]);
-    } else {
-        clip[..3].copy_from_slice(&[R::zero(), R::zero(), R::one()]);
-        clip[3] += R::one();
+    let partials = args.reals(0).chunks_exact(4).take((p.count + p.checked) as usize);
+    let zero = R::zero();
+    let (mut sums, mut fault) = ([zero; 3], false);
+    for (i, part) in partials.enumerate() {
+        fault |= part[3] > zero;
+        if i < p.count as usize {
+            sums.iter_mut().zip(part).for_each(|(sum, part)| *sum += *part);
+        }
     }
+    let clip = args.reals_mut(1);
+    if fault {
+        clip[..3].copy_from_slice(&[zero, zero, R::one()]);
+        clip[3] += R::one();
+        return;
+    }
+    let (up, down) = (R::lit(UP), R::lit(UP.recip()));
+    let [small, middle, large] = sums;
+    let (root, scale) = if large > zero {
+        ((large + middle * down * down).sqrt(), up)
+    } else if middle > zero {
+        ((middle + small * down * down).sqrt(), R::one())
+    } else {
+        (small.sqrt(), down)
+    };
+    let greatest = R::lit(f64::from(f32::MAX));
+    let norm = root.min(greatest / scale.max(R::one())) * scale;
+    let most = R::lit(p.most.into());
+    let factor = if norm > most { most.sqrt() / (root.sqrt() * scale.sqrt()) } else { R::one() };
+    clip[..3].copy_from_slice(&[factor, norm, zero]);
+}
+
+/// The power of two that brings `size` to order one, as both precisions do it.
+fn to_one<R: Real>(size: R) -> R {
+    let exponent = if size > R::zero() { size.log2().floor().f64() } else { -126.0 };
+    R::lit(2f64.powi(-exponent.clamp(-126.0, 126.0) as i32))
 }
 
 pub(super) fn overlap<R: Real>(args: &mut HostArgs<'_, R>) {
@@ -67,10 +132,14 @@ pub(super) fn overlap<R: Real>(args: &mut HostArgs<'_, R>) {
     let (g, w, partials) = (args.reals(0), args.reals(1), args.reals_mut(2));
     let chunk = p.chunk as usize;
     let chunks = g.par_chunks(chunk).zip(w.par_chunks(chunk));
-    partials.par_chunks_mut(3).zip(chunks).for_each(|(place, (g, w))| {
-        place[0] = blocked(g.len(), |i| g[i] * w[i]);
-        place[1] = blocked(g.len(), |i| w[i] * w[i]);
-        place[2] = blocked(g.len(), |i| g[i] * g[i]);
+    partials.par_chunks_mut(5).zip(chunks).for_each(|(place, (g, w))| {
+        let largest = |x: &[R]| x.iter().fold(R::zero(), |most, v| most.max(v.abs()));
+        let (top_g, top_w) = (largest(g), largest(w));
+        let (sg, sw) = (to_one(top_g), to_one(top_w));
+        place[0] = blocked(g.len(), |i| (g[i] * sg) * (w[i] * sw));
+        place[1] = blocked(g.len(), |i| (w[i] * sw) * (w[i] * sw));
+        place[2] = blocked(g.len(), |i| (g[i] * sg) * (g[i] * sg));
+        (place[3], place[4]) = (top_g, top_w);
     });
 }
 
@@ -78,8 +147,16 @@ pub(super) fn project<R: Real>(args: &mut HostArgs<'_, R>) {
     let p: ProjectParams = args.params();
     let (g, w, partials) = (args.reals(0), args.reals(1), args.reals(2));
     let y = args.reals_mut(3);
-    let total = |k: usize| -> R { partials.chunks(3).map(|sums| sums[k]).sum() };
-    let (gw, ww, gg) = (total(0), total(1), total(2));
+    let partials = || partials.chunks_exact(5).take(p.groups as usize);
+    let largest = |k: usize| partials().fold(R::zero(), |most, part| most.max(part[k]));
+    let (sg, sw) = (to_one(largest(3)), to_one(largest(4)));
+    let (mut gw, mut ww, mut gg) = (R::zero(), R::zero(), R::zero());
+    for part in partials() {
+        let (rg, rw) = (sg / to_one(part[3]), sw / to_one(part[4]));
+        gw += part[0] * rg * rw;
+        ww += part[1] * rw * rw;
+        gg += part[2] * rg * rg;
+    }
     let (a, b) = if ww == R::zero() {
         (R::one(), R::zero())
     } else {
@@ -93,7 +170,8 @@ pub(super) fn project<R: Real>(args: &mut HostArgs<'_, R>) {
         }
     };
     let y = &mut y[..p.count as usize];
-    y.par_iter_mut().zip(g).zip(w).for_each(|((y, g), w)| *y = a * *g + b * *w);
+    let all = y.par_iter_mut().zip(g).zip(w);
+    all.for_each(|((y, g), w)| *y = (a * (*g * sg) + b * (*w * sw)) / sg);
 }
 
 pub(super) fn neuron_factors<R: Real>(args: &mut HostArgs<'_, R>) {
@@ -142,17 +220,21 @@ pub(super) fn gram_factor<R: Real>(args: &mut HostArgs<'_, R>) {
 
 pub(super) fn unit_columns<R: Real>(args: &mut HostArgs<'_, R>) {
     let p: ColumnParams = args.params();
-    let (r, q) = (args.reals(0), args.reals_mut(1));
-    let columns = p.columns as usize;
+    let (r, q, f) = (args.reals(0), args.reals_mut(1), args.reals_mut(2));
+    let (columns, eps) = (p.columns as usize, R::lit(p.eps.into()));
     for j in 0..columns {
-        let column = r.iter().skip(j).step_by(columns);
-        let largest = column.clone().fold(R::zero(), |most, v| greatest(most, v.abs()));
-        if largest == R::zero() {
+        let column = || r.iter().skip(j).step_by(columns);
+        let scale = to_one(column().fold(R::zero(), |most, v| greatest(most, v.abs())));
+        let norm = column().map(|v| (*v * scale) * (*v * scale)).sum::<R>().sqrt();
+        let faded = f.iter_mut().skip(j).step_by(columns);
+        if norm == R::zero() {
+            faded.for_each(|f| *f = R::zero());
             continue;
         }
-        let sum: R = column.clone().map(|v| (*v / largest) * (*v / largest)).sum();
-        let factor = (largest * sum.sqrt()).recip();
-        let places = q.iter_mut().skip(j).step_by(columns);
-        places.zip(column).for_each(|(q, r)| *q = *r * factor);
+        let (whole, less) = (norm.recip(), (norm + eps * scale).recip());
+        let places = q.iter_mut().skip(j).step_by(columns).zip(faded);
+        for ((q, f), r) in places.zip(column()) {
+            (*q, *f) = ((*r * scale) * whole, (*r * scale) * less);
+        }
     }
 }

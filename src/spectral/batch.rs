@@ -76,11 +76,6 @@ impl<'a> Batch<'a> {
         self.rows.max(self.cols).next_multiple_of(4)
     }
 
-    /// Whether the wide matrices have no padding.
-    pub(super) fn aligned(&self) -> bool {
-        self.rows.is_multiple_of(4) && self.cols.is_multiple_of(4)
-    }
-
     /// Whether every matrix is a vector: its only singular value is its norm.
     pub(super) fn vectors(&self) -> bool {
         self.rows.min(self.cols) == 1

@@ -173,7 +173,7 @@ impl SpectralClip {
             let flags = Tensor::zeros(batch.device(), [batch.total()], DType::F32)?;
             return Ok((batch.empty_outputs()?, flags));
         }
-        let facts = Facts::new(&batch, self.scale(batch.vectors()))?;
+        let facts = Facts::new(&batch, self.scale())?;
         let outputs = if batch.vectors() {
             vector::clip(&batch, &facts, self.compat && batch.shape.rank() == 1)?
         } else {
@@ -187,16 +187,12 @@ impl SpectralClip {
     pub(crate) fn step_all(&self, directions: &Tensor, steps: &[Step<'_>]) -> Result<()> {
         let batch = Batch::new(OP, &[directions])?;
         let schedules = self.checked(directions)?;
-        let facts = Facts::new(&batch, self.scale(false))?;
+        let facts = Facts::new(&batch, self.scale())?;
         self.factors(&batch, &facts, &schedules)?.steps(&batch, steps)
     }
 
-    fn scale(&self, vectors: bool) -> Scale<'_> {
-        let (radius, factor) = (self.radius as f32, self.factor.as_ref());
-        if self.storage == DType::F16 && !vectors {
-            return Scale::Own(radius, factor);
-        }
-        Scale::Radius(radius, factor)
+    pub(super) fn scale(&self) -> Scale<'_> {
+        Scale::Own(self.radius as f32, self.factor.as_ref())
     }
 
     fn factors(&self, batch: &Batch<'_>, facts: &Facts, schedules: &Schedules) -> Result<Factors> {
@@ -217,10 +213,6 @@ impl SpectralClip {
             Some(squares) => iteration.minimax(&s, squares)?,
         };
         Ok(Factors { z, x, start: Some(plan.start) })
-    }
-
-    pub(super) fn radius_and_factor(&self) -> (f64, Option<&Tensor>) {
-        (self.radius, self.factor.as_ref())
     }
 
     pub(super) fn chosen_form(&self) -> Form {

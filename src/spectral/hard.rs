@@ -4,25 +4,41 @@ use super::batch::Batch;
 use super::blend::blend;
 use super::clip::one;
 use super::norm::{Facts, Scale};
-use super::polar::{EPS, Polar};
-use super::product::{Coefficients, Output, SymmetricProduct};
-use super::wide;
+use super::polar::Polar;
+use super::product::{Coefficients, Output, SymmetricProduct, commuting};
+use super::{twin, wide};
+use crate::elementwise::{Binary, binary};
+use crate::kernel::{Kernel, shader};
 use crate::linalg::{Layout, Matmul, matmul};
-use crate::{DType, Error, Result, Tensor};
+use crate::{DType, Result, Tensor, layout};
 
 const OP: &str = "hard_clip";
+
+/// `y = c O + T / s`, or x
+pub(super) static HARD_JOIN: Kernel = Kernel::new(
+    "spectral",
+    "hard_join",
+    shader!("spectral/hard_join"),
+    crate::twin!(twin::hard_join),
+)
+.params::<wide::Params>();
 
 /// Hard spectral clipping: every singular value `s` becomes `min(s, c)`.
 ///
 /// From two matrix signs, with `X` on its long side:
 ///
 /// ```text
-/// O = polar(X),   H = O X^T,   min(s, c) = [X + c O - sign(c I - H) (c O - X)] / 2
+/// O = polar(X),   H = O X^T,   Q = (I + sign(c I - H)) / 2,   three times Q <- Q Q (3 I - 2 Q)
+/// min(s, c) = c O + Q (X - c O)
 /// ```
 ///
-/// An error of the second sign near `s = c` is multiplied by `|c - s|`, so that few iterations are
-/// enough. The outcome is less accurate than [`SpectralClip`](super::SpectralClip)'s: where
-/// singular values are far below the largest, the first sign amplifies rounding.
+/// Q projects on what lies below `c`; the last step squares its error each time, so that nothing of
+/// singular values far above `c` is left. An error of the sign near `s = c` is multiplied by `|c - s|`,
+/// so that few iterations are enough. Where Q is the identity (`|I - Q|_F` is below a half), no singular value is
+/// above `c`, and the outcome is `X` to the bit.
+///
+/// X may have any scale. Where some singular values are far below the largest, and that above `c`, the
+/// first sign amplifies rounding: [`SpectralClip`](super::SpectralClip) is more accurate.
 ///
 /// A matrix with an element that is not finite becomes zeros and raises its flag.
 #[derive(Debug, Clone, PartialEq)]
@@ -47,8 +63,8 @@ impl HardClip {
     /// `X` with its singular values limited to `c`: a matrix, a vector, or a batch `[.., rows, cols]`.
     ///
     /// # Errors
-    /// [`Error::Argument`] for a radius that is not positive and finite, or a sign without iterations;
-    /// [`Error::DType`] unless it is f32; [`Error::Limit`] for a batch beyond the device's buffers.
+    /// [`Error::Argument`](crate::Error::Argument) for a radius that is not positive and finite, or a sign without iterations;
+    /// [`Error::DType`](crate::Error::DType) unless it is f32; [`Error::Limit`](crate::Error::Limit) for a batch beyond the device's buffers.
     pub fn run(&self, x: &Tensor) -> Result<Tensor> {
         self.run_flagged(x).map(|(y, _)| y)
     }
@@ -65,8 +81,8 @@ impl HardClip {
     /// Several tensors of one shape in the launches of one, and the flags of all their matrices.
     ///
     /// # Errors
-    /// Those of [`run`](Self::run); [`Error::Argument`] for no tensors; [`Error::Shape`] for shapes
-    /// that differ; [`Error::DeviceMismatch`].
+    /// Those of [`run`](Self::run); [`Error::Argument`](crate::Error::Argument) for no tensors; [`Error::Shape`](crate::Error::Shape) for shapes
+    /// that differ; [`Error::DeviceMismatch`](crate::Error::DeviceMismatch).
     pub fn run_all(&self, tensors: &[&Tensor]) -> Result<(Vec<Tensor>, Tensor)> {
         let batch = Batch::new(OP, tensors)?;
         let (radius, _) = self.checked()?;
@@ -74,11 +90,9 @@ impl HardClip {
             let flags = Tensor::zeros(batch.device(), [batch.total()], DType::F32)?;
             return Ok((batch.empty_outputs()?, flags));
         }
-        // X / c, whose radius is 1. No square of it is taken, so that no scale overflows.
-        let facts = Facts::new(&batch, Scale::Inverse(radius, None))?;
-        let x = wide::to_wide(&batch, &facts, DType::F32)?;
-        let y = self.clip_to_one(&x, batch.rows.min(batch.cols), radius)?;
-        Ok((wide::split(&batch, &y, batch.tall())?, facts.flags))
+        let facts = Facts::new(&batch, Scale::Own(radius, None))?;
+        let parts = self.parts(&batch, &facts)?;
+        Ok((parts.join(&batch, &facts)?, facts.flags))
     }
 
     /// The radius and the sign, once they are known to be right.
@@ -88,37 +102,69 @@ impl HardClip {
         Ok((radius, &self.sign))
     }
 
-    /// `radius min(s, 1)` of wide matrices `[total, m, n]`, of whose rows `short` are not padding.
-    fn clip_to_one(&self, x: &Tensor, short: usize, radius: f32) -> Result<Tensor> {
-        let &[total, m, n] = x.shape().dims() else {
-            return Err(Error::shape(OP, format!("matrices {}", x.shape())));
-        };
-        let o = self.sign_of(x)?;
+    /// What the outcome is put together from.
+    fn parts(&self, batch: &Batch<'_>, facts: &Facts) -> Result<Parts> {
+        let x = wide::to_wide(batch, facts, DType::F32)?;
+        let (total, m, n) = (batch.total(), batch.m(), batch.n());
+        let short = batch.rows.min(batch.cols);
+        let o = self.sign_of(&x)?;
+        // s c I - O (s X)^T, the first of which is known on the device.
+        let radius = layout::slice(&facts.facts, &[0..total, 2..3])?;
+        let rest = [0.0f32, -1.0, 0.0, 0.0, 0.0, 0.0, 0.0].repeat(total);
+        let rest = Tensor::from_slice(x.device(), &rest, [total, 7])?;
+        let plan = &layout::concat_tensors(&[&radius, &rest], 1)?;
         let gap = Tensor::empty(x.device(), [total, m, m], DType::F32)?;
-        let product = SymmetricProduct {
-            a: &o,
-            b: x,
-            rows: true,
-            batch: total,
-            m,
-            k: n,
-            coefficients: Coefficients::Fixed([1.0, 0.0, -1.0, 0.0]),
-        };
+        let coefficients = Coefficients::Plan { plan, step: 0, steps: 1 };
+        let product =
+            SymmetricProduct { a: &o, b: &x, rows: true, batch: total, m, k: n, coefficients };
         product.record(Output::First(&gap))?;
-        // In the padding gap is I, which the norm must not count.
+        // In the padding gap is s c I, which the norm must not count.
         let sign = self.sign_of(&wide::corner(&gap, short)?)?;
-        let over = blend([1.0, -1.0, 0.0], &o, x, None)?;
-        let turned = matmul(&sign, &over, Layout::NN)?;
-        let half = 0.5 * radius;
-        blend([half, half, -half], x, &o, Some(&turned))
+        let mut below = commuting([&sign, &sign], [0.5, 0.5, 0.0, 0.0])?;
+        for _ in 0..PURER {
+            let square = matmul(&below, &below, Layout::NN)?;
+            let cube = matmul(&square, &below, Layout::NN)?;
+            below = blend([3.0, -2.0, 0.0], &square, &cube, None)?;
+        }
+        let above = wide::corner(&commuting([&below, &below], [1.0, -1.0, 0.0, 0.0])?, short)?;
+        let above = Facts::new(&Batch::new(OP, &[&above])?, Scale::ALONE)?.facts;
+        let reduced = binary(Binary::Mul, &o, &radius.reshape([total, 1, 1])?)?;
+        let turned = matmul(&below, &blend([1.0, -1.0, 0.0], &x, &reduced, None)?, Layout::NN)?;
+        Ok(Parts { o, turned, above })
     }
 
     /// The polar factor of matrices `[total, m, n]`, scaled to one first.
     fn sign_of(&self, x: &Tensor) -> Result<Tensor> {
         let batch = Batch::new(OP, &[x])?;
-        let scale = Scale::Unit { margin: self.sign.margin(), eps: EPS };
-        let unit = wide::to_wide(&batch, &Facts::new(&batch, scale)?, self.sign.stored_as())?;
+        let facts = Facts::new(&batch, self.sign.scale())?;
+        let unit = wide::to_wide(&batch, &facts, self.sign.stored_as())?;
         let (z, x) = self.sign.iterate(unit)?;
         Matmul::new().run(&z, &x)
+    }
+}
+
+/// How often the error of a projector is squared: from 1e-6 to below the range of f32.
+pub(super) const PURER: usize = 3;
+
+/// `O`, `Q (s X - s c O)`, and facts of `I - Q`.
+struct Parts {
+    o: Tensor,
+    turned: Tensor,
+    above: Tensor,
+}
+
+impl Parts {
+    /// A tensor for each of the batch.
+    fn join(&self, batch: &Batch<'_>, facts: &Facts) -> Result<Vec<Tensor>> {
+        let join = |(x, first): (&Tensor, usize)| {
+            let y = Tensor::empty(batch.device(), batch.shape, DType::F32)?;
+            let params = wide::params(batch, [batch.m(), batch.n()], first);
+            let launch = batch.device().launch(&HARD_JOIN).params(&params);
+            let launch = launch.constant("TALL", u32::from(batch.tall()));
+            let launch = launch.bind(x).bind(&self.o).bind(&self.turned).bind(&facts.facts);
+            launch.bind(&self.above).bind(&y).items(y.count(), 64).record()?;
+            Ok(y)
+        };
+        batch.parts().map(join).collect()
     }
 }

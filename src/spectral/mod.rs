@@ -5,7 +5,7 @@
 //! | | what becomes of a singular value | |
 //! |---|---|---|
 //! | [`SpectralClip`] | `s / sqrt(1 + (s / c)^2)`: below `c`, small ones kept | soft spectral clipping |
-//! | [`HardClip`] | `min(s, c)` | from two matrix signs |
+//! | [`HardClip`] | `min(s, c)` | from two matrix signs; the identity below `c` |
 //! | [`Polar`] | 1 (0 stays 0) | Muon's update, the nearest orthogonal matrix |
 //! | [`spectral_norm`] | the largest of them | power iteration |
 //!
@@ -75,6 +75,7 @@ pub const KERNELS: &[&Kernel] = &[
     &plan::CLIP_START,
     &wide::CROP,
     &bound::GRAM_ROWS,
+    &hard::HARD_JOIN,
     &norm::MATRIX_SCALE,
     &norm::NORM_PARTS,
     &product::SYMMETRIC_PRODUCT,

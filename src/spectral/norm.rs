@@ -17,7 +17,7 @@ pub(super) static NORM_PARTS: Kernel = Kernel::new(
 .variants(ROWS)
 .cost(parts_cost);
 
-/// `(enter, ||s x||, s c, c)` of each matrix
+/// `(s, ||s x||, s c, c)` of each matrix
 pub(super) static MATRIX_SCALE: Kernel = Kernel::new(
     "spectral",
     "matrix_scale",
@@ -58,28 +58,31 @@ const MOST_CHUNKS: usize = 64;
 /// The fewest elements worth a chunk.
 const LEAST_CHUNK: usize = 4096;
 
-/// How a matrix is scaled before anything is computed from it.
+/// How a matrix is scaled before anything is computed from it: always by the power of two s that brings
+/// its largest element to [1, 2), so that nothing leaves the range, whatever the scale of the matrix.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Scale<'a> {
-    /// By the power of two that brings the larger of its largest element and `c` to [1, 2), where `c`
-    /// is the radius times the element of the tensor.
-    Radius(f32, Option<&'a Tensor>),
-    /// By the power of two that brings its largest element to [1, 2): for matrices that are stored as
-    /// f16, whose small elements must not vanish beside a large radius.
+    /// That alone; c is the radius times the element of the tensor.
     Own(f32, Option<&'a Tensor>),
-    /// By the inverse of the radius times the element of the tensor.
-    Inverse(f32, Option<&'a Tensor>),
-    /// To the Frobenius norm `1 / margin`; a zero matrix stays zero by `eps`.
+    /// Then to the Frobenius norm `1 / margin`, or what `||x|| / (margin ||x|| + eps)` is of x as it was.
     Unit { margin: f32, eps: f32 },
+}
+
+impl Scale<'_> {
+    /// That alone, where there is no radius.
+    pub(super) const ALONE: Self = Self::Own(0.0, None);
 }
 
 /// What is known of each matrix of a batch.
 #[derive(Debug)]
 pub(super) struct Facts {
-    /// `[total, 4]`: (enter, ||s x||, s c, c).
+    /// `[total, 4]`: (s, ||s x||, s c, c), or with [`Scale::Unit`] (s, ||s x||, .., what else x is
+    /// multiplied with).
     pub(super) facts: Tensor,
     /// `[total]`: 1 where an element is not finite.
     pub(super) flags: Tensor,
+    /// Whether matrices are scaled to a norm.
+    pub(super) unit: bool,
 }
 
 impl Facts {
@@ -101,18 +104,18 @@ impl Facts {
         }
         let facts = Tensor::empty(device, [batch.total(), 4], DType::F32)?;
         let flags = Tensor::empty(device, [batch.total()], DType::F32)?;
-        let (mode, radius, factor, [margin, eps]) = match scale {
-            Scale::Radius(radius, factor) => (0u32, radius, factor, [0.0; 2]),
-            Scale::Unit { margin, eps } => (1, 0.0, None, [margin, eps]),
-            Scale::Inverse(radius, factor) => (2, radius, factor, [0.0; 2]),
-            Scale::Own(radius, factor) => (3, radius, factor, [0.0; 2]),
+        let (unit, radius, factor, [margin, eps]) = match scale {
+            Scale::Own(radius, factor) => (false, radius, factor, [0.0; 2]),
+            Scale::Unit { margin, eps } => (true, 0.0, None, [margin, eps]),
         };
         let (entries, chunks) = (batch.total() as u32, chunks as u32);
         let params = ScaleParams { entries, chunks, radius, margin, eps };
         let launch = device.launch(&MATRIX_SCALE).params(&params);
-        let launch = launch.constant("MODE", mode).constant("DYNAMIC", u32::from(factor.is_some()));
+        let launch = launch
+            .constant("UNIT", u32::from(unit))
+            .constant("DYNAMIC", u32::from(factor.is_some()));
         let launch = launch.bind(&parts).bind(factor.unwrap_or(&parts));
         launch.bind(&facts).bind(&flags).items(batch.total(), 64).record()?;
-        Ok(Self { facts, flags })
+        Ok(Self { facts, flags, unit })
     }
 }

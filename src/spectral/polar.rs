@@ -9,7 +9,7 @@ use super::schedule::{Quintic, express};
 use super::wide;
 use crate::elementwise::Step;
 use crate::linalg::Matmul;
-use crate::narrow::finite;
+use crate::narrow::{finite, not_negative};
 use crate::{DType, Error, Result, Tensor};
 
 const OP: &str = "polar";
@@ -18,7 +18,7 @@ const OP: &str = "polar";
 /// values:
 ///
 /// ```text
-/// X_0 = X / (margin ||X||_F + 1e-7),   A = X X^T,   X <- (a I + b A + c A^2) X
+/// X_0 = X / (margin ||X||_F + eps),   A = X X^T,   X <- (a I + b A + c A^2) X
 /// ```
 ///
 /// Three launches an iteration. Where one side is at least twice the other, and the storage f32, up to
@@ -30,7 +30,8 @@ const OP: &str = "polar";
 /// Muon's five, 6.5e3 for eight of the Polar Express).
 ///
 /// The largest element is brought to order one before the norm is taken, so that matrices of any
-/// scale have one; a matrix with an element that is not finite becomes zeros and raises its flag.
+/// scale have one, from the smallest subnormal number (0 on adapters that take those for 0) to the largest;
+/// [`eps`](Self::eps), 0 but in an optimizer, lets small ones fade; a matrix with an element that is not finite becomes zeros and raises its flag.
 ///
 /// ```
 /// use spikegrad::spectral::Polar;
@@ -51,11 +52,9 @@ const OP: &str = "polar";
 pub struct Polar {
     coefficients: Vec<Quintic>,
     margin: f64,
+    eps: Option<f64>,
     storage: DType,
 }
-
-/// The norm below which a matrix, brought to order one, counts as zero.
-pub(super) const EPS: f32 = 1e-7;
 
 impl Polar {
     /// Muon's quintic (3.4445, -4.7750, 2.0315), `steps` times, as a rule 5. It is steep at zero and does not
@@ -78,7 +77,22 @@ impl Polar {
 
     /// Polynomials `a x + b x^3 + c x^5` of your own.
     pub fn custom(coefficients: &[[f64; 3]]) -> Self {
-        Self { coefficients: coefficients.to_vec(), margin: 1.0, storage: DType::F32 }
+        Self { coefficients: coefficients.to_vec(), margin: 1.0, eps: None, storage: DType::F32 }
+    }
+
+    /// What is added to the norm that a matrix is divided by, as it is, before it is scaled: matrices whose
+    /// norm is not much larger are no longer turned to full length, and those far below it become zero.
+    /// 0 by default, and 1e-7 in [`Muon`](crate::optim::Muon), as published: with gradients of zero its
+    /// momentum fades, and so must its steps.
+    pub fn eps(mut self, eps: f64) -> Self {
+        self.eps = Some(eps);
+        self
+    }
+
+    /// With this eps unless one was chosen.
+    pub(crate) fn eps_by_default(mut self, eps: f64) -> Self {
+        self.eps = self.eps.or(Some(eps));
+        self
     }
 
     /// What matrices are stored as between products: [`DType::F32`], the default, or
@@ -99,7 +113,7 @@ impl Polar {
     /// The polar factor of a matrix, a vector, or each matrix of a batch `[.., rows, cols]`.
     ///
     /// # Errors
-    /// [`Error::Argument`] for no iterations, or coefficients that are not finite; [`Error::DType`]
+    /// [`Error::Argument`] for no iterations, or numbers that are not finite in f32; [`Error::DType`]
     /// unless it is f32; [`Error::Limit`] for a batch beyond the device's buffers.
     pub fn run(&self, x: &Tensor) -> Result<Tensor> {
         self.run_flagged(x).map(|(y, _)| y)
@@ -127,7 +141,7 @@ impl Polar {
             let flags = Tensor::zeros(batch.device(), [batch.total()], DType::F32)?;
             return Ok((batch.empty_outputs()?, flags));
         }
-        let facts = Facts::new(&batch, Scale::Unit { margin: self.margin(), eps: EPS })?;
+        let facts = Facts::new(&batch, self.scale())?;
         let x = wide::to_wide(&batch, &facts, self.storage)?;
         let (z, x) = self.iterate(x)?;
         let y = Factors { z, x, start: None }.tensors(&batch)?;
@@ -139,14 +153,19 @@ impl Polar {
     pub(crate) fn step_all(&self, directions: &Tensor, steps: &[Step<'_>]) -> Result<()> {
         let batch = Batch::new(OP, &[directions])?;
         self.check(OP)?;
-        let facts = Facts::new(&batch, Scale::Unit { margin: self.margin(), eps: EPS })?;
+        let facts = Facts::new(&batch, self.scale())?;
         let x = wide::to_wide(&batch, &facts, self.storage)?;
         let (z, x) = self.iterate(x)?;
         Factors { z, x, start: None }.steps(&batch, steps)
     }
 
-    pub(super) fn margin(&self) -> f32 {
-        self.margin as f32
+    pub(super) fn scale(&self) -> Scale<'static> {
+        Scale::Unit { margin: self.margin as f32, eps: self.eps.unwrap_or(0.0) as f32 }
+    }
+
+    /// Margin and eps.
+    pub(super) fn norm_and(&self) -> [f32; 2] {
+        [self.margin as f32, self.eps.unwrap_or(0.0) as f32]
     }
 
     pub(super) fn check(&self, op: &'static str) -> Result<()> {
@@ -154,6 +173,7 @@ impl Polar {
         if self.coefficients.is_empty() {
             return Err(Error::argument(op, "no iterations"));
         }
+        not_negative(op, "eps", self.eps.unwrap_or(0.0))?;
         let mut all = self.coefficients.iter().flatten();
         all.try_for_each(|value| finite(op, "coefficient", *value).map(drop))
     }

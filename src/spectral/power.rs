@@ -45,7 +45,7 @@ pub fn spectral_norm(x: &Tensor, steps: usize) -> Result<Tensor> {
     if batch.total() * batch.count() == 0 {
         return Tensor::zeros(x.device(), [batch.total()], DType::F32);
     }
-    let facts = Facts::new(&batch, Scale::Radius(0.0, None))?;
+    let facts = Facts::new(&batch, Scale::ALONE)?;
     let wide = wide::to_wide(&batch, &facts, DType::F32)?;
     let start = Tensor::from_slice(x.device(), &start(batch.m()), [1, batch.m()])?;
     let mut v = matmul(&start, &wide, Layout::NN)?;

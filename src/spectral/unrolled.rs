@@ -3,10 +3,11 @@
 use super::batch::Batch;
 use super::bound::gram_rows;
 use super::clip::{Form, SpectralClip};
-use super::hard::HardClip;
+use super::hard::{HardClip, PURER};
 use super::norm::{Facts, Scale};
 use super::plan::Plan;
-use super::polar::{EPS, Polar};
+use super::polar::Polar;
+use crate::elementwise::{Activation, Unary};
 use crate::{DType, Error, Result, Tensor, Var, layout};
 
 impl Var {
@@ -17,8 +18,6 @@ impl Var {
     /// products). The bound that scales the iteration counts as a constant, which is exact once the
     /// iteration has converged. [`Steps::Bound`](super::Steps::Bound) makes all its steps here. A
     /// variable without a gradient takes the path of [`SpectralClip::run`].
-    ///
-    /// `X / c` is squared in f32: it must stay below 1e18.
     ///
     /// # Errors
     /// Those of [`SpectralClip::run`]; [`Error::Unsupported`] with
@@ -35,13 +34,15 @@ impl Var {
                 feature: "a formula without a jump (SpectralClip::compat off)".into(),
             });
         }
-        let facts = Facts::new(&batch, clip.inverse_scale())?;
+        let facts = Facts::new(&batch, clip.scale())?;
         let constants = Constants { of: self, total: batch.total() };
         let x = self.reshape([batch.total(), batch.rows, batch.cols])?;
         let scaled = x.mul(&constants.get(&facts.facts, 0)?)?;
         let y = if batch.vectors() {
+            // s x / sqrt((s c)^2 + (s ||x||)^2) times c.
+            let square = constants.get(&facts.facts, 2)?.square()?;
             let norm = scaled.square()?.sum(&[1, 2], true)?;
-            x.div(&norm.add_scalar(1.0)?.sqrt()?)?
+            scaled.div(&norm.add(&square)?.sqrt()?)?.mul(&constants.get(&facts.facts, 3)?)?
         } else {
             let s = gram(&scaled, batch.tall())?;
             let extent = batch.rows.min(batch.cols);
@@ -66,8 +67,9 @@ impl Var {
                     minimax([m, q], &eye, &constants, &plan, schedules.most())?
                 }
             };
-            let radius = constants.get(&facts.facts, 3)?;
-            apply(&z, &scaled, batch.tall())?.mul(&radius.mul(&factor.sqrt()?)?)?
+            // r, and what the last product of `run` is scaled by.
+            let outer = constants.get(&plan.start, 2)?.mul(&shift.sqrt()?)?;
+            apply(&z, &scaled, batch.tall())?.mul(&outer)?
         };
         y.reshape(batch.shape)
     }
@@ -86,12 +88,15 @@ impl Var {
         polar.check("polar")?;
         let batch = Batch::new("polar", &[self.value()])?;
         // The power of two that brings the largest element to order one.
-        let facts = Facts::new(&batch, Scale::Radius(0.0, None))?;
+        let facts = Facts::new(&batch, Scale::ALONE)?;
         let constants = Constants { of: self, total: batch.total() };
         let x = self.reshape([batch.total(), batch.rows, batch.cols])?;
-        let x = x.mul(&constants.get(&facts.facts, 0)?)?;
+        let scale = constants.get(&facts.facts, 0)?;
+        let x = x.mul(&scale)?;
         let norm = x.norm(&[1, 2], true)?;
-        let mut x = x.div(&norm.affine(polar.margin(), EPS)?)?;
+        let [margin, eps] = polar.norm_and();
+        // Of a zero matrix nothing is left to scale.
+        let mut x = x.div(&norm.mul_scalar(margin)?.add(&scale.affine(eps, LEAST)?)?)?;
         for [a, b, c] in polar.coefficients() {
             let s = gram(&x, batch.tall())?;
             let q = s.matmul(&s)?.mul_scalar(*c as f32)?.add(&s.mul_scalar(*b as f32)?)?;
@@ -118,24 +123,34 @@ impl Var {
         let batch = Batch::new("hard_clip", &[self.value()])?;
         let (radius, sign) = clip.checked()?;
         let (total, tall) = (batch.total(), batch.tall());
-        let x = self.reshape([total, batch.rows, batch.cols])?.mul_scalar(radius.recip())?;
+        let facts = Facts::new(&batch, Scale::Own(radius, None))?.facts;
+        let constants = Constants { of: self, total };
+        let [scale, bound, radius] = [0, 2, 3].map(|i| constants.get(&facts, i));
+        let (scale, bound) = (scale?, bound?);
+        let whole = self.reshape([total, batch.rows, batch.cols])?;
+        let x = whole.mul(&scale)?;
         let o = x.polar(sign)?;
         // On the short side: o x^T, or x^T o of tall matrices.
         let h = if tall { x.matmul_tn(&o)? } else { o.matmul_nt(&x)? };
-        let eye = Constants { of: self, total }.identity(batch.rows.min(batch.cols))?;
-        let gap = eye.add(&h.add(&h.permute(&[0, 2, 1])?)?.mul_scalar(-0.5)?)?;
-        let turned = apply(&gap.polar(sign)?, &o.add(&x.mul_scalar(-1.0)?)?, tall)?;
-        let sum = x.add(&o)?.add(&turned.mul_scalar(-1.0)?)?;
-        sum.mul_scalar(0.5 * radius)?.reshape(batch.shape)
+        let eye = constants.identity(batch.rows.min(batch.cols))?;
+        let gap = eye.mul(&bound)?.add(&h.add(&h.permute(&[0, 2, 1])?)?.mul_scalar(-0.5)?)?;
+        let mut below = gap.polar(sign)?.add(&eye)?.mul_scalar(0.5)?;
+        for _ in 0..PURER {
+            let square = below.matmul(&below)?;
+            below = square.mul_scalar(3.0)?.add(&square.matmul(&below)?.mul_scalar(-2.0)?)?;
+        }
+        let turned = apply(&below, &x.add(&o.mul(&bound)?.mul_scalar(-1.0)?)?, tall)?;
+        let clipped = o.mul(&radius?)?.add(&turned.div(&scale)?)?;
+        // The identity where nothing is above the radius.
+        let above = eye.detach().add(&below.detach().mul_scalar(-1.0)?)?;
+        let within = constants.within(above.value())?;
+        let outside = within.affine(-1.0, 1.0)?;
+        whole.mul(&within)?.add(&clipped.mul(&outside)?)?.reshape(batch.shape)
     }
 }
 
-impl SpectralClip {
-    fn inverse_scale(&self) -> Scale<'_> {
-        let (radius, factor) = self.radius_and_factor();
-        Scale::Inverse(radius as f32, factor)
-    }
-}
+/// Added to the norm of a matrix of order one: keeps a zero matrix from 0 / 0.
+const LEAST: f32 = 1e-30;
 
 /// Numbers of each matrix as variables `[total, 1, 1]` that get no gradient.
 struct Constants<'a> {
@@ -150,6 +165,13 @@ impl Constants<'_> {
         let rows = table.reshape([self.total, width])?;
         let column = layout::slice(&rows, &[0..self.total, i..i + 1])?;
         Ok(self.of.tape().constant(&column.reshape([self.total, 1, 1])?))
+    }
+
+    /// 1 for each of several matrices whose Frobenius norm is below a half, else 0.
+    fn within(&self, matrices: &Tensor) -> Result<Var> {
+        let norms = crate::reduce::norm(matrices, &[1, 2], true)?;
+        let below = self.of.tape().constant(&norms).affine(-1.0, 0.5)?;
+        below.unary(Unary::Sign)?.activate(Activation::Relu)
     }
 
     fn identity(&self, extent: usize) -> Result<Var> {

@@ -7,7 +7,7 @@ use super::twin;
 use crate::kernel::{Kernel, shader};
 use crate::{DType, Result, Tensor};
 
-/// `wide = enter x`, transposed where it is tall
+/// `wide = s x`, transposed where it is tall
 pub(super) static TO_WIDE: Kernel =
     Kernel::new("spectral", "to_wide", shader!("spectral/to_wide"), crate::twin!(twin::to_wide))
         .params::<Params>()
@@ -40,28 +40,11 @@ pub(super) fn to_wide(batch: &Batch<'_>, facts: &Facts, dtype: DType) -> Result<
             first,
         ));
         let launch = launch.constant("TALL", u32::from(batch.tall()));
+        let launch = launch.constant("UNIT", u32::from(facts.unit));
         let launch = launch.bind(tensor).bind(&facts.facts).bind(&wide);
         launch.items(batch.entries * m * n / 4, 64).record()?;
     }
     Ok(wide)
-}
-
-/// A tensor for each of the batch from the matrices `[total, ..]`, which lie as the batch's do, or
-/// transposed (`turn`), and may be padded.
-pub(super) fn split(batch: &Batch<'_>, x: &Tensor, turn: bool) -> Result<Vec<Tensor>> {
-    if batch.aligned() && batch.tensors.len() == 1 && !turn {
-        return Ok(vec![x.reshape(batch.shape)?]);
-    }
-    let across = batch.tall() != turn;
-    let padded = if across { [batch.n(), batch.m()] } else { [batch.m(), batch.n()] };
-    let crop = |(_, first): (&Tensor, usize)| {
-        let y = Tensor::empty(batch.device(), batch.shape, DType::F32)?;
-        let launch = batch.device().launch(&CROP).params(&params(batch, padded, first));
-        let launch = launch.constant("TURN", u32::from(turn));
-        launch.bind(x).bind(&y).items(y.count(), 64).record()?;
-        Ok(y)
-    };
-    batch.parts().map(crop).collect()
 }
 
 /// The upper left `extent x extent` of square matrices `[total, m, m]`.
@@ -79,7 +62,7 @@ pub(super) fn corner(x: &Tensor, extent: usize) -> Result<Tensor> {
     Ok(y)
 }
 
-fn params(batch: &Batch<'_>, [m, n]: [usize; 2], first: usize) -> Params {
+pub(super) fn params(batch: &Batch<'_>, [m, n]: [usize; 2], first: usize) -> Params {
     Params {
         entries: batch.entries as u32,
         rows: batch.rows as u32,

@@ -783,7 +783,8 @@ fn norm_in_workgroup_memory() {
                     params.ends[j] = before + count.div_ceil(chunk) as u32;
                 }
                 let groups = params.ends[gradients.len() - 1];
-                let partials = Tensor::zeros(device, [groups as usize + 3], spikegrad::DType::F32)?;
+                let partials =
+                    Tensor::zeros(device, [groups as usize + 3, 4], spikegrad::DType::F32)?;
                 let clip = Tensor::zeros(device, [4], spikegrad::DType::F32)?;
                 let launch = device.launch(square_sums).params(&params).constant("WG", size);
                 let launch = launch.constant("MANY", u32::from(gradients.len() > 1));
@@ -801,7 +802,7 @@ fn norm_in_workgroup_memory() {
 
 #[test]
 fn a_gradient_that_is_not_finite_skips_the_step() {
-    for fault in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, 1e30] {
+    for fault in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
         for subject in subjects() {
             let start = vec![(vec![1.0; 300], vec![300]), (vec![2.0; 5], vec![5])];
             let params = params(&subject.device, &start).unwrap();
@@ -1049,10 +1050,8 @@ fn changed_shapes_are_refused() {
 
         let mut gradients = joint(&saved, &seeds).unwrap();
         let other = Tensor::from_slice(&device, &seeds[0], [3, 4]).unwrap();
-        gradients.set(&saved[0], other).unwrap();
-        let error = optimizer.step(&gradients);
-        let Err(Error::Shape { detail, .. }) = &error else { panic!("{name}: {error:?}") };
-        assert!(detail.contains("p0"), "{name}: {detail}");
+        let error = gradients.set(&saved[0], other);
+        assert!(matches!(error, Err(Error::Shape { .. })), "{name}: {error:?}");
 
         let changed = params(&device, &[(vec![1.0; 20], vec![5, 4]), (vec![1.0; 4], vec![4])]);
         let changed = changed.unwrap();
@@ -1119,6 +1118,165 @@ fn weight_compander() {
         let gradients = weight.backward_from(&tensor)?;
         let of = |param: &Param| gradients.of(param).cloned();
         Ok(layer.params().iter().filter_map(of).collect())
+    });
+}
+
+/// What a rule makes of one gradient, at a rate of 1 from 0.
+fn direction(device: &Device, make: &Maker, gradient: &[f32], shape: &[usize]) -> Vec<f64> {
+    let start = [(vec![0.0; gradient.len()], shape.to_vec())];
+    let params = params(device, &start).unwrap();
+    let mut optimizer = make(&params).unwrap();
+    step_all(&mut *optimizer, &params, &[gradient.to_vec()]).unwrap();
+    assert_eq!(optimizer.skipped().unwrap(), 0);
+    params[0].value().to_vec::<f64>().unwrap()
+}
+
+/// Rules whose directions are the same for gradients of every scale, but for an eps.
+const SCALELESS: &[(&str, Maker)] = &[
+    ("clipped", |p| boxed(Sgd::builder().learning_rate(1.0).clip_norm(1.0).build(p))),
+    ("adam", |p| boxed(Adam::builder().learning_rate(1.0).skip_non_finite(true).build(p))),
+    ("adamw", |p| boxed(AdamW::builder().learning_rate(1.0).clip_norm(1e30).build(p))),
+    ("ademamix", |p| boxed(AdEmaMix::builder().learning_rate(1.0).build(p))),
+    ("spam", |p| boxed(Spam::builder().learning_rate(1.0).build(p))),
+    ("signum", |p| boxed(Signum::builder().learning_rate(1.0).build(p))),
+    ("muon", |p| boxed(Muon::builder().learning_rate(1.0).build(p))),
+    ("muon in full", |p| {
+        boxed(Muon::builder().polar(Polar::express(8)).learning_rate(1.0).build(p))
+    }),
+    ("normuon", |p| boxed(NorMuon::builder().learning_rate(1.0).build(p))),
+    ("dion", |p| boxed(Dion::builder().rank(1.0).learning_rate(1.0).build(p))),
+    ("spectra", |p| {
+        boxed(AdamW::builder().learning_rate(1.0).post_clip(SpectralClip::new(0.5)).build(p))
+    }),
+    ("spectra, pre", |p| {
+        boxed(Adam::builder().learning_rate(1.0).pre_clip(SpectralClip::new(1e-6)).build(p))
+    }),
+];
+
+#[test]
+fn directions_of_every_scale() {
+    let shape = [4, 6];
+    let gradient = Random::new(71).values(24, 0.2, 1.0);
+    let gradient: Vec<f32> =
+        gradient.iter().enumerate().map(|(i, g)| if i % 3 == 0 { -g } else { *g }).collect();
+    for subject in subjects() {
+        for (name, make) in SCALELESS {
+            let plain = direction(&subject.device, make, &gradient, &shape);
+            assert!(plain.iter().any(|x| x.abs() > 1e-3), "{name}: {plain:?}");
+            for scale in [1e-45f32, 1e-41, 1e-38, 1e-30, 1e-20, 1e10, 1e20, 1e30, 3e38] {
+                let scaled: Vec<f32> = gradient.iter().map(|g| g * scale).collect();
+                let found = direction(&subject.device, make, &scaled, &shape);
+                let what = format!("{name} at {scale:e} on {}", subject.label);
+                let most = plain.iter().fold(0.0f64, |m, v| m.max(v.abs()));
+                assert!(found.iter().all(|v| v.abs() < 1.5 * most), "{what}: {found:?}");
+                // Products with Dion's factor reach beyond the largest numbers.
+                if scale < 1.0
+                    || *name == "dion" && scale > 1e37
+                    || *name == "clipped" && scale < 10.0
+                {
+                    continue;
+                }
+                let near = |(a, b): (&f64, &f64)| (a - b).abs() < 2e-4 * most;
+                assert!(found.iter().zip(&plain).all(near), "{what}: {found:?}, not {plain:?}");
+            }
+        }
+        let signs: Maker = |p| boxed(Signum::builder().learning_rate(1.0).build(p));
+        let tiny: Vec<f32> = gradient.iter().map(|g| g * 1e-30).collect();
+        let found = direction(&subject.device, &signs, &tiny, &shape);
+        assert_eq!(found, direction(&subject.device, &signs, &gradient, &shape));
+        // Projected, then with the norm that it had.
+        for scale in [1e-30f32, 1e-20, 1.0, 1e20, 1e30] {
+            let start = [(vec![1.0f32; 24], shape.to_vec())];
+            let params = params(&subject.device, &start).unwrap();
+            let builder = Sgd::builder().momentum(0.0).learning_rate(1.0).orthogonal(true);
+            let mut optimizer = builder.clip_norm(1.0).build(&params).unwrap();
+            let scaled: Vec<f32> = gradient.iter().map(|g| g * scale).collect();
+            step_all(&mut optimizer, &params, &[scaled.clone()]).unwrap();
+            let norm = scaled.iter().map(|g| f64::from(*g).powi(2)).sum::<f64>().sqrt();
+            let found = f64::from(optimizer.gradient_norm().unwrap());
+            assert!(
+                (found / norm - 1.0).abs() < 1e-4,
+                "{found:e}, not {norm:e} on {}",
+                subject.label
+            );
+        }
+    }
+}
+
+/// One gradient, then zeros, as of a layer that fell silent: steps fade with the momentum, whose last
+/// numbers are subnormal, and every number stays finite.
+#[test]
+fn without_gradients_steps_fade() {
+    const RULES: &[(&str, Maker)] = &[
+        ("sgd", |p| boxed(Sgd::builder().momentum(0.5).build(p))),
+        ("adam", |p| boxed(Adam::builder().betas(0.5, 0.9).build(p))),
+        ("signum", |p| boxed(Signum::builder().momentum(0.5).weight_decay(0.0).build(p))),
+        ("ademamix", |p| {
+            boxed(AdEmaMix::builder().betas(0.5, 0.9, 0.6).weight_decay(0.0).build(p))
+        }),
+        ("spam", |p| boxed(Spam::builder().betas(0.5, 0.9).build(p))),
+        ("muon", |p| boxed(Muon::builder().momentum(0.5).build(p))),
+        ("muon in full", |p| {
+            boxed(Muon::builder().momentum(0.5).polar(Polar::express(8)).build(p))
+        }),
+        ("normuon", |p| boxed(NorMuon::builder().momentum(0.5).build(p))),
+        ("dion", |p| boxed(Dion::builder().rank(1.0).momentum(0.5).build(p))),
+        ("spectra", |p| {
+            let builder = Adam::builder().betas(0.5, 0.9);
+            boxed(builder.post_clip(SpectralClip::new(1.0)).build(p))
+        }),
+        ("spectra around signum", |p| {
+            let builder = Signum::builder().momentum(0.5).weight_decay(0.0);
+            boxed(builder.post_clip(SpectralClip::new(1.0)).build(p))
+        }),
+        ("spectra around sgd, pre", |p| {
+            boxed(Sgd::builder().momentum(0.5).pre_clip(SpectralClip::new(1.0)).build(p))
+        }),
+    ];
+    let start = vec![(Random::new(5).values(12, -1.0, 1.0), vec![3, 4])];
+    let first = vec![Random::new(6).values(12, -0.01, 0.01)];
+    for subject in own_subjects() {
+        for (name, make) in RULES {
+            let params = params(&subject.device, &start).unwrap();
+            let mut optimizer = make(&params).unwrap();
+            let mut step = Recorded::new(&subject.device, &params, &first, &mut *optimizer);
+            let zeros = vec![vec![0.0f32; 12]];
+            step.replay(&zeros);
+            (0..200).for_each(|_| step.capture.replay().unwrap());
+            let before = params[0].value().to_vec::<f32>().unwrap();
+            (0..100).for_each(|_| step.capture.replay().unwrap());
+            let after = params[0].value().to_vec::<f32>().unwrap();
+            let what = format!("{name} on {}", subject.label);
+            assert!(after.iter().all(|x| x.is_finite()), "{what}: {after:?}");
+            let moved = before.iter().zip(&after).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+            assert!(moved < 1e-6, "{what}: {moved} in 100 steps without a gradient");
+        }
+    }
+}
+
+#[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
+#[repr(C)]
+struct Columns {
+    rows: u32,
+    columns: u32,
+    eps: f32,
+}
+
+/// Columns of very different sizes, each relative to its own largest element.
+#[test]
+fn unit_columns_of_every_size() {
+    let kernel = spikegrad::kernels().into_iter().find(|k| k.name == "unit_columns").unwrap();
+    let sizes = [1e-25f32, 1e15, 1.0, 0.0, 3e38, 1e-37];
+    let mut random = Random::new(9);
+    let values: Vec<f32> = (0..42).map(|i| random.uniform(0.2, 1.0) * sizes[i % 6]).collect();
+    conform("unit columns", 2e-6, |device| {
+        let r = Tensor::from_slice(device, &values, [7, 6])?;
+        let q = Tensor::from_slice(device, &[0.5f32; 42], [7, 6])?;
+        let f = Tensor::zeros(device, [7, 6], spikegrad::DType::F32)?;
+        let params = Columns { rows: 7, columns: 6, eps: 1e-8 };
+        let launch = device.launch(kernel).params(&params).bind(&r).bind(&q).bind(&f);
+        launch.items(6, 64).record()?;
+        Ok(vec![q, f])
     });
 }
 

@@ -417,7 +417,10 @@ fn halves_at_the_edge() {
 /// The kernels of hardware and of software, in extents around those of tiles.
 #[test]
 fn every_way_agrees_with_the_oracle() {
-    for (entries, rows, cols) in [(1, 4, 4), (3, 12, 20), (2, 33, 66), (1, 68, 64), (5, 130, 66)] {
+    let shapes = [(1, 4, 4), (3, 12, 20), (2, 33, 66), (1, 68, 64), (5, 130, 66)];
+    // A little more than one, two and three tiles of columns.
+    for (entries, rows, cols) in shapes.into_iter().chain([(1, 36, 65), (1, 36, 129), (1, 36, 193)])
+    {
         let data = random_matrix(7, entries * rows, cols, 1.0).data;
         conform(&format!("{entries} of {rows} x {cols}"), 5e-5, |device| {
             let x = Tensor::from_slice(device, &data, [entries, rows, cols])?;
@@ -479,6 +482,109 @@ fn vectors_have_one_singular_value() {
                 let released = if shape.len() == 1 && norm <= c { 1.0 } else { factor };
                 check(&clip.compat(true).run(&x).unwrap(), released, &what);
             }
+        }
+    }
+}
+
+/// Several vectors in one list, each with the norm of its own.
+#[test]
+fn vectors_of_different_norms() {
+    let scales = [0.1f32, 1.0, 30.0, 3.0];
+    for shape in [[4, 1, 9], [4, 9, 1]] {
+        let mut random = Random::new(19);
+        let values: Vec<f32> = (0..36).map(|i| random.uniform(0.5, 1.0) * scales[i / 9]).collect();
+        conform(&format!("vectors {shape:?}"), 2e-6, |device| {
+            let x = Tensor::from_slice(device, &values, shape)?;
+            let turned: Vec<f32> = values.iter().rev().copied().collect();
+            let turned = Tensor::from_slice(device, &turned, shape)?;
+            SpectralClip::new(1.0).run_all(&[&x, &turned]).map(|(y, _)| y)
+        });
+    }
+}
+
+/// Matrices from subnormal numbers to the largest: outcomes scale along, or are 0 where an adapter takes
+/// subnormal numbers for 0.
+#[test]
+fn functions_of_every_scale() {
+    for [rows, cols] in [[5, 8], [8, 5], [1, 7]] {
+        let values = spread(rows.min(cols), 0.9, 0.2);
+        let plain = with_values(23, rows, cols, &values).rounded();
+        for subject in subjects() {
+            let device = &subject.device;
+            for scale in [1e-45, 1e-41, 1e-38, 1e-30, 1e-20, 1.0, 1e20, 1e30, 3e38] {
+                let data = plain.data.iter().map(|v| v * scale).collect();
+                let x = Matrix { data, ..plain }.rounded();
+                let what = format!("{rows} x {cols} at {scale:e} on {}", subject.label);
+                let run = |y: Result<Tensor>, expected: &Matrix, tolerance: f64, name: &str| {
+                    let y = y.unwrap();
+                    let found = y.to_vec::<f64>().unwrap();
+                    assert!(found.iter().all(|v| v.is_finite()), "{name}, {what}: {found:?}");
+                    // Half of f32's bits are gone at 1e-41, all but one at 1e-45.
+                    let nothing = found.iter().all(|v| *v == 0.0);
+                    if scale < 1e-44 || scale < 1e-37 && nothing {
+                        return;
+                    }
+                    // Scaled before squares are taken.
+                    let size = expected.data.iter().fold(0.0f64, |m, v| m.max(v.abs()));
+                    let error = found.iter().zip(&expected.data);
+                    let error = error.map(|(a, b)| (a - b).abs() / size).fold(0.0, f64::max);
+                    let bits = if scale < 1e-37 { 1e-45 / scale } else { 0.0 };
+                    assert!(error <= tolerance + 30.0 * bits, "{name}, {what}: off by {error:e}");
+                };
+                let t = x.tensor(device);
+                run(Polar::express(8).run(&t), &x.spectral(|_| 1.0), 1e-4, "polar");
+                let classic = |c: f64| SpectralClip::new(c).steps(Steps::Bound(20));
+                if scale > 1e-37 && scale < 1e38 {
+                    let c = 0.5 * scale;
+                    run(classic(c).run(&t), &x.spectral(soft(c)), 1e-5, "soft, along");
+                    let c = f64::from(c as f32);
+                    run(HardClip::new(c).run(&t), &x.spectral(|s| s.min(c)), 1e-5, "hard, along");
+                }
+                let over = (scale * 1e3).clamp(1e-37, 3e38);
+                run(classic(3e38).run(&t), &x.spectral(soft(3e38)), 1e-5, "soft, far below");
+                run(classic(1e-37).run(&t), &x.spectral(soft(1e-37)), 2e-3, "soft, far above");
+                let hard = x.spectral(|s| s.min(10.0));
+                run(HardClip::new(10.0).run(&t), &hard, 1e-4, "hard, at 10");
+                // Below the radius nothing changes, to the bit, in a tape too.
+                if scale < 1e38 {
+                    let bits = |t: &Tensor| -> Vec<u32> {
+                        t.to_vec::<f32>().unwrap().iter().map(|v| v.to_bits()).collect()
+                    };
+                    let y = HardClip::new(over).run(&t).unwrap();
+                    assert_eq!(bits(&y), bits(&t), "hard below, {what}");
+                    if scale > 1e-37 {
+                        let leaf = Tape::new().leaf(&t);
+                        let y = leaf.hard_clip(&HardClip::new(over)).unwrap();
+                        assert_eq!(bits(y.value()), bits(&t), "hard below on a tape, {what}");
+                        let y = leaf.polar(&Polar::express(8)).unwrap();
+                        let expected = x.spectral(|_| 1.0);
+                        run(Ok(y.value().clone()), &expected, 1e-4, "polar on a tape");
+                    }
+                }
+                let norm = spectral_norm(&t, 200).unwrap();
+                let largest = Matrix {
+                    rows: 1,
+                    cols: 1,
+                    data: vec![x.values().into_iter().fold(0.0, f64::max)],
+                };
+                run(Ok(norm), &largest, 1e-3, "norm");
+            }
+        }
+    }
+}
+
+/// Singular values just below the radius stay to the bit; one above it does not.
+#[test]
+fn hard_clipping_is_the_identity_below_the_radius() {
+    for subject in subjects() {
+        for [rows, cols] in [[9, 14], [14, 9], [8, 8]] {
+            let x = with_values(31, rows, cols, &spread(rows.min(cols), 0.97, 0.3)).rounded();
+            let t = x.tensor(&subject.device);
+            let y = HardClip::new(1.0).run(&t).unwrap();
+            assert_eq!(y.to_vec::<f32>().unwrap(), t.to_vec::<f32>().unwrap(), "{}", subject.label);
+            let y = HardClip::new(0.9).run(&t).unwrap();
+            let error = frobenius(&y, &x.spectral(|s| s.min(0.9)));
+            assert!(error < 1e-5, "{error:e} on {}", subject.label);
         }
     }
 }

@@ -3,6 +3,7 @@
 use crate::elementwise::Stride;
 use crate::host::parallel::*;
 use crate::host::{HostArgs, Real, keep_nan, limited, vectorised};
+use crate::optim::twin::to_middle;
 use crate::optim::update::{CLIPPED, MASK, NESTEROV, Params, SIGN, WRITE};
 use crate::random::threefry_lanes;
 
@@ -56,6 +57,19 @@ fn part<'a, R>(chunks: &mut Option<std::slice::ChunksMut<'a, R>>) -> &'a mut [R]
     chunks.as_mut().and_then(Iterator::next).unwrap_or_default()
 }
 
+/// `sqrt(beta2 v^2 + rest2 h^2)`, as a small change of v: no error of the root adds up over the steps.
+#[inline(always)]
+fn root_mean<R: Real>(v: R, h: R, [beta2, rest2]: [R; 2]) -> R {
+    let size = if v > h.abs() { v } else { h.abs() };
+    let scale = to_middle(size);
+    let (a, b) = (v * scale, h * scale);
+    let root = (beta2 * a * a + rest2 * b * b).sqrt();
+    // Zero where both are zero, not 0 / 0.
+    let sum = a + root;
+    let sum = if sum < R::lit(1e-30) { R::lit(1e-30) } else { sum };
+    v + rest2 * (b - a) * (b + a) / sum / scale
+}
+
 impl<R: Real> Launch<'_, R> {
     fn on(&self, flag: u32) -> bool {
         self.p.mode & flag != 0
@@ -65,7 +79,7 @@ impl<R: Real> Launch<'_, R> {
         let Block { first, x, g, moments: [m, v, n] } = block;
         let mut directions = [R::zero(); BLOCK];
         let u = &mut directions[..x.len()];
-        u.iter_mut().zip(g).for_each(|(u, g)| *u = self.factor * *g);
+        u.iter_mut().zip(g).for_each(|(u, g)| *u = (*g * self.factor) * self.factor);
         match rule {
             0 => {}
             1 => self.momentum(u, m),
@@ -122,9 +136,12 @@ impl<R: Real> Launch<'_, R> {
     fn momentum(&self, u: &mut [R], m: &mut [R]) {
         let (mu, rest) = (R::lit(self.p.beta1.into()), R::lit(self.p.rest1.into()));
         let nesterov = self.on(NESTEROV);
+        // A subnormal momentum is 0: rounding would keep it from ever getting there.
+        let least = R::lit(f64::from(f32::MIN_POSITIVE));
         for (u, m) in u.iter_mut().zip(m) {
             let h = rest * *u;
-            *m = mu * *m + h;
+            let next = mu * *m + h;
+            *m = if next.abs() < least { R::zero() } else { next };
             *u = if nesterov { mu * *m + h } else { *m };
         }
         if self.on(SIGN) {
@@ -144,7 +161,7 @@ impl<R: Real> Launch<'_, R> {
         let (c1, c2, eps, theta) = (number(1), number(2), number(8), number(7));
         if theta > R::zero() {
             for (u, v) in u.iter_mut().zip(&*v) {
-                let most = (theta * *v).sqrt();
+                let most = theta.sqrt() * *v;
                 *u = limited(*u, -most, most);
             }
         }
@@ -159,8 +176,8 @@ impl<R: Real> Launch<'_, R> {
         for (((u, m), v), slow) in u.iter_mut().zip(m).zip(v).zip(&slow_part) {
             let h = *u;
             *m = beta1 * *m + rest1 * h;
-            *v = beta2 * *v + rest2 * h * h;
-            *u = (c1 * *m + *slow) / (c2 * v.sqrt() + eps);
+            *v = root_mean(*v, h, [beta2, rest2]);
+            *u = (c1 * *m + *slow) / (c2 * *v + eps);
         }
     }
 

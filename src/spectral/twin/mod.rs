@@ -77,7 +77,7 @@ pub(super) fn norm_parts<R: Real>(args: &mut HostArgs<'_, R>) {
 /// Scale, norm and radius of each matrix.
 pub(super) fn matrix_scale<R: Real>(args: &mut HostArgs<'_, R>) {
     let p: ScaleParams = args.params();
-    let (mode, dynamic) = (args.constant("MODE", 0), args.constant("DYNAMIC", 0) != 0);
+    let (unit, dynamic) = (args.constant("UNIT", 0) != 0, args.constant("DYNAMIC", 0) != 0);
     let (parts, factor) = (args.reals(0), args.reals(1));
     let (facts, flags) = (args.reals_mut(2), args.reals_mut(3));
     let [radius, margin, eps] = [p.radius, p.margin, p.eps].map(|v| R::lit(f64::from(v)));
@@ -87,23 +87,19 @@ pub(super) fn matrix_scale<R: Real>(args: &mut HostArgs<'_, R>) {
         let parts = || parts.chunks_exact(4);
         let largest = parts().map(|part| part[0]).fold(R::zero(), R::max);
         *flag = parts().map(|part| part[2]).fold(R::zero(), R::max);
-        let s = match mode {
-            2 => c.recip(),
-            3 => to_one(largest),
-            _ => to_one(largest.max(c)),
-        };
+        let s = to_one(largest);
         let ratio = |part: &[R]| s / to_one(part[0]);
         let norm = parts().map(|part| part[1] * ratio(part).powi(2)).sum::<R>().sqrt();
-        let enter = match mode {
-            // Of a zero matrix nothing is left to scale, and s over a small number may leave the range.
-            1 if norm == R::zero() => R::one(),
-            1 => s / (margin * norm + eps),
-            _ => s,
-        };
-        let enter = if *flag == R::zero() { enter } else { R::zero() };
         let most = R::lit(MOST_RADIUS);
-        let radius = if mode == 3 && c > most / s { most } else { s * c };
-        fact.copy_from_slice(&[enter, norm, radius, c]);
+        let wide = if s > R::one() { c > most / s } else { s * c > most };
+        let (radius, c) = if wide { (most, most / s) } else { (s * c, c) };
+        let last = match unit {
+            false => c,
+            true if norm > R::zero() => (margin * norm + s * eps).recip(),
+            true => R::zero(),
+        };
+        let s = if *flag == R::zero() { s } else { R::zero() };
+        fact.copy_from_slice(&[s, norm, radius, last]);
     }
 }
 
@@ -111,7 +107,7 @@ pub(super) fn matrix_scale<R: Real>(args: &mut HostArgs<'_, R>) {
 pub(super) fn to_wide<R: Real>(args: &mut HostArgs<'_, R>) {
     let p: WideParams = args.params();
     let [rows, cols, m, n] = [p.rows, p.cols, p.m, p.n].map(|v| v as usize);
-    let tall = args.constant("TALL", 0) != 0;
+    let (tall, unit) = (args.constant("TALL", 0) != 0, args.constant("UNIT", 0) != 0);
     let (x, facts) = (args.reals(0), args.reals(1));
     let first = p.first as usize;
     let count = p.entries as usize * m * n;
@@ -126,6 +122,7 @@ pub(super) fn to_wide<R: Real>(args: &mut HostArgs<'_, R>) {
     let row_of = |i: usize, line: &mut [R]| {
         let (e, row) = (i / m, i % m);
         let enter = facts[4 * (first + e)];
+        let rest = if unit { facts[4 * (first + e) + 3] } else { R::one() };
         let x = &x[e * rows * cols..][..rows * cols];
         line.fill(R::zero());
         let (short, long) = if tall { (cols, rows) } else { (rows, cols) };
@@ -134,10 +131,10 @@ pub(super) fn to_wide<R: Real>(args: &mut HostArgs<'_, R>) {
         }
         if tall {
             let column = x[row..].iter().step_by(cols).take(long);
-            line.iter_mut().zip(column).for_each(|(y, x)| *y = enter * *x);
+            line.iter_mut().zip(column).for_each(|(y, x)| *y = (enter * *x) * rest);
         } else {
             let row = &x[row * cols..][..long];
-            line.iter_mut().zip(row).for_each(|(y, x)| *y = enter * *x);
+            line.iter_mut().zip(row).for_each(|(y, x)| *y = (enter * *x) * rest);
         }
     };
     wide.par_chunks_mut(step * n).enumerate().for_each(|(task, lines)| {
@@ -154,17 +151,11 @@ pub(super) fn to_wide<R: Real>(args: &mut HostArgs<'_, R>) {
 pub(super) fn crop<R: Real>(args: &mut HostArgs<'_, R>) {
     let p: WideParams = args.params();
     let [rows, cols, m, n] = [p.rows, p.cols, p.m, p.n].map(|v| v as usize);
-    let turn = args.constant("TURN", 0) != 0;
     let x = args.reals(0);
     let y = &mut args.reals_mut(1)[..p.entries as usize * rows * cols];
     for (i, line) in y.chunks_exact_mut(cols).enumerate() {
         let x = &x[(p.first as usize + i / rows) * m * n..][..m * n];
-        if turn {
-            let column = x[i % rows..].iter().step_by(n);
-            line.iter_mut().zip(column).for_each(|(y, x)| *y = *x);
-        } else {
-            line.copy_from_slice(&x[i % rows * n..][..cols]);
-        }
+        line.copy_from_slice(&x[i % rows * n..][..cols]);
     }
 }
 
@@ -177,14 +168,38 @@ pub(super) fn vector_clip<R: Real>(args: &mut HostArgs<'_, R>) {
     let y = args.reals_mut(2);
     let vectors = y.chunks_exact_mut(count).zip(x.chunks_exact(count)).zip(p.first as usize..);
     for ((y, x), entry) in vectors.take(p.entries as usize) {
-        let [enter, norm, c] = std::array::from_fn(|i| facts[4 * entry + i]);
+        let [enter, norm, radius, c] = std::array::from_fn(|i| facts[4 * entry + i]);
         if enter == R::zero() {
             y.fill(R::zero());
             continue;
         }
-        let within = compat && norm <= c;
-        let factor = if within { R::one() } else { c / norm.hypot(c) };
-        y.iter_mut().zip(x).for_each(|(y, x)| *y = factor * *x);
+        let within = compat && norm <= radius;
+        let [enter, factor] = if within { [R::one(); 2] } else { [enter, c / norm.hypot(radius)] };
+        y.iter_mut().zip(x).for_each(|(y, x)| *y = (enter * *x) * factor);
+    }
+}
+
+/// Hard clips put together.
+pub(super) fn hard_join<R: Real>(args: &mut HostArgs<'_, R>) {
+    let p: WideParams = args.params();
+    let [rows, cols, m, n] = [p.rows, p.cols, p.m, p.n].map(|v| v as usize);
+    let tall = args.constant("TALL", 0) != 0;
+    let (x, o, t) = (args.reals(0), args.reals(1), args.reals(2));
+    let (facts, over) = (args.reals(3), args.reals(4));
+    let y = &mut args.reals_mut(5)[..p.entries as usize * rows * cols];
+    for (i, (y, x)) in y.iter_mut().zip(x).enumerate() {
+        let e = p.first as usize + i / (rows * cols);
+        let [s, c] = [facts[4 * e], facts[4 * e + 3]];
+        let (row, col) = (i / cols % rows, i % cols);
+        let (row, col) = if tall { (col, row) } else { (row, col) };
+        let at = (e * m + row) * n + col;
+        *y = if s == R::zero() {
+            R::zero()
+        } else if over[4 * e + 1] < R::lit(0.5) * over[4 * e] {
+            *x
+        } else {
+            c * o[at] + t[at] / s
+        };
     }
 }
 

@@ -28,7 +28,7 @@ pub(in crate::spectral) fn clip_plan<R: Real>(args: &mut HostArgs<'_, R>) {
         let rows = &rows[2 * e * m..][..2 * m];
         let widest = rows.iter().step_by(2).copied().fold(R::zero(), R::max);
         let norm = rows.iter().skip(1).step_by(2).copied().sum::<R>().sqrt();
-        let (s, sc) = (facts[4 * e], facts[4 * e + 2]);
+        let [s, sc, c] = [facts[4 * e], facts[4 * e + 2], facts[4 * e + 3]];
         let bound = widest.min(norm);
         let bound = if quintic { bound.sqrt() } else { bound };
         let w = (sc * sc).max(R::lit(p.least.into()) * bound);
@@ -37,7 +37,7 @@ pub(in crate::spectral) fn clip_plan<R: Real>(args: &mut HostArgs<'_, R>) {
         let start = &mut start[8 * e..][..8];
         (start[0], start[1], start[3]) = (shift, slope, R::zero());
         let margin = R::one() + R::lit(p.margin.into()) / shift.sqrt();
-        start[2] = if s == R::zero() { s } else { sc / w.sqrt() / s / margin };
+        start[2] = if s == R::zero() { s } else { c / w.sqrt() / margin };
         let schedule = &schedules[4 * grid_row(w, total, p.grid as usize) * most..][..4 * most];
         let plan = &mut plan[8 * e * products * most..][..8 * products * most];
         let mut begun = false;
