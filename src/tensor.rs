@@ -453,7 +453,13 @@ impl ReadBack {
     pub async fn wait_async<E: Element>(self) -> Result<Vec<E>> {
         let array = match self.inner {
             ReadInner::Ready(array) => array,
-            ReadInner::Staged(staged) => device_array(self.dtype, &staged.wait_async().await?),
+            ReadInner::Staged(staged, note) => {
+                let bytes = staged.wait_async().await?;
+                if let Some(note) = note {
+                    note.wait_async().await?;
+                }
+                device_array(self.dtype, &bytes)
+            }
         };
         unpack(&array, self.dtype, &self.shape)
     }
@@ -481,7 +487,11 @@ impl ReadBack {
     fn array(self) -> Result<Array> {
         match self.inner {
             ReadInner::Ready(array) => Ok(array),
-            ReadInner::Staged(staged) => Ok(device_array(self.dtype, &staged.wait()?)),
+            ReadInner::Staged(staged, note) => {
+                let bytes = staged.wait()?;
+                note.map_or(Ok(()), |note| note.wait())?;
+                Ok(device_array(self.dtype, &bytes))
+            }
         }
     }
 }

@@ -260,9 +260,31 @@ impl Device {
 
     /// Switches the shadow check: every launch is also computed by its twin in f64 and compared; the
     /// first that differs by more than rounding explains is an [`Error::Diverged`] that names kernel,
-    /// tensor, element and both values. The oracle has nothing to be compared with. Also on with `SPIKEGRAD_SHADOW=1`. Slow; the way to check a driver.
+    /// tensor, element and both values. The oracle has nothing to be compared with. Also on with
+    /// `SPIKEGRAD_SHADOW=1`. Slow; the way to check a driver.
     pub fn shadow(&self, on: bool) {
         self.stream.set_shadow(on);
+    }
+
+    /// Switches the check of indices: a class, token or other index out of range is an
+    /// [`Error::Argument`] that names operator, place, index and what is allowed. On the host it comes
+    /// from the operator, and from the replay of a capture that holds it; on an adapter with whatever
+    /// is read next, such as the loss. On by default on the host, and on adapters in a build with debug
+    /// assertions; where it is off, an index out of range counts as nothing, as padding does.
+    pub fn check_indices(&self, on: bool) {
+        self.stream.check_indices(on);
+    }
+
+    pub(crate) fn checks_indices(&self) -> bool {
+        self.stream.checks_indices()
+    }
+
+    pub(crate) fn index_site(&self, op: &'static str, what: &'static str) -> u32 {
+        self.stream.index_site(op, what)
+    }
+
+    pub(crate) fn index_note(&self) -> Result<crate::dispatch::Note> {
+        self.stream.index_note()
     }
 
     /// Runs `step` and records its launches, to be replayed (see [`Capture`]). What other threads do

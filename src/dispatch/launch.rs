@@ -54,6 +54,8 @@ pub struct Launch {
     params: [u8; MAX_PARAMS],
     pub(crate) bindings: Vec<Bound>,
     pub(crate) groups: [u32; 3],
+    /// The binding in which the kernel notes an index out of range.
+    pub(crate) note: Option<usize>,
     /// The first mistake made while building; reported when the launch is recorded.
     fault: Option<Error>,
 }
@@ -70,6 +72,7 @@ impl Launch {
             params: [0; MAX_PARAMS],
             bindings: Vec::with_capacity(MAX_BINDINGS),
             groups: [1; 3],
+            note: None,
             fault: None,
         }
     }
@@ -106,6 +109,12 @@ impl Launch {
     pub fn bind(mut self, tensor: &impl Bind) -> Self {
         self.bindings.push(tensor.bound());
         self
+    }
+
+    /// Binds the next tensor as that in which the kernel notes an index out of range.
+    pub(crate) fn bind_note(mut self, note: &super::Note) -> Self {
+        self.note = Some(self.bindings.len());
+        self.bind(note)
     }
 
     /// Sets the workgroups along x, y and z.

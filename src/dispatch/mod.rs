@@ -8,6 +8,7 @@ mod saved;
 mod shadow;
 mod stream;
 mod verdict;
+mod watch;
 
 pub use capture::Capture;
 pub(crate) use capture::{BeforeReplay, OpenCapture};
@@ -18,3 +19,4 @@ pub use profile::{Profile, ProfileRow};
 pub(crate) use saved::{Watch, next_date};
 pub use shadow::Divergence;
 pub(crate) use stream::{Backend, ReadInner, Stream, TableKey};
+pub(crate) use watch::Note;

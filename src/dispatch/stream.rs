@@ -2,7 +2,8 @@
 
 use super::capture::{BeforeReplay, Recording, Step};
 use super::pool::Pool;
-use super::{Launch, Memory, Profile, Storage, saved, shadow};
+use super::watch::{self, Watch};
+use super::{Bound, Launch, Memory, Note, Profile, Storage, saved, shadow};
 use crate::error::{Error, Result};
 use crate::gpu::{self, Access, Batch, Capabilities, Command, Context, Element};
 use crate::host::{
@@ -98,6 +99,7 @@ pub(crate) struct Stream {
     lent: Mutex<Vec<Weak<Storage>>>,
     /// Whether launches are checked against their twins.
     shadow: AtomicBool,
+    watch: Arc<Watch>,
 }
 
 /// Whose table, and which.
@@ -114,6 +116,8 @@ pub(super) struct State {
 impl Stream {
     pub(crate) fn new(backend: Backend) -> Self {
         let shadow = std::env::var_os("SPIKEGRAD_SHADOW").is_some_and(|v| v == "1");
+        // In a build for speed a GPU spends nothing on it.
+        let watch = matches!(backend, Backend::Host(_)) || cfg!(debug_assertions);
         let state = match &backend {
             Backend::Gpu(_) => Arc::default(),
             Backend::Host(host) => host_state(host.precision),
@@ -126,6 +130,7 @@ impl Stream {
             state,
             profile: Mutex::default(),
             shadow: AtomicBool::new(shadow),
+            watch: Arc::new(Watch::new(watch)),
         }
     }
 
@@ -167,8 +172,46 @@ impl Stream {
         Ok((storage, words))
     }
 
+    /// Whether operators look at the indices that they take.
+    pub(crate) fn checks_indices(&self) -> bool {
+        self.watch.is_on()
+    }
+
+    pub(crate) fn check_indices(&self, on: bool) {
+        self.watch.set(on);
+    }
+
+    /// The number under which an operator notes an index out of range: 0, nobody's, where nobody
+    /// asks.
+    pub(crate) fn index_site(&self, op: &'static str, what: &'static str) -> u32 {
+        if self.watch.is_on() { self.watch.site((op, what)) } else { 0 }
+    }
+
+    /// Where a launch notes what it finds.
+    pub(crate) fn index_note(&self) -> Result<Note> {
+        match &self.backend {
+            Backend::Gpu(_) => {
+                self.watch.shared(|| self.backend.allocate(false, watch::WORDS as u64 * 4))
+            }
+            Backend::Host(_) => {
+                Ok(Note(Bound::new(&self.allocate(false, watch::WORDS)?, watch::WORDS)))
+            }
+        }
+    }
+
     /// Takes a launch.
     pub(crate) fn record(&self, launch: Launch) -> Result<()> {
+        let noted = launch.note.and_then(|at| launch.bindings.get(at)).map(|b| b.memory.clone());
+        self.run(launch)?;
+        match (noted, &self.backend) {
+            (Some(Memory::Host(buffer)), Backend::Host(host)) => {
+                self.watch.verdict(&copy_out(host, &buffer, watch::WORDS)?)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn run(&self, launch: Launch) -> Result<()> {
         let program = launch.kernel.program(launch.variant)?;
         self.check(&launch, &program)?;
         launch.written(&program).for_each(Memory::touch);
@@ -399,7 +442,8 @@ impl Stream {
         match (&storage.memory, &self.backend) {
             (Memory::Gpu(buffer), Backend::Gpu(context)) => {
                 state.flush(self)?;
-                context.stage(buffer, words as u64 * 4).map(ReadInner::Staged)
+                let staged = context.stage(buffer, words as u64 * 4)?;
+                Ok(ReadInner::Staged(staged, self.late_note(context)?))
             }
             (Memory::Host(buffer), Backend::Host(host)) => {
                 drop(state);
@@ -453,6 +497,16 @@ impl Stream {
 
     fn lent(&self) -> MutexGuard<'_, Vec<Weak<Storage>>> {
         self.lent.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What launches so far have noted, on its way from a GPU.
+    fn late_note(&self, context: &Arc<Context>) -> Result<Option<LateNote>> {
+        let Some(Memory::Gpu(buffer)) = self.watch.memory().filter(|_| self.watch.is_on()) else {
+            return Ok(None);
+        };
+        let staged = context.stage(buffer, watch::WORDS as u64 * 4)?;
+        let (buffer, watch) = (buffer.clone(), self.watch.clone());
+        Ok(Some(LateNote { staged, buffer, watch, context: context.clone() }))
     }
 
     /// Switches the shadow check on or off.
@@ -626,7 +680,40 @@ fn no_buffers(what: &str) -> Error {
 /// A read-back on its way, or done.
 pub(crate) enum ReadInner {
     Ready(Array),
-    Staged(gpu::Staged),
+    Staged(gpu::Staged, Option<LateNote>),
+}
+
+/// What launches have noted about indices out of range, on its way from a GPU.
+pub(crate) struct LateNote {
+    staged: gpu::Staged,
+    buffer: gpu::GpuBuffer,
+    watch: Arc<Watch>,
+    context: Arc<Context>,
+}
+
+impl LateNote {
+    pub(crate) fn wait(self) -> Result<()> {
+        let Self { staged, buffer, watch, context } = self;
+        Self::judge(&staged.wait()?, &buffer, &watch, &context)
+    }
+
+    pub(crate) async fn wait_async(self) -> Result<()> {
+        let Self { staged, buffer, watch, context } = self;
+        Self::judge(&staged.wait_async().await?, &buffer, &watch, &context)
+    }
+
+    /// What the note says; whoever has been told clears it.
+    fn judge(
+        bytes: &[u8],
+        buffer: &gpu::GpuBuffer,
+        watch: &Watch,
+        context: &Context,
+    ) -> Result<()> {
+        let note = Array::from_device_bytes(Precision::Single, false, bytes);
+        let verdict = watch.verdict(&note);
+        let clear = || context.write(buffer, &[0; watch::WORDS * 4]);
+        verdict.or_else(|error| clear().and(Err(error)))
+    }
 }
 
 /// The pipeline of a launch; made the first time.

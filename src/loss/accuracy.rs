@@ -4,6 +4,7 @@ use super::cross_entropy::check;
 use super::parts::{Parts, total};
 use super::twin;
 use crate::kernel::{Kernel, shader};
+use crate::reduce::Range;
 use crate::{DType, Result, Tensor};
 
 /// Rows whose largest logit stands at their target, in parts.
@@ -25,9 +26,26 @@ pub(super) struct Params {
 /// # Errors
 /// [`Error::Shape`](crate::Error::Shape) unless the targets have the shape of the logits without the
 /// last axis, and there is at least one row and one class; [`Error::DType`](crate::Error::DType);
-/// [`Error::DeviceMismatch`](crate::Error::DeviceMismatch).
+/// [`Error::DeviceMismatch`](crate::Error::DeviceMismatch);
+/// [`Error::Argument`](crate::Error::Argument) for a target out of range, as for
+/// [`cross_entropy`](super::cross_entropy).
 pub fn accuracy(logits: &Tensor, targets: &Tensor) -> Result<Tensor> {
-    let (rows, classes) = check("accuracy", logits, targets)?;
+    accuracy_with(logits, targets, None)
+}
+
+/// Likewise; rows of the target `ignore_index` are padding, and never classified rightly.
+///
+/// # Errors
+/// Those of [`accuracy`].
+pub fn accuracy_with(
+    logits: &Tensor,
+    targets: &Tensor,
+    ignore_index: Option<u32>,
+) -> Result<Tensor> {
+    let op = "accuracy";
+    let (rows, classes) = check(op, logits, targets)?;
+    let range = Range { op, what: "target", below: classes, padding: ignore_index };
+    let targets = &range.checked(targets)?;
     let parts = Parts::of(logits.device(), rows, 1);
     let part = Tensor::empty(logits.device(), [parts.count], DType::F32)?;
     let params = Params {

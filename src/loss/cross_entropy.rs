@@ -4,7 +4,7 @@ use super::parts::{Parts, total};
 use super::stable_max::Scores;
 use super::twin;
 use crate::kernel::{Kernel, shader};
-use crate::reduce::{ROWS, over_elements, over_rows};
+use crate::reduce::{ROWS, Range, over_elements, over_rows};
 use crate::{DType, Error, Result, Tensor, Var};
 
 /// Losses of rows, summed in parts.
@@ -50,7 +50,7 @@ pub(super) struct BackwardParams {
 /// How the losses of rows become one number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Reduction {
-    /// Their sum divided by the number of rows (all of them, valid or not).
+    /// Their sum divided by the number of rows that are no padding (0 where all are).
     #[default]
     Mean,
     /// Their sum.
@@ -67,11 +67,14 @@ pub struct CrossEntropy {
     pub reduction: Reduction,
     /// What the logits are divided by, more than 0. 1 by default.
     pub temperature: f32,
+    /// The target of rows that are padding: they have loss 0 and gradient 0, and do not count in the
+    /// mean. A class or any other number; none by default.
+    pub ignore_index: Option<u32>,
 }
 
 impl Default for CrossEntropy {
     fn default() -> Self {
-        Self { smoothing: 0.0, reduction: Reduction::Mean, temperature: 1.0 }
+        Self { smoothing: 0.0, reduction: Reduction::Mean, temperature: 1.0, ignore_index: None }
     }
 }
 
@@ -81,13 +84,16 @@ impl Default for CrossEntropy {
 /// section 7): `loss = log sum_c exp(x_c) - (1 - a) x_t - a / C sum_c x_c`, in two launches; its
 /// gradient `softmax(x) - (1 - a) onehot(t) - a / C` in one. With a temperature T the logits are x / T.
 ///
-/// Targets stay on the device and are not read back: a row whose target is not below `C` has loss 0
-/// and gradient 0, and counts in the mean. [`check_targets`] finds such targets on the host.
+/// Rows of the target [`ignore_index`](CrossEntropy::ignore_index) are padding: they have loss 0 and
+/// gradient 0, and do not count in the mean. Another target that is not below `C` is an error (see
+/// [`Device::check_indices`](crate::Device::check_indices)); where that is not checked, its row has
+/// loss 0 and gradient 0. [`check_targets`] finds such targets before they are uploaded.
 ///
 /// # Errors
 /// [`Error::Shape`] unless the targets have the shape of the logits without the last axis, and there
 /// is at least one row and one class; [`Error::DType`]; [`Error::DeviceMismatch`];
-/// [`Error::Argument`] for a smoothing outside [0, 1) or a temperature that is not positive.
+/// [`Error::Argument`] for a smoothing outside [0, 1), a temperature that is not positive, or a target
+/// out of range.
 pub fn cross_entropy(logits: &Var, targets: &Tensor, options: CrossEntropy) -> Result<Var> {
     entropy_of("cross_entropy", Scores::Softmax, logits, targets, options)
 }
@@ -110,10 +116,8 @@ pub(super) fn entropy_of(
         let detail = format!("a temperature of {}, allowed are more than 0", options.temperature);
         return Err(Error::argument(op, detail));
     }
-    let divisor = match options.reduction {
-        Reduction::Mean => rows as f32,
-        Reduction::Sum => 1.0,
-    };
+    let wanted = Targets::of(op, targets, classes, options.ignore_index, options.reduction)?;
+    let (targets, divisor) = (&wanted.targets, wanted.divisor);
     let x = logits.value().clone();
     let stats = Tensor::empty(x.device(), [rows, 2], DType::F32)?;
     let parts = forward((&x, scores), targets, &stats, (classes, options))?;
@@ -126,7 +130,7 @@ pub(super) fn entropy_of(
         divisor,
         sharpness,
     };
-    logits.tape().record_one(op, &[logits], y, move |bw| {
+    let y = logits.tape().record_one(op, &[logits], y, move |bw| {
         if let Some(gradient) = bw.upstream(0).filter(|_| bw.needs(0)) {
             let gx = Tensor::empty(x.device(), *x.shape(), DType::F32)?;
             let launch = x.device().launch(&CROSS_ENTROPY_BACKWARD).params(&params);
@@ -136,7 +140,46 @@ pub(super) fn entropy_of(
             bw.give(0, gx);
         }
         Ok(())
-    })
+    })?;
+    wanted.mean(y)
+}
+
+/// The targets of a loss, checked, and how its mean is made of the sum.
+pub(super) struct Targets {
+    pub(super) targets: Tensor,
+    /// What the kernels divide by.
+    pub(super) divisor: f32,
+    /// What the sum is multiplied with where only the device knows how many rows count.
+    share: Option<Tensor>,
+}
+
+impl Targets {
+    pub(super) fn of(
+        op: &'static str,
+        targets: &Tensor,
+        classes: usize,
+        ignore_index: Option<u32>,
+        reduction: Reduction,
+    ) -> Result<Self> {
+        let range = Range { op, what: "target", below: classes, padding: ignore_index };
+        if reduction == Reduction::Mean && ignore_index.is_some() {
+            let (targets, share) = range.counted(targets)?;
+            return Ok(Self { targets, divisor: 1.0, share: Some(share) });
+        }
+        let divisor = match reduction {
+            Reduction::Mean => targets.count() as f32,
+            Reduction::Sum => 1.0,
+        };
+        Ok(Self { targets: range.checked(targets)?, divisor, share: None })
+    }
+
+    /// The loss from what the kernels made.
+    pub(super) fn mean(&self, y: Var) -> Result<Var> {
+        match &self.share {
+            Some(share) => y.mul(&y.tape().constant(&share.reshape(y.shape())?)),
+            None => Ok(y),
+        }
+    }
 }
 
 /// The losses in parts; the largest logit and the logarithm of the sum of each row in `stats`.
@@ -190,13 +233,8 @@ pub(super) fn check(op: &'static str, logits: &Tensor, targets: &Tensor) -> Resu
 /// # Errors
 /// [`Error::Argument`] with the first such target and its place.
 pub fn check_targets(targets: &[u32], classes: usize) -> Result<()> {
-    match targets.iter().enumerate().find(|(_, t)| **t as usize >= classes) {
-        Some((row, target)) => {
-            let detail = format!("target {target} of row {row}, with {classes} classes");
-            Err(Error::argument("check_targets", detail))
-        }
-        None => Ok(()),
-    }
+    Range { op: "check_targets", what: "target", below: classes, padding: None }
+        .check_slice(targets)
 }
 
 /// Cross-entropy on firing rates: the mean over time of `outputs[T, .., C]` (spikes as f32 or packed,

@@ -1,14 +1,14 @@
 //! A linear layer without bias and the cross-entropy of its outputs, fused: the logits of all
 //! positions never stand in memory at once.
 
-use super::cross_entropy::Reduction;
+use super::cross_entropy::{Reduction, Targets};
 use super::parts::total;
 use super::twin;
 use crate::elementwise::{CELLS, launch_cells};
 use crate::kernel::{Cost, CostArgs, Kernel, shader};
 use crate::layout::{place_rows, slice};
 use crate::linalg::{Layout, Matmul, matmul};
-use crate::reduce::{ROWS, over_rows};
+use crate::reduce::{ROWS, Range, over_rows};
 use crate::{DType, Error, Result, Tensor, Var};
 
 /// Statistics of a tile of logits, and its gradient in place.
@@ -78,6 +78,9 @@ pub struct LinearCrossEntropy {
     /// The most logits that stand in memory at once: by default 8 Mi (32 MiB) on a GPU, 1.5 Mi
     /// (6 MiB) on a processor. At least one row by one class is taken.
     pub budget: Option<usize>,
+    /// The target of positions that are padding: they have loss 0 and gradient 0, and do not count in
+    /// the mean. None by default.
+    pub ignore_index: Option<u32>,
 }
 
 /// The mean cross-entropy, in nats, between `softmax(x w^T)` and targets: `x[.., K]`, `w[V, K]`,
@@ -99,8 +102,8 @@ pub fn linear_cross_entropy(x: &Var, w: &Var, targets: &Tensor) -> Result<Var> {
 /// tile that is `6 N V K` operations for loss and gradients, as many as the three products of a
 /// plain layer; with several tiles the logits are computed twice, `8 N V K`.
 ///
-/// Targets stay on the device: a row whose target is not below V has loss 0 and gradient 0, and
-/// counts in the mean ([`check_targets`](super::check_targets) finds such rows on the host).
+/// Rows of the target [`ignore_index`](LinearCrossEntropy::ignore_index) are padding; another target
+/// that is not below V is an error, as for [`cross_entropy`](super::cross_entropy).
 ///
 /// A head of several parts is one matrix too: for `W c + 0.1 W2 h`, concatenate `[c, h]` along the
 /// last axis and `[W, 0.1 W2]` likewise.
@@ -108,25 +111,24 @@ pub fn linear_cross_entropy(x: &Var, w: &Var, targets: &Tensor) -> Result<Var> {
 /// # Errors
 /// [`Error::Shape`] unless the targets have the shape of x without the last axis and w is `[V, K]`,
 /// all with at least one element; [`Error::DType`]; [`Error::DeviceMismatch`];
-/// [`Error::TapeMismatch`].
+/// [`Error::TapeMismatch`]; [`Error::Argument`] for a target out of range.
 pub fn linear_cross_entropy_with(
     x: &Var,
     w: &Var,
     targets: &Tensor,
     options: LinearCrossEntropy,
 ) -> Result<Var> {
-    let rows = check(x.value(), w.value(), targets)?;
-    let divisor = match options.reduction {
-        Reduction::Mean => rows as f32,
-        Reduction::Sum => 1.0,
-    };
+    check(x.value(), w.value(), targets)?;
+    let (classes, padding) = (w.shape()[0], options.ignore_index);
+    let wanted_rows = Targets::of(OP, targets, classes, padding, options.reduction)?;
+    let (targets, divisor) = (&wanted_rows.targets, wanted_rows.divisor);
     let on = x.tape().is_on();
     let wanted = [on && x.has_gradient(), on && w.has_gradient()];
     let sweep = Sweep::new(x.value(), w.value(), targets, options.budget, divisor)?;
     let gradients = sweep.run(wanted)?;
     let y = total(&sweep.loss, divisor)?;
     let shapes = [*x.shape(), *w.shape()];
-    x.tape().record_one(OP, &[x, w], y, move |bw| {
+    let y = x.tape().record_one(OP, &[x, w], y, move |bw| {
         let Some(g) = bw.upstream(0).cloned() else { return Ok(()) };
         for (i, gradient) in gradients.into_iter().enumerate() {
             if let Some(gradient) = gradient.filter(|_| bw.needs(i)) {
@@ -136,7 +138,8 @@ pub fn linear_cross_entropy_with(
             }
         }
         Ok(())
-    })
+    })?;
+    wanted_rows.mean(y)
 }
 
 /// The cross-entropy of each position, in nats, `[..]`: for evaluation, without a gradient; else
@@ -145,14 +148,30 @@ pub fn linear_cross_entropy_with(
 /// # Errors
 /// Those of [`linear_cross_entropy_with`].
 pub fn position_losses(x: &Tensor, w: &Tensor, targets: &Tensor) -> Result<Tensor> {
+    position_losses_with(x, w, targets, LinearCrossEntropy::default())
+}
+
+/// Likewise, with a budget, and 0 at positions that are padding.
+///
+/// # Errors
+/// Those of [`linear_cross_entropy_with`].
+pub fn position_losses_with(
+    x: &Tensor,
+    w: &Tensor,
+    targets: &Tensor,
+    options: LinearCrossEntropy,
+) -> Result<Tensor> {
     check(x, w, targets)?;
-    let sweep = Sweep::new(x, w, targets, None, 1.0)?;
+    let range =
+        Range { op: OP, what: "target", below: w.shape()[0], padding: options.ignore_index };
+    let targets = &range.checked(targets)?;
+    let sweep = Sweep::new(x, w, targets, options.budget, 1.0)?;
     sweep.run([false; 2])?;
     sweep.loss.reshape(*targets.shape())
 }
 
-/// Checks everything and returns the number of rows.
-fn check(x: &Tensor, w: &Tensor, targets: &Tensor) -> Result<usize> {
+/// Checks everything but what the targets are.
+fn check(x: &Tensor, w: &Tensor, targets: &Tensor) -> Result<()> {
     x.expect(OP, DType::F32)?;
     w.expect(OP, DType::F32)?;
     targets.expect(OP, DType::U32)?;
@@ -171,7 +190,7 @@ fn check(x: &Tensor, w: &Tensor, targets: &Tensor) -> Result<usize> {
         );
         return Err(Error::shape(OP, detail));
     }
-    Ok(targets.count())
+    Ok(())
 }
 
 /// How rows and classes are cut.

@@ -12,12 +12,13 @@ mod rate_mse;
 mod stable_max;
 mod twin;
 
-pub use accuracy::accuracy;
+pub use accuracy::{accuracy, accuracy_with};
 pub use cross_entropy::{
     CrossEntropy, Reduction, check_targets, count_cross_entropy, cross_entropy, rate_cross_entropy,
 };
 pub use linear_cross_entropy::{
     LinearCrossEntropy, linear_cross_entropy, linear_cross_entropy_with, position_losses,
+    position_losses_with,
 };
 pub use mse::mse;
 pub use rate_mse::rate_mse;

@@ -59,8 +59,8 @@ pub trait LanguageModel: Module {
     /// The mean cross-entropy of `targets[S, B]` in nats, from a state of nothing. The logits of all
     /// positions are never in memory at once.
     ///
-    /// Tokens and targets outside the vocabulary count as nothing; check them with
-    /// [`check_tokens`](crate::token::check_tokens) where they come in.
+    /// Tokens and targets outside the vocabulary are an error (see
+    /// [`Device::check_indices`](crate::Device::check_indices)).
     ///
     /// # Errors
     /// Those of [`features`](Self::features) and of [`linear_cross_entropy`].

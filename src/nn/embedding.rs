@@ -8,6 +8,7 @@ use crate::{Param, Result, Tape, Tensor, Var};
 #[derive(Debug, Clone)]
 pub struct Embedding {
     table: Param,
+    padding: Option<u32>,
 }
 
 impl Embedding {
@@ -25,15 +26,21 @@ impl Embedding {
         random: &mut Generator,
     ) -> Result<Self> {
         let table = normal_param(format!("{name}.table"), &[vocabulary, width], std, random)?;
-        Ok(Self { table })
+        Ok(Self { table, padding: None })
+    }
+
+    /// The token that is padding: its vectors are zeros, and its row of the table has no gradient.
+    #[must_use]
+    pub fn padding(self, token: u32) -> Self {
+        Self { padding: Some(token), ..self }
     }
 
     /// The vectors `[.., width]` of `tokens[..]`, unsigned integers.
     ///
     /// # Errors
-    /// Those of [`Var::embedding`].
+    /// Those of [`Var::embedding_padded`].
     pub fn forward(&self, tape: &Tape, tokens: &Tensor) -> Result<Var> {
-        tape.param(&self.table).embedding(tokens)
+        tape.param(&self.table).embedding_padded(tokens, self.padding)
     }
 }
 

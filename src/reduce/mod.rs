@@ -7,6 +7,7 @@
 mod axes;
 mod extremum;
 mod fold;
+mod indices;
 mod moment;
 mod pieces;
 mod rate;
@@ -30,6 +31,7 @@ pub(crate) use twin::{lane_sum, log_sum_exp, pairwise};
 use crate::kernel::Kernel;
 use crate::{Result, Tensor, layout};
 use axes::Axes;
+pub(crate) use indices::Range;
 
 /// The kernels of the family.
 pub const KERNELS: &[&Kernel] = &[
@@ -42,6 +44,8 @@ pub const KERNELS: &[&Kernel] = &[
     &softmax::SOFTMAX,
     &softmax::SOFTMAX_BACKWARD,
     &rate::RATE_BITS,
+    &indices::CHECK_INDICES,
+    &indices::HIDE_INDEX,
 ];
 
 /// A tensor arranged so that one pass reduces it.

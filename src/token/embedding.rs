@@ -5,6 +5,7 @@ use super::sort::{Sorted, sorted};
 use super::twin;
 use crate::elementwise::CELLS;
 use crate::kernel::{Cost, CostArgs, Kernel, shader};
+use crate::reduce::Range;
 use crate::{DType, Error, Result, Shape, Tensor, Var};
 
 /// `y[i] = table[tokens[i]]`
@@ -79,9 +80,10 @@ impl Var {
     /// The rows of this table by token: for a table `[V, D]` and `tokens [..]` (u32) the tensor
     /// `y[.., D]` with `y[i] = table[tokens[i]]`; one launch.
     ///
-    /// Tokens stay on the device and are not read back: one that is not below `V` reads a row of
-    /// zeros and gives no gradient. [`check_tokens`](crate::token::check_tokens) finds such tokens
-    /// on the host.
+    /// A token that is not below `V` is an error (see
+    /// [`Device::check_indices`](crate::Device::check_indices)); where that is not checked, it reads a
+    /// row of zeros and gives no gradient. [`check_tokens`](crate::token::check_tokens) finds such
+    /// tokens before they are uploaded.
     ///
     /// The gradient of the table, `gtable[v] = sum of gy[i] over tokens[i] = v`, is made without
     /// atomics: the positions are sorted by token (a stable radix sort), then each row of the table
@@ -90,8 +92,17 @@ impl Var {
     ///
     /// # Errors
     /// [`Error::Shape`] for a table that is no matrix, or too many axes; [`Error::DType`] for a
-    /// table that is not f32 or tokens that are not u32; [`Error::DeviceMismatch`].
+    /// table that is not f32 or tokens that are not u32; [`Error::DeviceMismatch`];
+    /// [`Error::Argument`] for a token out of range.
     pub fn embedding(&self, tokens: &Tensor) -> Result<Var> {
+        self.embedding_padded(tokens, None)
+    }
+
+    /// Likewise; the token `padding`, below `V` or not, reads a row of zeros and gives no gradient.
+    ///
+    /// # Errors
+    /// Those of [`embedding`](Self::embedding).
+    pub fn embedding_padded(&self, tokens: &Tensor, padding: Option<u32>) -> Result<Var> {
         self.value().expect(OP, DType::F32)?;
         tokens.expect(OP, DType::U32)?;
         self.value().same_device(OP, tokens)?;
@@ -100,8 +111,9 @@ impl Var {
         };
         let mut shape = tokens.shape().to_vec();
         shape.push(row);
-        let y = forward(self.value(), tokens, Shape::new(&shape)?)?;
-        let tokens = tokens.clone();
+        let shape = Shape::new(&shape)?;
+        let tokens = Range { op: OP, what: "token", below: vocabulary, padding }.checked(tokens)?;
+        let y = forward(self.value(), &tokens, shape)?;
         self.tape().record_one(OP, &[self], y, move |bw| {
             if let Some(g) = bw.upstream(0).filter(|_| bw.needs(0)) {
                 let gradient = backward(g, &tokens, [vocabulary, row])?;
@@ -159,13 +171,6 @@ fn backward(g: &Tensor, tokens: &Tensor, [vocabulary, row]: [usize; 2]) -> Resul
 /// # Errors
 /// [`Error::Argument`] with the first such token and its position.
 pub fn check_tokens(tokens: &[u32], vocabulary: usize) -> Result<()> {
-    match tokens.iter().enumerate().find(|(_, t)| **t as usize >= vocabulary) {
-        Some((position, token)) => {
-            let detail = format!(
-                "token {token} at position {position}, in a vocabulary of {vocabulary} tokens"
-            );
-            Err(Error::argument("check_tokens", detail))
-        }
-        None => Ok(()),
-    }
+    Range { op: "check_tokens", what: "token", below: vocabulary, padding: None }
+        .check_slice(tokens)
 }

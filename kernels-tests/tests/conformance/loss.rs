@@ -10,14 +10,17 @@ fn data(device: &Device, shape: &[usize], low: f32, high: f32) -> Result<Tensor>
     Tensor::from_slice(device, &Random::new(count as u64).values(count, low, high), shape)
 }
 
-/// Classes below `classes`, the last of them out of range where `spoil`.
+/// The target of rows that are padding.
+const PADDING: u32 = u32::MAX;
+
+/// Classes below `classes`, two of them padding where `spoil`.
 fn targets(device: &Device, shape: &[usize], classes: usize, spoil: bool) -> Result<Tensor> {
     let mut random = Random::new(classes as u64);
     let count: usize = shape.iter().product();
     let mut values: Vec<u32> = (0..count).map(|_| random.word() % classes as u32).collect();
     if spoil {
-        values[count - 1] = classes as u32;
-        values[count / 2] = u32::MAX;
+        values[count - 1] = PADDING;
+        values[count / 2] = PADDING;
     }
     Tensor::from_slice(device, &values, shape)
 }
@@ -56,7 +59,9 @@ fn cross_entropy_agrees_with_the_oracle() {
             let t = targets(device, &shape[..shape.len() - 1], classes, spoil)?;
             let tape = Tape::new();
             let x = tape.leaf(&data(device, shape, -10.0, 40.0)?);
-            let options = CrossEntropy { smoothing, reduction, ..CrossEntropy::default() };
+            let ignore_index = spoil.then_some(PADDING);
+            let plain = CrossEntropy::default();
+            let options = CrossEntropy { smoothing, reduction, ignore_index, ..plain };
             with_gradient(&loss::cross_entropy(&x, &t, options)?, &x)
         });
     }
@@ -64,14 +69,17 @@ fn cross_entropy_agrees_with_the_oracle() {
 
 #[test]
 fn cross_entropy_has_its_known_values() {
-    // Even logits: log C whatever the smoothing. A row out of range: nothing, but it counts.
+    // Even logits: log C whatever the smoothing. A row of padding: nothing, and it does not count.
     for subject in subjects() {
         let device = &subject.device;
         let tape = Tape::new();
         let x = tape.leaf(&Tensor::from_slice(device, &[1000.0f32; 8], [2, 4]).unwrap());
-        for (second, rows) in [(3, 2.0), (4, 1.0)] {
+        for (second, reduction, rows) in
+            [(3, Reduction::Mean, 2.0), (4, Reduction::Mean, 2.0), (4, Reduction::Sum, 2.0)]
+        {
             let t = Tensor::from_slice(device, &[0u32, second], [2]).unwrap();
-            let options = CrossEntropy { smoothing: 0.3, ..CrossEntropy::default() };
+            let plain = CrossEntropy { smoothing: 0.3, reduction, ..CrossEntropy::default() };
+            let options = CrossEntropy { ignore_index: Some(4), ..plain };
             let y = loss::cross_entropy(&x, &t, options).unwrap().value().item().unwrap();
             assert!((f64::from(y) - 4f64.ln() * rows / 2.0).abs() < 1e-6, "{}: {y}", subject.label);
         }
@@ -180,7 +188,11 @@ fn linear_entropy(
     let t = targets(device, &[n], v, spoil)?;
     let loss = match options {
         Some(options) => loss::linear_cross_entropy_with(&x, &w, &t, options)?,
-        None => loss::cross_entropy(&x.matmul_nt(&w)?, &t, CrossEntropy::default())?,
+        None => {
+            let ignore_index = spoil.then_some(PADDING);
+            let options = CrossEntropy { ignore_index, ..CrossEntropy::default() };
+            loss::cross_entropy(&x.matmul_nt(&w)?, &t, options)?
+        }
     };
     let g = loss.backward_from(&Tensor::from_slice(device, &[3.0f32], [])?)?;
     let gradients = [&x, &w].map(|leaf| g.get(leaf).unwrap().clone());
@@ -200,7 +212,9 @@ fn linear_cross_entropies_agree_with_the_oracle() {
         for budget in budgets(n, v) {
             let spoil = budget % 2 == 1;
             let reduction = if spoil { Reduction::Sum } else { Reduction::Mean };
-            let options = Some(LinearCrossEntropy { reduction, budget: Some(budget) });
+            let ignore_index = spoil.then_some(PADDING);
+            let options =
+                Some(LinearCrossEntropy { reduction, budget: Some(budget), ignore_index });
             let what = format!("linear_cross_entropy {n} x {v} x {k}, {options:?}");
             conform(&what, 1e-5, |device| linear_entropy(device, [n, v, k], options, spoil));
         }
@@ -212,7 +226,9 @@ fn the_fused_loss_is_that_of_its_parts() {
     let [n, v, k] = [150, 77, 9];
     let parts = linear_entropy(oracle(), [n, v, k], None, true).unwrap();
     for budget in budgets(n, v).into_iter().chain([1, 1000]) {
-        let options = LinearCrossEntropy { budget: Some(budget), ..Default::default() };
+        let ignore_index = Some(PADDING);
+        let options =
+            LinearCrossEntropy { budget: Some(budget), ignore_index, ..Default::default() };
         let fused = linear_entropy(oracle(), [n, v, k], Some(options), true).unwrap();
         for (fused, parts) in fused.iter().zip(&parts) {
             assert_close(&format!("budget {budget}"), fused, parts, 1e-12);
@@ -227,14 +243,16 @@ fn losses_of_positions_add_up() {
         let (x, w) = (data(device, &[5, 7, 6], -2.0, 2.0), data(device, &[50, 6], -1.0, 1.0));
         let (x, w) = (x.unwrap(), w.unwrap());
         let t = targets(device, &[5, 7], 50, true).unwrap();
-        let each = loss::position_losses(&x, &w, &t).unwrap();
+        let options = LinearCrossEntropy { ignore_index: Some(PADDING), ..Default::default() };
+        let each = loss::position_losses_with(&x, &w, &t, options).unwrap();
         assert_eq!(*each.shape(), [5, 7]);
         let each = each.to_vec::<f64>().unwrap();
         let tape = Tape::off();
-        let mean = loss::linear_cross_entropy(&tape.leaf(&x), &tape.leaf(&w), &t).unwrap();
+        let (x, w) = (tape.leaf(&x), tape.leaf(&w));
+        let mean = loss::linear_cross_entropy_with(&x, &w, &t, options).unwrap();
         let mean = f64::from(mean.value().item().unwrap());
-        assert!((each.iter().sum::<f64>() / 35.0 - mean).abs() < 1e-6 * mean, "{}", subject.label);
-        assert_eq!(each[34], 0.0, "a target out of range counts nothing");
+        assert!((each.iter().sum::<f64>() / 33.0 - mean).abs() < 1e-6 * mean, "{}", subject.label);
+        assert_eq!(each[34], 0.0, "padding counts nothing");
     }
 }
 
@@ -283,7 +301,11 @@ fn accuracy_counts_rows() {
     for shape in [[1, 1], [5, 3], [1025, 10], [5003, 70]] {
         conform(&format!("accuracy {shape:?}"), 0.0, |device| {
             let x = data(device, &shape, 0.0, 1.0)?;
-            Ok(vec![loss::accuracy(&x, &targets(device, &shape[..1], shape[1], true)?)?])
+            Ok(vec![loss::accuracy_with(
+                &x,
+                &targets(device, &shape[..1], shape[1], true)?,
+                Some(PADDING),
+            )?])
         });
     }
     let x = Tensor::from_slice(oracle(), &[1.0f32, 2.0, 2.0, 3.0, 1.0, 0.0], [2, 3]).unwrap();
@@ -303,7 +325,8 @@ fn gradients_match_differences() {
         (values(2, 24), &[4, 2, 3]),
         (values(3, 15), &[5, 3]),
     ];
-    let tiles = LinearCrossEntropy { reduction: Reduction::Sum, budget: Some(6) };
+    let tiles =
+        LinearCrossEntropy { reduction: Reduction::Sum, budget: Some(6), ..Default::default() };
     let outcome = gradient_check(&inputs, 1e-5, |v| {
         let t = targets(v[0].device(), &[4, 2], 3, false)?;
         let of_batch = targets(v[0].device(), &[2], 3, false)?;
@@ -360,6 +383,7 @@ fn devices_apart() -> Vec<(String, Device)> {
 #[test]
 fn a_loss_takes_two_launches_and_its_gradient_one() {
     for (label, device) in devices_apart() {
+        device.check_indices(false);
         let [bits, floats] = trains(&device, &[100, 64, 1000]).unwrap();
         let x = data(&device, &[6400, 80], -1.0, 1.0).unwrap();
         let t = targets(&device, &[6400], 80, false).unwrap();
@@ -422,5 +446,8 @@ fn mistakes_are_errors() {
     assert!(loss::accuracy(x.value(), &no_targets).is_err());
     assert!(loss::check_targets(&[0, 2], 3).is_ok());
     let found = loss::check_targets(&[0, 3], 3).unwrap_err();
-    assert!(matches!(found, Error::Argument { .. }) && found.to_string().contains("row 1"));
+    assert!(
+        matches!(found, Error::Argument { .. })
+            && found.to_string().contains("target 3 at position 1, allowed are 0 to 2")
+    );
 }

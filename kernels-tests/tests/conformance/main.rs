@@ -8,6 +8,7 @@ mod elementwise;
 mod encode;
 mod forecasters;
 mod fourier;
+mod indices;
 mod layout;
 mod lif;
 mod linalg;

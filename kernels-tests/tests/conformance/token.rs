@@ -14,13 +14,16 @@ fn random_f64(seed: u64, count: usize) -> Vec<f64> {
     Random::new(seed).values(count, -1.0, 1.0).iter().map(|v| f64::from(*v)).collect()
 }
 
+/// The token that is padding, where there is one.
+const PADDING: u32 = u32::MAX;
+
 /// Where the tokens of a test come from.
 #[derive(Debug, Clone, Copy)]
 enum Draw {
     Even,
     /// Most of them are one token, as spaces are in text.
     Skewed,
-    /// Some are outside the vocabulary.
+    /// Some are padding.
     Spoilt,
 }
 
@@ -30,8 +33,7 @@ fn numbers(count: usize, vocabulary: usize, draw: Draw) -> Vec<u32> {
         let even = random.word() % vocabulary as u32;
         match draw {
             Draw::Skewed if !random.word().is_multiple_of(4) => vocabulary as u32 / 2,
-            Draw::Spoilt if i.is_multiple_of(5) => vocabulary as u32 + random.word() % 3,
-            Draw::Spoilt if i.is_multiple_of(7) => u32::MAX,
+            Draw::Spoilt if i.is_multiple_of(5) => PADDING,
             _ => even,
         }
     };
@@ -44,7 +46,7 @@ fn embed(device: &Device, shape: &[usize], table: [usize; 2], draw: Draw) -> Res
     let tokens = Tensor::from_slice(device, &numbers(count, table[0], draw), shape)?;
     let tape = Tape::new();
     let leaf = tape.leaf(&data(device, &table, 1)?);
-    let y = leaf.embedding(&tokens)?;
+    let y = leaf.embedding_padded(&tokens, Some(PADDING))?;
     let g = y.backward_from(&data(device, y.shape(), 2)?)?;
     Ok(vec![y.value().clone(), g.get(&leaf).unwrap().clone()])
 }
@@ -114,13 +116,13 @@ fn gradients_of_a_table_are_sums_over_positions() {
 }
 
 #[test]
-fn tokens_outside_the_vocabulary_read_zeros_and_give_nothing() {
-    for subject in subjects() {
+fn padding_reads_zeros_and_gives_nothing() {
+    for (subject, padding) in subjects().iter().flat_map(|s| [(s, 0), (s, 2), (s, u32::MAX)]) {
         let device = &subject.device;
         let tape = Tape::new();
         let table = tape.leaf(&spikegrad::elementwise::full(device, [2, 3], 1.0).unwrap());
-        let tokens = Tensor::from_slice(device, &[1u32, 2, u32::MAX], [3]).unwrap();
-        let y = table.embedding(&tokens).unwrap();
+        let tokens = Tensor::from_slice(device, &[1u32, padding, padding], [3]).unwrap();
+        let y = table.embedding_padded(&tokens, Some(padding)).unwrap();
         let rows = [[1.0f32; 3], [0.0; 3], [0.0; 3]].concat();
         assert_eq!(y.value().to_vec::<f32>().unwrap(), rows, "{}", subject.label);
         let seed = spikegrad::elementwise::full(device, [3, 3], 2.0).unwrap();
@@ -131,7 +133,7 @@ fn tokens_outside_the_vocabulary_read_zeros_and_give_nothing() {
     assert!(token::check_tokens(&[0, 4, 2], 5).is_ok());
     let found = token::check_tokens(&[0, 5, 2], 5).unwrap_err();
     assert!(matches!(found, Error::Argument { .. }));
-    assert!(found.to_string().contains("token 5 at position 1"), "{found}");
+    assert!(found.to_string().contains("token 5 at position 1, allowed are 0 to 4"), "{found}");
 }
 
 /// Inputs x, mix, previous.
@@ -320,12 +322,14 @@ fn nothing_in_nothing_out() {
         let zeros = |shape: &[usize], dtype| Tensor::zeros(device, shape, dtype).unwrap();
         for (count, table) in [(0, [3, 2]), (4, [3, 0]), (4, [0, 2])] {
             let leaf = tape.leaf(&zeros(&table, DType::F32));
-            let y = leaf.embedding(&zeros(&[count], DType::U32)).unwrap();
+            // In an empty table there is nothing but padding.
+            let padding = Some(0).filter(|_| table[0] == 0);
+            let y = leaf.embedding_padded(&zeros(&[count], DType::U32), padding).unwrap();
             assert_eq!(*y.shape(), [count, table[1]]);
             assert!(y.value().to_vec::<f32>().unwrap().iter().all(|v| *v == 0.0));
             let tape = Tape::new();
             let leaf = tape.leaf(leaf.value());
-            let y = leaf.embedding(&zeros(&[count], DType::U32)).unwrap();
+            let y = leaf.embedding_padded(&zeros(&[count], DType::U32), padding).unwrap();
             let g = y.backward_from(&zeros(y.shape(), DType::F32)).unwrap();
             let gradient = g.get(&leaf).unwrap().to_vec::<f32>().unwrap();
             assert!(gradient.iter().all(|v| *v == 0.0), "{}", subject.label);

@@ -1,0 +1,132 @@
+//! What every operator asks of the indices that it takes: that they are in range, or padding.
+
+use crate::host::{HostArgs, Real};
+use crate::kernel::{Kernel, shader};
+use crate::{DType, Error, Result, Tensor};
+
+/// The first index out of range, and one over the number of those that count.
+pub(super) static CHECK_INDICES: Kernel = Kernel::new(
+    "reduce",
+    "check_indices",
+    shader!("reduce/check_indices"),
+    crate::twin!(first_wrong),
+)
+.params::<Params>();
+
+/// Indices with one of them turned into an index of nothing.
+pub(super) static HIDE_INDEX: Kernel =
+    Kernel::new("reduce", "hide_index", shader!("reduce/hide_index"), crate::twin!(hide))
+        .params::<HideParams>();
+
+#[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
+#[repr(C)]
+pub(super) struct Params {
+    count: u32,
+    below: u32,
+    padding: u32,
+    site: u32,
+}
+
+#[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
+#[repr(C)]
+pub(super) struct HideParams {
+    count: u32,
+    hidden: u32,
+}
+
+/// What an operator takes indices for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Range {
+    /// The operator.
+    pub(crate) op: &'static str,
+    /// What it calls an index.
+    pub(crate) what: &'static str,
+    /// What indices are below.
+    pub(crate) below: usize,
+    /// The index that stands for nothing, in range or not.
+    pub(crate) padding: Option<u32>,
+}
+
+impl Range {
+    /// The indices with padding hidden: the operator's kernel takes what is out of range for nothing.
+    /// Where the device checks indices, others out of range become an error, at once on the host, and
+    /// on a GPU with what is read next.
+    pub(crate) fn checked(&self, indices: &Tensor) -> Result<Tensor> {
+        if indices.count() > 0 && indices.device().checks_indices() {
+            drop(self.look(indices)?);
+        }
+        self.hidden(indices)
+    }
+
+    /// Likewise, with one over the number of indices that count (of all of them if none does).
+    pub(crate) fn counted(&self, indices: &Tensor) -> Result<(Tensor, Tensor)> {
+        let share = self.look(indices)?;
+        Ok((self.hidden(indices)?, share))
+    }
+
+    fn look(&self, indices: &Tensor) -> Result<Tensor> {
+        indices.expect(self.op, DType::U32)?;
+        let device = indices.device();
+        let share = Tensor::empty(device, [1], DType::F32)?;
+        let params = Params {
+            count: indices.count() as u32,
+            // A table of more rows than a u32 counts takes any index.
+            below: u32::try_from(self.below).unwrap_or(u32::MAX),
+            padding: self.padding.unwrap_or_default(),
+            // On a device that does not check, whatever is found is noted as nobody's.
+            site: device.index_site(self.op, self.what),
+        };
+        let launch = device.launch(&CHECK_INDICES).params(&params);
+        let launch = launch.constant("PADDED", u32::from(self.padding.is_some()));
+        let launch = launch.constant("FRESH", u32::from(device.is_host()));
+        launch.bind(indices).bind_note(&device.index_note()?).bind(&share).record()?;
+        Ok(share)
+    }
+
+    fn hidden(&self, indices: &Tensor) -> Result<Tensor> {
+        let Some(padding) = self.padding.filter(|p| (*p as usize) < self.below) else {
+            return Ok(indices.clone());
+        };
+        let y = Tensor::empty(indices.device(), *indices.shape(), DType::U32)?;
+        let params = HideParams { count: indices.count() as u32, hidden: padding };
+        let launch = indices.device().launch(&HIDE_INDEX).params(&params);
+        launch.bind(indices).bind(&y).items(indices.count(), 64).record()?;
+        Ok(y)
+    }
+
+    /// Refuses indices out of range that stand on the host.
+    pub(crate) fn check_slice(&self, indices: &[u32]) -> Result<()> {
+        let wrong = |i: &u32| *i as usize >= self.below && Some(*i) != self.padding;
+        let Some(at) = indices.iter().position(wrong) else { return Ok(()) };
+        let Self { op, what, below, .. } = self;
+        let allowed = match below {
+            0 => "there are none".to_string(),
+            _ => format!("allowed are 0 to {}", below - 1),
+        };
+        Err(Error::argument(op, format!("{what} {} at position {at}, {allowed}", indices[at])))
+    }
+}
+
+fn first_wrong<R: Real>(args: &mut HostArgs<'_, R>) {
+    let p: Params = args.params();
+    let padded = args.constant("PADDED", 0) != 0;
+    let (indices, note, share) = (args.words(0), args.words_mut(1), args.reals_mut(2));
+    let counts = |t: &u32| !(padded && *t == p.padding);
+    let valid = indices.iter().filter(|t| **t < p.below && counts(t)).count();
+    share[0] = R::lit(valid.max(1) as f64).recip();
+    let wrong = indices.iter().position(|t| *t >= p.below && counts(t));
+    if args.constant("FRESH", 0) != 0 {
+        note.fill(0);
+    }
+    if let Some(at) = wrong.filter(|_| note[0] == 0) {
+        note.copy_from_slice(&[p.site, at as u32, indices[at], p.below]);
+    }
+}
+
+fn hide<R: Real>(args: &mut HostArgs<'_, R>) {
+    let p: HideParams = args.params();
+    let (x, y) = (args.words(0), args.words_mut(1));
+    for (y, x) in y.iter_mut().zip(x) {
+        *y = if *x == p.hidden { u32::MAX } else { *x };
+    }
+}
