@@ -86,7 +86,7 @@ fn picture(options: &Options, setup: &Setup, powers: &spectrum::Powers) -> Resul
         let curves = curves.series("current", &powers.current.decibels());
         let shown = powers.spikes.iter().filter(move |(neuron, _)| neuron.soft == soft);
         shown.fold(curves, |curves, (neuron, power)| {
-            curves.series(format!("spikes, {}", neuron.name()), &power.decibels())
+            curves.series(neuron.label(), &power.decibels())
         })
     };
     let mut sweep: Vec<(Neuron, Vec<(f64, f64)>)> =

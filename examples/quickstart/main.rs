@@ -266,13 +266,15 @@ fn pictures(out: &Path, training: &Training<'_>, outcome: &Test, baseline: f64) 
         training.history.iter().enumerate().map(point).collect()
     };
     let level = [(1.0, 100.0 * baseline), (training.epoch() as f64, 100.0 * baseline)];
+    // One name in both panels, and so one colour.
+    let training_name = "training, distorted images";
     let accuracy = Curves::new("Accuracy").x("epoch").y("correct, %");
     let accuracy = accuracy
-        .series("training, distorted images", &points(|e| 100.0 * e.train))
+        .series(training_name, &points(|e| 100.0 * e.train))
         .series("test, one view", &points(|e| 100.0 * e.test))
         .series("logistic regression, test", &level);
     let loss = Curves::new("Training loss").x("epoch").y("cross-entropy, nats");
-    let loss = loss.series("training", &points(|e| e.loss));
+    let loss = loss.series(training_name, &points(|e| e.loss));
     plot::save(out.join("learning-curve.png"), &[&accuracy, &loss])?;
 
     let Some(spikes) = outcome.spikes.first() else { return Ok(()) };

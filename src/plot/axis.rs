@@ -15,9 +15,11 @@ pub(super) struct Axis {
 }
 
 impl Axis {
-    /// An axis of finite values, with at most about `most` ticks.
+    /// An axis of finite values, with at most about `most` ticks, at whole numbers if all values are.
     pub(super) fn of(values: impl Iterator<Item = f64>, most: usize) -> Self {
+        let mut whole = true;
         let (low, high) = values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| {
+            whole &= value.fract() == 0.0;
             (low.min(value), high.max(value))
         });
         let (low, high) = if low > high { (0.0, 1.0) } else { widened(low, high) };
@@ -26,6 +28,7 @@ impl Axis {
         let unit = 10f64.powi(rough.log10().floor() as i32);
         let nice = [1.0, 2.0, 5.0, 10.0].map(|nice| nice * unit);
         let step = nice.into_iter().find(|step| *step >= rough * 0.999).unwrap_or(rough);
+        let step = if whole { step.max(1.0) } else { step };
         // An end that is a multiple but for rounding is marked.
         let (first, last) = ((low / step - 1e-6).ceil(), (high / step + 1e-6).floor());
         Self { low, high, step, ticks: first as i64..last as i64 + 1 }
@@ -33,11 +36,7 @@ impl Axis {
 
     /// An axis of whole numbers from 0 to `high`.
     pub(super) fn whole(high: usize, most: usize) -> Self {
-        let mut axis = Self::of([0.0, high.max(1) as f64].into_iter(), most);
-        if axis.step < 1.0 {
-            (axis.step, axis.ticks) = (1.0, 0..axis.high as i64 + 1);
-        }
-        axis
+        Self::of([0.0, high.max(1) as f64].into_iter(), most)
     }
 
     /// Where a value stands: 0 at the lower end, 1 at the upper one.
@@ -124,9 +123,10 @@ mod tests {
 
     #[test]
     fn ticks_of_any_size() {
-        assert_eq!(labels(&[0.0, 1.0]), ["0", "0.2", "0.4", "0.6", "0.8", "1.0"]);
-        assert_eq!(labels(&[0.0, 0.0]), ["-0.4", "-0.2", "0", "0.2", "0.4"]);
-        assert_eq!(labels(&[]), ["0", "0.2", "0.4", "0.6", "0.8", "1.0"]);
+        assert_eq!(labels(&[0.0, 0.5, 1.0]), ["0", "0.2", "0.4", "0.6", "0.8", "1.0"]);
+        assert_eq!(labels(&[1.0, 2.0, 4.0]), ["1", "2", "3", "4"]);
+        assert_eq!(labels(&[0.0, 0.0]), ["0"]);
+        assert_eq!(labels(&[]), ["0", "1"]);
         assert_eq!(labels(&[0.0, 600.0]), ["0", "100", "200", "300", "400", "500", "600"]);
         assert_eq!(labels(&[-0.3, 0.3])[..3], ["-0.3", "-0.2", "-0.1"]);
         assert_eq!(labels(&[0.0, 3e-7])[..3], ["0", "5e-8", "1.0e-7"]);

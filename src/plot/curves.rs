@@ -75,9 +75,9 @@ impl Panel for Curves {
             .map_err(|e| text(&e))?;
         for (i, (name, points)) in self.series.iter().enumerate() {
             // Earlier curves are wider: where a later one lies upon them, their edges show.
-            let above = (self.series.len() - 1 - i).min(3) as u32;
+            let above = (self.series.len() - 1 - i).min(WIDTHS.len() - 1);
             let (colour, dashes) = styles.style(name);
-            let style = colour.stroke_width(2 + 2 * above);
+            let style = colour.stroke_width(WIDTHS[above]);
             let places: Vec<_> = points.iter().map(|p| (x.place(p.0), y.place(p.1))).collect();
             match dashes {
                 None => chart
@@ -88,7 +88,7 @@ impl Panel for Curves {
                     .map_err(|e| text(&e))?,
             };
             if points.len() <= 60 {
-                let size = 3 + above as i32;
+                let size = 3 + above as i32 / 2;
                 let dot = |place: &(f64, f64)| Circle::new(*place, size, colour.filled());
                 chart.draw_series(places.iter().map(dot)).map_err(|e| text(&e))?;
             }
@@ -97,6 +97,8 @@ impl Panel for Curves {
     }
 }
 
+/// Pixels of a curve upon which so many others lie.
+const WIDTHS: [u32; 4] = [2, 4, 5, 7];
 /// Pixels left of the axis.
 const LEFT: i32 = 86;
 /// Pixels of the title, and of a row of names between it and the curves.
