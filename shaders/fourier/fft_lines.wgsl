@@ -12,7 +12,7 @@ import package::shared::complex::{cmul, conj, turned};
 import package::shared::index::group_index;
 import package::shared::spectrum::{p, table, load, store, split, unchirped, HALF_PAIRS, HALF};
 import package::shared::stages::{
-    Stage, stage_of, bit_of, point_at, set_point, take2, give2, take3, give3, take4, give4, take5, give5,
+    Stage, stage_of, is_of, point_at, set_point, take2, give2, take3, give3, take4, give4, take5, give5,
     take7, give7, take8, give8, turned_point, first_place,
 };
 
@@ -34,31 +34,27 @@ override RADICES: u32 = 0xffffffffu;
 @if(TOGETHER) fn slot_of(local: u32) -> u32 { return 0u; }
 @if(!TOGETHER) fn slot_of(local: u32) -> u32 { return local % LINES; }
 
-fn has(s: Stage, radix: u32) -> bool {
-    return (RADICES & bit_of(radix)) != 0u && bit_of(s.radix) == bit_of(radix);
-}
-
 // One stage of a line, by this lane's butterflies.
 fn run_stage(s: Stage, lane: u32, start: u32, to: u32) {
-    if has(s, 8u) {
+    if is_of(s, 8u, RADICES) {
         for (var j = lane; j < s.gap; j += LANES) { give8(s, to, j, take8(s, start, j)); }
     }
-    if has(s, 4u) {
+    if is_of(s, 4u, RADICES) {
         for (var j = lane; j < s.gap; j += LANES) { give4(s, to, j, take4(s, start, j)); }
     }
-    if has(s, 2u) {
+    if is_of(s, 2u, RADICES) {
         for (var j = lane; j < s.gap; j += LANES) { give2(s, to, j, take2(s, start, j)); }
     }
-    if has(s, 3u) {
+    if is_of(s, 3u, RADICES) {
         for (var j = lane; j < s.gap; j += LANES) { give3(s, to, j, take3(s, start, j)); }
     }
-    if has(s, 5u) {
+    if is_of(s, 5u, RADICES) {
         for (var j = lane; j < s.gap; j += LANES) { give5(s, to, j, take5(s, start, j)); }
     }
-    if has(s, 7u) {
+    if is_of(s, 7u, RADICES) {
         for (var j = lane; j < s.gap; j += LANES) { give7(s, to, j, take7(s, start, j)); }
     }
-    if has(s, 11u) {
+    if is_of(s, 11u, RADICES) {
         for (var j = lane; j < s.gap; j += LANES) { run_dense(s, start, to, j); }
     }
 }

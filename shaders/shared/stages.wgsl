@@ -43,6 +43,12 @@ fn bit_of(radix: u32) -> u32 {
     return 1u << select(9u, radix, radix <= 8u);
 }
 
+// Whether this stage has a radix, in a transform of the radices of `mask`: where that is a constant, what
+// does not occur is not compiled.
+fn is_of(s: Stage, radix: u32, mask: u32) -> bool {
+    return (mask & bit_of(radix)) != 0u && bit_of(s.radix) == bit_of(radix);
+}
+
 // Point q of butterfly j of the line that starts at `start`, turned by q of `k`.
 fn turned_point(s: Stage, start: u32, j: u32, k: u32, q: u32) -> vec2<f32> {
     return cmul(table[k * q * s.stride], point_at(start + (j + q * s.gap) * s.pitch));

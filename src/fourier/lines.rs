@@ -392,9 +392,11 @@ impl Request {
         table: &Table,
     ) -> Result<()> {
         let most = TILE_POINTS / params.points as usize;
+        let stages = radices(params.points as usize).unwrap_or_default();
         launch(x.device(), &FFT_TILE, params, load, store)
             .variant(usize::from(x.dtype() == DType::Bits))
             .constant("CHIRP", chirp)
+            .constant("RADICES", occurring(&stages))
             .bind(x)
             .bind(y)
             .bind(&on_device(x.device(), table)?)
