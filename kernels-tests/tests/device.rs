@@ -288,12 +288,11 @@ fn opens_thirty_devices() {
     }
     let work = |selection: &str| {
         let device = Device::select(selection).unwrap();
-        let weights = numbers(&device, 1 << 20);
-        let loss = |w: &Var| w.mul_scalar(2.0)?.sum_all();
-        let w = Tape::new().leaf(&weights);
-        assert!(loss(&w).unwrap().value().item().unwrap() > 0.0);
-        let w = Tape::new().leaf(&weights);
-        assert!(loss(&w).unwrap().backward().unwrap().get(&w).is_some());
+        let param = Param::new("w", numbers(&device, 1 << 20));
+        let loss = || Tape::new().param(&param).mul_scalar(2.0)?.sum_all();
+        // A forward pass that nothing follows, and a step.
+        assert!(loss().unwrap().value().item().unwrap() > 0.0);
+        assert!(loss().unwrap().backward().unwrap().of(&param).is_some());
     };
     for selection in common::selections() {
         (0..3).for_each(|_| work(&selection));

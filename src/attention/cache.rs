@@ -281,7 +281,7 @@ impl SpikeAttention {
             let detail = format!("{width} channels for {} heads", self.heads);
             return Err(Error::shape(OP, detail));
         }
-        let (lanes, head) = (batch * self.heads, width / self.heads);
+        let (lanes, head) = (batch.saturating_mul(self.heads), width / self.heads);
         if self.rotary.is_some() && !head.is_multiple_of(2) {
             let detail = format!("rotary positions for {head} channels a head");
             return Err(Error::shape(OP, detail));

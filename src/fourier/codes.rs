@@ -1,7 +1,7 @@
 //! Positional spike codes of central pattern generators: constants, made once on the host.
 
 use crate::narrow::positive;
-use crate::{Device, Result, Tensor};
+use crate::{DType, Device, Result, Tensor};
 
 /// Above this an oscillation is a spike.
 const THRESHOLD: f64 = 0.8;
@@ -47,7 +47,7 @@ pub fn cpg_pairs(
     tau: f64,
 ) -> Result<Tensor> {
     positive("cpg_pairs", "tau", tau)?;
-    codes(device, [steps, positions, 2 * pairs], |t, i| {
+    codes(device, [steps, positions, pairs.saturating_mul(2)], |t, i| {
         let angle = t * SPAN.powf(-((i % pairs) as f64) / pairs as f64) / tau;
         if i < pairs { angle.cos() } else { angle.sin() }
     })
@@ -58,9 +58,12 @@ fn codes(
     [steps, positions, channels]: [usize; 3],
     oscillation: impl Fn(f64, usize) -> f64,
 ) -> Result<Tensor> {
-    let all = steps * positions;
+    let shape = [steps, positions, channels];
+    // Sizes are refused before a list is made of them.
+    let count = Tensor::empty(device, shape, DType::Bits)?.count();
+    let all = if count == 0 { 0 } else { steps * positions };
     let spike = |t: usize, i: usize| oscillation(t as f64, i) > THRESHOLD;
     let spikes = (0..all).flat_map(|t| (0..channels).map(move |i| (t, i)));
     let spikes: Vec<bool> = spikes.map(|(t, i)| spike(t, i)).collect();
-    Tensor::from_bools(device, &spikes, [steps, positions, channels])
+    Tensor::from_bools(device, &spikes, shape)
 }

@@ -406,7 +406,7 @@ struct AttentionPath {
 }
 
 fn filled(device: &Device, name: String, count: usize, value: f32) -> Result<Param> {
-    Ok(Param::new(name, Tensor::from_slice(device, &vec![value; count], [count])?))
+    Ok(Param::new(name, crate::elementwise::full(device, [count], value)?))
 }
 
 impl Block {

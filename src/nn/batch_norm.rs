@@ -40,7 +40,7 @@ impl BatchNorm {
             return Err(Error::argument(OP, format!("`{name}` has no channels")));
         }
         let filled = |part: &str, value: f32| {
-            let value = Tensor::from_slice(device, &vec![value; channels], [channels])?;
+            let value = crate::elementwise::full(device, [channels], value)?;
             Ok::<_, Error>(Param::new(format!("{name}.{part}"), value))
         };
         Ok(Self {

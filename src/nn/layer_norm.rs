@@ -1,7 +1,8 @@
 //! Layer normalisation with its gain and bias.
 
 use super::Module;
-use crate::{Device, Param, Result, Tensor, Var};
+use crate::elementwise::full;
+use crate::{Device, Param, Result, Var};
 
 /// `y = gain (x - mean) / sqrt(var + eps) + bias` over the last axis; see [`Var::layer_norm`].
 #[derive(Debug, Clone)]
@@ -16,10 +17,10 @@ impl LayerNorm {
     /// of the parameters' names.
     ///
     /// # Errors
-    /// Those of [`Tensor::empty`].
+    /// Those of [`Tensor::empty`](crate::Tensor::empty).
     pub fn new(name: &str, width: usize, device: &Device) -> Result<Self> {
-        let gain = Tensor::from_slice(device, &vec![1.0f32; width], [width])?;
-        let bias = Tensor::from_slice(device, &vec![0.0f32; width], [width])?;
+        let gain = full(device, [width], 1.0)?;
+        let bias = full(device, [width], 0.0)?;
         Ok(Self {
             gain: Param::new(format!("{name}.gain"), gain),
             bias: Param::new(format!("{name}.bias"), bias),

@@ -3,7 +3,7 @@
 use super::Module;
 use crate::error::{Error, Result};
 use crate::lif::{Lif, LifOutput, Neurons};
-use crate::{Device, Param, Tensor, Var};
+use crate::{Device, Param, Var};
 
 /// A [`Lif`] neuron over all steps of `[T, …, N]`, with decay and threshold learned if asked for.
 #[derive(Debug, Clone)]
@@ -84,7 +84,7 @@ impl LifLayerBuilder {
     /// [`Tensor::empty`](crate::Tensor::empty).
     pub fn build(self, device: &Device) -> Result<LifLayer> {
         let param = |name: &str, value: f32, neurons: usize| {
-            let value = Tensor::from_slice(device, &vec![value; neurons], [neurons])?;
+            let value = crate::elementwise::full(device, [neurons], value)?;
             Ok::<_, Error>(Param::new(format!("{}.{name}", self.name), value))
         };
         let decay = match self.decay {

@@ -81,6 +81,5 @@ pub(crate) fn filled_param(
     value: f32,
     device: &Device,
 ) -> Result<Param> {
-    let values = vec![value; shape.iter().product()];
-    Ok(Param::new(name, Tensor::from_slice(device, &values, shape)?))
+    Ok(Param::new(name, crate::elementwise::full(device, shape, value)?))
 }

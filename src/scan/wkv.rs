@@ -83,10 +83,12 @@ impl WkvState {
     /// # Errors
     /// Those of [`Tensor::empty`].
     pub fn empty(device: &Device, step: &[usize]) -> Result<Self> {
-        let count: usize = step.iter().product();
+        let shape = state_shape(step)?;
+        // Sizes are refused before a list is made of them.
+        let count = Tensor::empty(device, shape, DType::F32)?.count() / 3;
         let mut values = vec![0.0f32; 2 * count];
         values.resize(3 * count, NOTHING as f32);
-        Ok(Self { memory: Tensor::from_slice(device, &values, state_shape(step)?)? })
+        Ok(Self { memory: Tensor::from_slice(device, &values, shape)? })
     }
 
     /// From `[3, …]`: p, q and o.

@@ -56,23 +56,26 @@ pub struct Polar {
     storage: DType,
 }
 
+/// The most iterations: all have converged, or never will, long before.
+const MOST: usize = 1000;
+
 impl Polar {
     /// Muon's quintic (3.4445, -4.7750, 2.0315), `steps` times, as a rule 5. It is steep at zero and does not
     /// converge: singular values from .02 of the norm on end between .68 and 1.20.
     pub fn muon(steps: usize) -> Self {
-        Self::custom(&vec![[3.4445, -4.775, 2.0315]; steps])
+        Self::custom(&vec![[3.4445, -4.775, 2.0315]; steps.min(MOST + 1)])
     }
 
     /// Newton-Schulz's cubic (1.5, -.5, 0), `steps` times. It converges to 1; 13 steps bring .01 of
     /// the norm to .9.
     pub fn classic(steps: usize) -> Self {
-        Self::custom(&vec![[1.5, -0.5, 0.0]; steps])
+        Self::custom(&vec![[1.5, -0.5, 0.0]; steps.min(MOST + 1)])
     }
 
     /// The Polar Express: minimax quintics for singular values from .001 of the norm on, with the
     /// published cushion (.02) and safety factor (1.01). It converges; 8 steps are accurate to f32.
     pub fn express(steps: usize) -> Self {
-        Self { margin: 1.01, ..Self::custom(&express(1e-3, steps, 0.02, 1.01)) }
+        Self { margin: 1.01, ..Self::custom(&express(1e-3, steps.min(MOST + 1), 0.02, 1.01)) }
     }
 
     /// Polynomials `a x + b x^3 + c x^5` of your own.
@@ -170,6 +173,9 @@ impl Polar {
 
     pub(super) fn check(&self, op: &'static str) -> Result<()> {
         checked_storage(op, self.storage)?;
+        if self.coefficients.len() > MOST {
+            return Err(Error::argument(OP, format!("more than {MOST} iterations")));
+        }
         if self.coefficients.is_empty() {
             return Err(Error::argument(op, "no iterations"));
         }

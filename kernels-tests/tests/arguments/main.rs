@@ -2,4 +2,5 @@
 //! combination, and must return. What it returns is checked elsewhere.
 
 mod bad;
+mod operators;
 mod tensors;
