@@ -246,7 +246,7 @@ fn old_free_memory_goes_back_by_itself() {
         drop(numbers(&device, 1 << 20));
         let kept = device.memory().cached;
         assert!(kept >= 4 << 20);
-        for _ in 0..36 {
+        for _ in 0..50 {
             std::thread::sleep(std::time::Duration::from_millis(100));
             // What is in use all the time stays.
             drop(affine(&numbers(&device, 1000), 1.0, 0.0).unwrap());
