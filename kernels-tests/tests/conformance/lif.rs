@@ -639,7 +639,7 @@ fn bad_input_is_an_error() {
     let other = Tape::new();
     let foreign = other.leaf(&Tensor::zeros(&device, [2, 3], DType::F32).unwrap());
     assert!(matches!(lif.scan(&x, Some(&foreign)), Err(Error::TapeMismatch { .. })));
-    let elsewhere = tape.leaf(&Tensor::zeros(&Device::host(), [2, 3], DType::F32).unwrap());
+    let elsewhere = tape.leaf(&Tensor::zeros(&Device::oracle(), [2, 3], DType::F32).unwrap());
     assert!(matches!(lif.scan(&x, Some(&elsewhere)), Err(Error::DeviceMismatch { .. })));
     for subject in subjects().iter().filter(|s| !s.device.is_host()) {
         let x = Tensor::zeros(&subject.device, [2, 3], DType::F32).unwrap();

@@ -846,9 +846,9 @@ fn bad_input_is_an_error() {
     let foreign = Tape::new().leaf(w.value());
     assert!(matches!(u.decay_scan(&foreign, None), Err(Error::TapeMismatch { .. })));
     assert!(matches!(wkv(&u, &u, &foreign, &w, None), Err(Error::TapeMismatch { .. })));
-    let elsewhere = tape.leaf(&Tensor::zeros(&Device::host(), [6], DType::F32).unwrap());
+    let elsewhere = tape.leaf(&Tensor::zeros(&Device::oracle(), [6], DType::F32).unwrap());
     assert!(matches!(u.decay_scan(&elsewhere, None), Err(Error::DeviceMismatch { .. })));
     assert!(matches!(wkv(&u, &u, &elsewhere, &w, None), Err(Error::DeviceMismatch { .. })));
-    let state = WkvState::empty(&Device::host(), &[2, 6]).unwrap();
+    let state = WkvState::empty(&Device::oracle(), &[2, 6]).unwrap();
     assert!(matches!(wkv(&u, &u, &w, &w, Some(&state)), Err(Error::DeviceMismatch { .. })));
 }
