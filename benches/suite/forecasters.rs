@@ -68,11 +68,11 @@ fn train<M: Forecaster>(suite: &mut Suite, label: &str, model: &M) -> Result<f64
         Ok(loss.fit.value().clone())
     })?;
     let held = device.memory().peak as f64;
-    let mut replay = || {
+    let replay = || {
         capture.replay()?;
         loss.item()
     };
-    let times = suite.effort().repeat(|| Ok(milliseconds(&mut replay)?.0))?;
+    let times = suite.effort().repeat(|| Ok(milliseconds(replay)?.0))?;
     let (_, profile) = device.profile(|| capture.replay())?;
     suite.figure(format!("{label}: step"), median(&times), "ms");
     suite.figure(format!("{label}: launches"), capture.launches() as f64, "launches");

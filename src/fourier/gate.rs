@@ -219,9 +219,8 @@ impl ComplexGate {
         }
         positive(OP, "threshold", self.threshold)?;
         // The slope at the threshold is that of `Atan`.
-        if !(self.tau >= 1.0 && self.tau.recip().is_normal())
-            || !Surrogate::Atan(self.alpha).is_sound()
-        {
+        let sound = self.tau >= 1.0 && self.tau.recip().is_normal();
+        if !(sound && Surrogate::Atan(self.alpha).is_sound()) {
             return Err(Error::argument(OP, format!("{self:?}")));
         }
         Ok(shape)

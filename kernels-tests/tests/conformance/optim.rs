@@ -1191,7 +1191,7 @@ fn directions_of_every_scale() {
             let builder = Sgd::builder().momentum(0.0).learning_rate(1.0).orthogonal(true);
             let mut optimizer = builder.clip_norm(1.0).build(&params).unwrap();
             let scaled: Vec<f32> = gradient.iter().map(|g| g * scale).collect();
-            step_all(&mut optimizer, &params, &[scaled.clone()]).unwrap();
+            step_all(&mut optimizer, &params, std::slice::from_ref(&scaled)).unwrap();
             let norm = scaled.iter().map(|g| f64::from(*g).powi(2)).sum::<f64>().sqrt();
             let found = f64::from(optimizer.gradient_norm().unwrap());
             assert!(
