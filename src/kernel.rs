@@ -56,6 +56,9 @@ pub struct Kernel {
     pub twin: Twin,
     /// What an ideal implementation would move and compute.
     pub cost: fn(&CostArgs<'_>) -> Cost,
+    /// The most turns that the loops of one invocation take, all of them together; none for a kernel
+    /// whose loops have lengths that stand in its source.
+    pub turns: Option<fn(&CostArgs<'_>) -> u64>,
     /// Its variants; the first is the baseline, which needs no optional feature.
     pub variants: &'static [Variant],
     /// How far an f32 run may be from the f64 twin, relative to the largest value of the tensor, or
@@ -153,9 +156,11 @@ pub struct Cost {
     pub flops: f64,
 }
 
-/// What a cost is computed from.
+/// What a cost, and the number of turns, is computed from.
 #[derive(Debug)]
 pub struct CostArgs<'a> {
+    /// The variant, by its place in the kernel's list.
+    pub variant: usize,
     /// The parameter struct.
     pub params: &'a [u8],
     /// The words of each binding.
@@ -170,10 +175,22 @@ impl CostArgs<'_> {
         bytemuck::pod_read_unaligned(&self.params[..size_of::<P>()])
     }
 
+    /// A constant of the launch; `default` if it sets none of that name.
+    pub fn constant(&self, name: &str, default: u64) -> u64 {
+        let found = self.constants.iter().find(|(known, _)| *known == name);
+        found.map_or(default, |(_, value)| *value as u64)
+    }
+
     /// The bytes of all bindings together: each moved once.
     pub fn all_bytes(&self) -> f64 {
         self.words.iter().sum::<u64>() as f64 * 4.0
     }
+}
+
+/// The turns of loops that something bounds which reflection does not see: a span, 32 bits of a word,
+/// the digits of a binary search, a rank.
+pub(crate) fn few_turns(_: &CostArgs<'_>) -> u64 {
+    1 << 10
 }
 
 fn every_binding_once(args: &CostArgs<'_>) -> Cost {
@@ -196,6 +213,7 @@ impl Kernel {
             params: 0,
             twin,
             cost: every_binding_once,
+            turns: None,
             variants: BASELINE,
             tolerance: 1e-4,
             mismatch: 0.0,
@@ -214,6 +232,15 @@ impl Kernel {
     #[must_use]
     pub const fn cost(mut self, cost: fn(&CostArgs<'_>) -> Cost) -> Self {
         self.cost = cost;
+        self
+    }
+
+    /// The kernel with loops whose lengths do not stand in its source, and how many turns those of one
+    /// invocation take at the most, all together, each loop one more than it has rounds. A launch with
+    /// more than a device can do ([`Capabilities::max_turns`]) is refused there.
+    #[must_use]
+    pub const fn turns(mut self, turns: fn(&CostArgs<'_>) -> u64) -> Self {
+        self.turns = Some(turns);
         self
     }
 

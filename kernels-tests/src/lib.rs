@@ -122,21 +122,27 @@ pub fn conform(
     let expected = run("the oracle", oracle());
     for subject in subjects() {
         let found = run(&subject.label, &subject.device);
-        assert_eq!(found.len(), expected.len());
-        for (i, (found, expected)) in found.iter().zip(&expected).enumerate() {
-            let what = format!("{what}, output {i} on {}", subject.label);
-            match found.dtype() {
-                DType::F32 | DType::F16 => assert_close(&what, found, expected, tolerance),
-                DType::U32 => {
-                    assert_eq!(
-                        found.to_vec::<u32>().unwrap(),
-                        expected.to_vec::<u32>().unwrap(),
-                        "{what}"
-                    );
-                }
-                DType::Bits => {
-                    assert_eq!(found.to_bools().unwrap(), expected.to_bools().unwrap(), "{what}");
-                }
+        assert_agree(&format!("{what} on {}", subject.label), &found, &expected, tolerance);
+    }
+}
+
+/// Asserts that tensors agree: floats within `tolerance` of the largest value of each tensor, words
+/// (u32, bits) exactly.
+///
+/// # Panics
+/// If they do not.
+pub fn assert_agree(what: &str, found: &[Tensor], expected: &[Tensor], tolerance: f64) {
+    assert_eq!(found.len(), expected.len(), "{what}");
+    for (i, (found, expected)) in found.iter().zip(expected).enumerate() {
+        let what = format!("{what}, output {i}");
+        match found.dtype() {
+            DType::F32 | DType::F16 => assert_close(&what, found, expected, tolerance),
+            DType::U32 => {
+                let [found, expected] = [found, expected].map(|t| t.to_vec::<u32>().unwrap());
+                assert_eq!(found, expected, "{what}");
+            }
+            DType::Bits => {
+                assert_eq!(found.to_bools().unwrap(), expected.to_bools().unwrap(), "{what}");
             }
         }
     }

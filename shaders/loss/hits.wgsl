@@ -1,22 +1,19 @@
-// part[i] = number of rows r = i * span .. (i + 1) * span whose largest logit, the first of equal
-// ones, stands at targets[r]; a NaN is the largest
+// part[i] = number of rows r = i * span .. (i + 1) * span with found[r] = targets[r]
 //
-// x: [rows, classes]; targets: [rows]; part: [parts].
+// found, targets: [rows]; part: [parts].
 // One invocation a part.
 
-import package::shared::finite::rank_of;
 import package::shared::index::item_index;
 
 struct Params {
     rows: u32,
-    classes: u32,
     span: u32,
     parts: u32,
 }
 
 override WG: u32 = 64u;
 
-@group(0) @binding(0) var<storage, read> x: array<f32>;
+@group(0) @binding(0) var<storage, read> found: array<u32>;
 @group(0) @binding(1) var<storage, read> targets: array<u32>;
 @group(0) @binding(2) var<storage, read_write> part: array<f32>;
 @group(1) @binding(0) var<uniform> p: Params;
@@ -33,13 +30,7 @@ fn hits(
     }
     var count = 0u;
     for (var r = i * p.span; r < min((i + 1u) * p.span, p.rows); r++) {
-        var best = 0u;
-        for (var c = 1u; c < p.classes; c++) {
-            if rank_of(x[r * p.classes + c]) > rank_of(x[r * p.classes + best]) {
-                best = c;
-            }
-        }
-        count += u32(best == targets[r]);
+        count += u32(found[r] == targets[r]);
     }
     part[i] = f32(count);
 }

@@ -1,16 +1,16 @@
 // g_length[n] = sum_k g[k, n] v[k, n] / norm[n], gv = length / norm (g - g_length v / norm)
 // and both 0 where the norm is 0: there is no direction to turn
 //
-// v, g: [K, N]; length, norm: [N]; gv: [K, N], g_length: [N], outputs. One invocation a column.
+// v, g: [K, N]; length, norm: [N]; gv: [K, N], g_length: [N], outputs.
+// One invocation a column, or one workgroup with the condition WORKGROUP.
 
-import package::shared::index::item_index;
+import package::shared::index::{group_index, item_index};
+import package::shared::reduce::{LANES, RANGE, Place, row_sum};
 
 struct Params {
     rows: u32,
     columns: u32,
 }
-
-override WG: u32 = 64u;
 
 @group(0) @binding(0) var<storage, read> v: array<f32>;
 @group(0) @binding(1) var<storage, read> length_of: array<f32>;
@@ -20,27 +20,32 @@ override WG: u32 = 64u;
 @group(0) @binding(5) var<storage, read_write> g_length: array<f32>;
 @group(1) @binding(0) var<uniform> p: Params;
 
-@compute @workgroup_size(WG)
+@compute @workgroup_size(RANGE)
 fn weight_norm_backward(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) local: u32,
 ) {
-    let n = item_index(group, groups, local, WG);
+    let at = Place(local, 0u, 0u, 0u);
+    @if(WORKGROUP) let n = group_index(group, groups);
+    @if(!WORKGROUP) let n = item_index(group, groups, local, RANGE);
+    let first = local % LANES;
     if n >= p.columns {
         return;
     }
     // Two chains of sums, as in `weight_norm`.
     var sums: vec2<f32>;
-    for (var k = 0u; k < p.rows; k++) {
+    for (var k = first; k < p.rows; k += LANES) {
         let term = g[k * p.columns + n] * v[k * p.columns + n];
-        sums += select(vec2<f32>(term, 0.0), vec2<f32>(0.0, term), k % 2u == 1u);
+        sums += select(vec2<f32>(term, 0.0), vec2<f32>(0.0, term), k / LANES % 2u == 1u);
     }
     let inverse = select(1.0 / norm[n], 0.0, norm[n] == 0.0);
-    let along = (sums.x + sums.y) * inverse;
-    g_length[n] = along;
+    let along = row_sum(sums.x + sums.y, at) * inverse;
+    if first == 0u {
+        g_length[n] = along;
+    }
     let factor = length_of[n] * inverse;
-    for (var k = 0u; k < p.rows; k++) {
+    for (var k = first; k < p.rows; k += LANES) {
         let at = k * p.columns + n;
         gv[at] = factor * (g[at] - along * inverse * v[at]);
     }

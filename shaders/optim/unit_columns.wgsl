@@ -2,11 +2,12 @@
 // f[., j] = r[., j] / (|r[., j]| + eps), 0 for a column of zeros
 //
 // r, f: [rows, columns]; q: [rows, columns] in place.
-// One invocation a column.
+// One invocation a column, or one workgroup with the condition WORKGROUP.
 
 import package::shared::finite::greatest;
-import package::shared::index::item_index;
+import package::shared::index::{group_index, item_index};
 import package::shared::magnitude::to_one;
+import package::shared::reduce::{LANES, RANGE, Place, row_sum, row_max};
 
 struct Params {
     rows: u32,
@@ -14,44 +15,46 @@ struct Params {
     eps: f32,
 }
 
-override WG: u32 = 64u;
-
 @group(0) @binding(0) var<storage, read> r: array<f32>;
 @group(0) @binding(1) var<storage, read_write> q: array<f32>;
 @group(0) @binding(2) var<storage, read_write> f: array<f32>;
 @group(1) @binding(0) var<uniform> p: Params;
 
-@compute @workgroup_size(WG)
+@compute @workgroup_size(RANGE)
 fn unit_columns(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) local: u32,
 ) {
-    let j = item_index(group, groups, local, WG);
+    let at = Place(local, 0u, 0u, 0u);
+    @if(WORKGROUP) let j = group_index(group, groups);
+    @if(!WORKGROUP) let j = item_index(group, groups, local, RANGE);
+    let first = local % LANES;
     if j >= p.columns {
         return;
     }
     var largest = 0.0;
-    for (var i = 0u; i < p.rows; i++) {
+    for (var i = first; i < p.rows; i += LANES) {
         largest = greatest(largest, abs(r[i * p.columns + j]));
     }
+    largest = row_max(largest, at);
     // Relative to the largest, so that no square is lost.
     let scale = to_one(largest);
     var sum = 0.0;
-    for (var i = 0u; i < p.rows; i++) {
+    for (var i = first; i < p.rows; i += LANES) {
         let v = r[i * p.columns + j] * scale;
         sum += v * v;
     }
-    let norm = sqrt(sum);
+    let norm = sqrt(row_sum(sum, at));
     if norm == 0.0 {
-        for (var i = 0u; i < p.rows; i++) {
+        for (var i = first; i < p.rows; i += LANES) {
             f[i * p.columns + j] = 0.0;
         }
         return;
     }
     let whole = 1.0 / norm;
     let less = 1.0 / (norm + p.eps * scale);
-    for (var i = 0u; i < p.rows; i++) {
+    for (var i = first; i < p.rows; i += LANES) {
         let v = r[i * p.columns + j] * scale;
         q[i * p.columns + j] = v * whole;
         f[i * p.columns + j] = v * less;

@@ -2,7 +2,7 @@
 
 use super::{Memory, Storage, Stream};
 use crate::error::{Error, Result};
-use crate::gpu::{Access, MAX_BINDINGS, MAX_CONSTANTS, PipelineKey, SLOT};
+use crate::gpu::{Access, Capabilities, MAX_BINDINGS, MAX_CONSTANTS, PipelineKey, SLOT};
 use crate::kernel::{CostArgs, Kernel, Program};
 use std::sync::Arc;
 
@@ -134,6 +134,14 @@ impl Launch {
         self
     }
 
+    /// Sets the workgroup of a kernel whose invocations share one sum: of one invocation on a software
+    /// adapter, which pays for every barrier, as long as its loops allow that; else of 256.
+    pub(crate) fn sharing(self) -> Self {
+        let software = self.stream.capabilities().software;
+        let alone = self.clone().constant("WG", 1u32);
+        if software && alone.ends() { alone } else { self.constant("WG", 256u32) }
+    }
+
     /// Records the launch.
     ///
     /// # Errors
@@ -144,6 +152,10 @@ impl Launch {
         self.fault.take().map_or(Ok(()), Err)?;
         let stream = self.stream.clone();
         stream.record(self)
+    }
+
+    pub(crate) fn capabilities(&self) -> &Capabilities {
+        self.stream.capabilities()
     }
 
     pub(crate) fn constants(&self) -> &[(&'static str, f64)] {
@@ -162,11 +174,36 @@ impl Launch {
 
     pub(crate) fn cost(&self) -> crate::kernel::Cost {
         let words: Vec<u64> = self.bindings.iter().map(|b| b.words as u64).collect();
-        (self.kernel.cost)(&CostArgs {
-            params: self.param_bytes(),
-            words: &words,
-            constants: self.constants(),
-        })
+        (self.kernel.cost)(&self.cost_args(&words))
+    }
+
+    fn cost_args<'a>(&'a self, words: &'a [u64]) -> CostArgs<'a> {
+        let (params, constants) = (self.param_bytes(), self.constants());
+        CostArgs { variant: self.variant, params, words, constants }
+    }
+
+    /// Refuses a launch whose loops its device would end too early.
+    pub(crate) fn check_turns(&self) -> Result<()> {
+        let Some(allowed) = self.stream.capabilities().max_turns else { return Ok(()) };
+        let asked = match self.kernel.turns {
+            Some(turns) => {
+                let words: Vec<u64> = self.bindings.iter().map(|b| b.words as u64).collect();
+                turns(&self.cost_args(&words))
+            }
+            None => 0,
+        };
+        if asked <= allowed {
+            return Ok(());
+        }
+        let what = format!("{}: turns of loops on a software adapter", self.kernel.name);
+        Err(Error::Limit { what, asked, allowed })
+    }
+
+    /// Whether the device runs the loops of this launch to their end, as far as its variant and its
+    /// parameters tell.
+    pub(crate) fn ends(&self) -> bool {
+        let turns = self.kernel.turns.map_or(0, |turns| turns(&self.cost_args(&[])));
+        self.stream.capabilities().max_turns.is_none_or(|allowed| turns <= allowed)
     }
 
     /// What the pipeline of this launch is cached under.

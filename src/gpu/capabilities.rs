@@ -31,6 +31,9 @@ pub struct Capabilities {
     pub max_workgroup_memory: u32,
     /// Storage buffers of a shader.
     pub max_storage_buffers: u32,
+    /// The turns that all loops of an invocation may take together, where there is such a limit:
+    /// llvmpipe ends every loop after 65,535, and says nothing.
+    pub max_turns: Option<u64>,
 }
 
 /// Shape of a cooperative matrix product.
@@ -63,13 +66,19 @@ impl Capabilities {
             max_invocations: 256,
             max_workgroup_memory: 16 << 10,
             max_storage_buffers: 8,
+            max_turns: None,
         }
     }
 
     /// These capabilities without any optional feature and with the default limits: the baseline
-    /// that every kernel must run on. Whether the adapter is software stays known.
+    /// that every kernel must run on. Whether the adapter is software, and how long its loops may
+    /// be, stays known.
     #[must_use]
     pub fn baseline(&self) -> Self {
-        Self { software: self.software, timestamps: self.timestamps, ..Self::portable() }
+        let &Self { software, timestamps, max_turns, .. } = self;
+        Self { software, timestamps, max_turns, ..Self::portable() }
     }
 }
+
+/// What a software adapter takes: a little less than where llvmpipe ends loops.
+pub(super) const SOFTWARE_TURNS: u64 = 65_000;

@@ -1,5 +1,6 @@
 //! One open adapter.
 
+use super::capabilities::SOFTWARE_TURNS;
 use super::disk_cache::DiskCache;
 use super::pipelines::{BindKey, PipelineKey};
 use super::sharing::{check_limits, descriptor};
@@ -224,6 +225,7 @@ fn read_capabilities(
         max_invocations: limits.max_compute_invocations_per_workgroup,
         max_workgroup_memory: limits.max_compute_workgroup_storage_size,
         max_storage_buffers: limits.max_storage_buffers_per_shader_stage,
+        max_turns: adapter.is_software().then_some(SOFTWARE_TURNS),
     }
 }
 

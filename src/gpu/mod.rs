@@ -10,6 +10,7 @@ mod compose;
 mod context;
 mod disk_cache;
 mod encode;
+mod loops;
 mod pipelines;
 mod readback;
 mod reflect;

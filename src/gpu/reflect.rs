@@ -52,6 +52,9 @@ pub struct Reflection {
     pub workgroup_memory: u32,
     /// The names of the `override`s.
     pub overrides: Vec<String>,
+    /// Whether it has a loop whose length is not in the source: it depends on parameters, data or the
+    /// place of the invocation.
+    pub open_loops: bool,
 }
 
 /// Replaces the `override`s of a module by values (names not in `constants` take their defaults),
@@ -118,6 +121,7 @@ pub fn reflect(kernel: &str, module: &naga::Module) -> Result<Reflection> {
         workgroup_size: entry.workgroup_size,
         workgroup_memory: 0,
         overrides: module.overrides.iter().filter_map(|(_, o)| o.name.clone()).collect(),
+        open_loops: super::loops::has_open_loop(module),
     };
     if let Ok((plain, _)) = specialise(kernel, module, &[]) {
         out.workgroup_size = plain.entry_points[0].workgroup_size;

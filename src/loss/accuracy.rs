@@ -4,18 +4,19 @@ use super::cross_entropy::check;
 use super::parts::{Parts, total};
 use super::twin;
 use crate::kernel::{Kernel, shader};
-use crate::reduce::Range;
+use crate::reduce::{Range, argmax};
 use crate::{DType, Result, Tensor};
 
-/// Rows whose largest logit stands at their target, in parts.
+/// Rows whose prediction is their target, in parts.
 pub(super) static HITS: Kernel =
-    Kernel::new("loss", "hits", shader!("loss/hits"), crate::twin!(twin::hits)).params::<Params>();
+    Kernel::new("loss", "hits", shader!("loss/hits"), crate::twin!(twin::hits))
+        .params::<Params>()
+        .turns(|args| 2 + u64::from(args.params::<Params>().span));
 
 #[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
 #[repr(C)]
 pub(super) struct Params {
     pub(super) rows: u32,
-    pub(super) classes: u32,
     pub(super) span: u32,
     pub(super) parts: u32,
 }
@@ -46,15 +47,11 @@ pub fn accuracy_with(
     let (rows, classes) = check(op, logits, targets)?;
     let range = Range { op, what: "target", below: classes, padding: ignore_index };
     let targets = &range.checked(targets)?;
-    let parts = Parts::of(logits.device(), rows, 1);
+    let found = argmax(logits, logits.shape().rank() - 1, false)?;
+    let parts = Parts::of(logits.device(), rows, 1, 1);
     let part = Tensor::empty(logits.device(), [parts.count], DType::F32)?;
-    let params = Params {
-        rows: rows as u32,
-        classes: classes as u32,
-        span: parts.span as u32,
-        parts: parts.count as u32,
-    };
+    let params = Params { rows: rows as u32, span: parts.span as u32, parts: parts.count as u32 };
     let launch = logits.device().launch(&HITS).params(&params);
-    launch.bind(logits).bind(targets).bind(&part).items(parts.count, 64).record()?;
+    launch.bind(&found).bind(targets).bind(&part).items(parts.count, 64).record()?;
     total(&part, 1.0)
 }

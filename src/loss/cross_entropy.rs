@@ -3,8 +3,8 @@
 use super::parts::{Parts, total};
 use super::stable_max::Scores;
 use super::twin;
-use crate::kernel::{Kernel, shader};
-use crate::reduce::{ROWS, Range, over_elements, over_rows};
+use crate::kernel::{CostArgs, Kernel, few_turns, shader};
+use crate::reduce::{ROWS, Range, RowTurns, over_elements, over_rows};
 use crate::{DType, Error, Result, Tensor, Var};
 
 /// Losses of rows, summed in parts.
@@ -15,7 +15,8 @@ pub(super) static CROSS_ENTROPY: Kernel = Kernel::new(
     crate::twin!(twin::cross_entropy),
 )
 .params::<Params>()
-.variants(ROWS);
+.variants(ROWS)
+.turns(turns);
 
 /// `gx = g (softmax(x) - target) / divisor`
 pub(super) static CROSS_ENTROPY_BACKWARD: Kernel = Kernel::new(
@@ -24,7 +25,8 @@ pub(super) static CROSS_ENTROPY_BACKWARD: Kernel = Kernel::new(
     shader!("loss/cross_entropy_backward"),
     crate::twin!(twin::cross_entropy_backward),
 )
-.params::<BackwardParams>();
+.params::<BackwardParams>()
+.turns(few_turns);
 
 #[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
 #[repr(C)]
@@ -45,6 +47,17 @@ pub(super) struct BackwardParams {
     pub(super) smoothing: f32,
     pub(super) divisor: f32,
     pub(super) sharpness: f32,
+}
+
+/// Two walks over each row of a part, and three folds.
+fn turns(args: &CostArgs<'_>) -> u64 {
+    let p: Params = args.params();
+    1 + u64::from(p.span) * row_turns(args.variant, p.classes)
+}
+
+fn row_turns(variant: usize, classes: u32) -> u64 {
+    let row = RowTurns::of(variant, classes);
+    1 + row.walk() + row.chains() + 3 * row.fold
 }
 
 /// How the losses of rows become one number.
@@ -190,7 +203,7 @@ fn forward(
     (classes, options): (usize, CrossEntropy),
 ) -> Result<Tensor> {
     let rows = t.count();
-    let parts = Parts::of(x.device(), rows, 1);
+    let parts = Parts::of(x.device(), rows, 1, row_turns(0, classes as u32));
     let part = Tensor::empty(x.device(), [parts.count], DType::F32)?;
     let params = Params {
         rows: rows as u32,
@@ -200,9 +213,8 @@ fn forward(
         smoothing: options.smoothing,
         sharpness: options.temperature.recip(),
     };
-    over_rows(x.device(), &CROSS_ENTROPY, parts.count, classes)
+    over_rows(x.device(), &CROSS_ENTROPY, &params, [parts.count, classes])
         .constant("KIND", scores as u32)
-        .params(&params)
         .bind(x)
         .bind(t)
         .bind(stats)

@@ -8,7 +8,7 @@ use crate::elementwise::{CELLS, launch_cells};
 use crate::kernel::{Cost, CostArgs, Kernel, shader};
 use crate::layout::{place_rows, slice};
 use crate::linalg::{Layout, Matmul, matmul};
-use crate::reduce::{ROWS, Range, over_rows};
+use crate::reduce::{ROWS, Range, RowTurns, over_rows};
 use crate::{DType, Error, Result, Tensor, Var};
 
 /// Statistics of a tile of logits, and its gradient in place.
@@ -20,7 +20,8 @@ pub(super) static CROSS_ENTROPY_TILE: Kernel = Kernel::new(
 )
 .params::<TileParams>()
 .variants(ROWS)
-.cost(tile_cost);
+.cost(tile_cost)
+.turns(turns);
 
 /// `x[i] = x[i] g`, in place
 pub(super) static SCALE_BY: Kernel =
@@ -40,6 +41,12 @@ pub(super) struct TileParams {
     /// 1 if no tile came before.
     pub(super) start: u32,
     pub(super) divisor: f32,
+}
+
+/// Three walks over a row of the tile, and two folds.
+fn turns(args: &CostArgs<'_>) -> u64 {
+    let row = RowTurns::of(args.variant, args.params::<TileParams>().width);
+    2 * row.walk() + row.chains() + 2 * row.fold
 }
 
 #[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
@@ -325,10 +332,9 @@ impl<'a> Sweep<'a> {
             start: u32::from(class == 0),
             divisor: self.divisor,
         };
-        over_rows(x.device(), &CROSS_ENTROPY_TILE, rows, width)
+        over_rows(x.device(), &CROSS_ENTROPY_TILE, &params, [rows, width])
             .constant("STATISTICS", u32::from(statistics))
             .constant("GRADIENT", u32::from(gradient))
-            .params(&params)
             .bind(&logits)
             .bind(self.targets)
             .bind(&self.stats)

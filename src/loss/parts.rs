@@ -11,10 +11,15 @@ pub(super) struct Parts {
 }
 
 impl Parts {
-    /// Parts of `rows > 0` rows, each a multiple of `unit` rows but for the last.
-    pub(super) fn of(device: &Device, rows: usize, unit: usize) -> Self {
-        let most = if device.capabilities().software { 1024 } else { 4096 };
-        let span = rows.div_ceil(most).next_multiple_of(unit);
+    /// Parts of `rows > 0` rows, each a multiple of `unit` rows but for the last; none so long that
+    /// its loops, of `turns` turns for each `unit` rows, are longer than the device runs them, but of
+    /// one unit at least.
+    pub(super) fn of(device: &Device, rows: usize, unit: usize, turns: u64) -> Self {
+        let capabilities = device.capabilities();
+        let most = if capabilities.software { 1024 } else { 4096 };
+        let units = capabilities.max_turns.map_or(u64::MAX, |allowed| allowed / (turns + 1));
+        let units = usize::try_from(units).unwrap_or(usize::MAX).max(1);
+        let span = rows.div_ceil(most).next_multiple_of(unit).min(unit.saturating_mul(units));
         Self { span, count: rows.div_ceil(span) }
     }
 }

@@ -2,15 +2,17 @@
 
 use super::parts::{Parts, total};
 use super::twin;
-use crate::kernel::{Kernel, Needs, Variant, shader};
-use crate::reduce::{row_variant, steps};
+use crate::elementwise::full;
+use crate::kernel::{CostArgs, Kernel, Needs, Variant, few_turns, shader};
+use crate::reduce::{Fold, Op, Pass, RowTurns, Term, fold, over_time, row_way, steps};
 use crate::{DType, Error, Result, Shape, Tensor, Var};
 
 /// Rates, and their squared errors in parts.
 pub(super) static RATE_MSE: Kernel =
     Kernel::new("loss", "rate_mse", shader!("loss/rate_mse"), crate::twin!(twin::rate_mse))
         .params::<Params>()
-        .variants(VARIANTS);
+        .variants(VARIANTS)
+        .turns(turns);
 
 /// `gs[t, n] = 2 g (rate[n] - wanted) / (steps columns)`
 pub(super) static RATE_MSE_BACKWARD: Kernel = Kernel::new(
@@ -19,13 +21,14 @@ pub(super) static RATE_MSE_BACKWARD: Kernel = Kernel::new(
     shader!("loss/rate_mse_backward"),
     crate::twin!(twin::rate_mse_backward),
 )
-.params::<BackwardParams>();
+.params::<BackwardParams>()
+.turns(few_turns);
 
 const fn variant(name: &'static str, features: &'static [&'static str], needs: Needs) -> Variant {
     Variant { name, features, needs }
 }
 
-/// Floats, then packed spikes, each in the order of [`row_variant`].
+/// Floats, then packed spikes: each those of [`ROWS`](crate::reduce::ROWS).
 const VARIANTS: &[Variant] = &[
     variant("invocation", &[], Needs::NOTHING),
     variant("workgroup", &["WORKGROUP"], Needs::NOTHING),
@@ -34,6 +37,9 @@ const VARIANTS: &[Variant] = &[
     variant("bits, workgroup", &["BITS", "WORKGROUP"], Needs::NOTHING),
     variant("bits, subgroups", &["BITS", "WORKGROUP", "SUBGROUPS"], Needs::SUBGROUPS),
 ];
+
+/// Where those of packed spikes begin.
+const BITS: usize = 3;
 
 /// The steps that one invocation of the backward kernel writes.
 const BACKWARD_STEPS: u32 = 16;
@@ -92,24 +98,55 @@ pub fn rate_mse(spikes: &Var, target: f32) -> Result<Var> {
     })
 }
 
+/// The walks over an invocation's share of the columns of a part, and a fold.
+fn turns(args: &CostArgs<'_>) -> u64 {
+    let p: Params = args.params();
+    let part = RowTurns::of(args.variant, p.span);
+    part.walk() * (1 + column_turns(args.variant >= BITS, p.steps)) + part.fold
+}
+
+/// The turns of a walk over one column.
+fn column_turns(bits: bool, steps: u32) -> u64 {
+    if bits { u64::from(steps.div_ceil(32)) + 1 } else { RowTurns::of(0, steps).chains() }
+}
+
 /// Rates, and the parts of the sum of their squared errors.
 fn forward(spikes: &Tensor, steps: usize, columns: usize, wanted: f32) -> Result<(Tensor, Tensor)> {
     let device = spikes.device();
-    // Enough columns for workgroups; the last of them may be partly idle.
-    let way = row_variant(device, columns);
-    let (unit, range) = if way == 0 { (1, 64) } else { (256, 1) };
-    let parts = Parts::of(device, columns, unit);
-    let rate = Tensor::empty(device, [columns], DType::F32)?;
-    let part = Tensor::empty(device, [parts.count], DType::F32)?;
-    let params = Params {
+    let bits = spikes.dtype() == DType::Bits;
+    let turns = column_turns(bits, steps as u32);
+    let alone = Parts::of(device, columns, 1, turns);
+    let params = |parts: Parts| Params {
         steps: steps as u32,
         columns: columns as u32,
         span: parts.span as u32,
         parts: parts.count as u32,
         wanted,
     };
-    let bits = if spikes.dtype() == DType::Bits { 3 } else { 0 };
-    let launch = device.launch(&RATE_MSE).variant(way + bits).params(&params);
-    launch.bind(spikes).bind(&rate).bind(&part).items(parts.count, range).record()?;
+    let launch = device.launch(&RATE_MSE).params(&params(alone));
+    let (launch, way) = row_way(launch, if bits { BITS } else { 0 }, columns);
+    // Enough columns for workgroups; the last of them may be partly idle.
+    let parts = if way.lanes == 1 { alone } else { Parts::of(device, columns, way.lanes, turns) };
+    let launch = launch.params(&params(parts));
+    if !launch.ends() {
+        return of_long_trains(spikes, steps, columns, wanted);
+    }
+    let rate = Tensor::empty(device, [columns], DType::F32)?;
+    let part = Tensor::empty(device, [parts.count], DType::F32)?;
+    launch.bind(spikes).bind(&rate).bind(&part).items(parts.count, way.range).record()?;
     Ok((rate, part))
+}
+
+/// Likewise, of trains that one invocation cannot walk along.
+fn of_long_trains(
+    spikes: &Tensor,
+    steps: usize,
+    columns: usize,
+    wanted: f32,
+) -> Result<(Tensor, Tensor)> {
+    let rate = over_time("rate_mse", spikes, steps as f32)?.reshape([columns])?;
+    let wanted = full(spikes.device(), [1], wanted)?;
+    let square = Fold { term: Term::Deviation(&wanted), ..Fold::of(Op::Sum) };
+    let part = fold(&rate, Pass { outer: 1, length: columns, inner: 1 }, square)?;
+    Ok((rate, part.reshape([1])?))
 }

@@ -6,7 +6,7 @@ use super::linear_cross_entropy::TileParams;
 use super::rate_mse::{BackwardParams as RateBackward, Params as RateParams};
 use super::stable_max::Scores;
 use crate::host::parallel::*;
-use crate::host::{HostArgs, Real, above, exp, greatest, vectorised};
+use crate::host::{HostArgs, Real, exp, greatest, vectorised};
 use crate::reduce::{log_sum_exp, pairwise};
 use std::borrow::Cow;
 
@@ -266,17 +266,11 @@ pub(super) fn rate_mse_backward<R: Real>(args: &mut HostArgs<'_, R>) {
 
 pub(super) fn hits<R: Real>(args: &mut HostArgs<'_, R>) {
     let p: HitsParams = args.params();
-    let (x, targets, part) = (args.reals(0), args.words(1), args.reals_mut(2));
-    let (classes, span) = (p.classes as usize, p.span as usize);
-    part.par_iter_mut().zip(targets.par_chunks(span)).enumerate().for_each(
-        |(i, (part, targets))| {
-            let hit = |(k, target): &(usize, &u32)| {
-                let row = &x[(i * span + k) * classes..][..classes];
-                let best =
-                    (1..classes).fold(0, |best, c| if above(row[c], row[best]) { c } else { best });
-                best == **target as usize
-            };
-            *part = R::lit(targets.iter().enumerate().filter(hit).count() as f64);
-        },
-    );
+    let (found, targets, part) = (args.words(0), args.words(1), args.reals_mut(2));
+    let span = p.span as usize;
+    let rows = found.par_chunks(span).zip(targets.par_chunks(span));
+    part.par_iter_mut().zip(rows).for_each(|(part, (found, targets))| {
+        let hits = found.iter().zip(targets).filter(|(found, target)| found == target);
+        *part = R::lit(hits.count() as f64);
+    });
 }

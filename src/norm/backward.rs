@@ -2,8 +2,8 @@
 
 use super::forward::{Norm, Normalised};
 use super::twin;
-use crate::kernel::{Kernel, shader};
-use crate::reduce::{Pieces, ROWS, over_rows};
+use crate::kernel::{CostArgs, Kernel, shader};
+use crate::reduce::{Pieces, ROWS, RowTurns, over_rows};
 use crate::{DType, Result, Tensor};
 
 /// The gradient of the input.
@@ -14,7 +14,8 @@ pub(super) static NORM_BACKWARD: Kernel = Kernel::new(
     crate::twin!(twin::norm_backward),
 )
 .params::<Params>()
-.variants(ROWS);
+.variants(ROWS)
+.turns(turns);
 
 /// The gradients of gain and bias, in parts.
 pub(super) static NORM_PARAMETERS: Kernel = Kernel::new(
@@ -23,7 +24,8 @@ pub(super) static NORM_PARAMETERS: Kernel = Kernel::new(
     shader!("norm/norm_parameters"),
     crate::twin!(twin::norm_parameters),
 )
-.params::<PartParams>();
+.params::<PartParams>()
+.turns(|args| Pieces::turns(args.params::<PartParams>().chunk));
 
 #[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
 #[repr(C)]
@@ -41,13 +43,19 @@ pub(super) struct PartParams {
     pub(super) chunk: u32,
 }
 
+/// Two walks over a row, one of them in chains, and two folds.
+fn turns(args: &CostArgs<'_>) -> u64 {
+    let row = RowTurns::of(args.variant, args.params::<Params>().length);
+    row.chains() + row.walk() + 2 * row.fold
+}
+
 /// The gradient of what was normalised.
 pub(super) fn input(norm: Norm, saved: &Normalised, gain: &Tensor, g: &Tensor) -> Result<Tensor> {
     let gx = Tensor::empty(g.device(), *g.shape(), DType::F32)?;
     if gx.count() > 0 {
-        over_rows(g.device(), &NORM_BACKWARD, norm.rows, norm.length)
+        let params = Params { rows: norm.rows as u32, length: norm.length as u32 };
+        over_rows(g.device(), &NORM_BACKWARD, &params, [norm.rows, norm.length])
             .constant("RMS", u32::from(norm.rms))
-            .params(&Params { rows: norm.rows as u32, length: norm.length as u32 })
             .bind(&saved.x)
             .bind(gain)
             .bind(&saved.stats)

@@ -2,7 +2,7 @@
 
 use super::twin;
 use crate::kernel::{Cost, CostArgs, Kernel, Needs, Variant, shader};
-use crate::reduce::row_variant;
+use crate::reduce::{RowTurns, row_way};
 use crate::{DType, Result, Tensor};
 
 /// `y = (x - mean) / sqrt(variance + eps) gain + bias`
@@ -14,13 +14,14 @@ pub(super) static NORM_FORWARD: Kernel = Kernel::new(
 )
 .params::<Params>()
 .variants(VARIANTS)
-.cost(cost);
+.cost(cost)
+.turns(turns);
 
 const fn variant(name: &'static str, features: &'static [&'static str], needs: Needs) -> Variant {
     Variant { name, features, needs }
 }
 
-/// Each in the order of [`row_variant`], without and with a residual.
+/// Those of [`ROWS`](crate::reduce::ROWS), without and with a residual.
 const VARIANTS: &[Variant] = &[
     variant("invocation", &[], Needs::NOTHING),
     variant("workgroup", &["WORKGROUP"], Needs::NOTHING),
@@ -41,6 +42,12 @@ pub(super) struct Params {
 /// Everything moved once; eight operations an element.
 fn cost(args: &CostArgs<'_>) -> Cost {
     Cost { bytes: args.all_bytes(), flops: 8.0 * args.words[0] as f64 }
+}
+
+/// Three walks over a row, two of them in chains, and two folds.
+fn turns(args: &CostArgs<'_>) -> u64 {
+    let row = RowTurns::of(args.variant, args.params::<Params>().length);
+    2 * row.chains() + row.walk() + 2 * row.fold
 }
 
 /// A normalisation: what does not change from call to call.
@@ -78,15 +85,13 @@ pub(super) fn forward(
         None => x.clone(),
     };
     if x.count() > 0 {
-        let variant = row_variant(device, norm.length);
-        let range = if variant == 0 { 64 } else { 1 };
         let params = Params { rows: norm.rows as u32, length: norm.length as u32, eps: norm.eps };
-        let launch = device
-            .launch(&NORM_FORWARD)
-            .variant(variant + if residual.is_some() { 3 } else { 0 })
+        let launch = device.launch(&NORM_FORWARD).params(&params);
+        let first = if residual.is_some() { 3 } else { 0 };
+        let (launch, way) = row_way(launch, first, norm.length);
+        let launch = launch
             .constant("RMS", u32::from(norm.rms))
             .constant("BIAS", u32::from(bias.is_some()))
-            .params(&params)
             .bind(x)
             .bind(gain)
             .bind(bias.unwrap_or(gain))
@@ -96,7 +101,7 @@ pub(super) fn forward(
             Some(residual) => launch.bind(residual).bind(&sum),
             None => launch,
         };
-        launch.items(norm.rows, range).record()?;
+        launch.items(norm.rows, way.range).record()?;
     }
     Ok(Normalised { y, x: sum, stats })
 }

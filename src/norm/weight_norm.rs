@@ -1,7 +1,8 @@
 //! Weights as directions and lengths.
 
 use super::twin;
-use crate::kernel::{Cost, Kernel, shader};
+use crate::kernel::{Cost, CostArgs, Kernel, shader};
+use crate::reduce::{RowTurns, WALKERS, over_columns};
 use crate::{DType, Error, Result, Tensor, Var};
 
 /// `w = v length / ||v||`
@@ -12,7 +13,9 @@ pub(super) static WEIGHT_NORM: Kernel = Kernel::new(
     crate::twin!(twin::weight_norm),
 )
 .params::<Params>()
-.cost(|args| Cost { bytes: args.all_bytes(), flops: 3.0 * args.words[0] as f64 });
+.variants(WALKERS)
+.cost(|args| Cost { bytes: args.all_bytes(), flops: 3.0 * args.words[0] as f64 })
+.turns(turns);
 
 /// Its gradients.
 pub(super) static WEIGHT_NORM_BACKWARD: Kernel = Kernel::new(
@@ -22,13 +25,21 @@ pub(super) static WEIGHT_NORM_BACKWARD: Kernel = Kernel::new(
     crate::twin!(twin::weight_norm_backward),
 )
 .params::<Params>()
-.cost(|args| Cost { bytes: args.all_bytes(), flops: 5.0 * args.words[0] as f64 });
+.variants(WALKERS)
+.cost(|args| Cost { bytes: args.all_bytes(), flops: 5.0 * args.words[0] as f64 })
+.turns(turns);
 
 #[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
 #[repr(C)]
 pub(super) struct Params {
     pub(super) rows: u32,
     pub(super) columns: u32,
+}
+
+/// Two walks over a column, and a fold.
+fn turns(args: &CostArgs<'_>) -> u64 {
+    let column = RowTurns::of(args.variant, args.params::<Params>().rows);
+    2 * column.walk() + column.fold
 }
 
 const OP: &str = "weight_norm";
@@ -49,18 +60,17 @@ impl Var {
         let w = Tensor::empty(v.device(), *v.shape(), DType::F32)?;
         let norm = Tensor::empty(v.device(), [columns], DType::F32)?;
         if columns > 0 {
-            let launch = v.device().launch(&WEIGHT_NORM).params(&params);
-            let launch = launch.bind(&v).bind(&length_value).bind(&w).bind(&norm);
-            launch.items(columns, 64).record()?;
+            let launch = over_columns(v.device(), &WEIGHT_NORM, &params, columns);
+            launch.bind(&v).bind(&length_value).bind(&w).bind(&norm).record()?;
         }
         self.tape().record_one(OP, &[self, length], w, move |bw| {
             let Some(g) = bw.upstream(0).cloned() else { return Ok(()) };
             let gv = Tensor::empty(g.device(), *g.shape(), DType::F32)?;
             let of_length = Tensor::empty(g.device(), [columns], DType::F32)?;
             if columns > 0 {
-                let launch = g.device().launch(&WEIGHT_NORM_BACKWARD).params(&params);
+                let launch = over_columns(g.device(), &WEIGHT_NORM_BACKWARD, &params, columns);
                 let launch = launch.bind(&v).bind(&length_value).bind(&norm).bind(&g);
-                launch.bind(&gv).bind(&of_length).items(columns, 64).record()?;
+                launch.bind(&gv).bind(&of_length).record()?;
             }
             bw.give(0, gv);
             bw.give(1, of_length);

@@ -5,9 +5,10 @@ use super::twin;
 use super::update::{Form, Goal, Shared};
 use crate::elementwise::Stride;
 use crate::error::Result;
-use crate::kernel::{Kernel, shader};
+use crate::kernel::{CostArgs, Kernel, shader};
 use crate::linalg::{Layout, matmul};
 use crate::random::threefry;
+use crate::reduce::{RowTurns, WALKERS, over_columns};
 use crate::{DType, Tensor};
 
 /// The inverse of the triangular factor of a Gram matrix.
@@ -17,7 +18,8 @@ pub(super) static GRAM_FACTOR: Kernel = Kernel::new(
     shader!("optim/gram_factor"),
     crate::twin!(twin::gram_factor),
 )
-.params::<FactorParams>();
+.params::<FactorParams>()
+.turns(factor_turns);
 
 /// Columns divided by their norms, and by their norms and an eps.
 pub(super) static UNIT_COLUMNS: Kernel = Kernel::new(
@@ -26,7 +28,12 @@ pub(super) static UNIT_COLUMNS: Kernel = Kernel::new(
     shader!("optim/unit_columns"),
     crate::twin!(twin::unit_columns),
 )
-.params::<ColumnParams>();
+.params::<ColumnParams>()
+.variants(WALKERS)
+.turns(|args| {
+    let column = RowTurns::of(args.variant, args.params::<ColumnParams>().rows);
+    4 * column.walk() + 2 * column.fold
+});
 
 #[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
 #[repr(C)]
@@ -40,6 +47,18 @@ pub(super) struct ColumnParams {
     pub(super) rows: u32,
     pub(super) columns: u32,
     pub(super) eps: f32,
+}
+
+/// For each of n columns its diagonal, and of the rows below an invocation's share; then likewise the
+/// columns of the inverse, the longest one's turns for each.
+fn factor_turns(args: &CostArgs<'_>) -> u64 {
+    let n = u64::from(args.params::<FactorParams>().n);
+    let lanes = args.constant("WG", 256).max(1);
+    let columns: u64 = (0..n).map(|k| 3 + k + (n - k - 1).div_ceil(lanes) * (k + 2)).sum();
+    let longest =
+        |first: u64| (first..n.min(first + lanes)).map(|j| n - j + j * (j + 5) / 2 + 2).max();
+    let inverse: u64 = (0..n).step_by(lanes as usize).filter_map(longest).sum();
+    columns + inverse + 2
 }
 
 /// Options of the factor.
@@ -124,8 +143,8 @@ fn unit_columns(r: &Tensor, unit: &Tensor) -> Result<Tensor> {
     let faded = Tensor::empty(r.device(), *r.shape(), DType::F32)?;
     let params =
         ColumnParams { rows: rows as u32, columns: columns as u32, eps: (EPS * HELD) as f32 };
-    let launch = r.device().launch(&UNIT_COLUMNS).params(&params);
-    launch.bind(r).bind(unit).bind(&faded).items(columns, 64).record()?;
+    let launch = over_columns(r.device(), &UNIT_COLUMNS, &params, columns);
+    launch.bind(r).bind(unit).bind(&faded).record()?;
     Ok(faded)
 }
 
@@ -137,9 +156,8 @@ fn orthonormal(b: &Tensor) -> Result<Tensor> {
     let n = gram.shape().dims()[0];
     let scratch = Tensor::empty(device, [n, n], DType::F32)?;
     let inverse = Tensor::empty(device, [n, n], DType::F32)?;
-    let size = if device.capabilities().software { 1u32 } else { 256 };
     let launch = device.launch(&GRAM_FACTOR).params(&FactorParams { n: n as u32 });
-    let launch = launch.constant("WG", size).bind(&gram).bind(&scratch).bind(&inverse);
+    let launch = launch.sharing().bind(&gram).bind(&scratch).bind(&inverse);
     launch.groups([1, 1, 1]).record()?;
     matmul(b, &inverse, Layout::NN)
 }

@@ -14,7 +14,11 @@ pub(super) static NEURON_FACTORS: Kernel = Kernel::new(
     shader!("optim/neuron_factors"),
     crate::twin!(twin::neuron_factors),
 )
-.params::<Params>();
+.params::<Params>()
+.turns(|args| {
+    let share = u64::from(args.params::<Params>().count).div_ceil(args.constant("WG", 256).max(1));
+    2 * share + 12
+});
 
 #[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
 #[repr(C)]
@@ -58,8 +62,7 @@ impl Neurons {
         let (beta, rest) = (self.beta as f32, (1.0 - self.beta) as f32);
         let launch = u.device().launch(&NEURON_FACTORS);
         let launch = launch.params(&Params { count: count as u32, beta, rest });
-        let size = if u.device().capabilities().software { 1u32 } else { 256 };
-        let launch = launch.constant("WG", size).bind(&squares).bind(clip);
+        let launch = launch.sharing().bind(&squares).bind(clip);
         launch.bind(&self.moments).bind(&factors).record()?;
         let factors = if self.columns { factors } else { factors.reshape([rows, 1])? };
         binary(Binary::Mul, u, &factors)

@@ -13,7 +13,12 @@ pub(super) static SQUARE_SUMS: Kernel = Kernel::new(
     crate::twin!(twin::square_sums),
 )
 .params::<SquareSumParams>()
-.cost(square_sum_cost);
+.cost(square_sum_cost)
+.turns(|args| {
+    let p: SquareSumParams = args.params();
+    let chunk = p.chunks.iter().max().map_or(0, |chunk| u64::from(*chunk));
+    chunk.div_ceil(args.constant("WG", 256).max(1)) + 20
+});
 
 /// `root = sqrt(most / max(norm, most))`
 pub(super) static CLIP_FACTOR: Kernel = Kernel::new(
@@ -22,7 +27,11 @@ pub(super) static CLIP_FACTOR: Kernel = Kernel::new(
     shader!("optim/clip_factor"),
     crate::twin!(twin::clip_factor),
 )
-.params::<ClipFactorParams>();
+.params::<ClipFactorParams>()
+.turns(|args| {
+    let p: ClipFactorParams = args.params();
+    (u64::from(p.count) + u64::from(p.checked)).div_ceil(args.constant("WG", 256).max(1)) + 12
+});
 
 #[derive(Debug, Clone, Copy, Default, bytemuck::Pod, bytemuck::Zeroable)]
 #[repr(C)]
@@ -90,12 +99,10 @@ impl Clip {
         state: &Tensor,
     ) -> Result<()> {
         let device = self.partials.device();
-        // A software adapter pays for every barrier; one invocation a workgroup needs none.
-        let size = if device.capabilities().software { 1u32 } else { 256 };
-        let count = self.record_sums(gradients, 0, size)?;
-        let all = self.record_sums(checked, count, size)?;
+        let count = self.record_sums(gradients, 0)?;
+        let all = self.record_sums(checked, count)?;
         let params = ClipFactorParams { count, checked: all - count, most: self.most };
-        let launch = device.launch(&CLIP_FACTOR).params(&params).constant("WG", size);
+        let launch = device.launch(&CLIP_FACTOR).params(&params).sharing();
         launch.bind(&self.partials).bind(state).record()
     }
 
@@ -104,17 +111,16 @@ impl Clip {
         &self,
         gradients: impl Iterator<Item = &'a Tensor>,
         mut offset: u32,
-        size: u32,
     ) -> Result<u32> {
         let (large, small): (Vec<_>, Vec<_>) = gradients.partition(|g| g.count() >= LARGE);
         for gradients in large.chunks(1).chain(small.chunks(TOGETHER)) {
-            offset += self.record_some(gradients, offset, size)?;
+            offset += self.record_some(gradients, offset)?;
         }
         Ok(offset)
     }
 
     /// One launch; returns the places that it fills.
-    fn record_some(&self, gradients: &[&Tensor], offset: u32, size: u32) -> Result<u32> {
+    fn record_some(&self, gradients: &[&Tensor], offset: u32) -> Result<u32> {
         let mut params = SquareSumParams { offset, ..SquareSumParams::default() };
         let mut end = 0;
         for (j, gradient) in gradients.iter().enumerate() {
@@ -126,7 +132,7 @@ impl Clip {
         params.gradients = gradients.len() as u32;
         let launch = self.partials.device().launch(&SQUARE_SUMS).params(&params);
         let many = u32::from(gradients.len() > 1);
-        let mut launch = launch.constant("WG", size).constant("MANY", many);
+        let mut launch = launch.sharing().constant("MANY", many);
         for gradient in gradients.iter().cycle().take(TOGETHER) {
             launch = launch.bind(*gradient);
         }

@@ -9,12 +9,18 @@ use crate::{DType, Tensor};
 /// Sums of `g w`, `w^2` and `g^2` in parts, scaled to order one.
 pub(super) static OVERLAP: Kernel =
     Kernel::new("optim", "overlap", shader!("optim/overlap"), crate::twin!(twin::overlap))
-        .params::<OverlapParams>();
+        .params::<OverlapParams>()
+        .turns(|args| {
+            let share = u64::from(args.params::<OverlapParams>().chunk);
+            let share = share.div_ceil(args.constant("WG", 256).max(1));
+            2 * share + 2 * share.div_ceil(64) + 24
+        });
 
 /// `y = s (g - (w.g / w.w) w)`
 pub(super) static PROJECT: Kernel =
     Kernel::new("optim", "project", shader!("optim/project"), crate::twin!(twin::project))
-        .params::<ProjectParams>();
+        .params::<ProjectParams>()
+        .turns(|args| 70 + 2 * u64::from(args.params::<ProjectParams>().groups));
 
 #[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
 #[repr(C)]
@@ -40,11 +46,8 @@ pub(super) fn orthogonal(gradient: &Tensor, value: &Tensor) -> Result<Tensor> {
     }
     let (chunk, groups) = chunks(count);
     let partials = Tensor::empty(device, [groups as usize, 5], DType::F32)?;
-    // A software adapter pays for every barrier; one invocation a workgroup needs none.
-    let software = device.capabilities().software;
     let params = OverlapParams { count: count as u32, chunk, groups };
-    let launch = device.launch(&OVERLAP).params(&params);
-    let launch = launch.constant("WG", if software { 1u32 } else { 256 });
+    let launch = device.launch(&OVERLAP).params(&params).sharing();
     launch.bind(gradient).bind(value).bind(&partials).groups([groups, 1, 1]).record()?;
     let params = ProjectParams { count: count as u32, groups };
     let launch = device.launch(&PROJECT).params(&params);

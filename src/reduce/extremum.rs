@@ -2,20 +2,24 @@
 
 use super::axes::{Axes, Pass};
 use super::fold::{Fold, Op, fold};
-use super::rows::{Extents, ROWS, along, over_elements, over_rows};
+use super::rows::{Extents, RowTurns, WALKERS, along, over_elements, over_rows};
 use super::sum::refuse_empty;
 use super::{moved_last, twin};
-use crate::kernel::{Kernel, Variant, shader};
+use crate::kernel::{CostArgs, Kernel, few_turns, shader};
 use crate::{DType, Result, Tensor, Var, layout};
 
 /// The first index of the largest or smallest element.
 pub(super) static EXTREMUM: Kernel =
     Kernel::new("reduce", "extremum", shader!("reduce/extremum"), crate::twin!(twin::extremum))
         .params::<Extents>()
-        .variants(WAYS);
+        .variants(WALKERS)
+        .turns(turns);
 
-/// Without subgroups: the first of [`ROWS`].
-const WAYS: &[Variant] = &[ROWS[0], ROWS[1]];
+/// One walk over a row, and a tree.
+fn turns(args: &CostArgs<'_>) -> u64 {
+    let row = RowTurns::of(args.variant, args.params::<Extents>().length);
+    row.walk() + row.fold
+}
 
 /// `y[o, k, j] = x[o, j] if k = index[o, j], else 0`
 pub(super) static PLACE_BACK: Kernel = Kernel::new(
@@ -24,7 +28,8 @@ pub(super) static PLACE_BACK: Kernel = Kernel::new(
     shader!("reduce/place_back"),
     crate::twin!(twin::place_back),
 )
-.params::<Extents>();
+.params::<Extents>()
+.turns(few_turns);
 
 /// The largest element over `axes`.
 ///
@@ -85,8 +90,7 @@ fn arg(op: &'static str, x: &Tensor, axis: usize, keep: bool, how: Op) -> Result
 fn index(x: &Tensor, pass: Pass, how: Op) -> Result<Tensor> {
     let y = Tensor::empty(x.device(), [pass.outer, pass.inner], DType::U32)?;
     if y.count() > 0 {
-        over_rows(x.device(), &EXTREMUM, y.count(), pass.length)
-            .params(&Extents::from(pass))
+        over_rows(x.device(), &EXTREMUM, &Extents::from(pass), [y.count(), pass.length])
             .constant("MIN", u32::from(how == Op::Min))
             .bind(x)
             .bind(&y)

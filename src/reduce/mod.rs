@@ -22,9 +22,9 @@ pub use extremum::{argmax, argmin, max, min};
 pub(crate) use fold::{Fold, Op, Term, fold};
 pub use moment::{norm, variance};
 pub(crate) use pieces::{LONGEST, Pieces};
-pub(crate) use rate::steps;
+pub(crate) use rate::{over_time, steps};
 pub use rate::{rate, spike_count};
-pub(crate) use rows::{ROWS, over_elements, over_rows, row_variant};
+pub(crate) use rows::{ROWS, RowTurns, WALKERS, over_columns, over_elements, over_rows, row_way};
 pub use sum::{mean, sum, sum_to};
 pub(crate) use twin::{lane_sum, log_sum_exp, pairwise};
 

@@ -31,6 +31,12 @@ impl Pieces {
         Self::at_most(rows, Self::of(device, rows, columns).chunk.min(most))
     }
 
+    /// The turns of a loop over a piece of `chunk` rows, in chains of 32 or without.
+    pub(crate) fn turns(chunk: u32) -> u64 {
+        let rows = u64::from(chunk);
+        rows + 2 * rows.div_ceil(32) + 2
+    }
+
     fn at_most(rows: usize, chunk: usize) -> Self {
         Self { splits: rows.div_ceil(chunk), chunk }
     }

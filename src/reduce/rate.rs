@@ -10,7 +10,8 @@ use crate::{DType, Error, Result, Shape, Tensor, Var};
 /// `y[n] = (spikes of column n) / divisor`
 pub(super) static RATE_BITS: Kernel =
     Kernel::new("reduce", "rate_bits", shader!("reduce/rate_bits"), crate::twin!(twin::rate_bits))
-        .params::<Params>();
+        .params::<Params>()
+        .turns(|args| u64::from(args.params::<Params>().steps.div_ceil(32)) + 1);
 
 #[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
 #[repr(C)]
@@ -39,7 +40,7 @@ pub fn spike_count(x: &Tensor) -> Result<Tensor> {
 }
 
 /// The sum over time, divided.
-fn over_time(op: &'static str, x: &Tensor, divisor: f32) -> Result<Tensor> {
+pub(crate) fn over_time(op: &'static str, x: &Tensor, divisor: f32) -> Result<Tensor> {
     let (steps, rest) = steps(op, x.shape())?;
     let columns = rest.count();
     if x.dtype() != DType::Bits {

@@ -2,7 +2,8 @@
 
 use super::axes::Pass;
 use crate::kernel::{Kernel, Needs, Variant};
-use crate::{Device, Error, Launch, Result, Shape};
+use crate::{Capabilities, Device, Error, Launch, Result, Shape};
+use bytemuck::NoUninit;
 
 /// One invocation a row; one workgroup; one workgroup with subgroups.
 pub(crate) const ROWS: &[Variant] = &[
@@ -11,13 +12,42 @@ pub(crate) const ROWS: &[Variant] = &[
     Variant { name: "subgroups", features: &["WORKGROUP", "SUBGROUPS"], needs: Needs::SUBGROUPS },
 ];
 
+/// Without subgroups: the first of [`ROWS`].
+pub(crate) const WALKERS: &[Variant] = &[ROWS[0], ROWS[1]];
+
 /// Rows up to this length are walked by one invocation on hardware too.
 const SHORT: usize = 64;
 
+/// The turns of the loops over a row that one invocation takes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct RowTurns {
+    /// Elements of an invocation.
+    steps: u64,
+    /// Of a fold over those who share the row: of `shared/reduce.wgsl`.
+    pub(crate) fold: u64,
+}
+
+impl RowTurns {
+    /// Those of rows of `length` elements in a variant of [`ROWS`], or of a list of several of those.
+    pub(crate) fn of(variant: usize, length: u32) -> Self {
+        let (lanes, fold) = if variant.is_multiple_of(3) { (1, 0) } else { (256, 65) };
+        Self { steps: u64::from(length).div_ceil(lanes), fold }
+    }
+
+    /// One walk over the row.
+    pub(crate) fn walk(self) -> u64 {
+        self.steps + 1
+    }
+
+    /// One walk in chains of 64.
+    pub(crate) fn chains(self) -> u64 {
+        self.steps + 2 * self.steps.div_ceil(64) + 1
+    }
+}
+
 /// The place in [`ROWS`] of the variant for rows of `length` elements: barriers cost a software
 /// adapter more than they save.
-pub(crate) fn row_variant(device: &Device, length: usize) -> usize {
-    let capabilities = device.capabilities();
+fn row_variant(capabilities: &Capabilities, length: usize) -> usize {
     match () {
         () if capabilities.software || length <= SHORT => 0,
         () if capabilities.subgroups => 2,
@@ -25,17 +55,53 @@ pub(crate) fn row_variant(device: &Device, length: usize) -> usize {
     }
 }
 
-/// A launch of the kernel over `rows` rows of `length` elements, in the best of its variants, the
-/// first `known` of [`ROWS`].
-pub(crate) fn over_rows(
+/// A launch of the kernel over `rows` rows of `length` elements, in the best of its variants, which
+/// are those of [`ROWS`] or the first of them.
+pub(crate) fn over_rows<P: NoUninit>(
     device: &Device,
     kernel: &'static Kernel,
-    rows: usize,
-    length: usize,
+    params: &P,
+    [rows, length]: [usize; 2],
 ) -> Launch {
-    let variant = row_variant(device, length).min(kernel.variants.len() - 1);
-    let range = if variant == 0 { 64 } else { 1 };
-    device.launch(kernel).variant(variant).items(rows, range)
+    let launch = device.launch(kernel).params(params);
+    let (launch, way) = row_way(launch, 0, length);
+    launch.items(rows, way.range)
+}
+
+/// Who walks over a row.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Way {
+    /// The invocations that share a row.
+    pub(crate) lanes: usize,
+    /// The rows of a workgroup.
+    pub(crate) range: u32,
+}
+
+/// A launch that has its parameters, in the best variant for rows of `length` elements, counted from
+/// `first`: where [`ROWS`] stand in its kernel's list. One invocation takes no more of a row than
+/// its device runs loops.
+pub(crate) fn row_way(launch: Launch, first: usize, length: usize) -> (Launch, Way) {
+    const ALONE: Way = Way { lanes: 1, range: 64 };
+    const SHARED: Way = Way { lanes: 256, range: 1 };
+    let last = (launch.kernel.variants.len() - 1).min(first + 2);
+    let launch = launch.variant(first);
+    match row_variant(launch.capabilities(), length) {
+        0 if launch.ends() => (launch, ALONE),
+        0 => (launch.variant(first + 1), SHARED),
+        way => (launch.variant((first + way).min(last)), SHARED),
+    }
+}
+
+/// A launch over `columns` columns: of one invocation each, so that neighbours read neighbours, or,
+/// where a column is too long for that, of one workgroup each. Variants are [`WALKERS`].
+pub(crate) fn over_columns<P: NoUninit>(
+    device: &Device,
+    kernel: &'static Kernel,
+    params: &P,
+    columns: usize,
+) -> Launch {
+    let launch = device.launch(kernel).params(params).variant(0);
+    if launch.ends() { launch.items(columns, 64) } else { launch.variant(1).items(columns, 1) }
 }
 
 /// Gives a launch over `count` elements its grid: neighbouring elements are taken together where

@@ -1,16 +1,17 @@
 //! Softmax and its logarithm.
 
 use super::axes::Pass;
-use super::rows::{Extents, ROWS, along, over_rows};
+use super::rows::{Extents, ROWS, RowTurns, along, over_rows};
 use super::twin;
-use crate::kernel::{Kernel, shader};
+use crate::kernel::{CostArgs, Kernel, shader};
 use crate::{DType, Result, Tensor, Var};
 
 /// `y = exp(x - m) / sum exp(x - m)`, or its logarithm
 pub(super) static SOFTMAX: Kernel =
     Kernel::new("reduce", "softmax", shader!("reduce/softmax"), crate::twin!(twin::softmax))
         .params::<Extents>()
-        .variants(ROWS);
+        .variants(ROWS)
+        .turns(turns);
 
 /// Its gradient, from the output.
 pub(super) static SOFTMAX_BACKWARD: Kernel = Kernel::new(
@@ -20,13 +21,20 @@ pub(super) static SOFTMAX_BACKWARD: Kernel = Kernel::new(
     crate::twin!(twin::softmax_backward),
 )
 .params::<Extents>()
-.variants(ROWS);
+.variants(ROWS)
+.turns(turns);
+
+/// Three walks over a row and two folds; backward has fewer.
+fn turns(args: &CostArgs<'_>) -> u64 {
+    let row = RowTurns::of(args.variant, args.params::<Extents>().length);
+    2 * row.walk() + row.chains() + 2 * row.fold
+}
 
 fn softmax(x: &Tensor, pass: Pass, log: bool) -> Result<Tensor> {
     let y = Tensor::empty(x.device(), *x.shape(), DType::F32)?;
     if y.count() > 0 {
-        over_rows(x.device(), &SOFTMAX, pass.outer * pass.inner, pass.length)
-            .params(&Extents::from(pass))
+        let extents = [pass.outer * pass.inner, pass.length];
+        over_rows(x.device(), &SOFTMAX, &Extents::from(pass), extents)
             .constant("LOG", u32::from(log))
             .bind(x)
             .bind(&y)
@@ -38,8 +46,8 @@ fn softmax(x: &Tensor, pass: Pass, log: bool) -> Result<Tensor> {
 fn softmax_backward(y: &Tensor, gradient: &Tensor, pass: Pass, log: bool) -> Result<Tensor> {
     let gx = Tensor::empty(y.device(), *y.shape(), DType::F32)?;
     if gx.count() > 0 {
-        over_rows(y.device(), &SOFTMAX_BACKWARD, pass.outer * pass.inner, pass.length)
-            .params(&Extents::from(pass))
+        let extents = [pass.outer * pass.inner, pass.length];
+        over_rows(y.device(), &SOFTMAX_BACKWARD, &Extents::from(pass), extents)
             .constant("LOG", u32::from(log))
             .bind(y)
             .bind(gradient)

@@ -2,7 +2,7 @@
 
 use super::twin;
 use crate::kernel::{Kernel, shader};
-use crate::reduce::{ROWS, over_rows};
+use crate::reduce::{ROWS, RowTurns, over_rows};
 use crate::{DType, Result, Tensor};
 
 /// `(sum |s|, sum s^2)` of each row
@@ -13,7 +13,11 @@ pub(super) static GRAM_ROWS: Kernel = Kernel::new(
     crate::twin!(twin::gram_rows),
 )
 .params::<Params>()
-.variants(ROWS);
+.variants(ROWS)
+.turns(|args| {
+    let row = RowTurns::of(args.variant, args.params::<Params>().length);
+    row.walk() + 2 * row.fold
+});
 
 #[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
 #[repr(C)]
@@ -27,7 +31,7 @@ pub(super) fn gram_rows(s: &Tensor, batch: usize, m: usize) -> Result<Tensor> {
     let device = s.device();
     let rows = Tensor::empty(device, [batch, m, 2], DType::F32)?;
     let params = Params { count: (batch * m) as u32, length: m as u32 };
-    let launch = over_rows(device, &GRAM_ROWS, batch * m, m).params(&params);
+    let launch = over_rows(device, &GRAM_ROWS, &params, [batch * m, m]);
     launch.bind(s).bind(&rows).record()?;
     Ok(rows)
 }

@@ -3,7 +3,7 @@
 use super::batch::Batch;
 use super::twin;
 use crate::kernel::{Cost, CostArgs, Kernel, shader};
-use crate::reduce::{ROWS, over_rows};
+use crate::reduce::{ROWS, RowTurns, over_rows};
 use crate::{DType, Result, Tensor};
 
 /// `(max |x|, sum of squares, fault)` of each chunk
@@ -15,7 +15,11 @@ pub(super) static NORM_PARTS: Kernel = Kernel::new(
 )
 .params::<PartsParams>()
 .variants(ROWS)
-.cost(parts_cost);
+.cost(parts_cost)
+.turns(|args| {
+    let chunk = RowTurns::of(args.variant, args.params::<PartsParams>().chunk);
+    chunk.walk() + chunk.chains() + 3 * chunk.fold
+});
 
 /// `(s, ||s x||, s c, c)` of each matrix
 pub(super) static MATRIX_SCALE: Kernel = Kernel::new(
@@ -24,7 +28,8 @@ pub(super) static MATRIX_SCALE: Kernel = Kernel::new(
     shader!("spectral/matrix_scale"),
     crate::twin!(twin::matrix_scale),
 )
-.params::<ScaleParams>();
+.params::<ScaleParams>()
+.turns(|args| 2 + 2 * u64::from(args.params::<ScaleParams>().chunks));
 
 #[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
 #[repr(C)]
@@ -99,8 +104,8 @@ impl Facts {
                 entries: batch.entries as u32,
                 first: first as u32,
             };
-            let launch = over_rows(device, &NORM_PARTS, batch.entries * chunks, chunk);
-            launch.params(&params).bind(tensor).bind(&parts).record()?;
+            let launch = over_rows(device, &NORM_PARTS, &params, [batch.entries * chunks, chunk]);
+            launch.bind(tensor).bind(&parts).record()?;
         }
         let facts = Tensor::empty(device, [batch.total(), 4], DType::F32)?;
         let flags = Tensor::empty(device, [batch.total()], DType::F32)?;

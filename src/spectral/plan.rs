@@ -4,7 +4,7 @@ use super::norm::Facts;
 use super::schedule::Schedules;
 use super::twin;
 use crate::kernel::{Kernel, Variant, shader};
-use crate::reduce::{ROWS, over_rows};
+use crate::reduce::{ROWS, RowTurns, over_rows};
 use crate::{DType, Result, Tensor};
 
 /// Start and coefficients of the iteration of each matrix
@@ -15,7 +15,12 @@ pub(super) static CLIP_PLAN: Kernel = Kernel::new(
     crate::twin!(twin::clip_plan),
 )
 .params::<PlanParams>()
-.variants(ROWS);
+.variants(ROWS)
+.turns(|args| {
+    let p: PlanParams = args.params();
+    let (row, iterations) = (RowTurns::of(args.variant, p.m), RowTurns::of(args.variant, p.most));
+    row.walk() + 2 * row.fold + u64::from(p.grid) + 8 * iterations.walk()
+});
 
 /// `M = p I + q S`, and the first Q
 pub(super) static CLIP_START: Kernel = Kernel::new(
@@ -99,7 +104,7 @@ impl Plan {
         let half = dtype == DType::F16;
         let [least, margin] = if half { [LEAST_HALF, MARGIN_HALF] } else { [LEAST, 0.0] };
         let params = PlanParams { entries, m: m as u32, grid, most, least, margin };
-        let launch = over_rows(device, &CLIP_PLAN, total, m).params(&params);
+        let launch = over_rows(device, &CLIP_PLAN, &params, [total, m]);
         let launch = launch.constant("QUINTIC", u32::from(products == 3));
         let launch = launch.bind(rows).bind(&facts.facts).bind(&table);
         launch.bind(&start).bind(&plan).record()?;

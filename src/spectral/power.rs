@@ -5,7 +5,7 @@ use super::norm::{Facts, Scale};
 use super::{twin, wide};
 use crate::kernel::{Kernel, shader};
 use crate::linalg::{Layout, matmul};
-use crate::reduce::{ROWS, over_rows};
+use crate::reduce::{ROWS, RowTurns, over_rows};
 use crate::{DType, Error, Result, Tensor};
 
 const OP: &str = "spectral_norm";
@@ -18,7 +18,11 @@ pub(super) static UNIT_VECTORS: Kernel = Kernel::new(
     crate::twin!(twin::unit_vectors),
 )
 .params::<Params>()
-.variants(ROWS);
+.variants(ROWS)
+.turns(|args| {
+    let row = RowTurns::of(args.variant, args.params::<Params>().length);
+    2 * row.walk() + row.fold
+});
 
 #[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
 #[repr(C)]
@@ -76,7 +80,7 @@ fn unit_vectors(x: &Tensor, facts: &Facts) -> Result<(Tensor, Tensor)> {
     let y = Tensor::empty(x.device(), *x.shape(), DType::F32)?;
     let norms = Tensor::empty(x.device(), [count], DType::F32)?;
     let params = Params { count: count as u32, length: length as u32 };
-    let launch = over_rows(x.device(), &UNIT_VECTORS, count, length).params(&params);
+    let launch = over_rows(x.device(), &UNIT_VECTORS, &params, [count, length]);
     launch.bind(x).bind(&facts.facts).bind(&y).bind(&norms).record()?;
     Ok((y, norms))
 }

@@ -1,15 +1,16 @@
 //! The mask of the largest: sparsity by rank instead of by a threshold.
 
 use super::twin;
-use crate::kernel::{Kernel, shader};
-use crate::reduce::{ROWS, over_rows};
+use crate::kernel::{CostArgs, Kernel, shader};
+use crate::reduce::{ROWS, RowTurns, over_rows};
 use crate::{DType, Error, Result, Shape, Tensor, Var};
 
 /// 1 for the k largest of a row, else 0.
 pub(super) static TOP_K_MASK: Kernel =
     Kernel::new("token", "top_k_mask", shader!("token/top_k_mask"), crate::twin!(twin::top_k_mask))
         .params::<Params>()
-        .variants(ROWS);
+        .variants(ROWS)
+        .turns(turns);
 
 /// Its surrogate gradient.
 pub(super) static TOP_K_BACKWARD: Kernel = Kernel::new(
@@ -35,6 +36,13 @@ pub(super) struct BackwardParams {
     pub(super) count: u32,
     pub(super) length: u32,
     pub(super) a: f32,
+}
+
+/// A walk over the row, and a fold, for each bit of the k-th largest and of its place, and two more.
+fn turns(args: &CostArgs<'_>) -> u64 {
+    let p: Params = args.params();
+    let row = RowTurns::of(args.variant, p.length);
+    (32 + u64::from(p.place_bits) + 2) * (1 + row.walk() + row.fold)
 }
 
 const OP: &str = "top_k_mask";
@@ -101,7 +109,7 @@ fn forward(x: &Tensor, length: usize, k: usize) -> Result<(Tensor, Tensor)> {
             k: k as u32,
             place_bits: length.ilog2() + 1,
         };
-        let launch = over_rows(device, &TOP_K_MASK, rows, length).params(&params);
+        let launch = over_rows(device, &TOP_K_MASK, &params, [rows, length]);
         launch.bind(x).bind(&y).bind(&threshold).record()?;
     }
     Ok((y, threshold))

@@ -12,6 +12,7 @@ mod indices;
 mod layout;
 mod lif;
 mod linalg;
+mod long;
 mod loss;
 mod models;
 mod nn;
