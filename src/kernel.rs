@@ -163,6 +163,8 @@ pub struct CostArgs<'a> {
     pub variant: usize,
     /// The parameter struct.
     pub params: &'a [u8],
+    /// The workgroups along x, y and z.
+    pub groups: [u32; 3],
     /// The words of each binding.
     pub words: &'a [u64],
     /// The constants of the launch.

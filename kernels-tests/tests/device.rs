@@ -646,10 +646,12 @@ fn a_short_tensor_stands_in_for_vectors() {
 // ---- trust ----
 
 /// Fills the memory of a workgroup, for the next launch to find.
-static LEAVE: Kernel = Kernel::new("tests", "leave", LEAVE_SOURCE, spikegrad::twin!(no_twin));
+static LEAVE: Kernel =
+    Kernel::new("tests", "leave", LEAVE_SOURCE, spikegrad::twin!(no_twin)).turns(|_| 17);
 
 /// Shows what it finds in the memory of a workgroup.
-static FIND: Kernel = Kernel::new("tests", "find", FIND_SOURCE, spikegrad::twin!(no_twin));
+static FIND: Kernel =
+    Kernel::new("tests", "find", FIND_SOURCE, spikegrad::twin!(no_twin)).turns(|_| 17);
 
 const LEAVE_SOURCE: &str = "
     @group(0) @binding(0) var<storage, read_write> y: array<u32>;

@@ -5,7 +5,7 @@
 // One invocation an element.
 
 import package::shared::index::item_index;
-import package::shared::taps::{ConvParams, back};
+import package::shared::taps::{ConvParams, back, first_tap};
 
 override WG: u32 = 256u;
 override ADJOINT: bool = false;
@@ -34,15 +34,10 @@ fn depthwise_conv(
     if BIAS {
         sum = bias[c];
     }
-    for (var k = 0u; k < p.taps; k++) {
-        let distance = back(k, p.taps, p.dilation);
-        if ADJOINT {
-            if distance < p.steps - t {
-                sum += w[k * p.channels + c] * x[i + distance * row];
-            }
-        } else if distance <= t {
-            sum += w[k * p.channels + c] * x[i - distance * row];
-        }
+    let reach = select(t, p.steps - 1u - t, ADJOINT);
+    for (var k = first_tap(p.taps, p.dilation, reach); k < p.taps; k++) {
+        let distance = back(k, p.taps, p.dilation) * row;
+        sum += w[k * p.channels + c] * x[select(i - distance, i + distance, ADJOINT)];
     }
     y[i] = sum;
 }

@@ -3,7 +3,7 @@
 // g: [T, B, K, C]; y: [T, B, C] output. One invocation an element of y.                          (shared/taps.wgsl)
 
 import package::shared::index::item_index;
-import package::shared::taps::{ConvParams, back};
+import package::shared::taps::{ConvParams, back, first_tap};
 
 override WG: u32 = 256u;
 
@@ -19,16 +19,14 @@ fn fold_time(
 ) {
     let i = item_index(group, groups, local, WG);
     let row = i / p.channels;
-    let rows = p.steps * p.batch;
-    if row >= rows {
+    if row >= p.steps * p.batch {
         return;
     }
     var sum = 0.0;
-    for (var k = 0u; k < p.taps; k++) {
+    let reach = p.steps - 1u - row / p.batch;
+    for (var k = first_tap(p.taps, p.dilation, reach); k < p.taps; k++) {
         let distance = back(k, p.taps, p.dilation) * p.batch;
-        if distance < rows - row {
-            sum += g[((row + distance) * p.taps + k) * p.channels + (i - row * p.channels)];
-        }
+        sum += g[((row + distance) * p.taps + k) * p.channels + (i - row * p.channels)];
     }
     y[i] = sum;
 }

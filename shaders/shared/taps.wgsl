@@ -11,6 +11,11 @@ struct ConvParams {
     chunks: u32,
 }
 
+// The first tap that sees a step which `reach` others lie before (or, of the adjoint, behind).
+fn first_tap(taps: u32, dilation: u32, reach: u32) -> u32 {
+    return taps - min(taps, reach / dilation + 1u);
+}
+
 fn back(k: u32, taps: u32, dilation: u32) -> u32 {
     return (taps - 1u - k) * dilation;
 }

@@ -18,7 +18,8 @@ pub(super) static CACHE_EXTEND: Kernel = Kernel::new(
     crate::twin!(twin::extend),
 )
 .params::<Params>()
-.variants(VARIANTS);
+.variants(VARIANTS)
+.turns(|args| args.params::<Params>().extend_turns(args.constant("WG", 64)));
 
 /// How spikes are stored, and rows read: [`AttentionCache::prepare`] computes the place.
 pub(super) const VARIANTS: &[Variant] = &[
@@ -47,6 +48,31 @@ pub(super) struct Params {
     pub(super) late: u32,
     pub(super) turn: u32,
     pub(super) scale: f32,
+}
+
+impl Params {
+    /// The turns of `extend`: counting, ranking and writing of all that is kept, then letting go of what
+    /// has left the window.
+    fn extend_turns(&self, workgroup: u64) -> u64 {
+        let workgroup = workgroup.max(1);
+        let width = u64::from(self.channels / self.groups.max(1));
+        let kept = u64::from(self.early) + u64::from(self.steps - self.late);
+        let rounds = kept.div_ceil(workgroup);
+        rounds * (width + workgroup + u64::from(self.units) + 4) + u64::from(self.window) + 3
+    }
+
+    /// Those of `decode`: a score, the largest, the sum, and the values of a share of the units for all
+    /// that is seen.
+    pub(super) fn decode_turns(&self, workgroup: u64) -> u64 {
+        let workgroup = workgroup.max(1);
+        let [units, channels] = [self.units, self.channels / self.groups.max(1)].map(u64::from);
+        let most = u64::from(self.window) + 1 + u64::from(self.anchors);
+        let seen = (u64::from(self.position) + 1).min(most);
+        let shares = units.div_ceil(workgroup);
+        let round = units + 2 * workgroup + shares * (workgroup + 2) + 5;
+        let around = channels.div_ceil(workgroup) + workgroup + 3 * shares + 8;
+        around + seen.div_ceil(workgroup) * round
+    }
 }
 
 /// Words of a lane's marks before the positions of its ring.
@@ -325,12 +351,8 @@ impl SpikeAttention {
             let channels = spikes.shape().last().copied().unwrap_or(0);
             let params = cache.params(self, steps, channels);
             let params = Params { early: early as u32, late: late as u32, ..params };
-            let workgroup = cache.workgroup(OP, 64, &[64, 256], |workgroup| {
-                let width = u64::from(params.channels / params.groups);
-                let rounds = (kept as u64).div_ceil(workgroup);
-                // Counting, ranking, writing; then letting go of what has left the window.
-                rounds * (width + workgroup + u64::from(params.units) + 1) + cache.ring()
-            })?;
+            let workgroup =
+                cache.workgroup(OP, 64, &[64, 256], |workgroup| params.extend_turns(workgroup))?;
             let launch = cache.prepare(&CACHE_EXTEND, [k, v, spikes], turns.as_ref());
             let lanes = params.lanes as usize;
             let launch = launch.params(&params).constant("WG", workgroup);

@@ -17,7 +17,8 @@ pub(super) static DECODE_ATTEND: Kernel = Kernel::new(
 )
 .params::<Params>()
 .variants(VARIANTS)
-.cost(cost);
+.cost(cost)
+.turns(|args| args.params::<Params>().decode_turns(args.constant("WG", u64::from(WORKGROUP))));
 
 /// All that the cache can hold, read once: how much of it is open is known on the device alone.
 fn cost(args: &CostArgs<'_>) -> Cost {
@@ -81,14 +82,8 @@ impl SpikeAttention {
         let channels = spikes.shape().last().copied().unwrap_or(0);
         let params = Params { turn, ..cache.params(self, 1, channels) };
         let device = q.device();
-        let workgroup = cache.workgroup(OP, WORKGROUP, &SOFTWARE, |workgroup| {
-            let [units, channels] = [params.units, params.channels / params.groups].map(u64::from);
-            let seen = (cache.position() as u64 + 1).min(cache.ring() + self.anchors as u64);
-            // A score, the largest, the sum, and the values of a share of the units.
-            let shares = units.div_ceil(workgroup);
-            let round = units + 2 * workgroup + shares * (workgroup + 1) + 1;
-            channels.div_ceil(workgroup) + workgroup + seen.div_ceil(workgroup) * round + 3 * shares
-        })?;
+        let turns_of = |workgroup| params.decode_turns(workgroup);
+        let workgroup = cache.workgroup(OP, WORKGROUP, &SOFTWARE, turns_of)?;
         let head = cache.width() / self.heads;
         // The query; counts, scores, weights and places; what is seen of the marks.
         let asked = 4 * (head as u64 + 4 * u64::from(workgroup) + 4);

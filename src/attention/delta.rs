@@ -12,7 +12,8 @@ pub(super) static ATTENTION_DELTA: Kernel = Kernel::new(
     shader!("attention/attention_delta"),
     crate::twin!(twin::delta),
 )
-.params::<Geometry>();
+.params::<Geometry>()
+.turns(|args| u64::from(args.params::<Geometry>().quads) + 1);
 
 /// Writes the deltas to the second half of `stats`; gives the open rows of `go`.
 pub(super) fn run(

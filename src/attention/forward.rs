@@ -1,6 +1,6 @@
 //! The weighted sums of values.
 
-use super::geometry::{Geometry, SLICE, forward_cost};
+use super::geometry::{Geometry, SLICE, forward_cost, pair_turns};
 use super::twin;
 use crate::kernel::{Kernel, Needs, Variant, shader};
 use crate::{DType, Result, Tensor};
@@ -14,7 +14,8 @@ pub(super) static ATTENTION_FORWARD: Kernel = Kernel::new(
 )
 .params::<Geometry>()
 .variants(VARIANTS)
-.cost(forward_cost);
+.cost(forward_cost)
+.turns(pair_turns);
 
 const VARIANTS: &[Variant] = &[
     Variant { name: "registers", features: &[], needs: Needs::NOTHING },

@@ -13,7 +13,11 @@ pub(super) static SPIKE_GATE: Kernel = Kernel::new(
     crate::twin!(twin::spike_gate),
 )
 .params::<Params>()
-.variants(VARIANTS);
+.variants(VARIANTS)
+.turns(|args| {
+    let p: Params = args.params();
+    u64::from(p.channels / p.groups.max(1)) + 2
+});
 
 const VARIANTS: &[Variant] = &[
     Variant { name: "f32", features: &[], needs: Needs::NOTHING },

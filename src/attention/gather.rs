@@ -12,7 +12,8 @@ pub(super) static ATTENTION_GATHER: Kernel = Kernel::new(
     shader!("attention/attention_gather"),
     crate::twin!(twin::gather),
 )
-.params::<Geometry>();
+.params::<Geometry>()
+.turns(|args| u64::from(args.params::<Geometry>().quads) + 1);
 
 /// Compact rows `[B, H, S, d padded to 4]` of `[q, k, v]`, of which those above the count of open
 /// positions hold anything.

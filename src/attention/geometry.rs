@@ -120,14 +120,14 @@ impl Geometry {
         Err(Error::Limit { what, asked, allowed })
     }
 
-    /// The most queries that are summed over: the gradients of keys take them four at a time, with two
-    /// loops over the vectors of a row.
+    /// The most queries or keys that are summed over.
     fn longest_sum(&self) -> u64 {
         let quads = u64::from(self.quads);
-        4 * ((MOST_ITERATIONS - quads) / (1 + 2 * quads))
+        (MOST_ITERATIONS - 2 * quads - 64) / (2 * quads + 4) * 4
     }
 
-    /// Queries between the first and the last that see any of four neighbouring keys.
+    /// Queries between the first and the last that see any of four neighbouring keys, or keys that any of
+    /// four neighbouring queries sees.
     fn longest_range(&self) -> u32 {
         let one_gate = self.query_base == 0;
         let whole_anchors = self.segments == 0 && self.anchors > 0;
@@ -137,7 +137,9 @@ impl Geometry {
         }
         let stretch = self.steps.div_ceil(self.segments.max(1));
         let segment = if self.segments > 0 { stretch } else { 0 };
-        segment.max(self.window.saturating_add(5)).min(self.steps)
+        // A query sees its window and the anchors.
+        let seen = self.window.saturating_add(self.anchors).saturating_add(5);
+        segment.max(seen).min(self.steps)
     }
 
     /// Pairs of a query and a key, if every position is open.
@@ -145,6 +147,17 @@ impl Geometry {
         let seen = (self.window + self.anchors + 1).min(self.steps);
         self.rows() as f64 * f64::from(seen)
     }
+}
+
+/// The turns of the loops over pairs: four keys or queries at a time, with two loops over the vectors
+/// of a row, or a tile of 32 at a time, whose weights and columns are walked along twice.
+pub(super) fn pair_turns(args: &CostArgs<'_>) -> u64 {
+    let p: Geometry = args.params();
+    let (range, quads) = (u64::from(p.longest_range()), u64::from(p.quads));
+    if args.variant == 0 {
+        return (range / 4 + 4) * (2 * quads + 4) + 2 * quads + 16;
+    }
+    (range / 32 + 4) * (3 * quads + 160) + 64
 }
 
 /// The most that a launch may do: all positions open. The gates are known on the device only.

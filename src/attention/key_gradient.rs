@@ -1,6 +1,6 @@
 //! The gradients of keys and values.
 
-use super::geometry::{GRADIENTS, Geometry, STRETCH, key_cost};
+use super::geometry::{GRADIENTS, Geometry, STRETCH, key_cost, pair_turns};
 use super::twin;
 use crate::kernel::{Kernel, shader};
 use crate::{DType, Result, Tensor};
@@ -14,7 +14,8 @@ pub(super) static ATTENTION_KEY_GRADIENT: Kernel = Kernel::new(
 )
 .params::<Geometry>()
 .variants(GRADIENTS)
-.cost(key_cost);
+.cost(key_cost)
+.turns(pair_turns);
 
 /// Compact rows of the gradients of the turned keys and of the values, each followed by the parts of
 /// the anchors' sums.

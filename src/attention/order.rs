@@ -13,7 +13,11 @@ pub(super) static GATE_ORDER: Kernel = Kernel::new(
     crate::twin!(twin::gate_order),
 )
 .params::<Params>()
-.variants(VARIANTS);
+.variants(VARIANTS)
+.turns(|args| {
+    let lanes = args.constant("WG", u64::from(LANES)).max(1);
+    2 * u64::from(args.params::<Params>().steps).div_ceil(lanes) + lanes + 3
+});
 
 const VARIANTS: &[Variant] = &[
     Variant { name: "u32", features: &[], needs: Needs::NOTHING },

@@ -1,6 +1,6 @@
 //! The gradient of the queries.
 
-use super::geometry::{GRADIENTS, Geometry, SLICE, query_cost};
+use super::geometry::{GRADIENTS, Geometry, SLICE, pair_turns, query_cost};
 use super::twin;
 use crate::kernel::{Kernel, shader};
 use crate::{DType, Result, Tensor};
@@ -14,7 +14,8 @@ pub(super) static ATTENTION_QUERY_GRADIENT: Kernel = Kernel::new(
 )
 .params::<Geometry>()
 .variants(GRADIENTS)
-.cost(query_cost);
+.cost(query_cost)
+.turns(pair_turns);
 
 /// Compact rows of the gradient of the scaled, turned queries.
 pub(super) fn run(

@@ -12,7 +12,11 @@ pub(super) static ATTENTION_SCATTER: Kernel = Kernel::new(
     shader!("attention/attention_scatter"),
     crate::twin!(twin::scatter),
 )
-.params::<Geometry>();
+.params::<Geometry>()
+.turns(|args| {
+    let p: Geometry = args.params();
+    u64::from(p.width) * (2 * u64::from(p.segments) + 3) + 1
+});
 
 /// What the compact rows are.
 #[derive(Debug, Clone, Copy)]

@@ -1,6 +1,6 @@
 //! All channels to all channels.
 
-use super::params::{Params, check_bias};
+use super::params::{Params, check_bias, tap_turns};
 use super::twin;
 use crate::elementwise::Activation;
 use crate::kernel::{Kernel, shader};
@@ -15,7 +15,8 @@ pub(super) static UNFOLD_TIME: Kernel =
 /// Its adjoint.
 pub(super) static FOLD_TIME: Kernel =
     Kernel::new("conv", "fold_time", shader!("conv/fold_time"), crate::twin!(twin::fold))
-        .params::<Params>();
+        .params::<Params>()
+        .turns(tap_turns);
 
 const OP: &str = "causal_conv";
 

@@ -1,6 +1,6 @@
 //! Channels each by itself.
 
-use super::params::{Params, check_bias};
+use super::params::{Params, check_bias, tap_turns};
 use super::twin;
 use crate::kernel::{Cost, CostArgs, Kernel, shader};
 use crate::reduce::Pieces;
@@ -15,7 +15,8 @@ pub(super) static DEPTHWISE_CONV: Kernel = Kernel::new(
     crate::twin!(twin::depthwise),
 )
 .params::<Params>()
-.cost(cost);
+.cost(cost)
+.turns(tap_turns);
 
 /// The gradients of taps and bias.
 pub(super) static DEPTHWISE_WEIGHTS: Kernel = Kernel::new(
@@ -25,7 +26,8 @@ pub(super) static DEPTHWISE_WEIGHTS: Kernel = Kernel::new(
     crate::twin!(twin::depthwise_weights),
 )
 .params::<Params>()
-.cost(cost);
+.cost(cost)
+.turns(|args| Pieces::turns(args.params::<Params>().chunk));
 
 /// Everything moved once, two operations a tap.
 fn cost(args: &CostArgs<'_>) -> Cost {

@@ -1,5 +1,6 @@
 //! The extents of a convolution.
 
+use crate::kernel::CostArgs;
 use crate::reduce::Pieces;
 use crate::{DType, Error, Result, Tensor, Var};
 
@@ -33,6 +34,12 @@ impl Params {
             [steps, batch, channels, taps, dilation, pieces.chunk, pieces.splits].map(|v| v as u32);
         Ok(Self { steps, batch, channels, taps, dilation, chunk, chunks })
     }
+}
+
+/// The turns of a loop over the taps that see a step of the series.
+pub(super) fn tap_turns(args: &CostArgs<'_>) -> u64 {
+    let p: Params = args.params();
+    u64::from(p.taps.min(p.steps.div_ceil(p.dilation.max(1)))) + 2
 }
 
 /// Checks a bias of `channels` values.

@@ -179,16 +179,23 @@ impl Launch {
 
     fn cost_args<'a>(&'a self, words: &'a [u64]) -> CostArgs<'a> {
         let (params, constants) = (self.param_bytes(), self.constants());
-        CostArgs { variant: self.variant, params, words, constants }
+        CostArgs { variant: self.variant, params, groups: self.groups, words, constants }
     }
 
-    /// Refuses a launch whose loops its device would end too early.
-    pub(crate) fn check_turns(&self) -> Result<()> {
+    /// Refuses a launch whose loops its device would end too early, and one of a kernel that does not
+    /// say how long they are.
+    pub(crate) fn check_turns(&self, program: &Program) -> Result<()> {
         let Some(allowed) = self.stream.capabilities().max_turns else { return Ok(()) };
         let asked = match self.kernel.turns {
             Some(turns) => {
                 let words: Vec<u64> = self.bindings.iter().map(|b| b.words as u64).collect();
                 turns(&self.cost_args(&words))
+            }
+            None if program.reflection.open_loops => {
+                let message = "this adapter ends long loops too early, and the kernel does not say \
+                               how long its loops are (`Kernel::turns`)";
+                let kernel = self.kernel.name.into();
+                return Err(Error::Shader { kernel, message: message.into() });
             }
             None => 0,
         };

@@ -286,7 +286,7 @@ impl Stream {
                 return Err(Error::Aliased { kernel, binding: binding.name.clone() });
             }
         }
-        launch.check_turns()?;
+        launch.check_turns(program)?;
         let most = self.capabilities().max_groups;
         match launch.groups.iter().find(|g| **g > most) {
             Some(groups) => Err(Error::Limit {

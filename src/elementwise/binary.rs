@@ -4,7 +4,7 @@ use super::broadcast::{Strides, strides};
 use super::unary::{Unary, unary};
 use super::{CELLS, launch_cells, twin};
 use crate::host::{Real, greatest, keep_nan, least};
-use crate::kernel::{Cost, CostArgs, Kernel, shader};
+use crate::kernel::{Cost, CostArgs, Kernel, few_turns, shader};
 use crate::{DType, Error, Result, Shape, Tensor, Var};
 
 /// `y[i] = a[i] op b[i]`
@@ -22,7 +22,8 @@ pub(super) static BINARY_BROADCAST: Kernel = Kernel::new(
     crate::twin!(twin::binary_broadcast),
 )
 .params::<BroadcastParams>()
-.cost(one_operation_each);
+.cost(one_operation_each)
+.turns(few_turns);
 
 /// `gx[i] = g[i] d(a op b)/da`, or `/db`
 pub(super) static BINARY_BACKWARD: Kernel = Kernel::new(
@@ -32,7 +33,8 @@ pub(super) static BINARY_BACKWARD: Kernel = Kernel::new(
     crate::twin!(twin::binary_backward),
 )
 .params::<BroadcastParams>()
-.cost(one_operation_each);
+.cost(one_operation_each)
+.turns(few_turns);
 
 #[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
 #[repr(C)]

@@ -1,18 +1,20 @@
 //! Casts between f32 and packed spikes.
 
 use super::twin;
-use crate::kernel::{Kernel, shader};
+use crate::kernel::{Kernel, few_turns, shader};
 use crate::{DType, Result, Tensor, Var};
 
 /// `s = [x > 1/2]`, packed along the leading axis
 pub(super) static PACK: Kernel =
     Kernel::new("elementwise", "pack", shader!("elementwise/pack"), crate::twin!(twin::pack))
-        .params::<Packed>();
+        .params::<Packed>()
+        .turns(few_turns);
 
 /// `x = s`, from packed spikes
 pub(super) static UNPACK: Kernel =
     Kernel::new("elementwise", "unpack", shader!("elementwise/unpack"), crate::twin!(twin::unpack))
-        .params::<Packed>();
+        .params::<Packed>()
+        .turns(few_turns);
 
 /// The extents of packed spikes, as parameters of the kernels that run over their words.
 #[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]

@@ -12,7 +12,8 @@ pub(super) static FMA_PEAK: Kernel = Kernel::new(
     crate::twin!(twin::fma_peak),
 )
 .params::<Params>()
-.cost(cost);
+.cost(cost)
+.turns(|args| 1 + u64::from(args.params::<Params>().rounds) * u64::from(2 + STEPS));
 
 /// Independent chains of an invocation.
 pub(super) const CHAINS: u32 = 32;

@@ -2,14 +2,15 @@
 
 use super::twin;
 use crate::elementwise::Packed;
-use crate::kernel::{Kernel, shader};
+use crate::kernel::{Kernel, few_turns, shader};
 use crate::narrow::positive;
 use crate::{DType, Error, Result, Tensor};
 
 /// `on = [change >= threshold]`, `off = [change <= -threshold]`
 pub(super) static DELTA: Kernel =
     Kernel::new("encode", "delta", shader!("encode/delta"), crate::twin!(twin::delta))
-        .params::<Params>();
+        .params::<Params>()
+        .turns(few_turns);
 
 #[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
 #[repr(C)]

@@ -9,7 +9,8 @@ use crate::{DType, Result, Tensor};
 /// `s[t, n] = [t = step of x[n]]`
 pub(super) static LATENCY: Kernel =
     Kernel::new("encode", "latency", shader!("encode/latency"), crate::twin!(twin::latency))
-        .params::<Params>();
+        .params::<Params>()
+        .turns(|args| 40 + u64::from(args.params::<Params>().packed.steps.div_ceil(32)));
 
 #[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
 #[repr(C)]

@@ -3,7 +3,7 @@
 use super::complex::numbers;
 use super::twin;
 use crate::kernel::{Cost, CostArgs, Kernel, shader};
-use crate::reduce::LONGEST;
+use crate::reduce::{LONGEST, Pieces};
 use crate::{DType, Device, Error, Result, Tensor, Var, reduce};
 
 /// `y = m z`
@@ -20,7 +20,8 @@ pub(super) static BIN_GATE_BACKWARD: Kernel = Kernel::new(
     crate::twin!(twin::bins::backward),
 )
 .params::<BackwardParams>()
-.cost(|args| cost(args, 6.0));
+.cost(|args| cost(args, 6.0))
+.turns(|args| Pieces::turns(args.params::<BackwardParams>().chunk));
 
 #[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
 #[repr(C)]

@@ -21,7 +21,8 @@ pub(super) static MIX_DENSE: Kernel = Kernel::new(
     let p: Params = args.params();
     let (rows, channels) = (f64::from(p.rows), f64::from(p.channels));
     Cost { bytes: args.all_bytes(), flops: 24.0 * rows * channels * channels }
-});
+})
+.turns(|args| 200 + 30 * u64::from(args.params::<Params>().channels));
 
 /// The gradient before a layer's relu.
 pub(super) static MIX_REACHED: Kernel = Kernel::new(

@@ -18,7 +18,8 @@ pub(super) static COMPLEX_GATE: Kernel = Kernel::new(
 )
 .params::<Params>()
 .cost(|args| cost(args, 10.0))
-.thresholds();
+.thresholds()
+.turns(|args| 2 + u64::from(args.params::<Params>().steps));
 
 /// Its gradient.
 pub(super) static COMPLEX_GATE_BACKWARD: Kernel = Kernel::new(
@@ -29,7 +30,11 @@ pub(super) static COMPLEX_GATE_BACKWARD: Kernel = Kernel::new(
 )
 .params::<Params>()
 .cost(|args| cost(args, 2.0))
-.thresholds();
+.thresholds()
+.turns(|args| {
+    let p: Params = args.params();
+    u64::from(p.chunk) * (2 * u64::from(p.steps) + 3) + 2
+});
 
 /// `shared/gate.wgsl`
 #[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]

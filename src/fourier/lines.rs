@@ -17,7 +17,8 @@ pub(super) static FFT_LINES: Kernel =
             Variant::portable("a line an invocation", &[]),
             Variant::portable("of packed spikes", &["TOGETHER", "BITS"]),
             Variant::portable("of packed spikes, a line an invocation", &["BITS"]),
-        ]);
+        ])
+        .turns(lines_turns);
 
 /// Whole lines, or parts of long ones, in workgroup memory: for hardware.
 pub(super) static FFT_TILE: Kernel =
@@ -28,7 +29,8 @@ pub(super) static FFT_TILE: Kernel =
         .variants(&[
             Variant::portable("baseline", &["TILE"]),
             Variant::portable("of packed spikes", &["TILE", "BITS"]),
-        ]);
+        ])
+        .turns(|_| 4_000);
 
 /// Half the spectra of long real lines, from the transforms of their pairs.
 pub(super) static FFT_SPLIT: Kernel =
@@ -414,6 +416,25 @@ const MOST_TURNS: usize = 60_000;
 const SIDE_BY_SIDE: usize = 8;
 /// The most workgroups of a software adapter: each keeps its own scratch near.
 const IN_FLIGHT: usize = 64;
+
+/// For each of an invocation's lines: reading, writing, and the stages, between two transforms a
+/// product.
+fn lines_turns(args: &CostArgs<'_>) -> u64 {
+    let p: Params = args.params();
+    let (lanes, side_by_side) = if args.variant.is_multiple_of(2) { (8, 1) } else { (1, 8) };
+    let points = u64::from(p.points);
+    let stage = |i: u32| {
+        let radix = u64::from(p.radices[i as usize / 5] >> (6 * (i % 5)) & 63).max(1);
+        let half = radix / 2;
+        let dense = if radix > 8 { 2 + half + half * (2 + half.div_ceil(3)) } else { 0 };
+        (points / radix).div_ceil(lanes) * (1 + dense) + 2
+    };
+    let transforms = 1 + args.constant("CHIRP", 0);
+    let walk = (points + 1).div_ceil(lanes) + 1;
+    let line = (1 + transforms) * walk + transforms * (0..p.stages).map(stage).sum::<u64>() + 4;
+    let at_once = args.groups.iter().map(|n| u64::from(*n)).product::<u64>() * side_by_side;
+    u64::from(p.lines - p.first).div_ceil(at_once.max(1)) * line
+}
 
 fn launch(
     device: &Device,

@@ -24,7 +24,8 @@ pub(super) static MIX_DIAG_BACKWARD: Kernel = Kernel::new(
     crate::twin!(twin::mix::diag_backward),
 )
 .params::<BackwardParams>()
-.cost(|args| diag_cost(args, 110.0));
+.cost(|args| diag_cost(args, 110.0))
+.turns(|args| Pieces::turns(args.params::<BackwardParams>().chunk));
 
 /// `z = x + ss(a) + ss(b) + ss(c)`
 pub(super) static MIX_SHRINK: Kernel = Kernel::new(

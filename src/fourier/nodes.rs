@@ -24,7 +24,8 @@ pub(super) static NODE_LINES_BACKWARD: Kernel = Kernel::new(
     crate::twin!(twin::nodes::backward),
 )
 .params::<BackwardParams>()
-.cost(|args| cost(args, args.words[1]));
+.cost(|args| cost(args, args.words[1]))
+.turns(|args| Pieces::turns(args.params::<BackwardParams>().chunk));
 
 #[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
 #[repr(C)]

@@ -21,7 +21,12 @@ pub(super) static TOKEN_LINES_BACKWARD: Kernel = Kernel::new(
     shader!("fourier/token_lines_backward"),
     crate::twin!(twin::token::backward),
 )
-.params::<Params>();
+.params::<Params>()
+.turns(|args| {
+    let p: Params = args.params();
+    let [steps, batch] = [p.steps, p.batch].map(u64::from);
+    2 * steps + batch * (steps + 2) + 2
+});
 
 /// `shared/token.wgsl`
 #[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]

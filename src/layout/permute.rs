@@ -3,14 +3,15 @@
 use super::strided::strided;
 use super::twin;
 use super::view::{ELEMENTS, View, refuse_time, strides};
-use crate::kernel::{Kernel, shader};
+use crate::kernel::{Kernel, few_turns, shader};
 use crate::{Error, Result, Shape, Tensor, Var};
 
 /// `y[b, j, i] = x[b, i, j]`
 pub(super) static TRANSPOSE: Kernel =
     Kernel::new("layout", "transpose", shader!("layout/transpose"), crate::twin!(twin::transpose))
         .params::<Params>()
-        .variants(ELEMENTS);
+        .variants(ELEMENTS)
+        .turns(few_turns);
 
 #[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
 #[repr(C)]

@@ -3,7 +3,7 @@
 use super::strided::strided;
 use super::twin;
 use super::view::{ELEMENTS, View, octet, refuse_time, strides};
-use crate::kernel::{Kernel, shader};
+use crate::kernel::{Kernel, few_turns, shader};
 use crate::{Error, Result, Shape, Tensor, Var};
 use std::ops::Range;
 
@@ -11,7 +11,8 @@ use std::ops::Range;
 pub(super) static PAD: Kernel =
     Kernel::new("layout", "pad", shader!("layout/pad"), crate::twin!(twin::pad))
         .params::<Params>()
-        .variants(ELEMENTS);
+        .variants(ELEMENTS)
+        .turns(few_turns);
 
 /// Extents stand innermost first.
 #[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]

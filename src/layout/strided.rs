@@ -2,7 +2,7 @@
 
 use super::twin;
 use super::view::{ELEMENTS, View, octet};
-use crate::kernel::{Cost, Kernel, shader};
+use crate::kernel::{Cost, Kernel, few_turns, shader};
 use crate::reduce::over_elements;
 use crate::{Result, Shape, Tensor};
 
@@ -15,7 +15,8 @@ pub(super) static STRIDED: Kernel =
             let read = args.words[0].min(args.words[1]);
             Cost { bytes: 4.0 * (read + args.words[1]) as f64, flops: 0.0 }
         })
-        .variants(ELEMENTS);
+        .variants(ELEMENTS)
+        .turns(few_turns);
 
 /// Extents and strides stand innermost first.
 #[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]

@@ -12,7 +12,15 @@ pub(super) static LIF_BACKWARD: Kernel =
     Kernel::new("lif", "lif_backward", shader!("lif/lif_backward"), crate::twin!(twin::backward))
         .params::<Params>()
         .variants(VARIANTS)
-        .cost(cost);
+        .cost(cost)
+        .turns(|args| {
+            let steps = u64::from(args.params::<Params>().steps);
+            match args.constant("EVERY", 0) {
+                0 => steps + 16,
+                // Each chunk is walked along twice.
+                every => steps.div_ceil(every) * (2 * every + 3) + 2,
+            }
+        });
 
 const VARIANTS: &[Variant] = &[
     Variant { name: "membrane", features: &[], needs: Needs::NOTHING },

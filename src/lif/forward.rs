@@ -12,7 +12,8 @@ pub(super) static LIF_FORWARD: Kernel =
         .params::<Params>()
         .variants(VARIANTS)
         .cost(cost)
-        .thresholds();
+        .thresholds()
+        .turns(|args| u64::from(args.params::<Params>().steps) + 16);
 
 const VARIANTS: &[Variant] = &[
     Variant { name: "bits", features: &["PACKED"], needs: Needs::NOTHING },

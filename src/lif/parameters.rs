@@ -14,7 +14,12 @@ pub(super) static LIF_PARAMETERS: Kernel = Kernel::new(
     shader!("lif/lif_parameters"),
     crate::twin!(twin::parameters),
 )
-.params::<Params>();
+.params::<Params>()
+.turns(|args| {
+    // Over all columns by a workgroup, or over the batch by its eighths.
+    let p: Params = args.params();
+    u64::from(p.columns.div_ceil(p.neurons.saturating_mul(8).clamp(1, 256))) + 12
+});
 
 #[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
 #[repr(C)]

@@ -198,7 +198,7 @@ impl Lif {
         let Some((steps, trailing)) = dims.split_first() else {
             return Err(Error::shape(OP, "the input has no time axis"));
         };
-        check_steps(x, *steps)?;
+        check_steps(self, x, *steps)?;
         if let Some(state) = state {
             check_tensor(x, state)?;
             if state.shape().dims() != trailing {
@@ -232,17 +232,24 @@ impl Lif {
     }
 }
 
-/// llvmpipe leaves a shader after 65,535 iterations of its loops, all loops of an invocation together,
-/// and says nothing. Backward from checkpoints takes up to two a step.
+/// The most steps of a scan where a device ends long loops.
 const MOST_STEPS: usize = 1 << 15;
 
-/// Refuses scans that a software adapter would cut short in silence.
-fn check_steps(x: &Var, steps: usize) -> Result<()> {
-    if steps <= MOST_STEPS || x.device().is_host() || !x.device().capabilities().software {
+/// Refuses scans that a software adapter would cut short in silence, in either direction.
+fn check_steps(lif: &Lif, x: &Var, steps: usize) -> Result<()> {
+    let Some(turns) = x.device().capabilities().max_turns else { return Ok(()) };
+    let allowed = match lif.save {
+        Save::Membrane => MOST_STEPS,
+        Save::Checkpoints(every) => {
+            let whole = (turns - 2) / (2 * u64::from(every) + 3) * u64::from(every);
+            MOST_STEPS.min(whole as usize)
+        }
+    };
+    if steps <= allowed {
         return Ok(());
     }
     let what = format!("{OP}: steps of a scan on a software adapter (hand its state on instead)");
-    Err(Error::Limit { what, asked: steps as u64, allowed: MOST_STEPS as u64 })
+    Err(Error::Limit { what, asked: steps as u64, allowed: allowed as u64 })
 }
 
 fn check_tensor(x: &Var, other: &Var) -> Result<()> {

@@ -1,6 +1,6 @@
 //! Products with packed spikes as left operand.
 
-use super::product::{BITS_VARIANTS, Extra, Left, MatmulKernel, Params, Product, cost};
+use super::product::{BITS_VARIANTS, Extra, Left, MatmulKernel, Params, Product, cost, turns};
 use super::twin;
 use crate::elementwise::Activation;
 use crate::kernel::{Kernel, shader};
@@ -11,7 +11,8 @@ pub(super) static BITS_MATMUL: Kernel =
     Kernel::new("linalg", "bits_matmul", shader!("linalg/bits_matmul"), crate::twin!(twin::bits))
         .params::<Params>()
         .variants(BITS_VARIANTS)
-        .cost(cost);
+        .cost(cost)
+        .turns(turns);
 
 /// `C[k, :] = sum_{t, b} S[t, b, k] G[t, b, :]`
 pub(super) static BITS_MATMUL_TN: Kernel = Kernel::new(
@@ -22,7 +23,8 @@ pub(super) static BITS_MATMUL_TN: Kernel = Kernel::new(
 )
 .params::<Params>()
 .variants(BITS_VARIANTS)
-.cost(cost);
+.cost(cost)
+.turns(turns);
 
 /// Steps, samples (all axes between the first and the last) and features of packed spikes.
 pub(super) fn sizes(spikes: &Tensor) -> [usize; 3] {

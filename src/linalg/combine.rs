@@ -12,7 +12,8 @@ pub(super) static MATMUL_COMBINE: Kernel = Kernel::new(
     shader!("linalg/matmul_combine"),
     crate::twin!(twin::combine),
 )
-.params::<Params>();
+.params::<Params>()
+.turns(|args| 2 + 2 * u64::from(args.params::<Params>().chunks));
 
 #[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
 #[repr(C)]

@@ -19,7 +19,13 @@ pub(super) static MATMUL_COOP: Kernel =
                 needs: Needs::COOP_MATRIX,
             },
             Variant { name: "cooperative 16 x 16", features: &["COOP"], needs: Needs::COOP_MATRIX },
-        ]);
+        ])
+        .turns(|args| {
+            // The baseline has a walk for each of an invocation's elements.
+            let depth = u64::from(args.params::<Params>().k);
+            let elements = 256u64.div_ceil(args.constant("WG", 32).max(1));
+            if args.variant == 0 { elements * (depth + 2) } else { depth / 8 + 2 }
+        });
 
 /// What every extent must be a multiple of.
 const TILE: usize = 16;

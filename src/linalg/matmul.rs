@@ -1,6 +1,6 @@
 //! Products of dense matrices.
 
-use super::product::{DENSE_VARIANTS, Extra, Left, MatmulKernel, Params, Product, cost};
+use super::product::{DENSE_VARIANTS, Extra, Left, MatmulKernel, Params, Product, cost, turns};
 use super::{convert, twin};
 use crate::elementwise::Activation;
 use crate::kernel::{Kernel, shader};
@@ -11,7 +11,8 @@ pub(super) static MATMUL: Kernel =
     Kernel::new("linalg", "matmul", shader!("linalg/matmul"), crate::twin!(twin::dense))
         .params::<Params>()
         .variants(DENSE_VARIANTS)
-        .cost(cost);
+        .cost(cost)
+        .turns(turns);
 
 /// Tiles in workgroup memory.
 pub(super) static MATMUL_TILED: Kernel = Kernel::new(
@@ -22,7 +23,8 @@ pub(super) static MATMUL_TILED: Kernel = Kernel::new(
 )
 .params::<Params>()
 .variants(DENSE_VARIANTS)
-.cost(cost);
+.cost(cost)
+.turns(|args| 2 * turns(args));
 
 /// One output an invocation.
 pub(super) static MATMUL_NAIVE: Kernel = Kernel::new(
@@ -32,7 +34,8 @@ pub(super) static MATMUL_NAIVE: Kernel = Kernel::new(
     crate::twin!(twin::dense),
 )
 .params::<Params>()
-.cost(cost);
+.cost(cost)
+.turns(|args| 1 + u64::from(args.params::<Params>().k));
 
 /// Which operand of a product is transposed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -147,6 +147,15 @@ pub(super) struct Plan {
     pub(super) wide: bool,
 }
 
+/// The deepest chunk of a software adapter, whose loops end early: those over a block, of 4 or of 16 of
+/// depth, take no more turns than it has depth, and those of the tiled kernel not twice as many.
+const DEEPEST: usize = 60_000;
+
+/// The turns of the loops of a product.
+pub(super) fn turns(args: &CostArgs<'_>) -> u64 {
+    u64::from(args.params::<Params>().chunk) + 200
+}
+
 /// Chooses kernel, tile and depth split.
 ///
 /// - Software adapters pay for loads and barriers, and hardly for registers: the register kernel
@@ -186,6 +195,8 @@ pub(super) fn plan(
         }
         _ => chunk,
     };
+    let deepest = if kernel == MatmulKernel::Tiled { DEEPEST / 2 } else { DEEPEST };
+    let chunk = if capabilities.max_turns.is_some() { chunk.min(deepest) } else { chunk };
     let chunks = k.max(1).div_ceil(chunk);
     Plan { kernel, blocks, workgroup, chunk, chunks, wide: false }
 }

@@ -2,7 +2,7 @@
 
 use super::{Generator, twin};
 use crate::elementwise::Packed;
-use crate::kernel::{Kernel, shader};
+use crate::kernel::{Kernel, few_turns, shader};
 use crate::{DType, Error, IntoShape, Result, Tensor};
 
 /// `y[e] = [word < threshold]`
@@ -18,7 +18,8 @@ pub(super) static BERNOULLI_BITS: Kernel = Kernel::new(
     shader!("random/bernoulli_bits"),
     crate::twin!(twin::bernoulli_bits),
 )
-.params::<BitsParams>();
+.params::<BitsParams>()
+.turns(few_turns);
 
 /// `y[e] = [uniform < probability[e mod period]]`
 pub(super) static BERNOULLI_EACH: Kernel = Kernel::new(
@@ -37,7 +38,8 @@ pub(super) static BERNOULLI_EACH_BITS: Kernel = Kernel::new(
     shader!("random/bernoulli_each_bits"),
     crate::twin!(twin::bernoulli_each_bits),
 )
-.params::<EachBitsParams>();
+.params::<EachBitsParams>()
+.turns(few_turns);
 
 #[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
 #[repr(C)]

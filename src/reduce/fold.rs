@@ -15,7 +15,8 @@ pub(super) static REDUCE_ROWS: Kernel = Kernel::new(
 )
 .params::<RowParams>()
 .cost(cost)
-.variants(TREES);
+.variants(TREES)
+.turns(|args| 80 + u64::from(args.params::<RowParams>().chunk) / 1024);
 
 /// One invocation an output, without barriers.
 pub(super) static REDUCE_COLUMNS: Kernel = Kernel::new(
@@ -25,7 +26,13 @@ pub(super) static REDUCE_COLUMNS: Kernel = Kernel::new(
     crate::twin!(twin::reduce_columns),
 )
 .params::<ColumnParams>()
-.cost(cost);
+.cost(cost)
+.turns(|args| {
+    let p: ColumnParams = args.params();
+    let apart = p.interleaved == 1;
+    let count = u64::from(if apart { p.length.div_ceil(p.splits) } else { p.chunk });
+    count / 4 + count / 64 + 10
+});
 
 /// The variants of a kernel that folds over a workgroup.
 pub(crate) const TREES: &[Variant] = &[

@@ -11,7 +11,11 @@ pub(super) static CHECK_INDICES: Kernel = Kernel::new(
     shader!("reduce/check_indices"),
     crate::twin!(first_wrong),
 )
-.params::<Params>();
+.params::<Params>()
+.turns(|args| {
+    let count = u64::from(args.params::<Params>().count);
+    count.div_ceil(256) + 2 * count.div_ceil(1 << 16) + 20
+});
 
 /// Indices with one of them turned into an index of nothing.
 pub(super) static HIDE_INDEX: Kernel =

@@ -4,7 +4,7 @@ use super::axes::{Axes, Pass};
 use super::fold::{Fold, Op, Term, fold};
 use super::rows::over_elements;
 use super::{Moved, moved_last, twin};
-use crate::kernel::{Kernel, shader};
+use crate::kernel::{Kernel, few_turns, shader};
 use crate::{DType, Error, Result, Tensor, Var, layout};
 
 /// `gx = (x - m) g / divisor`, or `x g / m`
@@ -14,7 +14,8 @@ pub(super) static MOMENT_BACKWARD: Kernel = Kernel::new(
     shader!("reduce/moment_backward"),
     crate::twin!(twin::moment_backward),
 )
-.params::<Params>();
+.params::<Params>()
+.turns(few_turns);
 
 #[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
 #[repr(C)]

@@ -3,13 +3,14 @@
 use super::axes::Pass;
 use super::rows::over_elements;
 use super::twin;
-use crate::kernel::{Kernel, shader};
+use crate::kernel::{Kernel, few_turns, shader};
 use crate::{DType, Result, Tensor};
 
 /// `y[o, k, j] = x[o, j] / divisor`
 pub(super) static SPREAD: Kernel =
     Kernel::new("reduce", "spread", shader!("reduce/spread"), crate::twin!(twin::spread))
-        .params::<Params>();
+        .params::<Params>()
+        .turns(few_turns);
 
 #[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
 #[repr(C)]

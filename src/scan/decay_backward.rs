@@ -17,7 +17,8 @@ pub(super) static DECAY_BACKWARD: Kernel = Kernel::new(
 )
 .params::<Params>()
 .variants(WALKS)
-.cost(cost);
+.cost(cost)
+.turns(|args| args.params::<Params>().share.turns(args, 37, 8));
 
 /// The upstream gradient and that of the input; where the decay is learned, the input and every
 /// eighth row of the output.

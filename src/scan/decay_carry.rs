@@ -13,7 +13,8 @@ pub(super) static DECAY_CARRY: Kernel = Kernel::new(
     crate::twin!(twin::decay_carry),
 )
 .params::<Params>()
-.cost(cost);
+.cost(cost)
+.turns(|args| 20 + 3 * u64::from(args.params::<Params>().share.chunks));
 
 /// Chunks are no part of an ideal implementation; reading and writing their states is.
 fn cost(args: &CostArgs<'_>) -> Cost {

@@ -11,7 +11,8 @@ pub(super) static DECAY_SCAN: Kernel =
     Kernel::new("scan", "decay_scan", shader!("scan/decay_scan"), crate::twin!(twin::decay_scan))
         .params::<Params>()
         .variants(WALKS)
-        .cost(cost);
+        .cost(cost)
+        .turns(|args| args.params::<Params>().share.turns(args, 1, 8));
 
 /// Input and output once. What finds the states between chunks (`EMIT` off) is no part of an ideal
 /// implementation.

@@ -2,7 +2,7 @@
 
 use crate::dispatch::Launch;
 use crate::error::{Error, Result};
-use crate::kernel::{Kernel, Needs, Variant};
+use crate::kernel::{CostArgs, Kernel, Needs, Variant};
 use crate::{Device, Shape};
 
 /// How a scan goes through time.
@@ -55,12 +55,15 @@ const LONG_WALK: usize = 1 << 9;
 const SPAN: usize = 32;
 
 /// The most steps that an invocation takes in one launch on a software adapter, over all its walks:
-/// llvmpipe leaves a shader, without a word, after 65,535 iterations of its loops, of which a step
-/// may take four.
-const MOST_STEPS: usize = 12 << 10;
+/// llvmpipe leaves a shader, without a word, after 65,535 turns of its loops, of which a step may take
+/// five, and a round of a walk eight more.
+const MOST_STEPS: usize = 10 << 10;
 
 /// The most iterations of forward walks, whose steps are written out by eights.
 const MOST_ITERATIONS: usize = 50_000;
+
+/// Steps that a walk goes at a time, if a launch does not say: `STRIDE` of the shaders.
+const DEFAULT_STRIDE: usize = 32;
 
 /// The ways to compile a walk.
 pub(super) const WALKS: &[Variant] = &[
@@ -81,6 +84,8 @@ pub(super) struct Cut {
     /// Steps that a walk goes before the next of its invocation.
     stride: usize,
     tiled: bool,
+    /// Whether the device ends long loops.
+    limited: bool,
 }
 
 /// `Share` of `shared/walk.wgsl`: the steps that a launch covers.
@@ -98,6 +103,17 @@ pub(super) struct Share {
 }
 
 impl Share {
+    /// The turns of the loops of a launch whose walks take `eight` for eight steps at a time and at the
+    /// most `rest` for those that are left.
+    pub(super) fn turns(&self, args: &CostArgs<'_>, eight: u64, rest: u64) -> u64 {
+        let stride = args.constant("STRIDE", DEFAULT_STRIDE as u64).max(1);
+        let [chunk, span] = [self.chunk.min(self.steps), self.span].map(u64::from);
+        let rounds = chunk.div_ceil(stride);
+        // Beginning and end of the walks; rounds of all walks, with two loops over their steps each.
+        let around = 3 * (span + 2) + rounds * (3 + 5 * span);
+        around + span * (chunk.div_ceil(8) * eight + rest)
+    }
+
     /// The part of all steps that the launch covers.
     pub(super) fn fraction(&self) -> f64 {
         let end = self.steps.min(self.start.saturating_add(self.chunk.saturating_mul(self.chunks)));
@@ -130,7 +146,8 @@ impl Cut {
         };
         let tiled = device.capabilities().software && !device.is_host();
         let chunked = chunk < steps;
-        let chunk = if tiled && chunked { chunk.min(MOST_STEPS) } else { chunk.max(1) };
+        let limited = device.capabilities().max_turns.is_some();
+        let chunk = if limited && chunked { chunk.min(MOST_STEPS) } else { chunk.max(1) };
         let chunks = steps.div_ceil(chunk).max(1);
         let mut span = 1;
         if tiled {
@@ -142,20 +159,21 @@ impl Cut {
             }
         }
         let stride = match (columns < LONG_ROW, steps < LONG_WALK) {
+            _ if !tiled => DEFAULT_STRIDE,
             (true, _) => 8,
             (false, true) => 32,
             (false, false) => 64,
         };
-        Ok(Self { columns, steps, channels, chunk, chunks, span, stride, tiled })
+        Ok(Self { columns, steps, channels, chunk, chunks, span, stride, tiled, limited })
     }
 
     /// The steps of each launch of a forward walk whose loops go round at most so many times in eight
     /// steps, in their order: all of them in one, except that a software adapter must not be kept too
     /// long in one launch.
     pub(super) fn forward_shares(&self, iterations: usize) -> Vec<Share> {
-        // Four more whenever the walk changes: a loop that is not entered counts as one there.
+        // Eight more whenever the walk changes: a loop that is not entered counts as one there.
         let stride = self.stride;
-        self.shares_of(MOST_ITERATIONS * stride / (iterations * stride / 8 + 4))
+        self.shares_of(MOST_ITERATIONS * stride / (iterations * stride / 8 + 8))
     }
 
     /// Likewise of a backward walk.
@@ -175,7 +193,7 @@ impl Cut {
             group: 1,
         };
         let most = most_steps / self.span / 8 * 8;
-        if self.is_chunked() || !self.tiled || self.steps <= most {
+        if self.is_chunked() || !self.limited || self.steps <= most {
             return vec![whole];
         }
         let part = |start| Share { start: start as u32, chunk: most as u32, ..whole };

@@ -17,7 +17,8 @@ pub(super) static WKV_BACKWARD: Kernel = Kernel::new(
 )
 .params::<Share>()
 .variants(WALKS)
-.cost(cost);
+.cost(cost)
+.turns(|args| args.params::<Share>().turns(args, 28, 64));
 
 /// k, v, gy, gk, gv and what forward saved.
 fn cost(args: &CostArgs<'_>) -> Cost {

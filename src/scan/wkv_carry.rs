@@ -9,7 +9,8 @@ use crate::{Result, Tensor};
 pub(super) static WKV_CARRY: Kernel =
     Kernel::new("scan", "wkv_carry", shader!("scan/wkv_carry"), crate::twin!(twin::wkv_carry))
         .params::<Share>()
-        .cost(cost);
+        .cost(cost)
+        .turns(|args| 1 + u64::from(args.params::<Share>().chunks));
 
 /// Gradients at the starts of chunks become those at their ends
 pub(super) static WKV_CARRY_BACKWARD: Kernel = Kernel::new(
@@ -19,7 +20,8 @@ pub(super) static WKV_CARRY_BACKWARD: Kernel = Kernel::new(
     crate::twin!(twin::wkv_carry_backward),
 )
 .params::<Share>()
-.cost(cost_backward);
+.cost(cost_backward)
+.turns(|args| 1 + u64::from(args.params::<Share>().chunks));
 
 fn cost(args: &CostArgs<'_>) -> Cost {
     Cost { bytes: args.words[2] as f64 * 8.0, flops: args.words[2] as f64 * 4.0 }

@@ -12,7 +12,8 @@ pub(super) static WKV: Kernel =
     Kernel::new("scan", "wkv", shader!("scan/wkv"), crate::twin!(twin::wkv))
         .params::<Share>()
         .variants(WALKS)
-        .cost(cost);
+        .cost(cost)
+        .turns(|args| args.params::<Share>().turns(args, 1 + LOOPS as u64, LOOPS as u64));
 
 /// Iterations of the shader's loops for eight steps where keys lie far apart.
 const LOOPS: usize = 9;

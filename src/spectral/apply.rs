@@ -17,7 +17,8 @@ pub(super) static APPLY_PRODUCT: Kernel = Kernel::new(
 )
 .params::<Params>()
 .variants(VARIANTS)
-.cost(cost);
+.cost(cost)
+.turns(turns);
 
 /// Tiles in workgroup memory.
 pub(super) static APPLY_PRODUCT_TILED: Kernel = Kernel::new(
@@ -28,7 +29,8 @@ pub(super) static APPLY_PRODUCT_TILED: Kernel = Kernel::new(
 )
 .params::<Params>()
 .variants(VARIANTS)
-.cost(cost);
+.cost(cost)
+.turns(tiled_turns);
 
 /// How operands are stored, and whether y is a parameter. Chosen from the operands.
 const VARIANTS: &[Variant] = &[
@@ -57,6 +59,18 @@ pub(super) struct Params {
     pub(super) gain: f32,
     pub(super) low: f32,
     pub(super) high: f32,
+}
+
+/// Those of the loop over the depth, four at a time: loops over the blocks of a tile are written out
+/// by the compiler.
+fn turns(args: &CostArgs<'_>) -> u64 {
+    u64::from(args.params::<Params>().k) / 2 + 64
+}
+
+/// Likewise through workgroup memory: a little more than the depth.
+fn tiled_turns(args: &CostArgs<'_>) -> u64 {
+    let depth = u64::from(args.params::<Params>().k);
+    depth + depth / 8 + 64
 }
 
 /// Every operand moved once; a parameter is read and written.

@@ -15,7 +15,8 @@ pub(super) static SYMMETRIC_PRODUCT: Kernel = Kernel::new(
 )
 .params::<Params>()
 .variants(VARIANTS)
-.cost(cost);
+.cost(cost)
+.turns(turns);
 
 /// Tiles in workgroup memory.
 pub(super) static SYMMETRIC_PRODUCT_TILED: Kernel = Kernel::new(
@@ -26,7 +27,8 @@ pub(super) static SYMMETRIC_PRODUCT_TILED: Kernel = Kernel::new(
 )
 .params::<Params>()
 .variants(VARIANTS)
-.cost(cost);
+.cost(cost)
+.turns(tiled_turns);
 
 #[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
 #[repr(C)]
@@ -46,6 +48,18 @@ pub(super) struct Params {
     pub(super) v: f32,
     pub(super) w: f32,
     pub(super) x: f32,
+}
+
+/// Those of the loop over the depth, four at a time: loops over the blocks of a tile are written out
+/// by the compiler.
+fn turns(args: &CostArgs<'_>) -> u64 {
+    u64::from(args.params::<Params>().k) / 2 + 64
+}
+
+/// Likewise through workgroup memory: a little more than the depth.
+fn tiled_turns(args: &CostArgs<'_>) -> u64 {
+    let depth = u64::from(args.params::<Params>().k);
+    depth + depth / 8 + 64
 }
 
 /// How operands and products are stored. Chosen from the operands.

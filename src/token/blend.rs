@@ -3,7 +3,7 @@
 use super::twin;
 use crate::elementwise::{CELLS, launch_cells};
 use crate::kernel::{Kernel, shader};
-use crate::reduce::{Fold, Op, Pass, fold};
+use crate::reduce::{Fold, LONGEST, Op, Pass, fold};
 use crate::{DType, Error, Result, Tensor, Var};
 
 /// `y = al a + (1 - al) b`
@@ -20,7 +20,11 @@ pub(super) static BLEND_BACKWARD: Kernel = Kernel::new(
     crate::twin!(twin::blend_backward),
 )
 .params::<BackwardParams>()
-.variants(CELLS);
+.variants(CELLS)
+.turns(|args| {
+    let p: BackwardParams = args.params();
+    u64::from(if p.interleaved == 1 { p.cells.div_ceil(p.parts) } else { p.span }) + 2
+});
 
 #[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
 #[repr(C)]
@@ -94,7 +98,7 @@ fn gradients([a, b, raw]: &[Tensor; 3], g: &Tensor) -> Result<[Tensor; 3]> {
     let software = device.capabilities().software;
     let most = if software { 1 << 10 } else { 1 << 14 };
     let (launch, cells) = launch_cells(device, &BLEND_BACKWARD, g.count());
-    let span = (cells as usize).div_ceil(most);
+    let span = (cells as usize).div_ceil(most).min(LONGEST);
     let parts = (cells as usize).div_ceil(span);
     let part = Tensor::empty(device, [parts], DType::F32)?;
     let params = BackwardParams {

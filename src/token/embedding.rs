@@ -24,7 +24,8 @@ pub(super) static EMBEDDING_PARTS: Kernel = Kernel::new(
 )
 .params::<PartParams>()
 .variants(CELLS)
-.cost(cost_of_parts);
+.cost(cost_of_parts)
+.turns(|args| 4 + 2 * u64::from(args.params::<PartParams>().piece));
 
 /// `gtable[v] = sum of g[i] over tokens[i] = v`
 pub(super) static EMBEDDING_BACKWARD: Kernel = Kernel::new(
@@ -35,7 +36,11 @@ pub(super) static EMBEDDING_BACKWARD: Kernel = Kernel::new(
 )
 .params::<PartParams>()
 .variants(CELLS)
-.cost(cost_of_gradient);
+.cost(cost_of_gradient)
+.turns(|args| {
+    let p: PartParams = args.params();
+    u64::from(p.piece.max(p.pieces)) + 2
+});
 
 #[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
 #[repr(C)]
@@ -73,8 +78,10 @@ fn cost_of_gradient(args: &CostArgs<'_>) -> Cost {
 
 const OP: &str = "embedding";
 
-/// Places of the sorted order that one invocation adds up.
+/// Places of the sorted order that one invocation adds up, at the least.
 const PIECE: usize = 32;
+/// The most pieces: all of them may be of one token, whose sum one invocation adds up.
+const MOST_PIECES: usize = 1 << 15;
 
 impl Var {
     /// The rows of this table by token: for a table `[V, D]` and `tokens [..]` (u32) the tensor
@@ -148,13 +155,14 @@ fn backward(g: &Tensor, tokens: &Tensor, [vocabulary, row]: [usize; 2]) -> Resul
         return Tensor::zeros(device, [vocabulary, row], DType::F32);
     }
     let Sorted { order, starts } = sorted(tokens, vocabulary)?;
-    let pieces = tokens.count().div_ceil(PIECE);
+    let piece = PIECE.max(tokens.count().div_ceil(MOST_PIECES));
+    let pieces = tokens.count().div_ceil(piece);
     let parts = Tensor::empty(device, [pieces, 2, row], DType::F32)?;
     let cells = Cells::of(row);
     let params = PartParams {
         row: cells.count(row),
         pieces: pieces as u32,
-        piece: PIECE as u32,
+        piece: piece as u32,
         vocabulary: vocabulary as u32,
     };
     let launch = cells.launch(device, &EMBEDDING_PARTS, pieces * row).params(&params);

@@ -34,7 +34,8 @@ pub(super) static TOKEN_SHIFT_MIX: Kernel = Kernel::new(
     shader!("token/token_shift_mix"),
     crate::twin!(twin::token_shift_mix),
 )
-.params::<MixParams>();
+.params::<MixParams>()
+.turns(|args| Pieces::turns(args.params::<MixParams>().chunk));
 
 #[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
 #[repr(C)]

@@ -1,7 +1,7 @@
 //! The positions of a sequence in the order of their tokens.
 
 use super::twin;
-use crate::kernel::{Kernel, shader};
+use crate::kernel::{Kernel, few_turns, shader};
 use crate::{DType, Device, Result, Tensor};
 
 /// How often each digit occurs in each block of the order so far.
@@ -11,12 +11,14 @@ pub(super) static DIGIT_COUNTS: Kernel = Kernel::new(
     shader!("token/digit_counts"),
     crate::twin!(twin::digit_counts),
 )
-.params::<Params>();
+.params::<Params>()
+.turns(few_turns);
 
 /// Counts become places.
 pub(super) static DIGIT_SCAN: Kernel =
     Kernel::new("token", "digit_scan", shader!("token/digit_scan"), crate::twin!(twin::digit_scan))
-        .params::<ScanParams>();
+        .params::<ScanParams>()
+        .turns(|args| 2 * u64::from(args.params::<ScanParams>().blocks) + 300);
 
 /// Positions move to their places.
 pub(super) static DIGIT_SCATTER: Kernel = Kernel::new(
@@ -25,7 +27,8 @@ pub(super) static DIGIT_SCATTER: Kernel = Kernel::new(
     shader!("token/digit_scatter"),
     crate::twin!(twin::digit_scatter),
 )
-.params::<Params>();
+.params::<Params>()
+.turns(few_turns);
 
 /// Where each token begins in the order.
 pub(super) static TOKEN_STARTS: Kernel = Kernel::new(
@@ -34,7 +37,8 @@ pub(super) static TOKEN_STARTS: Kernel = Kernel::new(
     shader!("token/token_starts"),
     crate::twin!(twin::token_starts),
 )
-.params::<StartParams>();
+.params::<StartParams>()
+.turns(few_turns);
 
 #[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
 #[repr(C)]

@@ -480,3 +480,29 @@ fn the_plain_variant_of_the_cooperative_kernel() {
         Ok(vec![c])
     });
 }
+
+/// Cooperative matrices against the oracle's product, wherever an adapter has them.
+#[test]
+fn cooperative_matrices() {
+    let mut skipped = Vec::new();
+    for adapter in Device::list() {
+        let device = Device::builder().select(&adapter.name).coop_matrix(true).open().unwrap();
+        if device.capabilities().coop_matrix.is_none() {
+            skipped.push(adapter.name);
+            continue;
+        }
+        for [m, n, k] in [[16, 16, 16], [32, 48, 16], [16, 32, 4096], [256, 256, 256]] {
+            let product = |d: &Device, kernel| {
+                let (a, b) = (halves(d, 1, &[m, k]).unwrap(), halves(d, 2, &[k, n]).unwrap());
+                Matmul::new().kernel(kernel).run(&a, &b)
+            };
+            let expected = product(oracle(), MatmulKernel::Auto).unwrap();
+            let found =
+                product(&device, MatmulKernel::Coop).unwrap_or_else(|e| panic!("{device}: {e}"));
+            assert_close(&format!("{m} x {n} x {k} on {device}"), &found, &expected, 1e-5);
+        }
+    }
+    if !skipped.is_empty() {
+        eprintln!("skipped, for want of cooperative matrices: {}", skipped.join(", "));
+    }
+}

@@ -105,8 +105,8 @@ pub(super) fn summed(
     let mut params = lanes.params(width, width, scale);
     if !device.is_host() {
         let chunk = split_depth(steps, tiles, tile.busy).next_multiple_of(WORD);
-        let software = device.capabilities().software;
-        params.chunk = if software { chunk.min(LONGEST) } else { chunk } as u32;
+        let limited = device.capabilities().max_turns.is_some();
+        params.chunk = if limited { chunk.min(LONGEST) } else { chunk } as u32;
     }
     let parts = steps.div_ceil(params.chunk as usize);
     let c = Tensor::empty(device, [parts, count, width, width], DType::F32)?;

@@ -14,7 +14,8 @@ pub(in crate::attention) static SPIKE_OVERLAP: Kernel = Kernel::new(
 )
 .params::<Params>()
 .variants(VARIANTS)
-.cost(cost);
+.cost(cost)
+.turns(|args| u64::from(args.params::<Params>().chunk) + 128);
 
 const VARIANTS: &[Variant] = &[
     Variant::portable("bits", &["TOKENS"]),

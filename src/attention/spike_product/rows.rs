@@ -14,7 +14,8 @@ pub(in crate::attention) static SPIKE_ROWS: Kernel = Kernel::new(
 )
 .params::<Params>()
 .variants(VARIANTS)
-.cost(cost);
+.cost(cost)
+.turns(|args| u64::from(args.params::<Params>().k) + 128);
 
 /// How operands are stored and read: [`Rows::variant`] computes the place.
 const VARIANTS: &[Variant] = &[
