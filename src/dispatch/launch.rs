@@ -126,8 +126,8 @@ impl Launch {
     /// Sets enough workgroups of `size` invocations for `items` items, folded over x and y where one
     /// axis does not hold them (`shared/index.wgsl` restores the index).
     pub fn items(mut self, items: usize, size: u32) -> Self {
-        let needed = (items as u64).div_ceil(u64::from(size)).max(1);
-        match fold(needed) {
+        let needed = (items as u64).div_ceil(u64::from(size.max(1))).max(1);
+        match fold(needed).filter(|_| size > 0) {
             Some([x, y]) => self.groups = [x, y, 1],
             None => self.fault("workgroups of a launch", needed, MAX_GROUPS * MAX_GROUPS),
         }

@@ -30,7 +30,7 @@ impl CausalConv {
         taps: usize,
         random: &mut Generator,
     ) -> Result<Self> {
-        Self::build(name, &[taps, inputs, outputs], taps * inputs, random)
+        Self::build(name, &[taps, inputs, outputs], taps.saturating_mul(inputs), random)
     }
 
     /// The layer for `channels` channels, each by itself, weights uniform in `± 1 / sqrt(taps)`.

@@ -2,5 +2,7 @@
 //! combination, and must return. What it returns is checked elsewhere.
 
 mod bad;
+mod devices;
+mod layers;
 mod operators;
 mod tensors;

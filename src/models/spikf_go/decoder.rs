@@ -24,7 +24,7 @@ pub(super) struct Decoder {
 impl Decoder {
     pub(super) fn new(config: &SpikfGoConfig, random: &mut Generator) -> Result<Self> {
         let slots = Linear::builder("decoder.slots", config.look_back, config.slots).bias(false);
-        let width = config.embed * config.slots;
+        let width = config.embed.saturating_mul(config.slots);
         let slots = slots.build(random)?;
         let first = WeightNormLinear::new("decoder.first", width, config.reduced, random)?;
         let second =

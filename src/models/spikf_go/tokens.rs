@@ -26,6 +26,8 @@ impl Tokens {
     pub(super) fn new(config: &SpikfGoConfig, random: &mut Generator) -> Result<Self> {
         let device = &random.device().clone();
         let (steps, width) = (config.run_steps(), config.embed);
+        // Sizes are refused before a list is made of them.
+        drop(Tensor::empty(device, [2, steps, width], crate::DType::F32)?);
         let embedding = normal_param("embedding".into(), &[width], 1.0, random)?;
         let mut channels = embedding.value().to_vec::<f32>()?;
         let rows = [1.0, 0.0, 1.0].into_iter();
