@@ -36,11 +36,14 @@ override QUINTIC: bool = false;
 @group(0) @binding(4) var<storage, read_write> plan: array<vec4<f32>>;
 @group(1) @binding(0) var<uniform> p: Params;
 
-// The first row of the grid whose power of two is not below alpha = total / w.
+// The first row of the grid whose power of two is not below alpha = total / w, but for rounding: where
+// w is all of the total, alpha is 1.
 fn grid_row(w: f32, total: f32) -> u32 {
     var j = 0u;
     var reach = w;
-    while j + 1u < p.grid && reach < total {
+    // 1 - 2^-20
+    let least = total * 0.99999904632568359375;
+    while j + 1u < p.grid && reach < least {
         j++;
         reach *= 2.0;
     }

@@ -6,10 +6,11 @@ use crate::host::{HostArgs, Real};
 use crate::linalg::pack_halves;
 use crate::spectral::plan::{PlanParams, StartParams};
 
-/// The first row of the grid whose power of two is not below `total / w`.
+/// The first row of the grid whose power of two is not below `total / w`, but for rounding.
 fn grid_row<R: Real>(w: R, total: R, grid: usize) -> usize {
     let (mut j, mut reach) = (0, w);
-    while j + 1 < grid && reach < total {
+    let least = total * R::lit(1.0 - 0.5f64.powi(20));
+    while j + 1 < grid && reach < least {
         j += 1;
         reach = reach + reach;
     }
