@@ -23,7 +23,7 @@ use spikegrad::{Param, Result, Tape, Var};
 
 fn both(b: &mut Bad, y: Result<Var>) {
     if let Ok(y) = y {
-        let seed = b.float(&y.shape().to_vec());
+        let seed = b.float(y.shape());
         let _ = y.backward_from(&seed);
     }
 }

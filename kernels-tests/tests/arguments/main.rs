@@ -2,6 +2,7 @@
 //! combination, and must return. What it returns is checked elsewhere.
 
 mod bad;
+mod data;
 mod devices;
 mod layers;
 mod operators;

@@ -40,7 +40,7 @@ fn function(b: &mut Bad) -> Unary {
 /// What comes out, and its gradient from any seed.
 fn both(b: &mut Bad, y: Result<Var>) {
     let Ok(y) = y else { return };
-    let seed = if b.on() { b.tensor() } else { b.float(&y.shape().to_vec()) };
+    let seed = if b.on() { b.tensor() } else { b.float(y.shape()) };
     let _ = y.backward_from(&seed);
 }
 

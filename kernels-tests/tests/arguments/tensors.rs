@@ -135,8 +135,8 @@ fn record(b: &mut Bad) -> spikegrad::Result<()> {
     let (at, given) = (b.size(), b.tensor());
     let out = b.tape().record("test", &inputs, outputs, move |backward| {
         let _ = (backward.upstream(at).is_some(), backward.needs(at));
-        let _ = backward.give(at, given.clone());
-        let _ = backward.give(0, given);
+        backward.give(at, given.clone());
+        backward.give(0, given);
         Ok(())
     })?;
     let Some(y) = out.first() else { return Ok(()) };
