@@ -331,10 +331,13 @@ fn the_mask_of_the_largest() {
     none(&all);
 }
 
-/// Targets of so many rows, one of them beyond the classes.
+/// What stands for no target.
+const PADDING: u32 = u32::MAX;
+
+/// Targets of so many rows, one of them padding.
 fn targets(device: &Device, rows: usize, classes: usize) -> Result<Tensor> {
     let mut targets: Vec<u32> = (0..rows).map(|r| (r * 5 % classes) as u32).collect();
-    targets[3] = u32::MAX;
+    targets[3] = PADDING;
     Tensor::from_slice(device, &targets, [rows])
 }
 
@@ -345,7 +348,8 @@ fn losses() {
         let x = [input(shape, -3.0, 3.0)];
         for (smoothing, stable) in [(0.0, false), (0.1, false), (0.0, true)] {
             let what = format!("cross-entropy {shape:?} {smoothing} {stable}");
-            let options = CrossEntropy { smoothing, ..CrossEntropy::default() };
+            let ignore_index = Some(PADDING);
+            let options = CrossEntropy { smoothing, ignore_index, ..CrossEntropy::default() };
             // The sum of all logits, which smoothing takes, overflows with them.
             let planted: &[f32] = if smoothing > 0.0 { &WITHOUT_ENDS } else { &PLANTED };
             all.extend(singly(&what, planted, 2e-5, &x, |v| {
@@ -468,7 +472,8 @@ fn linear_layers_fused_with_their_loss() {
     for (x, budget) in shapes.into_iter().flat_map(|x| [(x, None), (x, Some(40))]) {
         let (rows, classes) = (x[0].shape[0], x[1].shape[0]);
         let what = format!("linear cross-entropy of {classes}, {budget:?}");
-        let options = LinearCrossEntropy { budget, ..LinearCrossEntropy::default() };
+        let ignore_index = Some(PADDING);
+        let options = LinearCrossEntropy { budget, ignore_index, ..LinearCrossEntropy::default() };
         all.extend(singly(&what, &WITHOUT_ENDS, 2e-5, &x, |v| {
             let t = targets(v[0].device(), rows, classes)?;
             loss::linear_cross_entropy_with(&v[0], &v[1], &t, options)
