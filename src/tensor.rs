@@ -407,7 +407,8 @@ impl Device {
 
 impl Bind for Tensor {
     fn bound(&self) -> Bound {
-        Bound::new(&self.storage, self.words())
+        let halves = self.dtype == DType::F16;
+        Bound { halves, ..Bound::new(&self.storage, self.words()) }
     }
 }
 

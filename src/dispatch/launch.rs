@@ -21,6 +21,8 @@ pub trait Bind {
 pub struct Bound {
     pub(crate) memory: Memory,
     pub(crate) real: bool,
+    /// Its words are pairs of f16.
+    pub(crate) halves: bool,
     pub(crate) words: usize,
     /// The bytes of its memory, at least those of the words.
     pub(crate) bytes: u64,
@@ -34,6 +36,7 @@ impl Bound {
         Self {
             memory: storage.memory.clone(),
             real: storage.real,
+            halves: false,
             words,
             bytes: storage.bytes(),
             storage: Some(storage.clone()),

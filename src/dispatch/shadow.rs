@@ -6,10 +6,15 @@ use super::{Backend, Launch, Memory, Stream};
 use crate::error::{Error, Result};
 use crate::gpu::{Access, Context};
 use crate::host::{Array, Held, In, Precision};
-use crate::kernel::Program;
+use crate::kernel::{Kernel, Program};
+use half::f16;
 use std::cell::OnceCell;
 use std::sync::Arc;
 use std::time::Instant;
+
+/// What two f16 that were rounded from nearly equal numbers may differ by, relative: a unit in the
+/// last place.
+const HALF_ROUNDING: f64 = 1.0 / 1024.0;
 
 /// The first element in which a device and the twin disagree.
 #[derive(Debug, Clone, PartialEq)]
@@ -81,18 +86,48 @@ fn first_divergence(
             continue;
         }
         let allowed = f64::from(kernel.mismatch) * twin.len() as f64;
+        if launch.bindings[b].halves {
+            let (device, twin) = (halves(device), halves(twin));
+            let tolerance = tolerance.max(HALF_ROUNDING);
+            let wrong = verdict::differences(&device, &twin, tolerance);
+            if let Some(index) = wrong.first().filter(|_| wrong.len() as f64 > allowed) {
+                return Some(divergence(kernel, &binding.name, *index, &device, &twin));
+            }
+            continue;
+        }
         let mut wrong = verdict::differences(device, twin, tolerance);
         if wrong.len() as f64 > allowed {
             let alternatives = alternatives.get_or_init(|| Alternatives::new(before, oracle));
             wrong.retain(|i| !verdict::explained(alternatives, (b, *i), device, twin, tolerance));
         }
         if let Some(index) = wrong.first().filter(|_| wrong.len() as f64 > allowed) {
-            let (device, twin) = (value(device, *index), value(twin, *index));
-            let (kernel, tensor) = (kernel.name, binding.name.clone());
-            return Some(Divergence { kernel, tensor, index: *index, device, twin });
+            return Some(divergence(kernel, &binding.name, *index, device, twin));
         }
     }
     None
+}
+
+fn divergence(
+    kernel: &Kernel,
+    tensor: &str,
+    index: usize,
+    device: &Array,
+    twin: &Array,
+) -> Divergence {
+    let (device, twin) = (value(device, index), value(twin, index));
+    Divergence { kernel: kernel.name, tensor: tensor.into(), index, device, twin }
+}
+
+/// The numbers that words hold as pairs of f16.
+fn halves(array: &Array) -> Array {
+    match array {
+        Array::Words(words) => {
+            let pair =
+                |w: &u32| [*w as u16, (*w >> 16) as u16].map(|bits| f16::from_bits(bits).to_f64());
+            Array::Double(words.iter().flat_map(pair).collect())
+        }
+        reals => reals.clone(),
+    }
 }
 
 /// An element, words as their numerical value.

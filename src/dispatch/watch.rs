@@ -36,7 +36,7 @@ impl Bind for Note {
 impl Note {
     fn of(memory: Memory) -> Self {
         let bytes = WORDS as u64 * 4;
-        Self(Bound { memory, real: false, words: WORDS, bytes, storage: None })
+        Self(Bound { memory, real: false, halves: false, words: WORDS, bytes, storage: None })
     }
 }
 
