@@ -39,7 +39,8 @@ const LAST_ITERATION: f64 = 5e-5;
 /// Muon's, the classic and the Polar Express iteration, as many steps of each as a key says.
 pub(super) fn polar(case: &Case, device: &Device) -> Result<(), Failure> {
     let x = case.values("X")?.tensor(device)?;
-    let kinds: [(&str, fn(usize) -> Polar); 3] =
+    type Iteration = fn(usize) -> Polar;
+    let kinds: [(&str, Iteration); 3] =
         [("muon", Polar::muon), ("classic", Polar::classic), ("pe", Polar::express)];
     for (kind, polar) in kinds {
         for (key, steps) in case.numbered(kind) {

@@ -74,7 +74,7 @@ fn run(
     if y.has_gradient() {
         let mut seed = values[inputs.len()].clone();
         seed.resize(y.value().count(), 1.0);
-        let gradients = y.backward_from(&tensor(&seed, &y.shape().to_vec())?)?;
+        let gradients = y.backward_from(&tensor(&seed, y.shape())?)?;
         for leaf in &leaves {
             found.push(gradients.get(leaf).map_or(Ok(Vec::new()), Tensor::to_vec)?);
         }
@@ -510,12 +510,12 @@ fn leaky_neurons() {
         Surrogate::Rectangle(1.0),
     ];
     let soft = Lif::new().reset(Reset::Soft);
-    let mut neurons: Vec<Lif> = surrogates.map(|s| soft.clone().surrogate(s)).to_vec();
+    let mut neurons: Vec<Lif> = surrogates.map(|s| soft.surrogate(s)).to_vec();
     neurons.extend([
         Lif::new().reset(Reset::Hard(0.0)).detach_reset(true),
         Lif::new().reset(Reset::None).clamp(-2.0, 2.0),
-        soft.clone().save(Save::Checkpoints(8)),
-        soft.clone().gradient(Gradient::Spatial),
+        soft.save(Save::Checkpoints(8)),
+        soft.gradient(Gradient::Spatial),
         soft.output(Spikes::F32),
     ]);
     let x = [
