@@ -545,6 +545,40 @@ fn buffers_of_another_device_are_refused() {
     assert_eq!(numbers(&device, 2).to_vec::<f32>().unwrap(), [0.0, 1.0]);
 }
 
+/// What a caller does to a buffer after it became a tensor is an error of the next call that needs it.
+#[test]
+fn buffers_that_a_caller_maps_or_destroys_are_errors() {
+    for device in shared_devices() {
+        let (raw, _) = device.wgpu().unwrap();
+        let tensor = |buffer| Tensor::from_buffer(&device, buffer, [5], DType::F32).unwrap();
+        let mapped = raw.create_buffer(&wgpu::BufferDescriptor {
+            label: None,
+            size: 32,
+            usage: TENSOR,
+            mapped_at_creation: true,
+        });
+        let x = tensor(mapped.clone());
+        assert!(matches!(x.to_vec::<f32>(), Err(Error::Gpu { .. })));
+        assert!(matches!(x.write(&[1.0f32; 5]), Err(Error::Gpu { .. })));
+        mapped.unmap();
+        x.write(&[1.0f32; 5]).unwrap();
+        let (y, capture) = device.capture(|| affine(&x, 2.0, 1.0)).unwrap();
+        assert_eq!(y.to_vec::<f32>().unwrap(), [3.0; 5]);
+        mapped.destroy();
+        assert!(matches!(capture.replay(), Err(Error::Gpu { .. })));
+        assert!(matches!(x.to_vec::<f32>(), Err(Error::Gpu { .. })));
+        assert!(matches!(x.write(&[1.0f32; 5]), Err(Error::Gpu { .. })));
+        let launch = affine(&x, 1.0, 0.5).and_then(|y| y.to_vec::<f32>());
+        assert!(matches!(launch, Err(Error::Gpu { .. })), "{launch:?}");
+        // The bind group of a destroyed buffer is made anew for another kernel.
+        let squared = Tape::new().leaf(&x).square().and_then(|y| y.value().to_vec::<f32>());
+        assert!(matches!(squared, Err(Error::Gpu { .. })), "{squared:?}");
+        assert!(device.profile(|| affine(&x, 1.0, 0.5)).is_err());
+        // Nothing of this is left for later calls.
+        assert_eq!(numbers(&device, 3).to_vec::<f32>().unwrap(), [0.0, 1.0, 2.0]);
+    }
+}
+
 #[test]
 fn a_device_is_opened_as_the_crate_asks_for() {
     let Some((adapter, raw, queue)) = common::open_by_hand() else { return };

@@ -4,7 +4,7 @@
 mod common;
 
 use common::{AFFINE, Affine, adapter_device, affine, numbers};
-use kernels_tests::subjects;
+use kernels_tests::{Subject, subjects};
 use spikegrad::{Cost, Device, Error, Kernel, Result, Tensor};
 use std::time::{Duration, Instant};
 
@@ -130,6 +130,24 @@ fn copies_and_clears_stand_in_order_with_launches() {
             x.write(&[round as f32 + 1.0; 100]).unwrap();
             capture.replay().unwrap();
         }
+    }
+}
+
+#[test]
+fn a_copy_onto_itself_changes_nothing() {
+    for Subject { device, label } in subjects() {
+        let x = numbers(device, 6);
+        let same = x.reshape([2, 3]).unwrap();
+        let step = || {
+            let y = affine(&x, 2.0, 1.0)?;
+            x.copy_from(&x)?;
+            same.copy_from(&x.reshape([2, 3])?)?;
+            Ok(y)
+        };
+        let (y, capture) = device.capture(step).unwrap();
+        capture.replay().unwrap();
+        assert_eq!(y.to_vec::<f32>().unwrap()[5], 11.0, "{label}");
+        assert_eq!(x.to_vec::<f32>().unwrap()[5], 5.0, "{label}");
     }
 }
 

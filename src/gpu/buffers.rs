@@ -71,7 +71,6 @@ impl Context {
     /// Writes `data` to the start of `buffer`, before whatever is submitted next.
     pub(crate) fn write(&self, buffer: &GpuBuffer, data: &[u8]) -> Result<()> {
         self.check()?;
-        self.queue.write_buffer(&buffer.raw, 0, data);
-        self.check()
+        self.guarded(|| self.queue.write_buffer(&buffer.raw, 0, data))
     }
 }

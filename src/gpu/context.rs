@@ -126,6 +126,16 @@ impl Context {
         }
     }
 
+    /// Hands something to the driver that it refuses where a caller has mapped or destroyed a buffer
+    /// that both share: the error is this call's, whoever else listens to the device.
+    pub(super) fn guarded<T>(&self, work: impl FnOnce() -> T) -> Result<T> {
+        let invalid = self.device.push_error_scope(wgpu::ErrorFilter::Validation);
+        let done = work();
+        let invalid = pollster::block_on(invalid.pop());
+        self.check()?;
+        invalid.map_or(Ok(done), |e| Err(Error::Gpu { message: e.to_string() }))
+    }
+
     /// Gives the device back to the driver; every later call reports its loss.
     pub(crate) fn destroy(&self) {
         self.faults.lose(wgpu::DeviceLostReason::Destroyed, "destroyed by the program");

@@ -125,16 +125,16 @@ impl Context {
         if batch.uniform_slots > 0 {
             self.queue.write_buffer(&self.arena.buffer, 0, &batch.uniform_bytes());
         }
-        self.submit_with(batch, &self.arena)
+        self.guarded(|| self.submit_with(batch, &self.arena))
     }
 
     /// Submits a batch again, its parameters in an arena of its own.
     pub(crate) fn replay(&self, batch: &Batch, arena: Option<&Arena>) -> Result<()> {
         self.check()?;
-        self.submit_with(batch, arena.unwrap_or(&self.arena))
+        self.guarded(|| self.submit_with(batch, arena.unwrap_or(&self.arena)))
     }
 
-    fn submit_with(&self, batch: &Batch, arena: &Arena) -> Result<()> {
+    fn submit_with(&self, batch: &Batch, arena: &Arena) {
         let mut encoder = self.device.create_command_encoder(&Default::default());
         let mut slot = 0;
         let mut rest = batch.commands.as_slice();
@@ -166,7 +166,6 @@ impl Context {
             }
         }
         self.queue.submit([encoder.finish()]);
-        self.check()
     }
 
     /// Submits a batch command by command and waits; returns nanoseconds of each command.
@@ -187,7 +186,7 @@ impl Context {
         let Command::Dispatch { .. } = command else {
             let single = Batch { commands: vec![command.clone()], ..Batch::default() };
             let start = std::time::Instant::now();
-            self.submit_with(&single, &self.arena)?;
+            self.guarded(|| self.submit_with(&single, &self.arena))?;
             self.wait()?;
             return Ok(start.elapsed().as_nanos() as f64);
         };
@@ -204,7 +203,7 @@ impl Context {
         }
         self.wait()?;
         let start = std::time::Instant::now();
-        self.queue.submit([encoder.finish()]);
+        self.guarded(|| self.queue.submit([encoder.finish()]))?;
         self.wait()?;
         let wall = start.elapsed().as_nanos() as f64;
         match stopwatch {

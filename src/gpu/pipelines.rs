@@ -199,14 +199,14 @@ impl Context {
         &self,
         pipeline: &Pipeline,
         buffers: &[(&GpuBuffer, u64)],
-    ) -> wgpu::BindGroup {
+    ) -> Result<wgpu::BindGroup> {
         let mut key = BindKey { pipeline: pipeline.id, buffers: [(0, 0); MAX_BINDINGS] };
         for (slot, (buffer, bytes)) in key.buffers.iter_mut().zip(buffers) {
             *slot = (buffer.id, *bytes);
         }
         let mut cache = lock(&self.bind_groups);
         if let Some(found) = cache.get(&key) {
-            return found.clone();
+            return Ok(found.clone());
         }
         let entries: Vec<_> = buffers
             .iter()
@@ -220,16 +220,14 @@ impl Context {
                 }),
             })
             .collect();
-        let made = self.device.create_bind_group(&wgpu::BindGroupDescriptor {
-            label: None,
-            layout: &pipeline.layout,
-            entries: &entries,
-        });
+        let descriptor =
+            wgpu::BindGroupDescriptor { label: None, layout: &pipeline.layout, entries: &entries };
+        let made = self.guarded(|| self.device.create_bind_group(&descriptor))?;
         if cache.len() >= MAX_BIND_GROUPS {
             cache.clear();
         }
         cache.insert(key, made.clone());
-        made
+        Ok(made)
     }
 }
 

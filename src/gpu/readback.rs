@@ -31,8 +31,7 @@ impl Context {
             // The receiver may be gone: nobody waits for this copy any more.
             let _ = done.send(outcome);
         });
-        let submission = self.queue.submit([encoder.finish()]);
-        self.check()?;
+        let submission = self.guarded(|| self.queue.submit([encoder.finish()]))?;
         Ok(Staged { context: self.clone(), buffer: Some(staging), bytes, mapped, submission })
     }
 

@@ -110,22 +110,15 @@ impl Context {
             count: None,
         };
         let label = Some("from_buffer");
-        let invalid = self.device.push_error_scope(wgpu::ErrorFilter::Validation);
-        let layout = self.device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
-            label,
-            entries: &[entry],
-        });
+        let descriptor = wgpu::BindGroupLayoutDescriptor { label, entries: &[entry] };
         let buffer =
             wgpu::BufferBinding { buffer: raw, offset: 0, size: wgpu::BufferSize::new(bytes) };
         let resource = wgpu::BindingResource::Buffer(buffer);
-        let _group = self.device.create_bind_group(&wgpu::BindGroupDescriptor {
-            label,
-            layout: &layout,
-            entries: &[wgpu::BindGroupEntry { binding: 0, resource }],
-        });
-        match pollster::block_on(invalid.pop()) {
-            None => self.check(),
-            Some(error) => Err(Error::Gpu { message: error.to_string() }),
-        }
+        let entries = &[wgpu::BindGroupEntry { binding: 0, resource }];
+        self.guarded(|| {
+            let layout = &self.device.create_bind_group_layout(&descriptor);
+            let group = wgpu::BindGroupDescriptor { label, layout, entries };
+            drop(self.device.create_bind_group(&group));
+        })
     }
 }

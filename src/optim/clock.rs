@@ -41,7 +41,7 @@ impl Clock {
     /// Counts a step and writes its numbers: learning rate and bias corrections.
     pub(super) fn tick(&self) -> Result<()> {
         let mut now = self.now();
-        let (step, rate) = (now.steps + 1, now.rate);
+        let (step, rate) = (now.steps.saturating_add(1), now.rate);
         let inputs = |(i, part): (usize, &Part)| part.inputs(step, rate.filter(|_| i == 0));
         let inputs: Vec<Inputs> = self.parts.iter().enumerate().map(inputs).collect();
         self.numbers.write(&inputs, &self.clip_state)?;

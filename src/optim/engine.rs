@@ -14,7 +14,7 @@ use crate::elementwise::{Step, Stride};
 use crate::error::{Error, Result};
 use crate::narrow::not_negative;
 use crate::{Bind, DType, Device, Gradients, Param, Tensor};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 /// How the parameters of a group are updated.
@@ -361,12 +361,17 @@ fn checked_device<'a>(op: &'static str, params: &'a [Param]) -> Result<&'a Devic
     let Some(first) = params.first() else {
         return Err(Error::argument(op, "no parameters"));
     };
-    let mut names = HashSet::new();
+    let (mut names, mut known) = (HashSet::new(), HashMap::new());
     for param in params {
         param.value().expect(op, DType::F32)?;
         first.value().same_device(op, param.value())?;
         if !names.insert(param.name()) {
             let detail = format!("two parameters are called `{}`", param.name());
+            return Err(Error::argument(op, detail));
+        }
+        // Layers that share one list it each; it takes one step.
+        if let Some(other) = known.insert(param.id(), param.name()) {
+            let detail = format!("`{other}` and `{}` are one parameter", param.name());
             return Err(Error::argument(op, detail));
         }
     }

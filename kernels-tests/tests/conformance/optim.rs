@@ -1442,3 +1442,28 @@ fn adamw_reference_case() {
         }
     }
 }
+
+#[test]
+fn a_parameter_under_two_names_is_refused() {
+    let p = Param::new("p", Tensor::from_slice(oracle(), &[1.0, 2.0], [2]).unwrap());
+    let shared = [p.clone().under("encoder"), p.under("decoder")];
+    let error = Sgd::builder().build(&shared).unwrap_err().to_string();
+    assert!(error.contains("`encoder.p` and `decoder.p` are one parameter"), "{error}");
+}
+
+#[test]
+fn a_count_of_steps_without_an_end() {
+    let p = Param::new("p", Tensor::from_slice(oracle(), &[1.0, 2.0], [2]).unwrap());
+    let params = std::slice::from_ref(&p);
+    let optimizers: [Box<dyn Optimizer>; 3] = [
+        Box::new(Adam::builder().schedule(Schedule::cosine(1e-3, 9)).build(params).unwrap()),
+        Box::new(AdEmaMix::builder().learning_rate(1e-3).warmup(u64::MAX).build(params).unwrap()),
+        Box::new(Spam::builder().learning_rate(1e-3).build(params).unwrap()),
+    ];
+    for mut optimizer in optimizers {
+        optimizer.set_steps(u64::MAX);
+        optimizer.step(&given(params, vec![p.value().duplicate().unwrap()]).unwrap()).unwrap();
+        assert_eq!(optimizer.steps(), u64::MAX);
+        assert!(p.value().to_vec::<f64>().unwrap().iter().all(|v| v.is_finite()));
+    }
+}
