@@ -1,10 +1,14 @@
-//! Readers and series.
+//! Readers, series, pictures, files.
 
 use super::bad::Trials;
+use spikegrad::Param;
+use spikegrad::checkpoint::{Checkpoint, Stored};
 use spikegrad::data::{
     Batches, Csv, Idx, Part, Parts, Scale, Scaler, Series, Text, Tokenizer, Warp, Windows, digits,
     king_james, weather,
 };
+use spikegrad::optim::{Optimizer, Sgd};
+use spikegrad::plot::{self, Curves, Raster};
 
 const FILES: &[&[u8]] = &[
     b"",
@@ -122,4 +126,63 @@ fn series() {
         (first.len(), Tokenizer::Bytes.decode(&[b.word()]))
     });
     t.done();
+}
+
+#[test]
+fn files() {
+    let folder = std::env::temp_dir().join(format!("spikegrad-arguments-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let mut t = Trials::new(60);
+    t.on("Checkpoint", |b| {
+        let path = folder.join("checkpoint");
+        let params: Vec<Param> =
+            (0..b.index(3)).map(|_| Param::new(b.text(), b.tensor())).collect();
+        let optimizer = Sgd::builder().build(&params);
+        let mut checkpoint =
+            Checkpoint::new().params(&params).tensor(b.text(), &b.tensor()).edited(b.on());
+        if b.on() {
+            checkpoint = checkpoint.note(b.text(), b.double());
+        }
+        if let Ok(optimizer) = &optimizer {
+            checkpoint = checkpoint.optimizer(&b.text(), optimizer);
+            let _ = optimizer.steps();
+        }
+        let _ = checkpoint.save(&path);
+        if b.on() {
+            std::fs::write(&path, b.pick(FILES)).unwrap();
+        }
+        for notes in [checkpoint.load(&path), checkpoint.load_part(&path), Checkpoint::notes(&path)]
+            .into_iter()
+            .flatten()
+        {
+            let _ = (
+                notes.get(&b.text()).is_some(),
+                notes.parse::<f64>(&b.text()),
+                notes.iter().count(),
+            );
+        }
+        let _ = Checkpoint::accept_edits(&path);
+        if let Ok(stored) = Stored::open(&path) {
+            let _ = (stored.tensors().count(), stored.metadata().len());
+            let _ = stored.read(&b.text(), &b.device.clone(), b.dtype());
+        }
+        let _ =
+            (checkpoint.save(b.pick(&["", "/", "/nonexistent/x"])), Checkpoint::notes("").is_ok());
+    });
+    t.on("pictures", |b| {
+        let points: Vec<(f64, f64)> = (0..b.small()).map(|_| (b.double(), b.double())).collect();
+        let curves = Curves::new(b.text()).x(b.text()).y(b.text()).series(b.text(), &points);
+        let spikes = vec![true; b.small()];
+        let raster = Raster::new(b.text(), &spikes, b.size()).x(b.text()).y(b.text());
+        let raster = raster.borders([b.size(), b.size()]);
+        let path = folder.join("picture.png");
+        let _ = (
+            plot::save(&path, &[&curves]),
+            plot::save(&path, &[&raster, &curves]),
+            plot::save(&path, &[]),
+        );
+        plot::save("/nonexistent/x.png", &[&curves])
+    });
+    t.done();
+    std::fs::remove_dir_all(&folder).unwrap();
 }

@@ -1,9 +1,10 @@
 //! Devices, launches, captures, profiles, kernels.
 
 use super::bad::Trials;
+use spikegrad::wgpu;
 use spikegrad::{
-    Array, Capabilities, Cost, CostArgs, Device, Error, HostArgs, Kernel, Needs, Real, Twin,
-    Variant, compose, kernels, reflect, shared_sources, specialise,
+    Array, Capabilities, Cost, CostArgs, Device, Error, HostArgs, Kernel, Needs, Real, Tensor,
+    Twin, Variant, compose, kernels, reflect, shared_sources, specialise,
 };
 
 const SOURCE: &str = "
@@ -23,6 +24,7 @@ static KERNEL: Kernel =
             flops: f64::from(args.params::<u32>()),
         })
         .variants(spikegrad::BASELINE)
+        .turns(|args: &CostArgs<'_>| u64::from(args.params::<u32>()))
         .tolerance(1e-4)
         .thresholds()
         .scratch(1);
@@ -54,8 +56,30 @@ fn devices() {
         device.reset_peak();
         let _ = (device.memory(), device.flush(), device.wait(), device.trim());
         device.shadow(b.on());
-        let _ = Device::best().is_ok();
+        device.check_indices(b.on());
+        let _ = (Device::best().is_ok(), Device::required_limits());
         Capabilities::portable().baseline()
+    });
+    t.on("buffers", |b| {
+        let device = b.device.clone();
+        let _ = b.tensor().buffer().is_ok();
+        if let Some((raw, _)) = device.wgpu() {
+            let usage = b.pick(&[
+                wgpu::BufferUsages::COPY_DST,
+                wgpu::BufferUsages::STORAGE,
+                wgpu::BufferUsages::all(),
+                wgpu::BufferUsages::STORAGE
+                    | wgpu::BufferUsages::COPY_DST
+                    | wgpu::BufferUsages::COPY_SRC,
+            ]);
+            let usage = usage & !(wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::MAP_WRITE);
+            let size = 4 * b.small() as u64;
+            let descriptor =
+                wgpu::BufferDescriptor { label: None, size, usage, mapped_at_creation: false };
+            let buffer = raw.create_buffer(&descriptor);
+            let on = if b.one_in(4) { Device::host() } else { device.clone() };
+            let _ = Tensor::from_buffer(&on, buffer, b.sizes(), b.dtype()).is_ok();
+        }
     });
     t.on("Launch", |b| {
         let device = b.device.clone();

@@ -87,6 +87,7 @@ fn layers() {
             both(b, y);
         }
         if let Ok(layer) = Embedding::new(&name, inputs, outputs, b.real(), &mut random) {
+            let layer = if b.on() { layer.padding(b.word()) } else { layer };
             let y = layer.forward(&b.tape(), &b.words(&[2, 2]));
             both(b, y);
         }
@@ -163,7 +164,10 @@ fn train<R: Rule + Clone>(b: &mut Bad, mut recipe: Recipe<R>) {
     let params: Vec<Param> = (0..b.index(4))
         .map(|_| {
             let value = if b.on() { b.float(&[3, 2]) } else { b.tensor() };
-            Param::new(b.text(), value.duplicate().unwrap_or(value))
+            let param = Param::new(b.text(), value.duplicate().unwrap_or(value));
+            let param = if b.on() { param.outputs_first() } else { param };
+            let _ = param.orientation();
+            param
         })
         .collect();
     let Ok(mut optimizer) = recipe.build(&params) else { return };

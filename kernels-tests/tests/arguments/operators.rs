@@ -304,6 +304,8 @@ fn losses() {
             both(b, y);
         }
         let _ = loss::position_losses(x.value(), w.value(), &targets);
+        let options = LinearCrossEntropy { ignore_index: Some(b.word()), ..options };
+        let _ = loss::position_losses_with(x.value(), w.value(), &targets, options);
     });
     t.on("other losses", |b| {
         let (x, y) = (b.any(), b.any());
@@ -313,13 +315,17 @@ fn losses() {
         {
             both(b, z);
         }
-        let _ = loss::accuracy(&b.float(&[2, 3]), &b.words(&[2]));
+        let (logits, classes) = (b.float(&[2, 3]), b.words(&[2]));
+        let _ = loss::accuracy(&logits, &classes);
+        let _ = loss::accuracy_with(&logits, &classes, Some(b.word()));
         let targets = [b.word(), b.word()];
         let _ = (loss::check_targets(&targets, b.size()), token::check_tokens(&targets, b.size()));
     });
     t.on("tokens", |b| {
         let (table, tokens) = (b.var(&[4, 3]), b.words(&[2, 2]));
         let y = table.embedding(&tokens);
+        both(b, y);
+        let y = table.embedding_padded(&tokens, Some(b.word()));
         both(b, y);
         let (x, mix, before, other) =
             (b.var(&[4, 2, 3]), b.var(&[3]), b.var(&[2, 3]), b.var(&[4, 2, 3]));
