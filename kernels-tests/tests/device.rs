@@ -325,6 +325,22 @@ fn a_panic_in_a_profile_ends_it() {
     }
 }
 
+/// The outer one would lose its launches to the inner one.
+#[test]
+fn a_profile_within_a_profile_is_refused() {
+    for subject in own_subjects() {
+        let device = &subject.device;
+        let x = numbers(device, 64);
+        let outer = device.profile(|| {
+            let _y = affine(&x, 1.0, 0.0)?;
+            let inner = device.profile(|| affine(&x, 1.0, 0.0));
+            assert!(matches!(inner, Err(Error::Argument { op: "profile", .. })));
+            affine(&x, 1.0, 0.0)
+        });
+        assert_eq!(outer.unwrap().1.launches(), 2, "{}", subject.label);
+    }
+}
+
 #[test]
 fn an_upload_into_recycled_memory_waits_for_its_readers() {
     for subject in subjects() {

@@ -241,7 +241,7 @@ impl Device {
     /// Launches do not overlap while they are timed.
     ///
     /// # Errors
-    /// Those of `work`.
+    /// [`Error::Argument`] while another profile of the device runs; those of `work`.
     pub fn profile<T>(&self, work: impl FnOnce() -> Result<T>) -> Result<(T, Profile)> {
         /// Ends the profile, after a panic too.
         struct Open<'a>(&'a Stream);

@@ -522,7 +522,11 @@ impl Stream {
     /// Starts a profile.
     pub(crate) fn start_profile(&self) -> Result<()> {
         self.flush()?;
-        *self.profile() = Some(Profile::default());
+        let mut profile = self.profile();
+        if profile.is_some() {
+            return Err(Error::argument("profile", "a profile of the device is already running"));
+        }
+        *profile = Some(Profile::default());
         Ok(())
     }
 

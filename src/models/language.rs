@@ -138,7 +138,7 @@ pub trait LanguageModel: Module {
         crate::token::check_tokens(prompt, self.vocabulary())?;
         let mut state = self.state(1)?;
         let mut tokens = Tensor::from_slice(self.device(), prompt, [prompt.len(), 1])?;
-        let mut drawn = Vec::with_capacity(count);
+        let mut drawn = Vec::new();
         while drawn.len() < count {
             let logits = self.advance(&tokens, &mut state)?.to_vec::<f32>()?;
             let token = sampler.draw(&logits)?;

@@ -9,7 +9,7 @@ use spikegrad::models::{
 use spikegrad::nn::Module;
 use spikegrad::optim::{AdamW, Optimizer};
 use spikegrad::random::Generator;
-use spikegrad::{Device, Result, Tape, Tensor};
+use spikegrad::{Device, Error, Result, Tape, Tensor};
 
 const VOCABULARY: usize = 17;
 
@@ -173,6 +173,9 @@ fn generation_is_reproducible_and_checked() {
     assert_eq!(write(5), write(5));
     assert_ne!(write(5), write(6));
     assert!(model.generate(&[], 1, &mut Sampler::new(0)).is_err());
+    // No room is made for tokens before they are drawn.
+    let refused = model.generate(&[1], usize::MAX, &mut Sampler::new(0).top_k(0));
+    assert!(matches!(refused, Err(Error::Argument { .. })));
     let error = model.generate(&[1, 17], 1, &mut Sampler::new(0)).expect_err("17").to_string();
     assert!(error.contains("17"), "{error}");
 }
