@@ -84,8 +84,9 @@ impl Latency {
 /// intensities that separate the steps, which gives the same spikes on every device.
 ///
 /// # Errors
-/// [`Error::Argument`] for no steps, or unless tau and threshold are positive and finite;
-/// [`Error::DType`] for other elements than f32; those of [`Tensor::empty`].
+/// [`Error::Argument`](crate::Error::Argument) for no steps, or unless tau and threshold are positive
+/// and finite; [`Error::DType`](crate::Error::DType) for other elements than f32; those of
+/// [`Tensor::empty`].
 pub fn latency(x: &Tensor, steps: usize, options: Latency) -> Result<Tensor> {
     x.expect("latency", DType::F32)?;
     positive("latency", "tau", options.tau)?;

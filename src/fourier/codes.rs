@@ -17,7 +17,7 @@ const SPAN: f64 = 1e4;
 /// Pattern Generators; released code.
 ///
 /// # Errors
-/// [`Error::Limit`] for too large a tensor.
+/// [`Error::Limit`](crate::Error::Limit) for too large a tensor.
 pub fn cpg_codes(
     device: &Device,
     steps: usize,
@@ -38,7 +38,8 @@ pub fn cpg_codes(
 /// hardly change; `tau` = 1 gives rhythms. Packed bits `[steps, positions, 2 pairs]`.
 ///
 /// # Errors
-/// [`Error::Argument`] for a tau that is not above 0; [`Error::Limit`] for too large a tensor.
+/// [`Error::Argument`](crate::Error::Argument) for a tau that is not above 0;
+/// [`Error::Limit`](crate::Error::Limit) for too large a tensor.
 pub fn cpg_pairs(
     device: &Device,
     steps: usize,
