@@ -309,7 +309,7 @@ impl Kernel {
     ///         assert!(kernel.wgsl(variant)?.contains(kernel.name));
     ///     }
     /// }
-    /// # spikegrad::Result::Ok(())
+    /// # Ok::<(), spikegrad::Error>(())
     /// ```
     ///
     /// # Errors

@@ -102,7 +102,7 @@ mod tests {
     fn open(body: &str) -> bool {
         let source = format!(
             "override N: u32 = 4u; @group(0) @binding(0) var<storage, read_write> x: array<u32>;
-             fn set(i: ptr<function, u32>) {{ *i = x[0]; }}
+             fn put(i: ptr<function, u32>) {{ *i = x[0]; }}
              @compute @workgroup_size(1)
              fn f(@builtin(local_invocation_index) local: u32) {{ {body} }}"
         );
@@ -121,7 +121,7 @@ mod tests {
         assert!(open("for (var i = 0u; i < x[0]; i++) { x[i] = 1u; }"));
         assert!(open("var i = 0u; while i < 4u { i = x[i]; }"));
         assert!(open("for (var i = 0u; i < 4u; i++) { var j = x[0]; while j < i { j++; } }"));
-        assert!(open("for (var i = 0u; i < 4u; i++) { set(&i); }"));
+        assert!(open("for (var i = 0u; i < 4u; i++) { put(&i); }"));
         assert!(open("loop { if x[0] == 0u { break; } }"));
         assert!(open("if local == 0u { for (var i = local; i < 4u; i++) { x[i] = 1u; } }"));
     }
