@@ -40,7 +40,8 @@
 //!
 //! Sequences are time-major, `[T, B, N]`: time, batch, neurons. Tensors are contiguous and row-major.
 //! Spikes are f32 zeros and ones, or packed bits ([`DType::Bits`]). Mistakes are [`Error`]s that name
-//! the operator and the shapes; nothing panics on bad input.
+//! the operator and the shapes; nothing panics on bad input. On an adapter an index out of range is
+//! reported with the next read, and without debug assertions only after [`Device::check_indices`].
 //!
 //! # Modules
 //!

@@ -340,10 +340,13 @@ impl Tensor {
     /// The only element of a tensor with one.
     ///
     /// # Errors
-    /// [`Error::Shape`] if there are more; those of [`to_vec`](Self::to_vec).
+    /// [`Error::Shape`] if there are more, or none; those of [`to_vec`](Self::to_vec).
     pub fn item(&self) -> Result<f32> {
         if self.count() != 1 {
-            return Err(Error::shape("item", format!("{} has more than one element", self.shape)));
+            return Err(Error::shape(
+                "item",
+                format!("{} has {} elements, not one", self.shape, self.count()),
+            ));
         }
         Ok(self.to_vec::<f32>()?[0])
     }

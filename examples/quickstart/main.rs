@@ -5,7 +5,7 @@
 //! from training (about 97 %). Settings were chosen with `--validate`, on parts of the training
 //! images, not on the test.
 //!
-//! `cargo run --release --example quickstart -- --help`
+//! `cargo run --example quickstart -- --help`
 
 mod baseline;
 #[path = "../common/mod.rs"]

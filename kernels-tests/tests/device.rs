@@ -520,7 +520,7 @@ fn a_buffer_that_was_handed_out_is_nobody_elses() {
         // Between forward and backward it counts as a write.
         let y = Tape::new().leaf(&x).square().unwrap().sum_all().unwrap();
         let _buffer = x.buffer().unwrap();
-        assert!(matches!(y.backward(), Err(Error::Changed { op: "unary", .. })));
+        assert!(matches!(y.backward(), Err(Error::Changed { op: "square", .. })));
     }
 }
 

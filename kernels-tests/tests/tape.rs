@@ -121,7 +121,7 @@ fn variables_from_before_a_backward_pass_are_refused() {
     let first = loss.backward().unwrap();
     assert_eq!((of(&first, &a), of(&first, &b)), (Some(15.0), Some(10.0)));
     refused(a.mul(&b), "mul");
-    refused(a.square(), "unary");
+    refused(a.square(), "square");
     refused(tape.leaf(&one(&device, 7.0)).mul(&a), "mul");
     refused(loss.backward(), "backward");
     refused(a.backward(), "backward");
@@ -261,7 +261,7 @@ fn what_was_changed_after_the_forward_pass_is_refused() {
             let p = Param::new("p", numbers(device, 4));
             let loss = Tape::new().param(&p).square().unwrap().sum_all().unwrap();
             change(&p).unwrap();
-            changed(&what, &loss, "unary");
+            changed(&what, &loss, "square");
             // Changed before the forward pass, or after the backward pass: no matter.
             let tape = Tape::new();
             let loss = tape.param(&p).square().unwrap().sum_all().unwrap();
@@ -282,7 +282,7 @@ fn a_replay_changes_what_its_step_made() {
         let (kept, capture) = device.capture(|| binary(Binary::Mul, &x, &x)).unwrap();
         let loss = Tape::new().leaf(&kept).square().unwrap().sum_all().unwrap();
         capture.replay().unwrap();
-        changed(&format!("a replay on {label}"), &loss, "unary");
+        changed(&format!("a replay on {label}"), &loss, "square");
     }
 }
 

@@ -18,7 +18,6 @@
 //! # Ok(())
 //! # }
 //! ```
-
 //!
 //! Files that other programs wrote are listed and read by [`Stored`].
 
@@ -233,7 +232,8 @@ impl Checkpoint {
         let mut more: Vec<&str> = file.names().into_iter().filter(|n| !expected(n)).collect();
         more.sort_unstable();
         if exact {
-            found.extend(more.iter().map(|name| format!("`{name}` was not expected")));
+            let hint = "was not expected (`load_part` leaves out what is not asked for)";
+            found.extend(more.iter().map(|name| format!("`{name}` {hint}")));
         }
         found
     }

@@ -9,7 +9,8 @@ pub(super) fn advise(unoptimised: bool) {
         ONCE.call_once(|| {
             log::warn!(
                 "spikegrad is built without optimisation: its host device is some 150 times slower \
-                 than it could be. Add to Cargo.toml: [profile.dev.package.\"*\"] opt-level = 3"
+                 than it could be. Add to Cargo.toml, on two lines:\n\
+                 [profile.dev.package.\"*\"]\nopt-level = 3"
             );
         });
     }

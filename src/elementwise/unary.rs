@@ -91,6 +91,23 @@ impl Unary {
         }
     }
 
+    /// What errors call it: the method that makes it.
+    fn name(self) -> &'static str {
+        match self {
+            Unary::Affine { .. } => "affine",
+            Unary::Exp => "exp",
+            Unary::Ln => "ln",
+            Unary::Sqrt => "sqrt",
+            Unary::Square => "square",
+            Unary::Abs => "abs",
+            Unary::Recip => "recip",
+            Unary::Sign => "sign",
+            Unary::Clamp { .. } => "clamp",
+            Unary::Power(_) => "power",
+            Unary::Atan => "atan",
+        }
+    }
+
     /// The function of a number and its two constants.
     pub(super) fn from_code(code: u32, first: f32, second: f32) -> Self {
         match code {
@@ -179,12 +196,12 @@ fn sign<R: Real>(x: R) -> R {
 /// [`Error::DType`] for other elements than f32; [`Error::Argument`] for a constant that is not
 /// finite (limits may be infinite) or limits that are crossed.
 pub fn unary(f: Unary, x: &Tensor) -> Result<Tensor> {
-    x.expect("unary", DType::F32)?;
+    x.expect(f.name(), DType::F32)?;
     let (first, second) = f.constants();
     // A limit may be infinite: there is none on that side.
     let sound = |v: f32| v.is_finite() || matches!(f, Unary::Clamp { .. }) && !v.is_nan();
     if !sound(first) || !sound(second) {
-        return Err(Error::argument("unary", format!("{f:?}: the constant is not finite")));
+        return Err(Error::argument(f.name(), format!("{f:?}: the constant is not finite")));
     }
     if matches!(f, Unary::Clamp { low, high } if low > high) {
         return Err(Error::argument("clamp", format!("{first} is above {second}")));
@@ -215,7 +232,7 @@ impl Var {
         let y = unary(f, self.value())?;
         // A scaling needs no saved tensor: its gradient is the scaled gradient.
         if let Unary::Affine { scale, .. } = f {
-            return self.tape().record_one("unary", &[self], y, move |bw| {
+            return self.tape().record_one(f.name(), &[self], y, move |bw| {
                 if let Some(g) = bw.upstream(0) {
                     let gx = match scale {
                         1.0 => g.clone(),
@@ -228,7 +245,7 @@ impl Var {
         }
         // Nothing passes a sign, not even a NaN.
         if f == Unary::Sign {
-            return self.tape().record_one("unary", &[self], y, move |bw| {
+            return self.tape().record_one(f.name(), &[self], y, move |bw| {
                 if let Some(g) = bw.upstream(0) {
                     let gx = Tensor::zeros(g.device(), *g.shape(), DType::F32)?;
                     bw.give(0, gx);
@@ -237,7 +254,7 @@ impl Var {
             });
         }
         let saved = if f.saves_output() { y.clone() } else { self.value().clone() };
-        self.tape().record_one("unary", &[self], y, move |bw| {
+        self.tape().record_one(f.name(), &[self], y, move |bw| {
             if let Some(g) = bw.upstream(0) {
                 let gx = unary_backward(f, &saved, g)?;
                 bw.give(0, gx);

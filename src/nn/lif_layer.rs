@@ -35,7 +35,9 @@ impl LifLayer {
         LifLayerBuilder { name: name.into(), lif, decay: None, threshold: None }
     }
 
-    /// The spikes of `x[T, …, N]`, from a membrane at zero.
+    /// The spikes of `x[T, …, N]`, from a membrane at zero. A membrane of NaN does not fire, so a loss
+    /// of spikes stays finite while its gradients are NaN, which
+    /// [`Recipe::skip_non_finite`](crate::optim::Recipe::skip_non_finite) sees.
     ///
     /// # Errors
     /// Those of [`Lif::scan_with`].
