@@ -73,7 +73,6 @@ mod device;
 mod dispatch;
 mod dtype;
 mod error;
-#[cfg(feature = "checkpoint")]
 mod file;
 mod gpu;
 mod host;

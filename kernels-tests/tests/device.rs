@@ -132,8 +132,35 @@ fn an_adapter_opened_twice_is_two_devices() {
     assert!(error.to_string().contains("opened a second time"), "{error}");
 }
 
+/// Prints what the crate logs, as a program would.
+struct Print;
+
+static PRINT: Print = Print;
+
+impl Print {
+    fn install(&'static self) {
+        log::set_logger(self).unwrap();
+        log::set_max_level(log::LevelFilter::Info);
+    }
+}
+
+impl log::Log for Print {
+    fn enabled(&self, metadata: &log::Metadata<'_>) -> bool {
+        metadata.target().starts_with("spikegrad")
+    }
+
+    fn log(&self, record: &log::Record<'_>) {
+        if self.enabled(record.metadata()) {
+            println!("spikegrad: {}", record.args());
+        }
+    }
+
+    fn flush(&self) {}
+}
+
 #[test]
 fn reports_the_best_device() {
+    PRINT.install();
     if common::is_child() {
         match Device::best() {
             Ok(device) => println!("best: {device}"),

@@ -8,8 +8,7 @@ pub(super) fn advise(unoptimised: bool) {
     if unoptimised {
         ONCE.call_once(|| {
             log::warn!(
-                "spikegrad is built without optimisation: its host device is some 150 times slower \
-                 than it could be. Add to Cargo.toml, on two lines:\n\
+                "spikegrad is built without optimisation: its host device is very slow. Add to Cargo.toml, on two lines:\n\
                  [profile.dev.package.\"*\"]\nopt-level = 3"
             );
         });

@@ -58,7 +58,7 @@ impl PartialEq for Device {
 }
 
 impl Device {
-    /// The device that `SPIKEGRAD_DEVICE` names; else a hardware GPU; else the host. Says on stderr,
+    /// The device that `SPIKEGRAD_DEVICE` names; else a hardware GPU; else the host. Says through `log`,
     /// once, which one it is and why.
     ///
     /// # Errors
@@ -338,10 +338,10 @@ fn names(name: &str, wanted: &str) -> bool {
     !wanted.is_empty() && found.any(|(at, text)| begins(at) && ends(at + text.len()))
 }
 
-/// Says on stderr, once a process, which device was chosen.
+/// Says through `log`, once a process, which device was chosen.
 fn announce(device: &Device, why: &str) {
     static ONCE: Once = Once::new();
-    ONCE.call_once(|| eprintln!("spikegrad: {device} ({why})"));
+    ONCE.call_once(|| log::info!("{device} ({why})"));
 }
 
 impl DeviceBuilder {

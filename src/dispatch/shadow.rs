@@ -98,7 +98,8 @@ fn first_divergence(
         let mut wrong = verdict::differences(device, twin, tolerance);
         if wrong.len() as f64 > allowed {
             let alternatives = alternatives.get_or_init(|| Alternatives::new(before, oracle));
-            wrong.retain(|i| !verdict::explained(alternatives, (b, *i), device, twin, tolerance));
+            let limits = (tolerance, verdict::allowance(twin, tolerance));
+            wrong.retain(|i| !verdict::explained(alternatives, (b, *i), device, twin, limits));
         }
         if let Some(index) = wrong.first().filter(|_| wrong.len() as f64 > allowed) {
             return Some(divergence(kernel, &binding.name, *index, device, twin));

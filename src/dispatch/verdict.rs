@@ -77,9 +77,9 @@ fn each_real(arrays: &[Array], mut change: impl FnMut(f64) -> f64) -> Vec<Array>
 /// to the largest value.
 pub(super) fn differences(device: &Array, twin: &Array, tolerance: f64) -> Vec<usize> {
     match (device, twin) {
-        (Array::Double(device), Array::Double(twin)) => {
+        (Array::Double(device), Array::Double(values)) => {
             let allowed = allowance(twin, tolerance);
-            let pairs = device.iter().zip(twin).enumerate();
+            let pairs = device.iter().zip(values).enumerate();
             pairs.filter(|(_, (a, b))| !close(**a, **b, allowed)).map(|(i, _)| i).collect()
         }
         (Array::Words(device), Array::Words(twin)) => {
@@ -91,13 +91,14 @@ pub(super) fn differences(device: &Array, twin: &Array, tolerance: f64) -> Vec<u
     }
 }
 
-/// Whether rounding explains the difference in element `i` of binding `binding`.
+/// Whether rounding explains the difference in element `i` of binding `binding`; `allowed` is the
+/// [`allowance`] of the binding.
 pub(super) fn explained(
     alternatives: &Alternatives,
     (binding, i): (usize, usize),
     device: &Array,
     twin: &Array,
-    tolerance: f64,
+    (tolerance, allowed): (f64, f64),
 ) -> bool {
     match (device, twin) {
         (Array::Double(device), Array::Double(twin)) => {
@@ -105,7 +106,6 @@ pub(super) fn explained(
                 Array::Double(values) => values[i],
                 _ => f64::NAN,
             };
-            let allowed = allowance(twin, tolerance);
             let outcomes = alternatives.outcomes().map(real);
             let rates =
                 alternatives.draws.iter().map(|draw| rate(twin[i], draw.each_ref().map(real)));
@@ -149,7 +149,8 @@ fn within(device: f64, twin: f64, outcomes: impl Iterator<Item = f64>, allowed: 
 
 /// What a tensor's elements may differ by: a part of the largest of them that f32 holds, and what is
 /// lost where subnormals are taken as zero.
-fn allowance(twin: &[f64], tolerance: f64) -> f64 {
+pub(super) fn allowance(twin: &Array, tolerance: f64) -> f64 {
+    let Array::Double(twin) = twin else { return 0.0 };
     let held = twin.iter().map(|v| v.abs()).filter(|v| *v <= LARGEST);
     tolerance * held.fold(0.0, f64::max) + SMALLEST
 }
@@ -187,7 +188,7 @@ mod tests {
         let (device, twin) = (Array::Double(vec![device]), &after[1]);
         let alternatives = Alternatives::new(&before, run);
         differences(&device, twin, 1e-4).is_empty()
-            || explained(&alternatives, (1, 0), &device, twin, 1e-4)
+            || explained(&alternatives, (1, 0), &device, twin, (1e-4, allowance(twin, 1e-4)))
     }
 
     fn sum(values: &[f64]) -> f64 {

@@ -7,9 +7,9 @@
 
 use super::Adapter;
 use super::context::lock;
+use crate::error::{Error, Result};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 /// A pipeline cache and the file it is kept in.
@@ -136,21 +136,12 @@ fn checksum(data: &[u8]) -> u64 {
     data.iter().fold(start, |sum, byte| (sum ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3))
 }
 
-/// Writes a file under a name that nobody else uses, then puts it in the place of `path`.
-fn replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    static NEXT: AtomicU64 = AtomicU64::new(0);
-    let number = NEXT.fetch_add(1, Ordering::Relaxed);
-    let temporary = path.with_extension(format!("{}-{number}", std::process::id()));
+/// Puts the file in the place of what was there, in a folder that is made where it is missing.
+fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
     if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder)?;
+        std::fs::create_dir_all(folder).map_err(|e| Error::io(folder, &e))?;
     }
-    let written =
-        std::fs::write(&temporary, bytes).and_then(|()| std::fs::rename(&temporary, path));
-    if written.is_err() {
-        // What is left of it is of no use; that it cannot be removed either changes nothing.
-        let _ = std::fs::remove_file(&temporary);
-    }
-    written
+    crate::file::replace(path, bytes)
 }
 
 fn cache_folder() -> Option<PathBuf> {
@@ -171,6 +162,7 @@ fn cache_folder() -> Option<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::atomic::{AtomicU64, Ordering};
 
     #[test]
     fn every_changed_byte_and_length_shows() {
