@@ -168,6 +168,21 @@ impl Error {
         Error::Argument { op, detail: detail.into() }
     }
 
+    /// An index out of range: `what` the operator calls it, its value and place, and what it should be
+    /// below.
+    pub(crate) fn index(
+        (op, what): (&'static str, &str),
+        index: u32,
+        place: usize,
+        below: usize,
+    ) -> Self {
+        let allowed = match below {
+            0 => "there are none".to_string(),
+            _ => format!("allowed are 0 to {}", below - 1),
+        };
+        Self::argument(op, format!("{what} {index} at position {place}, {allowed}"))
+    }
+
     /// A [`Error::Io`] at `path`.
     pub fn io(path: impl Into<PathBuf>, error: &std::io::Error) -> Self {
         Error::Io { path: path.into(), message: error.to_string() }

@@ -1,7 +1,6 @@
 //! The cache of one-token decode: keys and values of open positions.
 
 use super::gated::{Gate, SpikeAttention};
-use super::geometry::MOST_ITERATIONS;
 use super::rotary::angles;
 use super::twin::cache as twin;
 use crate::dispatch::Launch;
@@ -174,14 +173,13 @@ impl AttentionCache {
         iterations: impl Fn(u64) -> u64,
     ) -> Result<u32> {
         let device = self.rows.device();
-        if device.is_host() || !device.capabilities().software {
-            return Ok(hardware);
-        }
-        let fits = |workgroup: &&u32| iterations(u64::from(**workgroup)) <= MOST_ITERATIONS;
+        let turns = device.capabilities().max_turns.filter(|_| device.tuning().alone());
+        let Some(turns) = turns else { return Ok(hardware) };
+        let fits = |workgroup: &&u32| iterations(u64::from(**workgroup)) <= turns;
         software.iter().find(fits).copied().ok_or_else(|| Error::Limit {
             what: format!("{op}: positions that one loop runs over, on a software adapter"),
             asked: self.ring(),
-            allowed: MOST_ITERATIONS / 4,
+            allowed: turns / 4,
         })
     }
 

@@ -88,7 +88,7 @@ impl SpikeAttention {
         // The query; counts, scores, weights and places; what is seen of the marks.
         let asked = 4 * (head as u64 + 4 * u64::from(workgroup) + 4);
         let allowed = u64::from(device.capabilities().max_workgroup_memory);
-        if asked > allowed && !device.is_host() {
+        if asked > allowed {
             let what = format!("{OP}: bytes of workgroup memory for {head} channels a head");
             return Err(Error::Limit { what, asked, allowed });
         }

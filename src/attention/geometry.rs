@@ -47,9 +47,6 @@ pub(super) const STRETCH: u32 = 16;
 const FEW_ANCHORS: usize = 64;
 /// The fewest queries of a segment.
 const SEGMENT: usize = 256;
-/// llvmpipe leaves a shader after 65,535 iterations of its loops, all loops of an invocation together,
-/// and says nothing.
-pub(super) const MOST_ITERATIONS: u64 = 65_000;
 
 impl Geometry {
     /// B H.
@@ -70,7 +67,7 @@ impl Geometry {
     /// A launch that moves `rows` rows: an invocation each vector of them, or each row where the
     /// kernels' divisions are dear.
     pub(super) fn moving(&self, device: &Device, launch: Launch, rows: usize) -> Launch {
-        let whole = device.capabilities().software;
+        let whole = device.tuning().rows_whole();
         let parts = if whole { 1 } else { self.quads as usize };
         launch.constant("WHOLE", u32::from(whole)).items(rows * parts, 64)
     }
@@ -84,7 +81,7 @@ impl Geometry {
         slice: u32,
         tasks: impl Fn(u32) -> u32,
     ) -> Launch {
-        if device.capabilities().software {
+        if device.tuning().alone() {
             return launch.variant(0).items(self.all_heads() * tasks(4) as usize, 64);
         }
         let slices = self.quads.div_ceil(slice) as usize;
@@ -111,19 +108,21 @@ impl Geometry {
 
     /// Refuses sums that a software adapter would cut short in silence.
     pub(super) fn check_length(&self, device: &Device) -> Result<()> {
-        let allowed = self.longest_sum();
-        let asked = u64::from(self.longest_range());
-        if asked <= allowed || device.is_host() || !device.capabilities().software {
+        // Elsewhere a workgroup shares a sum.
+        let turns = device.capabilities().max_turns.filter(|_| device.tuning().alone());
+        let Some(turns) = turns else { return Ok(()) };
+        let (asked, allowed) = (u64::from(self.longest_range()), self.longest_sum(turns));
+        if asked <= allowed {
             return Ok(());
         }
         let what = format!("{OP}: positions that one sum runs over, on a software adapter");
         Err(Error::Limit { what, asked, allowed })
     }
 
-    /// The most queries or keys that are summed over.
-    fn longest_sum(&self) -> u64 {
+    /// The most queries or keys that are summed over in so many turns of loops.
+    fn longest_sum(&self, turns: u64) -> u64 {
         let quads = u64::from(self.quads);
-        (MOST_ITERATIONS - 2 * quads - 64) / (2 * quads + 4) * 4
+        turns.saturating_sub(2 * quads + 64) / (2 * quads + 4) * 4
     }
 
     /// Queries between the first and the last that see any of four neighbouring keys, or keys that any of
@@ -194,9 +193,9 @@ mod tests {
     fn sums_that_a_software_adapter_cuts_are_known() {
         let none: Geometry = bytemuck::Zeroable::zeroed();
         let p = Geometry { steps: 8192, window: 256, anchors: 4, quads: 16, ..none }.split();
-        assert!(u64::from(p.longest_range()) < p.longest_sum());
+        assert!(u64::from(p.longest_range()) < p.longest_sum(65_000));
         let dense = Geometry { window: 8192, ..p }.split();
-        assert!(u64::from(dense.longest_range()) > dense.longest_sum());
+        assert!(u64::from(dense.longest_range()) > dense.longest_sum(65_000));
         let all_queries = Geometry { query_base: 1, ..p };
         assert_eq!(all_queries.longest_range(), 8192);
     }

@@ -24,9 +24,8 @@ const VARIANTS: &[Variant] = &[
     Variant { name: "f32", features: &["REAL"], needs: Needs::NOTHING },
 ];
 
-/// Invocations a group; fewer where barriers are dear.
+/// Invocations a group, unless the launch says otherwise.
 const LANES: u32 = 256;
-const FEW_LANES: u32 = 8;
 
 #[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
 #[repr(C)]
@@ -54,7 +53,7 @@ pub(super) fn of(p: &Geometry, key_gate: &Tensor, query_gate: Option<&Tensor>) -
 
 fn write(gate: &Tensor, order: &Tensor, params: Params) -> Result<()> {
     let device = gate.device();
-    let lanes = if device.capabilities().software { FEW_LANES } else { LANES };
+    let lanes = device.tuning().order_lanes();
     let launch = device.launch(&GATE_ORDER).variant(usize::from(gate.dtype() == DType::F32));
     let launch = launch.constant("WG", lanes).params(&params).bind(gate).bind(order);
     launch.items(params.groups as usize, 1).record()

@@ -10,6 +10,7 @@ use std::sync::{Arc, Once};
 
 mod advice;
 mod builder;
+mod tuning;
 pub use builder::DeviceBuilder;
 
 /// A device: a GPU through Vulkan, Metal or DX12, or the host CPU. A cheap handle; clones are the

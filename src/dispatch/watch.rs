@@ -90,10 +90,6 @@ impl Watch {
         let Some((op, what)) = (site as usize).checked_sub(1).and_then(|at| sites.get(at)) else {
             return Ok(());
         };
-        let allowed = match below {
-            0 => "there are none".to_string(),
-            _ => format!("allowed are 0 to {}", below - 1),
-        };
-        Err(Error::argument(op, format!("{what} {index} at position {place}, {allowed}")))
+        Err(Error::index((op, what), index, place as usize, below as usize))
     }
 }

@@ -46,7 +46,13 @@ pub struct CoopMatrix {
 impl Capabilities {
     /// The capabilities of the host device.
     pub(crate) fn host() -> Self {
-        Self { software: true, max_buffer: 1 << 40, max_binding: 1 << 40, ..Self::portable() }
+        Self {
+            software: true,
+            max_buffer: 1 << 40,
+            max_binding: 1 << 40,
+            max_workgroup_memory: u32::MAX,
+            ..Self::portable()
+        }
     }
 
     /// What every WebGPU adapter guarantees: no optional feature, default limits.

@@ -102,12 +102,7 @@ impl Range {
     pub(crate) fn check_slice(&self, indices: &[u32]) -> Result<()> {
         let wrong = |i: &u32| *i as usize >= self.below && Some(*i) != self.padding;
         let Some(at) = indices.iter().position(wrong) else { return Ok(()) };
-        let Self { op, what, below, .. } = self;
-        let allowed = match below {
-            0 => "there are none".to_string(),
-            _ => format!("allowed are 0 to {}", below - 1),
-        };
-        Err(Error::argument(op, format!("{what} {} at position {at}, {allowed}", indices[at])))
+        Err(Error::index((self.op, self.what), indices[at], at, self.below))
     }
 }
 
