@@ -2,6 +2,7 @@
 
 pub mod golden;
 
+use spikegrad::elementwise::Activation;
 use spikegrad::{DType, Device, Tensor, Var};
 use std::sync::OnceLock;
 
@@ -47,6 +48,19 @@ pub fn own_subjects() -> Vec<Subject> {
     }
     subjects
 }
+
+/// Every activation but the identity.
+pub const ACTIVATIONS: [Activation; 9] = [
+    Activation::Relu,
+    Activation::LeakyRelu(0.1),
+    Activation::Gelu,
+    Activation::GeluTanh,
+    Activation::Sigmoid,
+    Activation::Tanh,
+    Activation::Silu,
+    Activation::Softplus,
+    Activation::SquaredRelu,
+];
 
 /// The oracle: the host in f64.
 pub fn oracle() -> &'static Device {

@@ -176,8 +176,12 @@ impl Launch {
     }
 
     pub(crate) fn cost(&self) -> crate::kernel::Cost {
-        let words: Vec<u64> = self.bindings.iter().map(|b| b.words as u64).collect();
-        (self.kernel.cost)(&self.cost_args(&words))
+        (self.kernel.cost)(&self.cost_args(&self.words()))
+    }
+
+    /// The words of each binding.
+    fn words(&self) -> Vec<u64> {
+        self.bindings.iter().map(|b| b.words as u64).collect()
     }
 
     fn cost_args<'a>(&'a self, words: &'a [u64]) -> CostArgs<'a> {
@@ -190,10 +194,7 @@ impl Launch {
     pub(crate) fn check_turns(&self, program: &Program) -> Result<()> {
         let Some(allowed) = self.stream.capabilities().max_turns else { return Ok(()) };
         let asked = match self.kernel.turns {
-            Some(turns) => {
-                let words: Vec<u64> = self.bindings.iter().map(|b| b.words as u64).collect();
-                turns(&self.cost_args(&words))
-            }
+            Some(turns) => turns(&self.cost_args(&self.words())),
             None if program.reflection.open_loops => {
                 let message = "this adapter ends long loops too early, and the kernel does not say \
                                how long its loops are (`Kernel::turns`)";
@@ -212,8 +213,8 @@ impl Launch {
     /// Whether the device runs the loops of this launch to their end, as far as its variant and its
     /// parameters tell.
     pub(crate) fn ends(&self) -> bool {
-        let turns = self.kernel.turns.map_or(0, |turns| turns(&self.cost_args(&[])));
-        self.stream.capabilities().max_turns.is_none_or(|allowed| turns <= allowed)
+        let Some(allowed) = self.stream.capabilities().max_turns else { return true };
+        self.kernel.turns.is_none_or(|turns| turns(&self.cost_args(&[])) <= allowed)
     }
 
     /// What the pipeline of this launch is cached under.

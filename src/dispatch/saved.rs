@@ -49,12 +49,12 @@ impl Memory {
 }
 
 thread_local! {
-    static WATCH: RefCell<Option<Watched>> = const { RefCell::new(None) };
+    static NOW: RefCell<Option<Running>> = const { RefCell::new(None) };
 }
 
 /// An operator whose backward runs.
 #[derive(Debug)]
-struct Watched {
+struct Running {
     op: &'static str,
     recorded: u64,
     began: u64,
@@ -66,40 +66,40 @@ struct Watched {
 /// Until it is dropped, launches of the calling code are those of an operator's backward.
 #[derive(Debug)]
 #[must_use]
-pub(crate) struct Watch {
-    outer: Option<Watched>,
+pub(crate) struct InBackward {
+    outer: Option<Running>,
     not_send: PhantomData<*const ()>,
 }
 
-impl Watch {
+impl InBackward {
     pub(crate) fn enter<'a>(
         op: &'static str,
         recorded: u64,
         upstream: impl Iterator<Item = &'a Arc<Storage>>,
     ) -> Self {
         let (upstream, frame) = (upstream.map(Arc::as_ptr).collect(), Frame::here());
-        let watched = Watched { op, recorded, began: now(), upstream, frame };
-        Self { outer: WATCH.replace(Some(watched)), not_send: PhantomData }
+        let running = Running { op, recorded, began: now(), upstream, frame };
+        Self { outer: NOW.replace(Some(running)), not_send: PhantomData }
     }
 }
 
-impl Drop for Watch {
+impl Drop for InBackward {
     fn drop(&mut self) {
-        WATCH.set(self.outer.take());
+        NOW.set(self.outer.take());
     }
 }
 
 /// Refuses memory that an operator saved, and that was written before its backward began.
 pub(super) fn check(storage: &Arc<Storage>, reader: &'static str, binding: &str) -> Result<()> {
-    WATCH.with_borrow(|watched| match watched {
-        Some(watched) if watched.frame == Frame::here() && watched.has_lost(storage) => {
-            Err(Error::Changed { op: watched.op, reader, binding: binding.into() })
+    NOW.with_borrow(|now| match now {
+        Some(now) if now.frame == Frame::here() && now.has_lost(storage) => {
+            Err(Error::Changed { op: now.op, reader, binding: binding.into() })
         }
         _ => Ok(()),
     })
 }
 
-impl Watched {
+impl Running {
     fn has_lost(&self, storage: &Arc<Storage>) -> bool {
         let written = storage.memory.date().load(Ordering::Relaxed);
         storage.born < self.recorded

@@ -4,7 +4,7 @@ use super::stream::{run_twin, take_arrays, with_arrays};
 use super::verdict::{self, Alternatives};
 use super::{Backend, Launch, Memory, Stream};
 use crate::error::{Error, Result};
-use crate::gpu::{Access, Context};
+use crate::gpu::{Access, Binding, Context};
 use crate::host::{Array, Held, In, Precision};
 use crate::kernel::{Kernel, Program};
 use half::f16;
@@ -75,37 +75,51 @@ fn first_divergence(
     written: &[Array],
 ) -> Option<Divergence> {
     let kernel = launch.kernel;
-    let tolerance = f64::from(kernel.tolerance);
     let oracle = |arrays: &mut [Array]| call_oracle(launch, program, arrays);
     let mut twins = before.to_vec();
     oracle(&mut twins);
     let alternatives = OnceCell::new();
-    let bindings = program.reflection.bindings.iter().zip(written).zip(&twins).enumerate();
-    for (b, ((binding, device), twin)) in bindings {
-        if binding.access != Access::Write || kernel.scratch == Some(binding.index as usize) {
-            continue;
-        }
-        let allowed = f64::from(kernel.mismatch) * twin.len() as f64;
+    let alternatives = || alternatives.get_or_init(|| Alternatives::new(before, oracle));
+    let looked_at = |(b, binding): &(usize, &Binding)| {
+        binding.access == Access::Write && kernel.scratch != Some(*b)
+    };
+    let bindings = program.reflection.bindings.iter().enumerate().filter(looked_at);
+    bindings.into_iter().find_map(|(b, binding)| {
+        let (device, twin) = (&written[b], &twins[b]);
+        let allowed = (f64::from(kernel.mismatch) * twin.len() as f64) as usize;
         if launch.bindings[b].halves {
             let (device, twin) = (halves(device), halves(twin));
-            let tolerance = tolerance.max(HALF_ROUNDING);
-            let wrong = verdict::differences(&device, &twin, tolerance);
-            if let Some(index) = wrong.first().filter(|_| wrong.len() as f64 > allowed) {
-                return Some(divergence(kernel, &binding.name, *index, &device, &twin));
-            }
-            continue;
+            let wrong = half_differences(kernel, &device, &twin);
+            let index = *wrong.first().filter(|_| wrong.len() > allowed)?;
+            return Some(divergence(kernel, &binding.name, index, &device, &twin));
         }
-        let mut wrong = verdict::differences(device, twin, tolerance);
-        if wrong.len() as f64 > allowed {
-            let alternatives = alternatives.get_or_init(|| Alternatives::new(before, oracle));
-            let limits = (tolerance, verdict::allowance(twin, tolerance));
-            wrong.retain(|i| !verdict::explained(alternatives, (b, *i), device, twin, limits));
-        }
-        if let Some(index) = wrong.first().filter(|_| wrong.len() as f64 > allowed) {
-            return Some(divergence(kernel, &binding.name, *index, device, twin));
-        }
+        let wrong = unexplained(kernel, (b, allowed), device, twin, alternatives);
+        let index = *wrong.first().filter(|_| wrong.len() > allowed)?;
+        Some(divergence(kernel, &binding.name, index, device, twin))
+    })
+}
+
+/// The elements of an f16 tensor that differ.
+fn half_differences(kernel: &Kernel, device: &Array, twin: &Array) -> Vec<usize> {
+    verdict::differences(device, twin, f64::from(kernel.tolerance).max(HALF_ROUNDING))
+}
+
+/// The elements of binding `b` that differ; where they are more than `allowed`, those that rounding
+/// does not explain.
+fn unexplained<'a>(
+    kernel: &Kernel,
+    (b, allowed): (usize, usize),
+    device: &Array,
+    twin: &Array,
+    alternatives: impl Fn() -> &'a Alternatives,
+) -> Vec<usize> {
+    let tolerance = f64::from(kernel.tolerance);
+    let mut wrong = verdict::differences(device, twin, tolerance);
+    if wrong.len() > allowed {
+        let limits = (tolerance, verdict::allowance(twin, tolerance));
+        wrong.retain(|i| !verdict::explained(alternatives(), (b, *i), device, twin, limits));
     }
-    None
+    wrong
 }
 
 fn divergence(

@@ -6,6 +6,7 @@
 mod args;
 pub(crate) mod columns;
 mod exp;
+mod magnitude;
 mod memory;
 mod order;
 pub(crate) mod parallel;
@@ -18,6 +19,7 @@ mod vectorised;
 pub use args::HostArgs;
 pub(crate) use args::Slot;
 pub(crate) use exp::exp;
+pub(crate) use magnitude::to_one;
 pub use memory::Array;
 pub(crate) use memory::HostBuffer;
 pub(crate) use order::{above, above_zero, greatest, keep_nan, least, limited};

@@ -8,7 +8,7 @@ use super::norm::{ClipFactorParams, SquareSumParams, TOGETHER};
 use super::numbers::{COUNT, INPUTS};
 use super::project::{OverlapParams, ProjectParams};
 use crate::host::parallel::*;
-use crate::host::{HostArgs, Real, greatest};
+use crate::host::{HostArgs, Real, greatest, to_one};
 pub(super) use update::update;
 
 pub(super) fn step_numbers<R: Real>(args: &mut HostArgs<'_, R>) {
@@ -119,12 +119,6 @@ pub(super) fn clip_factor<R: Real>(args: &mut HostArgs<'_, R>) {
     let most = R::lit(p.most.into());
     let factor = if norm > most { most.sqrt() / (root.sqrt() * scale.sqrt()) } else { R::one() };
     clip[..3].copy_from_slice(&[factor, norm, zero]);
-}
-
-/// The power of two that brings `size` to order one, as both precisions do it.
-fn to_one<R: Real>(size: R) -> R {
-    let exponent = if size > R::zero() { size.log2().floor().f64() } else { -126.0 };
-    R::lit(2f64.powi(-exponent.clamp(-126.0, 126.0) as i32))
 }
 
 pub(super) fn overlap<R: Real>(args: &mut HostArgs<'_, R>) {

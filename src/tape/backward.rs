@@ -2,7 +2,7 @@
 
 use super::{Gradients, State};
 use crate::device::Device;
-use crate::dispatch::{Watch, next_date};
+use crate::dispatch::{InBackward, next_date};
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::shape::Shape;
@@ -147,9 +147,9 @@ impl Node {
             fault: OnceCell::new(),
         };
         let storages = upstream.iter().flatten().map(Tensor::storage);
-        let watch = Watch::enter(self.op, self.recorded, storages);
+        let running = InBackward::enter(self.op, self.recorded, storages);
         (self.backward)(&mut call)?;
-        drop(watch);
+        drop(running);
         call.fault.take().map_or(Ok(()), Err)?;
         for (input, gradient) in self.inputs.iter().zip(call.given) {
             if let (Some(input), Some(gradient)) = (input, gradient) {

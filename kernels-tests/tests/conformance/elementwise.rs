@@ -1,7 +1,7 @@
 //! Conformance of the `elementwise` family.
 
 use half::f16;
-use kernels_tests::{Random, conform, subjects};
+use kernels_tests::{ACTIVATIONS, Random, conform, subjects};
 use proptest::prelude::*;
 use spikegrad::elementwise::{self, Activation, Binary, Unary};
 use spikegrad::tape::gradient_check;
@@ -22,18 +22,6 @@ const UNARIES: [Unary; 11] = [
     Unary::Clamp { low: -0.5, high: 0.75 },
     Unary::Power(1.7),
     Unary::Atan,
-];
-
-const ACTIVATIONS: [Activation; 9] = [
-    Activation::Relu,
-    Activation::LeakyRelu(0.1),
-    Activation::Gelu,
-    Activation::GeluTanh,
-    Activation::Sigmoid,
-    Activation::Tanh,
-    Activation::Silu,
-    Activation::Softplus,
-    Activation::SquaredRelu,
 ];
 
 /// Values in ±[0.3, 2.3): away from the poles and kinks at 0, and from overflow.

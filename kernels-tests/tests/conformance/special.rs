@@ -2,7 +2,7 @@
 //! on every device against the oracle. A result has the oracle's class (NaN, infinite with its sign,
 //! finite), where what f32 cannot hold is infinite, and a finite one its value.
 
-use kernels_tests::{Random, Subject, oracle, subjects};
+use kernels_tests::{ACTIVATIONS, Random, Subject, oracle, subjects};
 use spikegrad::attention::SpikeAttention;
 use spikegrad::elementwise::{Activation, Binary, Unary};
 use spikegrad::fourier::{self, ComplexGate, HardConcrete};
@@ -157,19 +157,8 @@ const SHAPES: [&[usize]; 2] = [&[12, 16], &[11, 13]];
 
 #[test]
 fn activations() {
-    let kinds = [
-        Activation::Relu,
-        Activation::LeakyRelu(0.1),
-        Activation::Gelu,
-        Activation::GeluTanh,
-        Activation::Sigmoid,
-        Activation::Tanh,
-        Activation::Silu,
-        Activation::Softplus,
-        Activation::SquaredRelu,
-    ];
     let mut all = Vec::new();
-    for (kind, shape) in kinds.into_iter().flat_map(|k| SHAPES.map(|s| (k, s))) {
+    for (kind, shape) in ACTIVATIONS.into_iter().flat_map(|k| SHAPES.map(|s| (k, s))) {
         let x = [input(shape, -3.0, 3.0)];
         all.extend(faults(&format!("{kind:?}"), &PLANTED, 2e-5, &x, |v| v[0].activate(kind)));
     }
@@ -411,34 +400,25 @@ fn linear_layers() {
     none(&all);
 }
 
+/// The operands of A B, A B^T and A^T B in depths with every remainder of four.
+const PRODUCTS: [[[&[usize]; 2]; 3]; 4] = [
+    [[&[11, 9], &[9, 7]], [&[11, 9], &[7, 9]], [&[9, 11], &[9, 7]]],
+    [[&[11, 10], &[10, 7]], [&[11, 10], &[7, 10]], [&[10, 11], &[10, 7]]],
+    [[&[11, 11], &[11, 7]], [&[11, 11], &[7, 11]], [&[11, 11], &[11, 7]]],
+    [[&[70, 67], &[67, 66]], [&[70, 67], &[66, 67]], [&[67, 70], &[67, 66]]],
+];
+
 #[test]
 fn products_of_every_layout() {
+    type Run = fn(&Var, &Var) -> Result<Var>;
+    let runs: [(&str, Run); 3] =
+        [("matmul", Var::matmul), ("matmul_nt", Var::matmul_nt), ("matmul_tn", Var::matmul_tn)];
     let mut all = Vec::new();
-    for depth in 0..4 {
-        let plain: [[Input; 2]; 4] = [
-            [input(&[11, 9], -1.0, 1.0), input(&[9, 7], -1.0, 1.0)],
-            [input(&[11, 10], -1.0, 1.0), input(&[10, 7], -1.0, 1.0)],
-            [input(&[11, 11], -1.0, 1.0), input(&[11, 7], -1.0, 1.0)],
-            [input(&[70, 67], -1.0, 1.0), input(&[67, 66], -1.0, 1.0)],
-        ];
-        let x = plain[depth];
-        all.extend(faults("matmul", &PLANTED, 2e-5, &x, |v| v[0].matmul(&v[1])));
-        let turned: [[Input; 2]; 4] = [
-            [input(&[11, 9], -1.0, 1.0), input(&[7, 9], -1.0, 1.0)],
-            [input(&[11, 10], -1.0, 1.0), input(&[7, 10], -1.0, 1.0)],
-            [input(&[11, 11], -1.0, 1.0), input(&[7, 11], -1.0, 1.0)],
-            [input(&[70, 67], -1.0, 1.0), input(&[66, 67], -1.0, 1.0)],
-        ];
-        let x = turned[depth];
-        all.extend(faults("matmul_nt", &PLANTED, 2e-5, &x, |v| v[0].matmul_nt(&v[1])));
-        let turned: [[Input; 2]; 4] = [
-            [input(&[9, 11], -1.0, 1.0), input(&[9, 7], -1.0, 1.0)],
-            [input(&[10, 11], -1.0, 1.0), input(&[10, 7], -1.0, 1.0)],
-            [input(&[11, 11], -1.0, 1.0), input(&[11, 7], -1.0, 1.0)],
-            [input(&[67, 70], -1.0, 1.0), input(&[67, 66], -1.0, 1.0)],
-        ];
-        let x = turned[depth];
-        all.extend(faults("matmul_tn", &PLANTED, 2e-5, &x, |v| v[0].matmul_tn(&v[1])));
+    for shapes in PRODUCTS {
+        for ((what, run), shapes) in runs.into_iter().zip(shapes) {
+            let x = shapes.map(|shape| input(shape, -1.0, 1.0));
+            all.extend(faults(what, &PLANTED, 2e-5, &x, |v| run(&v[0], &v[1])));
+        }
     }
     none(&all);
 }

@@ -15,7 +15,7 @@ use super::power::Params as UnitParams;
 use super::vector::Params as VectorParams;
 use super::wide::Params as WideParams;
 use crate::host::parallel::*;
-use crate::host::{HostArgs, Real, sum_of, vectorised};
+use crate::host::{HostArgs, Real, sum_of, to_one, vectorised};
 use crate::linalg::pack_halves;
 
 /// Beside a radius that is so much larger nothing is clipped.
@@ -23,13 +23,6 @@ const MOST_RADIUS: f64 = (1u64 << 40) as f64;
 
 /// Elements that are worth a task.
 const TASK: usize = 1 << 14;
-
-/// The power of two that brings `|value|` to [1, 2); its exponent is held to that of normal f32
-/// numbers, so that both precisions scale alike.
-fn to_one<R: Real>(value: R) -> R {
-    let exponent = if value == R::zero() { -126.0 } else { value.abs().log2().floor().f64() };
-    R::lit(2f64.powi(-exponent.clamp(-126.0, 126.0) as i32))
-}
 
 /// Elements that are compared side by side.
 const LANES: usize = 16;
