@@ -32,6 +32,16 @@ pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
     Ok(())
 }
 
+/// 64-bit FNV-1a from `start` on: each step is one to one, so that one changed byte always shows. It
+/// finds accidents, not forgeries.
+pub(crate) fn checksum(start: u64, bytes: impl IntoIterator<Item = u8>) -> u64 {
+    let step = |sum: u64, byte: u8| (sum ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3);
+    bytes.into_iter().fold(start, step)
+}
+
+/// Where a [`checksum`] starts.
+pub(crate) const START: u64 = 0xCBF2_9CE4_8422_2325;
+
 /// Creates a file that no other writer has: the process and a count tell writers of one machine
 /// apart, and a name that is taken all the same (by another machine, by a run that was killed) is
 /// left alone. The name is a short one, whatever the length of `name`.

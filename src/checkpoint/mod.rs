@@ -27,6 +27,7 @@ mod stored;
 pub use stored::{Stored, StoredTensor};
 
 use crate::error::{Error, Result};
+use crate::file;
 use crate::optim::Optimizer;
 use crate::{Param, Tensor};
 use half::f16;
@@ -104,7 +105,7 @@ impl Checkpoint {
     /// which the format has for itself; device loss.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
         let path = path.as_ref();
-        crate::file::replace(path, &self.bytes(path)?)
+        file::replace(path, &self.bytes(path)?)
     }
 
     fn bytes(&self, path: &Path) -> Result<Vec<u8>> {
@@ -190,7 +191,7 @@ impl Checkpoint {
         let mut metadata = file.metadata.clone();
         metadata.insert("spikegrad".into(), entry(&file.notes, file.contents()));
         let written = serialize(file.tensors.tensors(), Some(metadata));
-        crate::file::replace(path, &written.map_err(|e| Error::format(path, e.to_string()))?)
+        file::replace(path, &written.map_err(|e| Error::format(path, e.to_string()))?)
     }
 
     fn load_from(&self, path: &Path, exact: bool) -> Result<Notes> {
@@ -324,15 +325,14 @@ fn entry<'a>(
     serde_json::json!({ "checksum": checksum(notes, contents), "notes": notes }).to_string()
 }
 
-/// A sum over notes and tensors that does not depend on their order in the file: 64-bit FNV-1a of
-/// each, added up. It finds accidents, not forgeries.
+/// A sum over notes and tensors that does not depend on their order in the file: the
+/// [checksum](file::checksum) of each, added up.
 fn checksum<'a>(
     notes: &BTreeMap<String, String>,
     contents: impl Iterator<Item = (&'a str, &'a [u8])>,
 ) -> String {
     let hash = |name: &str, bytes: &[u8]| {
-        let all = name.bytes().chain([0]).chain(bytes.iter().copied());
-        all.fold(0xCBF2_9CE4_8422_2325u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01B3))
+        file::checksum(file::START, name.bytes().chain([0]).chain(bytes.iter().copied()))
     };
     let notes = serde_json::json!(notes).to_string();
     let tensors = contents.map(|(name, bytes)| hash(name, bytes));

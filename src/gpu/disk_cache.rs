@@ -8,6 +8,7 @@
 use super::Adapter;
 use super::context::lock;
 use crate::error::{Error, Result};
+use crate::file;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
@@ -43,9 +44,9 @@ impl DiskCache {
     }
 
     fn open_file(device: &wgpu::Device, path: PathBuf) -> Option<Self> {
-        let file = std::fs::read(&path).ok();
-        let data = file.as_deref().and_then(unseal);
-        if file.is_some() && data.is_none() {
+        let found = std::fs::read(&path).ok();
+        let data = found.as_deref().and_then(unseal);
+        if found.is_some() && data.is_none() {
             log::debug!("pipeline cache {} is damaged; it is written anew", path.display());
         }
         let known = data.and_then(|data| Some((create(device, Some(data))?, checksum(data))));
@@ -130,10 +131,9 @@ fn unseal(file: &[u8]) -> Option<&[u8]> {
     (checksum(data) == u64::from_le_bytes(*sum)).then_some(data)
 }
 
-/// FNV-1a, started at the length: each step is one to one, so that one changed byte always shows.
+/// Started at the length, so that a cut shows.
 fn checksum(data: &[u8]) -> u64 {
-    let start = 0xcbf2_9ce4_8422_2325 ^ data.len() as u64;
-    data.iter().fold(start, |sum, byte| (sum ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3))
+    file::checksum(file::START ^ data.len() as u64, data.iter().copied())
 }
 
 /// Puts the file in the place of what was there, in a folder that is made where it is missing.
@@ -141,7 +141,7 @@ fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder).map_err(|e| Error::io(folder, &e))?;
     }
-    crate::file::replace(path, bytes)
+    file::replace(path, bytes)
 }
 
 fn cache_folder() -> Option<PathBuf> {

@@ -71,7 +71,8 @@ impl Walk<'_> {
         variable: Handle<LocalVariable>,
         assumed: &mut Vec<Handle<LocalVariable>>,
     ) -> bool {
-        let is = |e: &Handle<Expression>| matches!(self.function.expressions[*e], Expression::LocalVariable(v) if v == variable);
+        let expressions = &self.function.expressions;
+        let is = |e: &Handle<Expression>| matches!(expressions[*e], Expression::LocalVariable(v) if v == variable);
         block.iter().all(|statement| {
             let fixed = match statement {
                 Statement::Store { pointer, value } if is(pointer) => self.fixed(*value, assumed),

@@ -16,7 +16,8 @@ use crate::error::{Error, Result};
 ///
 /// The parts of M outside of the subspace are kept in full, so that they come up later. P comes from
 /// two Cholesky factorisations of small Gram matrices, in one workgroup each. Of tensors with more
-/// than two axes all but that of the [outputs](crate::Orientation) are one; vectors become unit vectors, with gain 1.
+/// than two axes all but that of the [outputs](crate::Orientation) are one; vectors become unit vectors,
+/// with gain 1.
 pub type Dion = Descent<DionRule>;
 
 /// The options of [`Dion`].

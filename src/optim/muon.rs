@@ -15,8 +15,9 @@ use crate::spectral::Polar;
 /// ```
 ///
 /// The polar factor is that of a matrix: of tensors with more axes, all but that of the
-/// [outputs](crate::Orientation) are one; a vector becomes one of norm 1. The method is meant for matrices: give the other parameters, and
-/// embeddings, another rule by a group, which shares clipping and the step count:
+/// [outputs](crate::Orientation) are one; a vector becomes one of norm 1. The method is meant for
+/// matrices: give the other parameters, and embeddings, another rule by a group, which shares clipping
+/// and the step count:
 ///
 /// ```
 /// use spikegrad::optim::{AdamW, Muon, Optimizer};

@@ -176,8 +176,8 @@ impl<R: Rule + Clone> Recipe<R> {
 
     /// Softly clips the singular values of every gradient, before the norm of all is clipped and
     /// before the moments (SPECTRA's pre-clipping): of a matrix; of tensors with more axes, all but that
-    /// of the [outputs](crate::Orientation) are one; the norm of a vector. Steps are checked for gradients that are not finite
-    /// before it. Its authors advise against it together with [`post_clip`](Self::post_clip).
+    /// of the [outputs](crate::Orientation) are one; the norm of a vector. Steps are checked for
+    /// gradients that are not finite before it. Its authors advise against it together with [`post_clip`](Self::post_clip).
     pub fn pre_clip(mut self, clip: SpectralClip) -> Self {
         self.settings.shapes.before = Some(clip);
         self
@@ -271,7 +271,8 @@ impl<R: Rule + Clone> Recipe<R> {
     ///
     /// # Errors
     /// [`Error::Argument`] for numbers outside their domains, no parameters, two of one name, one of
-    /// two names (it would take two steps), or a group without any; [`Error::DType`] for parameters that are not f32;
+    /// two names (it would take two steps), or a group without any; [`Error::DType`] for parameters that
+    /// are not f32;
     /// [`Error::DeviceMismatch`].
     pub fn build(self, params: &[Param]) -> Result<Descent<R>> {
         let op = self.rule.name();

@@ -1,6 +1,7 @@
 //! The last product: `Z X`, to tensors of their own or as a step of parameters.
 
 use super::batch::Batch;
+use super::product::{depth_turns, tiled_turns};
 use super::twin;
 use super::way::Way;
 use crate::elementwise::{Step, Stride};
@@ -18,7 +19,7 @@ pub(super) static APPLY_PRODUCT: Kernel = Kernel::new(
 .params::<Params>()
 .variants(VARIANTS)
 .cost(cost)
-.turns(turns);
+.turns(|args| depth_turns(args.params::<Params>().k));
 
 /// Tiles in workgroup memory.
 pub(super) static APPLY_PRODUCT_TILED: Kernel = Kernel::new(
@@ -30,7 +31,7 @@ pub(super) static APPLY_PRODUCT_TILED: Kernel = Kernel::new(
 .params::<Params>()
 .variants(VARIANTS)
 .cost(cost)
-.turns(tiled_turns);
+.turns(|args| tiled_turns(args.params::<Params>().k));
 
 /// How operands are stored, and whether y is a parameter. Chosen from the operands.
 const VARIANTS: &[Variant] = &[
@@ -59,18 +60,6 @@ pub(super) struct Params {
     pub(super) gain: f32,
     pub(super) low: f32,
     pub(super) high: f32,
-}
-
-/// Those of the loop over the depth, four at a time: loops over the blocks of a tile are written out
-/// by the compiler.
-fn turns(args: &CostArgs<'_>) -> u64 {
-    u64::from(args.params::<Params>().k) / 2 + 64
-}
-
-/// Likewise through workgroup memory: a little more than the depth.
-fn tiled_turns(args: &CostArgs<'_>) -> u64 {
-    let depth = u64::from(args.params::<Params>().k);
-    depth + depth / 8 + 64
 }
 
 /// Every operand moved once; a parameter is read and written.

@@ -63,8 +63,9 @@ impl HardClip {
     /// `X` with its singular values limited to `c`: a matrix, a vector, or a batch `[.., rows, cols]`.
     ///
     /// # Errors
-    /// [`Error::Argument`](crate::Error::Argument) for a radius that is not positive and finite, or a sign without iterations;
-    /// [`Error::DType`](crate::Error::DType) unless it is f32; [`Error::Limit`](crate::Error::Limit) for a batch beyond the device's buffers.
+    /// [`Error::Argument`](crate::Error::Argument) for a radius that is not positive and finite, or a
+    /// sign without iterations; [`Error::DType`](crate::Error::DType) unless it is f32;
+    /// [`Error::Limit`](crate::Error::Limit) for a batch beyond the device's buffers.
     pub fn run(&self, x: &Tensor) -> Result<Tensor> {
         self.run_flagged(x).map(|(y, _)| y)
     }
@@ -81,8 +82,9 @@ impl HardClip {
     /// Several tensors of one shape in the launches of one, and the flags of all their matrices.
     ///
     /// # Errors
-    /// Those of [`run`](Self::run); [`Error::Argument`](crate::Error::Argument) for no tensors; [`Error::Shape`](crate::Error::Shape) for shapes
-    /// that differ; [`Error::DeviceMismatch`](crate::Error::DeviceMismatch).
+    /// Those of [`run`](Self::run); [`Error::Argument`](crate::Error::Argument) for no tensors;
+    /// [`Error::Shape`](crate::Error::Shape) for shapes that differ;
+    /// [`Error::DeviceMismatch`](crate::Error::DeviceMismatch).
     pub fn run_all(&self, tensors: &[&Tensor]) -> Result<(Vec<Tensor>, Tensor)> {
         let batch = Batch::new(OP, tensors)?;
         let (radius, _) = self.checked()?;

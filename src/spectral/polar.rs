@@ -30,8 +30,9 @@ const OP: &str = "polar";
 /// Muon's five, 6.5e3 for eight of the Polar Express).
 ///
 /// The largest element is brought to order one before the norm is taken, so that matrices of any
-/// scale have one, from the smallest subnormal number (0 on adapters that take those for 0) to the largest;
-/// [`eps`](Self::eps), 0 but in an optimizer, lets small ones fade; a matrix with an element that is not finite becomes zeros and raises its flag.
+/// scale have one, from the smallest subnormal number (0 on adapters that take those for 0) to the
+/// largest; [`eps`](Self::eps), 0 but in an optimizer, lets small ones fade; a matrix with an element
+/// that is not finite becomes zeros and raises its flag.
 ///
 /// ```
 /// use spikegrad::spectral::Polar;

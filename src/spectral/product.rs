@@ -16,7 +16,7 @@ pub(super) static SYMMETRIC_PRODUCT: Kernel = Kernel::new(
 .params::<Params>()
 .variants(VARIANTS)
 .cost(cost)
-.turns(turns);
+.turns(|args| depth_turns(args.params::<Params>().k));
 
 /// Tiles in workgroup memory.
 pub(super) static SYMMETRIC_PRODUCT_TILED: Kernel = Kernel::new(
@@ -28,7 +28,7 @@ pub(super) static SYMMETRIC_PRODUCT_TILED: Kernel = Kernel::new(
 .params::<Params>()
 .variants(VARIANTS)
 .cost(cost)
-.turns(tiled_turns);
+.turns(|args| tiled_turns(args.params::<Params>().k));
 
 #[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
 #[repr(C)]
@@ -50,16 +50,15 @@ pub(super) struct Params {
     pub(super) x: f32,
 }
 
-/// Those of the loop over the depth, four at a time: loops over the blocks of a tile are written out
-/// by the compiler.
-fn turns(args: &CostArgs<'_>) -> u64 {
-    u64::from(args.params::<Params>().k) / 2 + 64
+/// The turns of the loop over the depth, four at a time: loops over the blocks of a tile are written
+/// out by the compiler.
+pub(super) fn depth_turns(depth: u32) -> u64 {
+    u64::from(depth) / 2 + 64
 }
 
 /// Likewise through workgroup memory: a little more than the depth.
-fn tiled_turns(args: &CostArgs<'_>) -> u64 {
-    let depth = u64::from(args.params::<Params>().k);
-    depth + depth / 8 + 64
+pub(super) fn tiled_turns(depth: u32) -> u64 {
+    u64::from(depth) + u64::from(depth) / 8 + 64
 }
 
 /// How operands and products are stored. Chosen from the operands.
