@@ -136,7 +136,7 @@ impl Suite {
     /// Keeps a number that is no kernel's time.
     pub fn figure(&mut self, name: impl Into<String>, value: f64, unit: &'static str) {
         let name = name.into();
-        println!("{name:<64}{:>12} {unit}", crate::report::digits(value));
+        println!("{name:<64}{:>12} {unit}", crate::text::digits(value));
         self.figures.push(Figure { name, value, unit });
     }
 

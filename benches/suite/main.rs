@@ -2,6 +2,7 @@
 //! costs, and a whole training step.
 
 mod attention;
+mod compare;
 mod decode;
 mod dispatch;
 mod elementwise;
@@ -24,6 +25,7 @@ mod scan;
 mod spectral;
 mod spike_product;
 mod step;
+mod text;
 mod token;
 
 use harness::Suite;
@@ -39,6 +41,9 @@ fn main() -> ExitCode {
         }
         Err(e) => return refuse(&e.to_string()),
     };
+    if let Some(comparison) = options.comparison {
+        return compare(&comparison);
+    }
     let selection = options.device.clone().unwrap_or_else(|| "best".into());
     match spikegrad::Device::select(&selection) {
         Ok(device) if options.first_step => first_step(&device),
@@ -51,6 +56,17 @@ fn main() -> ExitCode {
 fn refuse(message: &str) -> ExitCode {
     eprintln!("suite: {message} (see --help)");
     ExitCode::from(2)
+}
+
+/// The exit code says whether the newer run is slower than allowed.
+fn compare(comparison: &compare::Comparison) -> ExitCode {
+    match comparison.outcome() {
+        Ok(outcome) => {
+            print!("{}", outcome.table);
+            ExitCode::from(u8::from(outcome.slower > 0))
+        }
+        Err(e) => refuse(&e),
+    }
 }
 
 fn first_step(device: &spikegrad::Device) -> ExitCode {

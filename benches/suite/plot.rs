@@ -1,5 +1,6 @@
 //! Line plots as SVG text, for a page that needs no network.
 
+use crate::text::number;
 use std::fmt::Write;
 
 /// An axis.
@@ -190,18 +191,6 @@ fn draw_series(
         top,
         escape(name)
     );
-}
-
-/// A number in at most three or four digits.
-pub fn number(value: f64) -> String {
-    let size = value.abs();
-    match size {
-        0.0 => "0".into(),
-        s if !(1e-3..1e6).contains(&s) => format!("{value:.0e}"),
-        s if s >= 100.0 || (s >= 1.0 && value.fract() == 0.0) => format!("{value:.0}"),
-        s if s >= 1.0 => format!("{value:.1}"),
-        _ => format!("{value:.3}").trim_end_matches('0').to_string(),
-    }
 }
 
 /// Text that is safe in HTML.

@@ -1,7 +1,8 @@
 //! The table, the JSON file and the HTML report.
 
 use crate::harness::{Row, Suite};
-use crate::plot::{Axis, Plot, Series, draw, escape, number};
+use crate::plot::{Axis, Plot, Series, draw, escape};
+use crate::text::{digits, number, size, time};
 use serde_json::{Value, json};
 use std::fmt::Write;
 use std::path::Path;
@@ -103,33 +104,6 @@ pub fn print_row(row: &Row) {
 
 fn share(row: &Row) -> String {
     row.roofline.map_or("-".into(), |f| format!("{:.0} %", f * 100.0))
-}
-
-/// A time in a unit that keeps its digits.
-fn time(nanoseconds: f64) -> String {
-    match nanoseconds {
-        t if t < 1e6 => format!("{:.1} us", t / 1e3),
-        t if t < 1e9 => format!("{:.2} ms", t / 1e6),
-        t => format!("{:.2} s", t / 1e9),
-    }
-}
-
-/// A number with three digits behind the point, or as a power of ten where these would not show it.
-pub fn digits(value: f64) -> String {
-    match value.abs() {
-        size if size != 0.0 && size < 0.01 => format!("{value:.1e}"),
-        size if size >= 1000.0 => format!("{value:.0}"),
-        _ => format!("{value:.3}"),
-    }
-}
-
-/// A number of bytes in words.
-pub fn size(bytes: usize) -> String {
-    match bytes {
-        b if b >= 1 << 20 => format!("{} MiB", number((b as f64) / f64::from(1 << 20))),
-        b if b >= 1 << 10 => format!("{} KiB", number((b as f64) / 1024.0)),
-        b => format!("{b} B"),
-    }
 }
 
 /// Writes the files that were asked for.

@@ -43,7 +43,7 @@ pub fn measure(suite: &mut Suite) {
     let filter = if suite.options.list { None } else { suite.options.filter.take() };
     for bytes in copy_sizes(suite.options.quick) {
         let n = bytes / 8;
-        let rows = suite.case("elementwise", "copy", &crate::report::size(*bytes), |device| {
+        let rows = suite.case("elementwise", "copy", &crate::text::size(*bytes), |device| {
             let x = Tensor::zeros(device, [n], DType::F32)?;
             Ok(move || elementwise::copy(&x).map(drop))
         });
