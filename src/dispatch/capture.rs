@@ -3,7 +3,8 @@
 use super::{Backend, Bound, Launch, Memory, Storage, Stream, next_date};
 use crate::error::{Error, Result};
 use crate::gpu::{Arena, Batch};
-use crate::host::Frame;
+use crate::host::{Array, Frame, is_nested};
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -20,6 +21,12 @@ pub(crate) enum Step {
 pub(crate) trait BeforeReplay: std::fmt::Debug + Send + Sync {
     /// Does it.
     fn prepare(&self) -> Result<()>;
+
+    /// The memory that it would write now.
+    fn memory(&self) -> Vec<Memory>;
+
+    /// Takes it back, but for that memory: the step failed.
+    fn undo(&self);
 }
 
 /// What has been recorded so far.
@@ -64,6 +71,29 @@ impl Recording {
     }
 }
 
+thread_local! {
+    /// The steps that are being recorded on the thread: by whom, and on which device.
+    static OPEN: RefCell<Vec<(Frame, Arc<Stream>)>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Refuses `op` on `stream` while the calling code records a step of another device: it would be done
+/// now, and no replay would do it again.
+pub(super) fn check_device(op: &'static str, stream: &Stream) -> Result<()> {
+    OPEN.with_borrow(|open| {
+        let elsewhere = |(by, on): &&(Frame, Arc<Stream>)| {
+            *by == Frame::here() && !on.shares_state(stream)
+        };
+        let Some((_, recorded)) = open.iter().find(elsewhere) else { return Ok(()) };
+        let (here, there) = (stream.backend.name(), recorded.backend.name());
+        let again = if here == there { ", opened a second time" } else { "" };
+        let detail = format!(
+            "work on {here}{again} in a capture of {there}: replays would leave it out (do it before \
+             the capture, or on its device)"
+        );
+        Err(Error::argument(op, detail))
+    })
+}
+
 /// A step that is being recorded. Dropped before it is finished (the step failed, or panicked), it
 /// gives its memory back and leaves nothing behind.
 pub(crate) struct OpenCapture<'a> {
@@ -75,7 +105,9 @@ pub(crate) struct OpenCapture<'a> {
 
 impl<'a> OpenCapture<'a> {
     pub(crate) fn start(stream: &'a Arc<Stream>) -> Result<Self> {
+        check_device("capture", stream)?;
         stream.start_recording()?;
+        OPEN.with_borrow_mut(|open| open.push((Frame::here(), stream.clone())));
         Ok(Self { stream, finished: false, not_send: PhantomData })
     }
 
@@ -89,6 +121,7 @@ impl<'a> OpenCapture<'a> {
 
 impl Drop for OpenCapture<'_> {
     fn drop(&mut self) {
+        OPEN.with_borrow_mut(Vec::pop);
         if !self.finished
             && let Some(recording) = self.stream.stop_recording()
         {
@@ -111,6 +144,9 @@ pub struct Capture {
     arena: Option<Arena>,
     /// What it writes, each once.
     written: Vec<Memory>,
+    /// What of that is older than the step and written before the last launch that looks at indices:
+    /// the host keeps it while the step can fail.
+    exposed: Vec<Memory>,
 }
 
 impl Capture {
@@ -119,28 +155,42 @@ impl Capture {
             Backend::Gpu(context) => context.arena_for(&recording.batch),
             Backend::Host(_) => None,
         };
-        let written = written(&recording.steps);
-        Self { stream, recording, arena, written }
+        let steps = &recording.steps;
+        let looks = |s: &Step| matches!(s, Step::Launch(launch) if launch.note.is_some());
+        let failing = steps.iter().rposition(looks).map_or(0, |last| last + 1);
+        let older = |memory: &Memory| recording.pins.iter().any(|pin| pin.memory.same(memory));
+        let exposed = written(&steps[..failing]).into_iter().filter(older).collect();
+        let written = written(steps);
+        Self { stream, recording, arena, written, exposed }
     }
 
     /// Runs the step again. Returns when it is submitted, not when it is done.
     ///
+    /// Where it fails, no optimizer has counted a step. On the host everything that is older than the
+    /// capture (parameters, the state of optimizers and layers) then holds what it held before; an
+    /// index out of range that an adapter reports later, with what is read next, undoes nothing.
+    ///
     /// # Errors
-    /// Device loss; a replay while another step is being recorded.
+    /// Device loss; a replay while another step is being recorded; on the host an index out of range
+    /// ([`Device::check_indices`](crate::Device::check_indices)).
     pub fn replay(&self) -> Result<()> {
+        check_device("replay", &self.stream)?;
         if self.stream.is_recording() {
             return Err(Error::argument("replay", "a capture cannot be replayed in a capture"));
         }
-        self.recording.before.iter().try_for_each(|before| before.prepare())?;
+        let mut attempt = Attempt::new(self)?;
+        attempt.prepare()?;
         self.stream.flush()?;
         match &self.stream.backend {
             Backend::Gpu(context) if !self.stream.is_inspected() => {
                 let date = next_date();
                 self.written.iter().for_each(|memory| memory.touch_at(date));
-                context.replay(&self.recording.batch, self.arena.as_ref())
+                context.replay(&self.recording.batch, self.arena.as_ref())?;
             }
-            _ => self.recording.steps.iter().try_for_each(|s| self.stream.rerun(s)),
+            _ => self.recording.steps.iter().try_for_each(|s| self.stream.rerun(s))?,
         }
+        attempt.done = true;
+        Ok(())
     }
 
     /// The launches in the step.
@@ -152,6 +202,54 @@ impl Capture {
     pub fn kernels(&self) -> Vec<&'static str> {
         let name = |s: &Step| if let Step::Launch(l) = s { Some(l.kernel.name) } else { None };
         self.recording.steps.iter().filter_map(name).collect()
+    }
+}
+
+/// A replay. Dropped before it is done, it leaves everything as it was before.
+struct Attempt<'a> {
+    capture: &'a Capture,
+    kept: Vec<(Memory, Array)>,
+    /// How many of those that prepare have done so.
+    prepared: usize,
+    done: bool,
+}
+
+impl<'a> Attempt<'a> {
+    fn new(capture: &'a Capture) -> Result<Self> {
+        let Capture { stream, recording, written, exposed, .. } = capture;
+        // Where arrays may be in use, or launches are compared, every launch can fail.
+        let any = stream.is_inspected() || is_nested();
+        let own = if any { written } else { exposed }.iter().cloned();
+        let kept = match &stream.backend {
+            Backend::Gpu(_) => Vec::new(),
+            Backend::Host(host) => own
+                .chain(recording.before.iter().flat_map(|before| before.memory()))
+                .map(|memory| Ok((memory.clone(), memory.contents(host)?)))
+                .collect::<Result<_>>()?,
+        };
+        Ok(Self { capture, kept, prepared: 0, done: false })
+    }
+
+    fn prepare(&mut self) -> Result<()> {
+        for before in &self.capture.recording.before {
+            before.prepare()?;
+            self.prepared += 1;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Attempt<'_> {
+    fn drop(&mut self) {
+        if self.done {
+            return;
+        }
+        for (memory, array) in self.kept.drain(..) {
+            if let Err(e) = self.capture.stream.overwrite(&memory, array) {
+                log::error!("a failed replay could not be taken back: {e}");
+            }
+        }
+        self.capture.recording.before[..self.prepared].iter().for_each(|before| before.undo());
     }
 }
 

@@ -1,6 +1,6 @@
 //! The stream: takes launches in order and makes the device run them.
 
-use super::capture::{BeforeReplay, Recording, Step};
+use super::capture::{BeforeReplay, Recording, Step, check_device};
 use super::pool::Pool;
 use super::watch::{self, Watch};
 use super::{Bound, Launch, Memory, Note, Profile, Storage, saved, shadow};
@@ -54,6 +54,14 @@ impl Backend {
     pub(super) fn forget_buffers(&self) {
         if let Backend::Gpu(context) = self {
             context.forget_bind_groups();
+        }
+    }
+
+    /// The device's name: adapter, API, kind and driver, or the host.
+    pub(crate) fn name(&self) -> String {
+        match self {
+            Backend::Gpu(context) => context.summary.to_string(),
+            Backend::Host(host) => host.name(),
         }
     }
 
@@ -142,6 +150,11 @@ impl Stream {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Whether both take part in one recording: as one device's handles do, or the host's.
+    pub(super) fn shares_state(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.state, &other.state)
+    }
+
     fn profile(&self) -> MutexGuard<'_, Option<Profile>> {
         self.profile.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -212,6 +225,7 @@ impl Stream {
     }
 
     fn run(&self, launch: Launch) -> Result<()> {
+        check_device(launch.kernel.name, self)?;
         let program = launch.kernel.program(launch.variant)?;
         self.check(&launch, &program)?;
         launch.written(&program).for_each(Memory::touch);
@@ -323,6 +337,7 @@ impl Stream {
 
     /// Zeroes the first `words` words.
     pub(crate) fn clear(&self, storage: &Arc<Storage>, words: usize) -> Result<()> {
+        check_device("clear", self)?;
         self.clear_memory(&storage.memory, words)?;
         if let Some(recording) = self.state().recording() {
             recording.adopt_storage(storage);
@@ -354,6 +369,7 @@ impl Stream {
 
     /// Copies the first `words` words.
     pub(crate) fn copy(&self, from: &Arc<Storage>, to: &Arc<Storage>, words: usize) -> Result<()> {
+        check_device("copy", self)?;
         saved::check(from, "copy", "from")?;
         self.copy_memory(&from.memory, &to.memory, words)?;
         if let Some(recording) = self.state().recording() {
@@ -388,6 +404,7 @@ impl Stream {
     /// `fresh` memory is a tensor that no launch has seen. During a capture only such memory can be
     /// written (and is then kept as it is for all replays).
     pub(crate) fn upload(&self, storage: &Arc<Storage>, array: Array, fresh: bool) -> Result<()> {
+        check_device("write", self)?;
         let mut state = self.state();
         if let Some(recording) = state.recording() {
             if !fresh {
@@ -420,7 +437,7 @@ impl Stream {
     }
 
     /// Writes to the start of some memory, at once.
-    fn overwrite(&self, memory: &Memory, array: Array) -> Result<()> {
+    pub(super) fn overwrite(&self, memory: &Memory, array: Array) -> Result<()> {
         memory.touch();
         match (memory, &self.backend) {
             (Memory::Gpu(buffer), Backend::Gpu(context)) => {
@@ -439,6 +456,7 @@ impl Stream {
 
     /// Starts reading the first `words` words back.
     pub(crate) fn read(&self, storage: &Arc<Storage>, words: usize) -> Result<ReadInner> {
+        check_device("read", self)?;
         saved::check(storage, "read", "tensor")?;
         let mut state = self.state();
         if state.recording().is_some() {
@@ -461,6 +479,7 @@ impl Stream {
     /// The buffer of a tensor, for passes of the caller's own; what waits is on its way.
     pub(crate) fn lend(&self, storage: &Arc<Storage>) -> Result<gpu::wgpu::Buffer> {
         let Memory::Gpu(buffer) = &storage.memory else { return Err(no_buffers("buffer")) };
+        check_device("buffer", self)?;
         let mut state = self.state();
         if state.recording().is_some() {
             return Err(Error::argument("buffer", "no buffer can be handed out in a capture"));
@@ -847,6 +866,20 @@ fn copy_host(
         _ => {}
     }
     Ok(())
+}
+
+impl Memory {
+    /// All that it holds, on the host.
+    pub(super) fn contents(&self, host: &Host) -> Result<Array> {
+        let Memory::Host(buffer) = self else {
+            return Err(Error::argument("replay", "memory of another device"));
+        };
+        let mut held = host.turns.take([(&**buffer, false)].into_iter());
+        Ok(match first("replay", &mut held)? {
+            In::Read(array) => array.clone(),
+            In::Write(array) => array.clone(),
+        })
+    }
 }
 
 /// The first `words` elements of a host buffer.

@@ -25,7 +25,7 @@ pub(crate) use memory::HostBuffer;
 pub(crate) use order::{above, above_zero, greatest, keep_nan, least, limited};
 pub use real::Real;
 pub(crate) use sums::sum_of;
-pub(crate) use threads::{Frame, Loops, threads};
+pub(crate) use threads::{Frame, Loops, is_nested, threads};
 pub(crate) use turns::{Held, In, InUse, Turns};
 pub(crate) use vectorised::vectorised;
 

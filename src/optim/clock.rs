@@ -4,7 +4,7 @@ use super::engine::Part;
 use super::low_rank::HELD;
 use super::numbers::{Inputs, Numbers};
 use crate::Tensor;
-use crate::dispatch::BeforeReplay;
+use crate::dispatch::{BeforeReplay, Memory};
 use crate::error::Result;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -41,15 +41,23 @@ impl Clock {
     /// Counts a step and writes its numbers: learning rate and bias corrections.
     pub(super) fn tick(&self) -> Result<()> {
         let mut now = self.now();
-        let (step, rate) = (now.steps.saturating_add(1), now.rate);
-        let inputs = |(i, part): (usize, &Part)| part.inputs(step, rate.filter(|_| i == 0));
-        let inputs: Vec<Inputs> = self.parts.iter().enumerate().map(inputs).collect();
+        let inputs = self.inputs(&now);
         self.numbers.write(&inputs, &self.clip_state)?;
-        for (_, moments) in self.moments.iter().filter(|(part, _)| inputs[*part].restart) {
-            moments.iter().try_for_each(Tensor::clear)?;
-        }
-        now.steps = step;
+        self.cleared(&inputs).try_for_each(Tensor::clear)?;
+        now.steps = now.next();
         Ok(())
+    }
+
+    /// The numbers of the next step.
+    fn inputs(&self, now: &Now) -> Vec<Inputs> {
+        let inputs =
+            |(i, part): (usize, &Part)| part.inputs(now.next(), now.rate.filter(|_| i == 0));
+        self.parts.iter().enumerate().map(inputs).collect()
+    }
+
+    /// The moments that start anew at a step.
+    fn cleared(&self, inputs: &[Inputs]) -> impl Iterator<Item = &Tensor> {
+        self.moments.iter().filter(|(part, _)| inputs[*part].restart).flat_map(|(_, m)| m)
     }
 
     pub(super) fn steps(&self) -> u64 {
@@ -74,9 +82,26 @@ impl Clock {
     }
 }
 
+impl Now {
+    fn next(&self) -> u64 {
+        self.steps.saturating_add(1)
+    }
+}
+
 impl BeforeReplay for Clock {
     fn prepare(&self) -> Result<()> {
         self.tick()
+    }
+
+    fn memory(&self) -> Vec<Memory> {
+        let inputs = self.inputs(&self.now());
+        let tensors = self.numbers.tensors().into_iter().chain(self.cleared(&inputs));
+        tensors.map(|tensor| tensor.storage().memory.clone()).collect()
+    }
+
+    fn undo(&self) {
+        let mut now = self.now();
+        now.steps = now.steps.saturating_sub(1);
     }
 }
 

@@ -119,6 +119,11 @@ impl Numbers {
         Ok(numbers)
     }
 
+    /// The tensors that [`write`](Self::write) writes.
+    pub(super) fn tensors(&self) -> [&Tensor; 2] {
+        [&self.inputs, &self.values]
+    }
+
     /// Writes those of the next step, corrected by the steps that `clip` counts as skipped.
     pub(super) fn write(&self, groups: &[Inputs], clip: &Tensor) -> Result<()> {
         let rows: Vec<f64> = groups.iter().flat_map(Inputs::row).collect();

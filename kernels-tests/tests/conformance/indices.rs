@@ -2,9 +2,10 @@
 
 use kernels_tests::{Random, conform, own_subjects};
 use spikegrad::loss::{self, CrossEntropy, LinearCrossEntropy, Reduction};
-use spikegrad::nn::Embedding;
+use spikegrad::nn::{BatchNorm, Embedding};
+use spikegrad::optim::{AdamW, Optimizer, Spam};
 use spikegrad::random::Generator;
-use spikegrad::{Device, Error, Result, Tape, Tensor, Var};
+use spikegrad::{Capture, Device, Error, Param, Result, Tape, Tensor, Var};
 
 fn data(device: &Device, shape: &[usize]) -> Tensor {
     let count = shape.iter().product();
@@ -90,6 +91,83 @@ fn an_index_that_is_written_before_a_replay_is_named() {
             names(label, &error, op, what);
             indices.write(&[2u32, 2, 2]).unwrap();
             capture.replay().and_then(|()| y.to_vec::<f32>()).unwrap();
+        }
+    }
+}
+
+/// A step with all that a step writes: running statistics, the parameters and the state of two
+/// optimizers, one of which has stepped before the second target is looked at and starts its moments
+/// anew at every third step.
+struct Steps {
+    targets: [Tensor; 2],
+    norm: BatchNorm,
+    params: Vec<Param>,
+    optimizers: (Spam, AdamW),
+    capture: Option<Capture>,
+}
+
+impl Steps {
+    fn new(device: &Device) -> Self {
+        let param = |name: &str, shape: &[usize]| Param::new(name, data(device, shape));
+        let params = vec![param("first", &[4, 3]), param("second", &[4, 3])];
+        let optimizers = (
+            Spam::builder().interval(3).warmup(1).clip_norm(1.0).build(&params[..1]).unwrap(),
+            AdamW::builder().build(&params[1..]).unwrap(),
+        );
+        let targets = [[0, 2, 1], [1, 1, 2]].map(|targets| words(device, &targets));
+        let norm = BatchNorm::new("norm", 4, device).unwrap();
+        let mut steps = Self { targets, norm, params, optimizers, capture: None };
+        let (_, capture) = device.capture(|| steps.run()).unwrap();
+        steps.capture = Some(capture);
+        steps
+    }
+
+    fn run(&mut self) -> Result<()> {
+        let Self { targets, norm, params, optimizers, .. } = self;
+        let x = data(params[0].value().device(), &[3, 4]);
+        let loss = |param: &Param, targets: &Tensor| {
+            let tape = Tape::new();
+            let x = norm.forward(&tape.leaf(&x), true)?;
+            let logits = x.matmul(&tape.param(param))?;
+            loss::cross_entropy(&logits, targets, CrossEntropy::default())?.backward()
+        };
+        optimizers.0.step(&loss(&params[0], &targets[0])?)?;
+        optimizers.1.step(&loss(&params[1], &targets[1])?)
+    }
+
+    fn replay(&self) -> Result<()> {
+        self.capture.as_ref().unwrap().replay()
+    }
+
+    /// All that goes on from step to step.
+    fn state(&self) -> (u64, u64, Vec<Vec<f32>>) {
+        let (first, second) = (&self.optimizers.0, &self.optimizers.1);
+        let params = [self.params.clone(), self.norm.statistics()].concat();
+        let params = params.iter().map(|param| param.value().clone());
+        let state = first.state().into_iter().chain(second.state()).map(|(_, tensor)| tensor);
+        let values = params.chain(state).map(|tensor| tensor.to_vec::<f32>().unwrap());
+        (first.steps(), second.steps(), values.collect())
+    }
+}
+
+#[test]
+fn a_failed_replay_on_the_host_leaves_everything_as_it_was() {
+    for device in [Device::host(), Device::oracle()] {
+        let (steps, undisturbed) = (Steps::new(&device), Steps::new(&device));
+        for step in 1..8u64 {
+            assert_eq!(steps.state(), undisturbed.state(), "before step {step} on {device}");
+            // At first nothing is written yet; then one optimizer has stepped.
+            for target in &steps.targets {
+                let good = target.to_vec::<u32>().unwrap();
+                target.write(&[0u32, 7, 1]).unwrap();
+                let error = steps.replay().unwrap_err();
+                names("host", &error, "cross_entropy", "target");
+                assert_eq!(steps.state(), undisturbed.state(), "step {step} on {device}");
+                target.write(&good).unwrap();
+            }
+            steps.replay().unwrap();
+            undisturbed.replay().unwrap();
+            assert_eq!(steps.state().0, step + 1);
         }
     }
 }
