@@ -166,8 +166,8 @@ fn what_differs_is_named_and_nothing_is_overwritten() {
     assert!(matches!(twice.save(&path), Err(Error::Argument { .. })));
 }
 
-/// Every truncation, and every byte changed: an error, or (in the padding of the header) the very
-/// same contents. Never a panic, never other values.
+/// Every truncation, and every byte changed, those of the header to each of a few others: an error, or
+/// (in the padding of the header) the very same contents. Never a panic, never other values or notes.
 #[test]
 fn damage_is_found() {
     let folder = Folder::new("damage");
@@ -180,7 +180,11 @@ fn damage_is_found() {
         fs::write(&path, bytes).unwrap();
         let loaded = tensors(&device, 2);
         match list(&loaded).load(&path) {
-            Ok(_) => assert_eq!(bits(&loaded), bits(&saved)),
+            Ok(notes) => {
+                let shown = String::from_utf8_lossy(bytes);
+                assert_eq!(bits(&loaded), bits(&saved), "{shown}");
+                assert_eq!(notes.get("epoch"), Some("3"), "{shown}");
+            }
             Err(Error::Format { path: named, .. }) => assert_eq!(named, path),
             Err(other) => panic!("{other}"),
         }
@@ -193,6 +197,14 @@ fn damage_is_found() {
         let mut bad = good.clone();
         bad[i] ^= 1 << (i % 8);
         check(&bad);
+    }
+    let header = 8 + u64::from_le_bytes(good[..8].try_into().unwrap()) as usize;
+    for i in 8..header {
+        for other in b"UI0x_\" \t".iter().filter(|other| **other != good[i]) {
+            let mut bad = good.clone();
+            bad[i] = *other;
+            check(&bad);
+        }
     }
     let data = good.len() - 1;
     let mut bad = good.clone();

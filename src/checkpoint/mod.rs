@@ -125,13 +125,14 @@ impl Checkpoint {
             };
             stored.push((name.as_str(), kind, tensor.shape().to_vec(), bytes));
         }
-        let contents = stored.iter().map(|(name, _, _, bytes)| (*name, bytes.as_slice()));
-        let metadata = HashMap::from([("spikegrad".to_string(), entry(&self.notes, contents))]);
         let failed = |e: safetensors::SafeTensorError| Error::format(path, e.to_string());
         let views = stored.iter().map(|(name, kind, shape, bytes)| {
             Ok((*name, TensorView::new(*kind, shape.clone(), bytes).map_err(failed)?))
         });
-        serialize(views.collect::<Result<Vec<_>>>()?, Some(metadata)).map_err(failed)
+        let views = views.collect::<Result<Vec<_>>>()?;
+        let contents = views.iter().map(|(name, view)| (*name, view));
+        let metadata = HashMap::from([(KEY.to_string(), entry(&self.notes, contents))]);
+        serialize(views, Some(metadata)).map_err(failed)
     }
 
     fn check_names(&self) -> Result<()> {
@@ -189,8 +190,10 @@ impl Checkpoint {
         let bytes = fs::read(path).map_err(|e| Error::io(path, &e))?;
         let file = Contents::of(path, &bytes)?;
         let mut metadata = file.metadata.clone();
-        metadata.insert("spikegrad".into(), entry(&file.notes, file.contents()));
-        let written = serialize(file.tensors.tensors(), Some(metadata));
+        let tensors = file.tensors.tensors();
+        let contents = tensors.iter().map(|(name, view)| (name.as_str(), view));
+        metadata.insert(KEY.into(), entry(&file.notes, contents));
+        let written = serialize(tensors, Some(metadata));
         file::replace(path, &written.map_err(|e| Error::format(path, e.to_string()))?)
     }
 
@@ -289,7 +292,10 @@ impl<'a> Contents<'a> {
         let (_, header) = SafeTensors::read_metadata(bytes).map_err(unsound)?;
         let tensors = SafeTensors::deserialize(bytes).map_err(unsound)?;
         let metadata = header.metadata().clone().unwrap_or_default();
-        let Some(entry) = metadata.get("spikegrad") else {
+        let Some(entry) = metadata.get(KEY) else {
+            if let Some((key, _)) = metadata.iter().find(|(_, value)| is_entry(value)) {
+                return Err(damaged(&format!("the checksum stands at `{key}`, expected `{KEY}`")));
+            }
             return Ok(Self { tensors, metadata, notes: BTreeMap::new(), checksum: None });
         };
         let entry: serde_json::Value =
@@ -300,12 +306,9 @@ impl<'a> Contents<'a> {
         Ok(Self { tensors, metadata, notes, checksum: Some(checksum) })
     }
 
-    fn contents(&self) -> impl Iterator<Item = (&str, &[u8])> {
-        self.tensors.iter().map(|(name, view)| (name, view.data()))
-    }
-
     fn check(&self, path: &Path) -> Result<()> {
-        let now = checksum(&self.notes, self.contents());
+        let tensors = self.tensors.tensors();
+        let now = checksum(&self.notes, tensors.iter().map(|(name, view)| (name.as_str(), view)));
         if self.checksum.as_ref().is_none_or(|saved| *saved == now) {
             return Ok(());
         }
@@ -316,26 +319,37 @@ impl<'a> Contents<'a> {
     }
 }
 
+/// Where the crate's entry stands in a file's metadata.
+const KEY: &str = "spikegrad";
+
 /// The crate's entry in a file's metadata: one, since the order of several would change from run to
 /// run.
 fn entry<'a>(
     notes: &BTreeMap<String, String>,
-    contents: impl Iterator<Item = (&'a str, &'a [u8])>,
+    contents: impl Iterator<Item = (&'a str, &'a TensorView<'a>)>,
 ) -> String {
     serde_json::json!({ "checksum": checksum(notes, contents), "notes": notes }).to_string()
 }
 
+/// Whether a text of a file's metadata is such an entry.
+fn is_entry(text: &str) -> bool {
+    let entry: serde_json::Value = serde_json::from_str(text).unwrap_or_default();
+    entry["checksum"].is_string() && entry["notes"].is_object()
+}
+
 /// A sum over notes and tensors that does not depend on their order in the file: the
-/// [checksum](file::checksum) of each, added up.
+/// [checksum](file::checksum) of each, added up. A tensor is its name, type, shape and elements.
 fn checksum<'a>(
     notes: &BTreeMap<String, String>,
-    contents: impl Iterator<Item = (&'a str, &'a [u8])>,
+    contents: impl Iterator<Item = (&'a str, &'a TensorView<'a>)>,
 ) -> String {
-    let hash = |name: &str, bytes: &[u8]| {
-        file::checksum(file::START, name.bytes().chain([0]).chain(bytes.iter().copied()))
+    let hash = |name: String, bytes: &[u8]| {
+        file::checksum(file::START, name.into_bytes().into_iter().chain(bytes.iter().copied()))
     };
     let notes = serde_json::json!(notes).to_string();
-    let tensors = contents.map(|(name, bytes)| hash(name, bytes));
-    let sum = tensors.fold(hash("", notes.as_bytes()), u64::wrapping_add);
+    let tensors = contents.map(|(name, view)| {
+        hash(format!("{name}\0{}{:?}\0", view.dtype(), view.shape()), view.data())
+    });
+    let sum = tensors.fold(hash("\0".into(), notes.as_bytes()), u64::wrapping_add);
     format!("{sum:016x}")
 }
