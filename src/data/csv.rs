@@ -3,6 +3,7 @@
 use super::Series;
 use super::dates::is_date;
 use super::gzip::{MAGIC, Unpacked};
+use super::series::same_names;
 use crate::error::{Error, Result};
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
@@ -15,8 +16,9 @@ use std::path::Path;
 /// - The first line is a header if it holds names and no numbers, or if it holds different whole
 ///   numbers (the identifiers of sensors) after `date` or the like or above a line with decimals. Names
 ///   among other numbers are an error: such a line may as well be a row with a typo.
+///   No two columns have one name.
 /// - The first column is taken for dates, and kept as text, if its first value is a date or a time
-///   (`2016-07-01 00:00:00`, `1.7.2016`, `12:30`, `Jan 2016`, …), or if its name is empty, `date`,
+///   (`2016-07-01 00:00:00`, `1.7.2016`, `12:30`, `Jan 2016`, …) that calendar and clock have, or if its name is empty, `date`,
 ///   `time`, `datetime` or `timestamp`. Then every row must start with a date, under such a name also
 ///   with a number; [`Csv::dates`] takes any text. Their order, gaps and repeats are not looked at:
 ///   rows are taken to follow each other.
@@ -58,7 +60,7 @@ impl Csv {
     ///
     /// # Errors
     /// [`Error::Io`]; [`Error::Format`] for a damaged archive, bytes that are no UTF-8, a file without
-    /// numbers, a first line that may be a header or not, a line of more or fewer fields than the first,
+    /// numbers, a first line that may be a header or not, a name that two columns have, a line of more or fewer fields than the first,
     /// and a field that is no finite number; with line and column, counted from 1.
     pub fn open(self, path: impl AsRef<Path>) -> Result<Series> {
         let path = path.as_ref();
@@ -87,6 +89,9 @@ impl Csv {
         let second = lines.next()?.map(<[String]>::to_vec);
         let header = self.has_header(&first, second.as_deref());
         let header = header.map_err(|wrong| lines.wrong(1, &wrong))?;
+        if header {
+            check_names(&first).map_err(|wrong| lines.wrong(1, &wrong))?;
+        }
         let body = if header { second.as_deref() } else { Some(first.as_slice()) };
         let mut table = Table::new(&first, header, self.first_column(&first, header, body));
         if !header {
@@ -182,6 +187,14 @@ fn is_name(field: &str) -> bool {
         && !is_gap(field)
         && !is_date(field)
         && field.parse::<f32>().is_err()
+}
+
+/// Refuses a name that two columns have.
+fn check_names(names: &[String]) -> Result<(), Wrong> {
+    let Some((first, second)) = same_names(names) else { return Ok(()) };
+    let name = shortened(&names[second]);
+    let detail = format!("named `{name}` like column {}, expected another name", first + 1);
+    Err(Wrong { column: Some(second + 1), detail })
 }
 
 /// Whether no two fields are alike, and all are whole numbers.
@@ -553,6 +566,37 @@ mod tests {
         assert_eq!((told.values(), told.dates().unwrap()[1].as_str()), (&[1.0, 2.0][..], "x"));
         let told = Csv::new().header(true).read("1.5x,2\n3,4\n".as_bytes(), "a").unwrap();
         assert_eq!(names(&told), ["1.5x", "2"]);
+    }
+
+    #[test]
+    fn days_that_no_calendar_has_are_no_dates() {
+        for odd in ["2016-13-01", "2016-01-32", "2015-02-29 00:00", "31.4.2016", "25:00"] {
+            let holds = format!("holds `{odd}`, expected a ");
+            for (text, place) in [
+                (format!("{odd},1\n"), "line 1, column 1"),
+                (format!("a,b\n{odd},1\n"), "line 2, column 1"),
+                (format!("date,b\n{odd},1\n"), "line 2, column 1"),
+                (format!("date,b\n2016-01-01,1\n{odd},1\n"), "line 3, column 1"),
+                (format!("2016-01-01,1\n{odd},1\n"), "line 2, column 1"),
+            ] {
+                let message = error(&text);
+                let named = message.starts_with(&format!("a.csv: {place}: "));
+                assert!(named && message.contains(&holds), "{text:?}: {message}");
+            }
+        }
+    }
+
+    #[test]
+    fn no_two_columns_have_one_name() {
+        let twice = |place: &str, other: &str| {
+            format!("a.csv: line 1, {place}: named `x` like {other}, expected another name")
+        };
+        assert_eq!(error("x,y,x\n1,2,3\n"), twice("column 3", "column 1"));
+        assert_eq!(error("date,x, x \n2016-01-01,2,3\n"), twice("column 3", "column 2"));
+        assert_eq!(error("x,x\n1,2\n"), twice("column 2", "column 1"));
+        let told = Csv::new().header(true).read("1,1\n2,3\n".as_bytes(), "a.csv").unwrap_err();
+        assert!(told.to_string().starts_with("a.csv: line 1, column 2: named `1`"), "{told}");
+        assert_eq!(names(&read("x,X\n1,2\n")), ["x", "X"]);
     }
 
     #[test]

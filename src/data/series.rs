@@ -2,6 +2,7 @@
 
 use super::Csv;
 use crate::error::{Error, Result};
+use std::collections::HashMap;
 use std::ops::Range;
 use std::path::Path;
 
@@ -26,12 +27,19 @@ pub fn weather() -> Result<Series> {
     Series::parse(WEATHER, "new-york-2013.csv.gz")
 }
 
+/// The places of the first two names that are one.
+pub(super) fn same_names(names: &[String]) -> Option<(usize, usize)> {
+    let mut known = HashMap::new();
+    names.iter().enumerate().find_map(|(at, name)| Some((known.insert(name, at)?, at)))
+}
+
 impl Series {
     /// A series of these columns, and a date for every row, if there are any.
     ///
     /// # Errors
     /// [`Error::Shape`] without columns or rows, and for values or dates that are no multiple of them;
-    /// [`Error::Argument`] for a value that is not finite, with its place.
+    /// [`Error::Argument`] for a value that is not finite, with its place, and for a name that two
+    /// columns have.
     pub fn new(
         name: impl Into<String>,
         names: Vec<String>,
@@ -46,6 +54,13 @@ impl Series {
         if let Some(dates) = dates.as_ref().filter(|dates| dates.len() != count / columns) {
             let detail = format!("{} dates for {} rows", dates.len(), count / columns);
             return Err(Error::shape(OP, detail));
+        }
+        if let Some((first, second)) = same_names(&names) {
+            let name = &names[second];
+            return Err(Error::argument(
+                OP,
+                format!("columns {first} and {second} are both `{name}`"),
+            ));
         }
         if let Some(at) = values.iter().position(|value| !value.is_finite()) {
             let detail = format!("{} at row {}, column {}", values[at], at / columns, at % columns);
@@ -171,7 +186,7 @@ mod tests {
     #[test]
     fn what_does_not_fit_is_an_error() {
         let new = |columns: usize, dates: Option<usize>, values: Vec<f32>| {
-            let names = vec![String::new(); columns];
+            let names = (0..columns).map(|column| column.to_string()).collect();
             let dates = dates.map(|count| vec![String::new(); count]);
             Series::new("s", names, dates, values).unwrap_err().to_string()
         };
@@ -180,5 +195,8 @@ mod tests {
         assert_eq!(new(2, None, vec![]), "series: 0 values in 2 columns");
         assert_eq!(new(2, Some(1), vec![1.0; 4]), "series: 1 dates for 2 rows");
         assert_eq!(new(2, None, vec![1.0, 2.0, 3.0, f32::NAN]), "series: NaN at row 1, column 1");
+        let twice = ["a", "b", "a"].map(String::from).to_vec();
+        let twice = Series::new("s", twice, None, vec![1.0; 3]).unwrap_err().to_string();
+        assert_eq!(twice, "series: columns 0 and 2 are both `a`");
     }
 }
