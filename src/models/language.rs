@@ -4,7 +4,7 @@ use super::Sampler;
 use super::pass::{Pass, TrainingLoss};
 use crate::error::{Error, Result};
 use crate::linalg::{Layout, matmul};
-use crate::loss::linear_cross_entropy;
+use crate::loss::{LinearCrossEntropy, linear_cross_entropy, linear_cross_entropy_with};
 use crate::nn::Module;
 use crate::{DType, Device, Tape, Tensor, Var};
 
@@ -59,14 +59,18 @@ pub trait LanguageModel: Module {
     /// The mean cross-entropy of `targets[S, B]` in nats, from a state of nothing. The logits of all
     /// positions are never in memory at once.
     ///
-    /// Tokens and targets outside the vocabulary are an error (see
+    /// Targets of [`Pass::ignore_index`] are padding: texts of different lengths are one batch, the
+    /// shorter ones filled up at their ends with any tokens and these targets. Other targets, and
+    /// tokens, outside the vocabulary are an error (see
     /// [`Device::check_indices`](crate::Device::check_indices)).
     ///
     /// # Errors
-    /// Those of [`features`](Self::features) and of [`linear_cross_entropy`].
+    /// Those of [`features`](Self::features) and of [`linear_cross_entropy_with`].
     fn loss(&self, tokens: &Tensor, targets: &Tensor, pass: &mut Pass<'_>) -> Result<Var> {
         let Features { x, w } = self.features(tokens, None, pass)?;
-        linear_cross_entropy(&x, &w, targets)
+        let ignore_index = pass.ignore_index;
+        let options = LinearCrossEntropy { ignore_index, ..LinearCrossEntropy::default() };
+        linear_cross_entropy_with(&x, &w, targets, options)
     }
 
     /// The loss to train with: [`loss`](Self::loss), and the penalties of the model's configuration.
@@ -83,7 +87,8 @@ pub trait LanguageModel: Module {
     }
 
     /// The mean cross-entropy of `targets` in nats over the positions from `from` on only: the first
-    /// ones are context.
+    /// ones are context. Nothing is padding; with padding, [`loss`](Self::loss) on [`Tape::off`] is the
+    /// loss of an evaluation.
     ///
     /// # Errors
     /// Those of [`loss`](Self::loss); [`Error::Argument`] if no position is left.

@@ -13,6 +13,8 @@ pub struct Pass<'a> {
     dropout: f32,
     training: bool,
     activity: Option<&'a mut Activity>,
+    /// The target of positions that are padding.
+    pub(super) ignore_index: Option<u32>,
     /// Rates of spikes, for a penalty.
     pub(super) rates: Option<Vec<Var>>,
 }
@@ -20,8 +22,15 @@ pub struct Pass<'a> {
 impl<'a> Pass<'a> {
     /// A pass on a tape; [`Tape::off`] if no gradients are wanted.
     pub fn new(tape: &Tape) -> Self {
-        let tape = tape.clone();
-        Self { tape, random: None, dropout: 0.0, training: false, activity: None, rates: None }
+        Self {
+            tape: tape.clone(),
+            random: None,
+            dropout: 0.0,
+            training: false,
+            activity: None,
+            ignore_index: None,
+            rates: None,
+        }
     }
 
     /// Silences each value of the embedding and of what a block adds with probability `p`.
@@ -38,6 +47,18 @@ impl<'a> Pass<'a> {
     pub fn training(mut self, random: &'a mut Generator) -> Self {
         self.training = true;
         self.random = Some(random);
+        self
+    }
+
+    /// The target of positions that are padding, for the loss of a
+    /// [`LanguageModel`](super::LanguageModel): they have loss 0 and gradient 0, and do not count in the
+    /// mean. None by default.
+    ///
+    /// The model runs over them all the same: their tokens must be in the vocabulary, and what fires
+    /// there is noted.
+    #[must_use]
+    pub fn ignore_index(mut self, index: Option<u32>) -> Self {
+        self.ignore_index = index;
         self
     }
 

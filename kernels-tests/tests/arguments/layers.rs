@@ -250,7 +250,8 @@ fn speak<M: LanguageModel>(b: &mut Bad, model: &M) {
     let mut random = Generator::new(&b.device.clone(), 1).unwrap();
     let mut activity = Activity::new();
     let pass = Pass::new(&tape).activity(&mut activity);
-    let mut pass = if b.on() { pass.dropout(b.real(), &mut random) } else { pass };
+    let pass = if b.on() { pass.dropout(b.real(), &mut random) } else { pass };
+    let mut pass = if b.on() { pass.ignore_index(Some(b.word())) } else { pass };
     let _ = pass.is_training();
     if let Ok(loss) = model.loss(&tokens, &targets, &mut pass) {
         let _ = TrainingLoss::of(loss.clone());

@@ -1,15 +1,16 @@
 //! The language models: decode against prefill, files, and what must be binary.
 
-use kernels_tests::{Random, assert_close, subjects};
+use kernels_tests::{Random, assert_close, oracle, subjects};
 use spikegrad::attention::Gate;
+use spikegrad::loss::{LinearCrossEntropy, linear_cross_entropy_with};
 use spikegrad::models::{
-    Activity, Encoder, LanguageModel, Pass, Sampler, SpikeGpt, SpikeGptConfig, SymbolicLight,
-    SymbolicLightConfig,
+    Activity, Encoder, Features, LanguageModel, Pass, Sampler, SpikeGpt, SpikeGptConfig,
+    SymbolicLight, SymbolicLightConfig,
 };
 use spikegrad::nn::Module;
 use spikegrad::optim::{AdamW, Optimizer};
 use spikegrad::random::Generator;
-use spikegrad::{Device, Error, Result, Tape, Tensor};
+use spikegrad::{Device, Error, Result, Tape, Tensor, Var};
 
 const VOCABULARY: usize = 17;
 
@@ -160,6 +161,78 @@ fn every_parameter_learns() {
     }
     check(&symbolic_light(&device, &small()));
     check(&spike_gpt(&device));
+}
+
+/// No token's number.
+const PADDING: u32 = u32::MAX;
+
+/// A loss and its gradients of all parameters.
+fn learn<M: LanguageModel>(model: &M, loss: &Var) -> Vec<Vec<f64>> {
+    let gradients = loss.backward().expect("gradients");
+    let of = |param| gradients.of(param).expect("a gradient").to_vec::<f64>().expect("values");
+    let value = loss.value().to_vec::<f64>().expect("a loss");
+    [value].into_iter().chain(model.params().iter().map(of)).collect()
+}
+
+/// Two texts of 9 and 5 tokens as one batch, the second one filled up.
+fn padded(device: &Device) -> [Tensor; 2] {
+    let (tokens, targets) = (tokens(device, 1, 9, 2), tokens(device, 2, 9, 2));
+    let mut targets = targets.to_vec::<u32>().expect("targets");
+    (5..9).for_each(|step| targets[2 * step + 1] = PADDING);
+    [tokens, Tensor::from_slice(device, &targets, [9, 2]).expect("targets")]
+}
+
+/// The first tokens of one text of a batch of two.
+fn text(tokens: &Tensor, text: usize, steps: usize) -> Tensor {
+    let all = tokens.to_vec::<u32>().expect("tokens");
+    let own: Vec<u32> = all.into_iter().skip(text).step_by(2).take(steps).collect();
+    Tensor::from_slice(tokens.device(), &own, [steps, 1]).expect("tokens")
+}
+
+#[test]
+fn padding_neither_counts_nor_learns() {
+    fn check<M: LanguageModel>(label: &str, model: &M) {
+        let [tokens, targets] = padded(model.device());
+        let loss = |tokens: &Tensor, targets: &Tensor| {
+            let tape = Tape::new();
+            let pass = &mut Pass::new(&tape).ignore_index(Some(PADDING));
+            let fit = model.loss(tokens, targets, pass).expect("a loss");
+            let trained = model.training_loss(tokens, targets, pass).expect("a loss").fit;
+            assert_eq!(trained.value().item().unwrap(), fit.value().item().unwrap(), "{label}");
+            learn(model, &fit)
+        };
+        let whole = loss(&tokens, &targets);
+        // The fused operator, told the same.
+        let tape = Tape::new();
+        let Features { x, w } =
+            model.features(&tokens, None, &mut Pass::new(&tape)).expect("features");
+        let options =
+            LinearCrossEntropy { ignore_index: Some(PADDING), ..LinearCrossEntropy::default() };
+        let told = linear_cross_entropy_with(&x, &w, &targets, options).expect("a loss");
+        assert_eq!(whole, learn(model, &told), "{label}");
+        if !model.device().is_oracle() {
+            return;
+        }
+        // Without the option they are targets outside the vocabulary.
+        assert!(model.loss(&tokens, &targets, &mut Pass::new(&Tape::off())).is_err());
+        // Each text by itself; rounding of the oracle moves no neuron over its threshold.
+        let alone = |which: usize, steps: usize| {
+            let [tokens, targets] = [&tokens, &targets].map(|t| text(t, which, steps));
+            loss(&tokens, &targets)
+        };
+        let (first, second) = (alone(0, 9), alone(1, 5));
+        for ((whole, first), second) in whole.iter().zip(&first).zip(&second) {
+            for ((whole, first), second) in whole.iter().zip(first).zip(second) {
+                let expected = (9.0 * first + 5.0 * second) / 14.0;
+                assert!((whole - expected).abs() < 1e-9, "{label}: {whole}, not {expected}");
+            }
+        }
+    }
+    let devices = subjects().iter().map(|s| (s.label.as_str(), &s.device));
+    for (label, device) in devices.chain([("the oracle", oracle())]) {
+        check(label, &symbolic_light(device, &small().density(0.15, 1.0)));
+        check(label, &spike_gpt(device));
+    }
 }
 
 #[test]
