@@ -7,7 +7,9 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// Everything that can go wrong. Bad input never panics: it ends here, with the operator's name and
 /// the shapes or numbers that offend.
-#[derive(Debug, Clone, thiserror::Error)]
+///
+/// `Debug` gives the text of `Display`: it is what a program prints whose `main` returns the error.
+#[derive(Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// Shapes that do not fit together, or do not fit the operator.
@@ -107,11 +109,13 @@ pub enum Error {
         reason: String,
     },
     /// No adapter answers to the selection.
-    #[error("no device matches `{wanted}`; found: {found}")]
+    #[error("no device matches `{wanted}`; {words} choose one, or words of a name; found: {found}")]
     NoDevice {
         /// The selection.
         wanted: String,
-        /// What there is instead.
+        /// The words that may stand in its place.
+        words: String,
+        /// What there is instead, by name.
         found: String,
     },
     /// A feature the adapter does not have.
@@ -155,6 +159,12 @@ pub enum Error {
         /// What was found, and what was expected.
         detail: String,
     },
+}
+
+impl std::fmt::Debug for Error {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        std::fmt::Display::fmt(self, f)
+    }
 }
 
 impl Error {

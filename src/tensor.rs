@@ -174,13 +174,17 @@ impl Tensor {
     ///
     /// The elements are the first ones of the buffer, row by row: floats and words of 4 bytes, f16 in
     /// pairs, packed spikes as [`DType::Bits`] says. It holds at least as many bytes, rounded up to 16,
-    /// and has the usages `STORAGE`, `COPY_SRC` and `COPY_DST`. It must come from the `wgpu` instance
-    /// of the device: `wgpu` counts its buffers by instance and cannot tell one of another.
+    /// and has the usages `STORAGE`, `COPY_SRC` and `COPY_DST`.
+    ///
+    /// Hand it over unmapped: whether a mapped buffer is another `wgpu` instance's cannot be found out,
+    /// since `wgpu` counts its buffers by instance. That of any other device is found out by an error
+    /// that its own device hears of; where that has no callback, `wgpu` panics, which ends here, but is
+    /// printed.
     ///
     /// # Errors
-    /// [`Error::Argument`] for a buffer that is too small or lacks a usage; [`Error::Gpu`] for one that
-    /// is destroyed or belongs to another device; [`Error::Unsupported`] on the host;
-    /// [`Error::Limit`].
+    /// [`Error::Argument`] for a buffer that is too small or lacks a usage; [`Error::DeviceMismatch`]
+    /// for one of another device; [`Error::Gpu`] for one that is destroyed; [`Error::Unsupported`] on
+    /// the host; [`Error::Limit`].
     pub fn from_buffer(
         device: &Device,
         buffer: wgpu::Buffer,

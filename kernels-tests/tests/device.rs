@@ -35,9 +35,13 @@ const _: () = {
 #[test]
 fn an_unknown_device_lists_what_there_is() {
     let error = Device::select("no such adapter").unwrap_err();
-    let Error::NoDevice { wanted, found } = &error else { panic!("{error}") };
+    let Error::NoDevice { wanted, words, found } = &error else { panic!("{error}") };
     assert_eq!(wanted, "no such adapter");
     assert!(found.contains("host"));
+    for word in ["best", "gpu", "host", "oracle", "vulkan", "metal", "dx12", "cpu-adapter"] {
+        assert!(words.contains(&format!("`{word}`")), "{words} lacks {word}");
+    }
+    assert!(error.to_string().contains(words) && error.to_string().contains(found), "{error}");
     for adapter in Device::list() {
         assert!(found.contains(&adapter.name), "{found} lacks {}", adapter.name);
     }
@@ -584,8 +588,33 @@ fn buffers_of_another_device_are_refused() {
     let (other, _queue) = pollster::block_on(request).unwrap();
     let device = Device::from_wgpu(adapter, raw, queue).unwrap();
     let foreign = Tensor::from_buffer(&device, own_buffer(&other, 32, TENSOR), [5], DType::F32);
-    assert!(matches!(foreign, Err(Error::Gpu { .. })));
+    assert!(matches!(foreign, Err(Error::DeviceMismatch { op: "from_buffer", .. })), "{foreign:?}");
     assert_eq!(numbers(&device, 2).to_vec::<f32>().unwrap(), [0.0, 1.0]);
+}
+
+/// Whether the number of the buffer is another buffer's here, or nobody's; whether its own device
+/// listens or not.
+#[test]
+fn buffers_of_another_instance_are_refused() {
+    let (Some(device), Some(other)) = (adapter_device(), adapter_device()) else { return };
+    let Some((_, silent, _queue)) = common::open_by_hand() else { return };
+    let mine: Vec<Tensor> = (0..3).map(|_| numbers(&device, 5)).collect();
+    let refused = |buffer: &wgpu::Buffer| {
+        let outcome = Tensor::from_buffer(&device, buffer.clone(), [5], DType::F32);
+        assert!(matches!(outcome, Err(Error::DeviceMismatch { .. })), "{outcome:?}");
+    };
+    let theirs: Vec<Tensor> = (0..40).map(|_| numbers(&other, 5)).collect();
+    theirs.iter().for_each(|tensor| refused(&tensor.buffer().unwrap()));
+    let buffers: Vec<_> = (0..40).map(|_| own_buffer(&silent, 32, TENSOR)).collect();
+    buffers.iter().for_each(refused);
+    // Both go on, and nothing was written.
+    for tensor in &mine {
+        assert_eq!(tensor.to_vec::<f32>().unwrap(), [0.0, 1.0, 2.0, 3.0, 4.0]);
+    }
+    let again = Tensor::from_buffer(&device, mine[0].buffer().unwrap(), [5], DType::F32).unwrap();
+    assert_eq!(again.to_vec::<f32>().unwrap(), [0.0, 1.0, 2.0, 3.0, 4.0]);
+    let shared = Tensor::from_buffer(&other, theirs[0].buffer().unwrap(), [5], DType::F32).unwrap();
+    assert_eq!(shared.to_vec::<f32>().unwrap(), [0.0, 1.0, 2.0, 3.0, 4.0]);
 }
 
 /// What a caller does to a buffer after it became a tensor is an error of the next call that needs it.
@@ -1058,6 +1087,55 @@ fn a_capture_refuses_what_cannot_be_replayed() {
         drop((x, earlier));
         device.trim().unwrap();
         assert_eq!(device.memory().cached, 0, "{selection}: a failed capture keeps memory");
+    }
+}
+
+/// What replays would leave out is refused, with both devices' names.
+#[test]
+fn a_capture_refuses_work_on_another_device() {
+    let (host, oracle) = (Device::host(), Device::oracle());
+    let mut pairs = vec![(host.clone(), oracle.clone()), (oracle, host.clone())];
+    if let (Some(adapter), Some(again)) = (adapter_device(), adapter_device()) {
+        pairs.extend([(adapter.clone(), host.clone()), (host, adapter.clone()), (adapter, again)]);
+    }
+    for (device, other) in pairs {
+        let (x, y) = (numbers(&device, 64), numbers(&other, 64));
+        let ((), earlier) = other.capture(|| affine(&y, 1.0, 1.0).map(drop)).unwrap();
+        type Step<'a> = Box<dyn Fn() -> Result<()> + 'a>;
+        let steps: [(&str, Step<'_>); 9] = [
+            ("affine", Box::new(|| affine(&y, 1.0, 1.0).map(drop))),
+            ("write", Box::new(|| y.write(&[0.0f32; 64]))),
+            ("write", Box::new(|| Tensor::from_slice(&other, &[0.0f32], [1]).map(drop))),
+            ("clear", Box::new(|| y.clear())),
+            ("clear", Box::new(|| Tensor::zeros(&other, [1], DType::F32).map(drop))),
+            ("copy", Box::new(|| Tensor::empty(&other, [64], DType::F32)?.copy_from(&y))),
+            ("read", Box::new(|| y.to_vec::<f32>().map(drop))),
+            ("capture", Box::new(|| other.capture(|| Ok(())).map(drop))),
+            ("replay", Box::new(|| earlier.replay())),
+        ];
+        for (what, step) in steps {
+            let outcome = device.capture(|| {
+                let _y = affine(&x, 2.0, 0.0)?;
+                step()
+            });
+            let error = outcome.map(drop).expect_err(what);
+            let text = error.to_string();
+            assert!(matches!(error, Error::Argument { op, .. } if op == what), "{what}: {text}");
+            assert!(text.contains(device.name()) && text.contains(other.name()), "{text}");
+        }
+        // Neither is any worse for it, and what other threads do is none of the step's.
+        earlier.replay().unwrap();
+        assert_eq!(y.to_vec::<f32>().unwrap()[63], 63.0);
+        let (z, capture) = device
+            .capture(|| {
+                let _other = std::thread::scope(|scope| {
+                    scope.spawn(|| affine(&y, 1.0, 1.0).unwrap()).join().unwrap()
+                });
+                affine(&x, 2.0, 0.0)
+            })
+            .unwrap();
+        capture.replay().unwrap();
+        assert_eq!((capture.launches(), z.to_vec::<f32>().unwrap()[63]), (1, 126.0));
     }
 }
 

@@ -42,11 +42,13 @@ impl Var {
         x.same_device(OP, w.value())?;
         w.value().expect(OP, DType::F32)?;
         let &[taps, inputs, outputs] = w.shape().dims() else {
-            return Err(Error::shape(OP, format!("weights of {}, not [K, C, O]", w.shape())));
+            let detail = format!("weights {}, expected [taps, channels, outputs]", w.shape());
+            return Err(Error::shape(OP, detail));
         };
         let p = Params::new(OP, x, taps, dilation)?;
         if p.channels as usize != inputs {
-            let detail = format!("{} by weights {}", x.shape(), w.shape());
+            let (x, w) = (x.shape(), w.shape());
+            let detail = format!("x {x} with weights {w}, expected x [T, B, {inputs}]");
             return Err(Error::shape(OP, detail));
         }
         if let Some(bias) = bias {

@@ -56,7 +56,7 @@ impl Var {
         let p = Params::new(OP, &x, count, dilation)?;
         let channels = p.channels as usize;
         if taps.shape().dims() != [count, channels] {
-            let detail = format!("taps of {} for {channels} channels, not [K, C]", taps.shape());
+            let detail = format!("taps {}, expected [taps, {channels}]", taps.shape());
             return Err(Error::shape(OP, detail));
         }
         if let Some(bias) = bias {

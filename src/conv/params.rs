@@ -17,16 +17,22 @@ pub(super) struct Params {
     pub(super) chunks: u32,
 }
 
+/// The most steps between two taps. No distance may overflow: these are more than a tensor of as many
+/// steps may have taps.
+const FARTHEST: usize = 1 << 24;
+
 impl Params {
     /// The extents of x for `taps` taps.
     pub(super) fn new(op: &'static str, x: &Tensor, taps: usize, dilation: usize) -> Result<Self> {
         x.expect(op, DType::F32)?;
         let &[steps, batch, channels] = x.shape().dims() else {
-            return Err(Error::shape(op, format!("a series of {}, expected [T, B, C]", x.shape())));
+            return Err(Error::shape(op, format!("x {}, expected [T, B, C]", x.shape())));
         };
-        // No distance may overflow: 2^24 steps are more than a tensor of them may have taps.
-        if taps == 0 || dilation == 0 || taps.saturating_mul(dilation) > 1 << 24 {
-            let detail = format!("{taps} taps with a dilation of {dilation}");
+        if taps == 0 || dilation == 0 || taps.saturating_mul(dilation) > FARTHEST {
+            let detail = format!(
+                "{taps} taps with a dilation of {dilation}, expected 1 or more of each, and a product of \
+                 {FARTHEST} at most"
+            );
             return Err(Error::argument(op, detail));
         }
         let pieces = Pieces::of(x.device(), steps * batch, (taps + 1) * channels);
@@ -49,5 +55,5 @@ pub(super) fn check_bias(op: &'static str, x: &Tensor, bias: &Var, channels: usi
     if bias.shape().dims() == [channels] {
         return Ok(());
     }
-    Err(Error::shape(op, format!("a bias of {} for {channels} channels", bias.shape())))
+    Err(Error::shape(op, format!("bias {}, expected [{channels}]", bias.shape())))
 }

@@ -15,7 +15,7 @@ pub struct DeviceBuilder {
 impl Default for DeviceBuilder {
     fn default() -> Self {
         Self {
-            selection: "best".into(),
+            selection: super::BEST.into(),
             baseline: false,
             coop_matrix: false,
             as_hardware: false,

@@ -19,6 +19,7 @@ pub use builder::DeviceBuilder;
 /// | selection | meaning |
 /// |---|---|
 /// | `best` | a hardware GPU if there is one, else the host |
+/// | `gpu` | the best hardware GPU |
 /// | `host` | the CPU, every kernel by its twin, in f32 |
 /// | `oracle` | likewise in f64: what everything else is tested against |
 /// | `vulkan`, `metal`, `dx12` | the best adapter of that API, software ones last |
@@ -65,7 +66,7 @@ impl Device {
     /// # Errors
     /// [`Error::NoDevice`] if `SPIKEGRAD_DEVICE` names nothing that is here; a driver's refusal.
     pub fn best() -> Result<Self> {
-        Self::select("best")
+        Self::select(BEST)
     }
 
     /// The device that `selection` names (see [`Device`]).
@@ -82,7 +83,7 @@ impl Device {
     /// # Errors
     /// [`Error::NoDevice`] if no adapter answers; a driver's refusal.
     pub fn gpu(selector: &str) -> Result<Self> {
-        let selector = if selector.is_empty() { "gpu" } else { selector };
+        let selector = if selector.is_empty() { GPU } else { selector };
         Self::builder().select(selector).open()
     }
 
@@ -144,14 +145,16 @@ impl Device {
 
     fn on_host(precision: Precision) -> Self {
         advice::advise(cfg!(unoptimised));
-        let host = Host::shared(precision);
-        let name = host.name().into();
-        Self { stream: Arc::new(Stream::new(Backend::Host(host))), name }
+        Self::on(Backend::Host(Host::shared(precision)))
     }
 
     fn on_gpu(context: Context) -> Self {
-        let name = context.summary.to_string().into();
-        Self { stream: Arc::new(Stream::new(Backend::Gpu(Arc::new(context)))), name }
+        Self::on(Backend::Gpu(Arc::new(context)))
+    }
+
+    fn on(backend: Backend) -> Self {
+        let name = backend.name().into();
+        Self { stream: Arc::new(Stream::new(backend)), name }
     }
 
     /// Its name: adapter, API, kind and driver, or the host.
@@ -292,7 +295,8 @@ impl Device {
     /// on the device meanwhile is no part of it.
     ///
     /// # Errors
-    /// Those of `step`; a read-back or a write of an older tensor within it.
+    /// Those of `step`; a read-back or a write of an older tensor within it; [`Error::Argument`] for
+    /// work on another device within it, which replays would leave out.
     pub fn capture<T>(&self, step: impl FnOnce() -> Result<T>) -> Result<(T, Capture)> {
         let open = OpenCapture::start(&self.stream)?;
         let outcome = step()?;
@@ -313,6 +317,14 @@ impl Device {
         &self.stream
     }
 }
+
+// The words of selections; the table at [`Device`] says what they choose.
+const BEST: &str = "best";
+const GPU: &str = "gpu";
+const HOST: &str = "host";
+const ORACLE: &str = "oracle";
+const APIS: [&str; 3] = ["vulkan", "metal", "dx12"];
+const CPU_ADAPTER: &str = "cpu-adapter";
 
 /// The text of a selection as it is compared.
 fn normal(selection: &str) -> String {
@@ -358,12 +370,12 @@ impl DeviceBuilder {
 
     fn find(&self) -> Result<Device> {
         match (normal(&self.selection).as_str(), variable()?) {
-            ("best", Some(wanted)) if wanted != "best" => {
+            (BEST, Some(wanted)) if wanted != BEST => {
                 let device = self.named(&wanted)?;
                 announce(&device, "SPIKEGRAD_DEVICE");
                 Ok(device)
             }
-            ("best", _) => {
+            (BEST, _) => {
                 let (device, why) = match gpu::list().into_iter().find(|a| !a.is_software()) {
                     Some(adapter) => (self.open_adapter(&adapter)?, "the best GPU here"),
                     None => (Device::host(), "no GPU here"),
@@ -377,15 +389,15 @@ impl DeviceBuilder {
 
     fn named(&self, wanted: &str) -> Result<Device> {
         match wanted {
-            "host" => return Ok(Device::host()),
-            "oracle" => return Ok(Device::oracle()),
+            HOST => return Ok(Device::host()),
+            ORACLE => return Ok(Device::oracle()),
             _ => {}
         }
         let adapters = gpu::list();
         let matches = |a: &&gpu::Adapter| match wanted {
-            "gpu" => !a.is_software(),
-            "vulkan" | "metal" | "dx12" => a.summary.backend == wanted,
-            "cpu-adapter" => a.is_software(),
+            GPU => !a.is_software(),
+            api if APIS.contains(&api) => a.summary.backend == wanted,
+            CPU_ADAPTER => a.is_software(),
             _ => names(&a.summary.name.to_lowercase(), wanted),
         };
         match adapters.iter().find(matches) {
@@ -394,8 +406,10 @@ impl DeviceBuilder {
                 let names: Vec<String> = adapters.iter().map(|a| a.summary.to_string()).collect();
                 let adapters =
                     if names.is_empty() { "no adapters".into() } else { names.join(", ") };
+                let words = [BEST, GPU, HOST, ORACLE].into_iter().chain(APIS).chain([CPU_ADAPTER]);
+                let words = words.map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ");
                 let found = format!("host, {adapters}");
-                Err(Error::NoDevice { wanted: wanted.into(), found })
+                Err(Error::NoDevice { wanted: wanted.into(), words, found })
             }
         }
     }

@@ -170,7 +170,12 @@ fn check(op: Binary, a: &Tensor, b: &Tensor) -> Result<Shape> {
     a.expect(op.name(), DType::F32)?;
     b.expect(op.name(), DType::F32)?;
     a.shape().broadcast(b.shape()).ok_or_else(|| {
-        Error::shape(op.name(), format!("{} and {} do not broadcast", a.shape(), b.shape()))
+        let detail = format!(
+            "{} and {} do not broadcast, expected extents that are equal or 1 from the last axis on",
+            a.shape(),
+            b.shape()
+        );
+        Error::shape(op.name(), detail)
     })
 }
 

@@ -64,14 +64,19 @@ pub(super) fn check(x: &Tensor, w: &Tensor, bias: Option<&Tensor>) -> Result<(us
     let numbers = numbers(OP, x)?;
     w.expect(OP, DType::F32)?;
     let &[2, k, n] = w.shape().dims() else {
-        return Err(Error::shape(OP, format!("weights of shape {}, not [2, K, N]", w.shape())));
+        return Err(Error::shape(
+            OP,
+            format!("weights {}, expected [2, inputs, outputs]", w.shape()),
+        ));
     };
     if numbers.last() != Some(&k) {
-        return Err(Error::shape(OP, format!("{} times weights {}", x.shape(), w.shape())));
+        let (x, w) = (x.shape(), w.shape());
+        let detail = format!("x {x} with weights {w}, expected x [.., {k}, 2]");
+        return Err(Error::shape(OP, detail));
     }
     match bias {
         Some(b) if *b.shape() != [2, n] => {
-            let detail = format!("a bias of shape {} for {n} columns, not [2, {n}]", b.shape());
+            let detail = format!("bias {}, expected [2, {n}]", b.shape());
             Err(Error::shape(OP, detail))
         }
         _ => Ok((k, n)),

@@ -1,7 +1,7 @@
 //! Shader composition: imports and conditions, by `wesl`.
 
 use crate::error::{Error, Result};
-use wesl::{ManglerKind, VirtualResolver, Wesl};
+use wesl::{EscapeMangler, Mangler, ManglerKind, VirtualResolver, Wesl};
 
 /// The fragments in `shaders/shared/`, by the name under which a shader imports them:
 /// `import package::shared::NAME::item;`.
@@ -57,16 +57,33 @@ pub fn shared_sources() -> &'static [(&'static str, &'static str)] {
 }
 
 /// Composes a shader: resolves `import`s from the shared fragments, keeps the parts whose `@if`
-/// conditions hold (`features` that are named are on, all others off), parses the outcome.
+/// conditions hold (`features` that are named are on, all others off), parses the outcome. Bindings and
+/// constants of fragments have the names that stand in their files.
 ///
 /// # Errors
 /// [`Error::Shader`] with the composer's or the parser's message.
 pub fn compose(kernel: &str, source: &str, features: &[&str]) -> Result<naga::Module> {
     let text = compose_text(kernel, source, features)?;
-    naga::front::wgsl::parse_str(&text).map_err(|e| Error::Shader {
+    let mut module = naga::front::wgsl::parse_str(&text).map_err(|e| Error::Shader {
         kernel: kernel.into(),
         message: e.emit_to_string_with_path(&text, &format!("{kernel}.wgsl")),
-    })
+    })?;
+    let variables = module.global_variables.iter_mut().map(|(_, v)| &mut v.name);
+    variables.chain(module.overrides.iter_mut().map(|(_, o)| &mut o.name)).for_each(unmangle);
+    Ok(module)
+}
+
+/// Gives a declaration of a shared fragment its own name back: the composer puts the fragment's before
+/// it, and errors and launches should not.
+fn unmangle(name: &mut Option<String>) {
+    let Some(text) = name else { return };
+    let Some((path, own)) = EscapeMangler.unmangle(text) else { return };
+    let [shared, fragment] = path.components.as_slice() else { return };
+    let known = SHARED.iter().any(|(name, _)| name == fragment);
+    // A name that a shader chose itself may look like one of the composer's.
+    if shared == "shared" && known && EscapeMangler.mangle(&path, &own) == *text {
+        *text = own;
+    }
 }
 
 /// The text that [`compose`] parses. It depends on nothing but its arguments: every process gives the

@@ -6,6 +6,7 @@ use super::pipelines::{BindKey, PipelineKey};
 use super::sharing::{check_limits, descriptor};
 use super::{Adapter, AdapterSummary, Capabilities, CoopMatrix, Pipeline};
 use crate::error::{Error, Result};
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -179,8 +180,28 @@ impl Drop for Context {
     }
 }
 
+thread_local! {
+    /// Whether the thread asks a buffer for what it must refuse.
+    static ASKS: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Does something that a device of the crate may hear of, and is not to be told.
+pub(super) fn unheard<T>(work: impl FnOnce() -> T) -> T {
+    struct Ends(bool);
+    impl Drop for Ends {
+        fn drop(&mut self) {
+            ASKS.set(self.0);
+        }
+    }
+    let _ends = Ends(ASKS.replace(true));
+    work()
+}
+
 impl Faults {
     fn report(&self, message: String) {
+        if ASKS.get() {
+            return;
+        }
         lock(&self.uncaptured).get_or_insert(message);
     }
 

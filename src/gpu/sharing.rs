@@ -1,9 +1,10 @@
 //! Devices and buffers that a caller shares.
 
 use super::buffers::USAGE;
-use super::context::{OpenOptions, wanted_features};
+use super::context::{OpenOptions, unheard, wanted_features};
 use super::{Context, GpuBuffer};
 use crate::error::{Error, Result};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// The least limits that the kernels run with: WebGPU's defaults of what a compute shader touches.
 pub(crate) fn required_limits() -> wgpu::Limits {
@@ -71,7 +72,8 @@ impl Context {
     ///
     /// # Errors
     /// [`Error::Argument`] for a buffer that is too small or lacks usages, [`Error::Limit`] above
-    /// the largest binding, [`Error::Gpu`] for one that is destroyed or another device's.
+    /// the largest binding, [`Error::DeviceMismatch`] for another device's, [`Error::Gpu`] for one that
+    /// is destroyed.
     pub(crate) fn adopt(&self, raw: wgpu::Buffer, bytes: u64) -> Result<GpuBuffer> {
         const OP: &str = "from_buffer";
         self.check()?;
@@ -93,8 +95,40 @@ impl Context {
                 allowed,
             });
         }
-        self.try_binding(&raw, needed)?;
+        let left = self.summary.to_string();
+        let right = "that of the buffer, unless it is about to be mapped".to_string();
+        let foreign = Error::DeviceMismatch { op: OP, left, right };
+        match self.owns(&raw) {
+            Some(false) => return Err(foreign),
+            Some(true) => self.try_binding(&raw, needed)?,
+            // A number that the instance does not know is a panic of wgpu's. Nothing has been changed
+            // by then: it looks numbers up before it makes anything of them.
+            None => catch_unwind(AssertUnwindSafe(|| self.try_binding(&raw, needed)))
+                .unwrap_or(Err(foreign))?,
+        }
         Ok(GpuBuffer::new(raw))
+    }
+
+    /// Whether a buffer is one of the device's; `None` for one that is mapped, of which nobody knows.
+    ///
+    /// wgpu finds a buffer by a number that every instance counts for itself: to use another instance's
+    /// would find another buffer under its number, or none, which is a panic. So the buffer is asked
+    /// for something that it always refuses, to be mapped from an odd place on, and whoever hears of
+    /// that is the device it belongs to. One without a callback panics, as wgpu has it, with nothing
+    /// done and no lock held.
+    fn owns(&self, raw: &wgpu::Buffer) -> Option<bool> {
+        let ask = |refused: &dyn Fn()| {
+            let scope = self.device.push_error_scope(wgpu::ErrorFilter::Validation);
+            let done = catch_unwind(AssertUnwindSafe(|| unheard(refused))).is_ok();
+            (done, pollster::block_on(scope.pop()).is_some())
+        };
+        let (done, heard) = ask(&|| raw.map_async(wgpu::MapMode::Read, 1..5, |_| {}));
+        if done && !heard && raw.get_mapped_range(..).is_ok() {
+            return None;
+        }
+        // Until it is told otherwise wgpu holds the buffer for mapped, and has something to say to that.
+        ask(&|| raw.unmap());
+        Some(heard)
     }
 
     /// Binds a buffer once, to see whether the device takes it.

@@ -93,7 +93,11 @@ fn joined(parts: &[&Tensor], axis: usize) -> Result<Shape> {
         if part.shape().rank() != shape.rank()
             || part.shape().with(axis, 0)? != first.shape().with(axis, 0)?
         {
-            let detail = format!("{} and {} along axis {axis}", first.shape(), part.shape());
+            let detail = format!(
+                "{} and {} along axis {axis}, expected shapes that differ there alone",
+                first.shape(),
+                part.shape()
+            );
             return Err(Error::shape("concat", detail));
         }
         shape = shape.with(axis, shape[axis].saturating_add(extent))?;

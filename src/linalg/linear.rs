@@ -70,10 +70,14 @@ fn check(x: &Tensor, w: &Tensor, bias: Option<&Tensor>) -> Result<usize> {
     }
     let least = if x.dtype() == DType::Bits { 2 } else { 1 };
     let &[k, n] = w.shape().dims() else {
-        return Err(Error::shape(OP, format!("weights of shape {}, not [K, N]", w.shape())));
+        let detail = format!("weights {}, expected [inputs, outputs]", w.shape());
+        return Err(Error::shape(OP, detail));
     };
     if x.shape().rank() < least || x.shape().last() != Some(&k) {
-        let detail = format!("{} {} times weights {}", x.dtype(), x.shape(), w.shape());
+        let expected = if least == 2 { format!("[T, .., {k}]") } else { format!("[.., {k}]") };
+        let (kind, x, w) = (x.dtype(), x.shape(), w.shape());
+        let detail =
+            format!("x {x} ({kind}) with weights {w} of {k} inputs, expected x {expected}");
         return Err(Error::shape(OP, detail));
     }
     if let Some(bias) = bias {

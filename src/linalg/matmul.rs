@@ -141,7 +141,7 @@ impl<'a> Matmul<'a> {
         a.same_device(OP, c)?;
         let shape = Sizes::new(self.layout, a.shape(), b.shape())?.shape;
         if *c.shape() != shape {
-            let detail = format!("a product of shape {shape} added to {}", c.shape());
+            let detail = format!("c {}, expected {shape}, the shape of the product", c.shape());
             return Err(Error::shape(OP, detail));
         }
         if c.count() > 0 {
@@ -226,7 +226,7 @@ pub(super) fn check_bias(op: &'static str, bias: &Tensor, x: &Tensor, n: usize) 
     x.same_device(op, bias)?;
     bias.expect(op, DType::F32)?;
     if *bias.shape() != [n] {
-        let detail = format!("a bias of shape {} for {n} columns", bias.shape());
+        let detail = format!("bias {}, expected [{n}]: one value an output", bias.shape());
         return Err(Error::shape(op, detail));
     }
     Ok(())
@@ -244,7 +244,14 @@ struct Sizes {
 
 impl Sizes {
     fn new(layout: Layout, a: &Shape, b: &Shape) -> Result<Self> {
-        let wrong = |why: &str| Error::shape(OP, format!("{a} times {b} ({layout:?}): {why}"));
+        let [left, right] = match layout {
+            Layout::NN => ["[.., M, K]", "[.., K, N]"],
+            Layout::NT => ["[.., M, K]", "[.., N, K] (transposed)"],
+            Layout::TN => ["[.., K, M] (transposed)", "[.., K, N]"],
+        };
+        let wrong = |why: &str| {
+            Error::shape(OP, format!("{a} times {b}, expected {left} times {right}: {why}"))
+        };
         let (Some((batch_a, [a0, a1])), Some((batch_b, [b0, b1]))) =
             (a.split_last_chunk::<2>(), b.split_last_chunk::<2>())
         else {
@@ -253,13 +260,13 @@ impl Sizes {
         let (m, k) = if layout == Layout::TN { (*a1, *a0) } else { (*a0, *a1) };
         let (k_b, n) = if layout == Layout::NT { (*b1, *b0) } else { (*b0, *b1) };
         if k != k_b {
-            return Err(wrong("the inner extents differ"));
+            return Err(wrong(&format!("K is {k} and {k_b}")));
         }
         let batch = match (batch_a.is_empty(), batch_b.is_empty()) {
             (_, true) => batch_a,
             (true, _) => batch_b,
             _ if batch_a == batch_b => batch_a,
-            _ => return Err(wrong("the batch axes differ")),
+            _ => return Err(wrong("the axes before the last two differ")),
         };
         let mut dims = batch.to_vec();
         dims.extend([m, n]);

@@ -233,7 +233,13 @@ pub(super) fn check(op: &'static str, logits: &Tensor, targets: &Tensor) -> Resu
     match split {
         Some((classes, _)) if logits.count() > 0 => Ok((targets.count(), *classes)),
         _ => {
-            let detail = format!("logits {} with targets {}", logits.shape(), targets.shape());
+            let (x, t) = (logits.shape(), targets.shape());
+            let detail = match x.split_last() {
+                Some((_, rows)) if logits.count() > 0 => {
+                    format!("logits {x} with targets {t}, expected targets {rows:?}")
+                }
+                _ => format!("logits {x}, expected [.., classes], one row and one class at least"),
+            };
             Err(Error::shape(op, detail))
         }
     }

@@ -190,7 +190,7 @@ fn check(x: &Tensor, w: &Tensor, targets: &Tensor) -> Result<()> {
     };
     if !fits || x.count() == 0 || w.count() == 0 {
         let detail = format!(
-            "x {} and weights {} with targets {}: not [.., K], [V, K] and [..] with elements",
+            "x {}, weights {} and targets {}, expected [.., K], [V, K] and [..], with elements",
             x.shape(),
             w.shape(),
             targets.shape()

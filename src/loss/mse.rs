@@ -31,7 +31,8 @@ pub fn mse(x: &Var, y: &Var) -> Result<Var> {
     x.value().same_device("mse", y.value())?;
     let count = x.value().count();
     if x.shape() != y.shape() || count == 0 {
-        return Err(Error::shape("mse", format!("{} and {}", x.shape(), y.shape())));
+        let detail = format!("{} and {}, expected one shape, with elements", x.shape(), y.shape());
+        return Err(Error::shape("mse", detail));
     }
     let pass = Pass { outer: 1, length: count, inner: 1 };
     let term = Term::Difference(y.value());

@@ -5,7 +5,7 @@ use super::rule::{Rule, check_betas};
 use super::shaping::{Shapes, Shaping};
 use super::{Constraint, Descent, Schedule};
 use crate::Param;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::narrow::{not_negative, positive};
 use crate::spectral::SpectralClip;
 use std::marker::PhantomData;
@@ -40,10 +40,7 @@ impl Settings {
     }
 
     fn check(&self, op: &'static str) -> Result<()> {
-        if !self.schedule.is_sound() {
-            let detail = format!("{:?} has a rate that is negative or not finite", self.schedule);
-            return Err(Error::argument(op, detail));
-        }
+        self.schedule.check(op)?;
         not_negative(op, "weight decay", self.weight_decay)?;
         for (_, factor) in &self.scales {
             not_negative(op, "rate scaled by", *factor)?;

@@ -1,5 +1,8 @@
 //! Learning rates over time.
 
+use crate::error::Result;
+use crate::narrow::not_negative;
+
 /// The learning rate as a function of the step, in f64.
 ///
 /// A linear warm-up over the first `warmup` steps multiplies whatever follows.
@@ -60,9 +63,11 @@ impl Schedule {
         self.warmup
     }
 
-    /// Whether every rate is a finite number that is not negative, in f32.
-    pub(super) fn is_sound(&self) -> bool {
-        [self.peak, self.floor].iter().all(|rate| *rate >= 0.0 && (*rate as f32).is_finite())
+    /// Refuses rates that are negative or not finite, in f32.
+    pub(super) fn check(&self, op: &'static str) -> Result<()> {
+        not_negative(op, "learning rate", self.peak)?;
+        not_negative(op, "last learning rate of the schedule", self.floor)?;
+        Ok(())
     }
 }
 

@@ -14,6 +14,7 @@ mod lif;
 mod linalg;
 mod long;
 mod loss;
+mod messages;
 mod models;
 mod nn;
 mod norm;

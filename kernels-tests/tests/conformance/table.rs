@@ -64,6 +64,18 @@ fn programs_compose_and_keep_the_portable_limits() {
     }
 }
 
+/// Errors name bindings, and launches constants, as the files do.
+#[test]
+fn names_of_bindings_and_constants_are_those_of_the_files() {
+    for (kernel, i, variant) in variants() {
+        let program = kernel.program(i).unwrap();
+        let bindings = program.reflection.bindings.iter().map(|b| &b.name);
+        for name in bindings.chain(&program.reflection.overrides) {
+            assert!(!name.contains("package"), "{} ({}): {name}", kernel.name, variant.name);
+        }
+    }
+}
+
 #[test]
 fn exported_texts_enable_what_they_use() {
     for (kernel, i, variant) in variants() {
