@@ -51,8 +51,10 @@ fn fails(example: &str, arguments: &[&str], code: i32) -> String {
     let output = run(example, arguments);
     let error = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(code), "{example} {arguments:?}: {error}");
-    // Drivers that are asked for their adapters may have lines of their own.
-    let own: Vec<&str> = error.lines().filter(|line| !line.starts_with("error: ")).collect();
+    // Drivers that are asked for their adapters may have lines of their own, and so has the advice on a
+    // build that is not optimised.
+    let others = |line: &&str| line.starts_with("error: ") || line.starts_with("warning: ");
+    let own: Vec<&str> = error.lines().filter(|line| !others(line)).collect();
     let [error] = own[..] else { panic!("{error}") };
     let named = error.matches(&format!("{example}: ")).count();
     assert_eq!(named, 1, "{error}");
@@ -112,6 +114,17 @@ fn values_say_what_is_expected() {
         let error = fails(example, &["--data", "x", "--out", &folder.path("out")], 2);
         assert!(error.contains("--data: this example"), "{error}");
     }
+}
+
+/// The library's warnings can be seen.
+#[test]
+fn a_build_that_is_not_optimised_is_warned_of() {
+    let folder = Folder::new("advice");
+    let output =
+        run("low_pass", &["--out", &folder.path("out"), "--steps", "64", "--neurons", "2"]);
+    let error = String::from_utf8(output.stderr).unwrap();
+    let warned = error.contains("warning: spikegrad is built without optimisation");
+    assert_eq!(warned, cfg!(unoptimised), "{error}");
 }
 
 #[test]
@@ -175,6 +188,9 @@ fn classifiers_go_on() {
     succeeds("quickstart", &more(&["--hidden", "8", "--epochs", "1"]));
     let told = succeeds("quickstart", &more(&["--hidden", "8", "--epochs", "2", "--resume"]));
     assert!(told.contains("after epoch 1") && told.contains("epoch 2/2"), "{told}");
+    let files = ["learning-curve.png", "quickstart.safetensors", "raster.png"];
+    let files = files.map(|name| Path::new(&out).join(name).display().to_string()).join(", ");
+    assert!(told.lines().any(|line| line == format!("written: {files}")), "{told}");
     let error = fails("quickstart", &more(&["--hidden", "9", "--epochs", "2", "--resume"]), 1);
     assert!(error.contains("--resume: saved by another run: hidden was 8, is 9"), "{error}");
 }

@@ -26,7 +26,7 @@ pub struct Options {
     pub out: PathBuf,
 }
 
-const COMMON: &str = "  --device NAME    best (default), host, vulkan, metal, dx12, cpu-adapter, or part of a GPU's name
+const COMMON: &str = "  --device NAME    best (default), gpu, host, oracle, vulkan, metal, dx12, cpu-adapter, or words of a GPU's name
   --seed N         where all random draws come from (default 0)
   --quick          less of everything: done within a minute on two cores
   --data PATH      read the data from this folder or file
@@ -142,6 +142,7 @@ impl Options {
         help: &str,
         own: impl FnMut(&str, &mut Value<'_>) -> Result<bool, String>,
     ) -> Self {
+        super::logger::start();
         let raw = match read(own) {
             Ok(Some(raw)) => raw,
             Ok(None) => {
