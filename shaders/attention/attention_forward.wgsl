@@ -14,8 +14,10 @@
 // 0.375 d bytes a pair, and 3.5 d bytes a pair of workgroup memory. A wider head has its scores computed
 // once a slice. For d = 64: 7 barriers a tile.
 
-import package::shared::finite::{greatest_four, keep_nan, keep_nan_four};
-import package::shared::gated::{p, order, queries_at, queries_between, part_of, seen_by};
+import package::shared::finite::{greatest_four, keep_nan, keep_nan_four, nan_where};
+import package::shared::gated::{
+    Queries, p, order, queries_at, queries_between, part_of, see_any, seen_by, weighted, weighted_seen,
+};
 import package::shared::index::{group_index, item_index};
 import package::shared::math::{exp_below_four, ln_of};
 import package::shared::pairs::{
@@ -36,6 +38,11 @@ fn log_of_sum(highest: f32, sum: f32) -> f32 {
         return highest + ln_of(sum);
     }
     return keep_nan(sum, NEVER);
+}
+
+// The sums of exponentials: none is NaN where scores are all -infinity.
+fn checked(sum: vec4<f32>, t: Queries) -> vec4<f32> {
+    return nan_where(sum, (sum == vec4<f32>(0.0)) & see_any(t));
 }
 
 // What turns a row's sum of weighted values into its output.
@@ -71,9 +78,12 @@ fn attention_forward(
                 }
             }
             var top = highest;
+            var seen: array<vec4<bool>, KEYS>;
+            var by_all = true;
             for (var j = 0u; j < KEYS; j++) {
-                let seen = seen_by(t, key + j, range.y);
-                s[j] = select(vec4<f32>(NEVER), s[j], seen);
+                seen[j] = seen_by(t, key + j, range.y);
+                by_all &= all(seen[j]);
+                s[j] = select(vec4<f32>(NEVER), s[j], seen[j]);
                 top = greatest_four(top, s[j]);
             }
             let keep = exp_below_four(highest - top);
@@ -93,7 +103,11 @@ fn attention_forward(
                 }
                 for (var j = 0u; j < KEYS; j++) {
                     let x = v[(t.head + min(key + j, range.y - 1u)) * p.quads + c];
-                    acc += mat4x4<f32>(x * s[j].x, x * s[j].y, x * s[j].z, x * s[j].w);
+                    if by_all {
+                        acc += weighted(x, s[j]);
+                    } else {
+                        acc += weighted_seen(x, s[j], seen[j]);
+                    }
                 }
                 o[at.x + c] = acc[0];
                 o[at.y + c] = acc[1];
@@ -103,6 +117,7 @@ fn attention_forward(
             started = true;
         }
     }
+    sum = checked(sum, t);
     let factor = factor_of(sum);
     for (var c = 0u; c < p.quads; c++) {
         var acc = mat4x4<f32>();
@@ -186,13 +201,13 @@ fn attention_forward(
                 near[n] = scaled(near[n], keep);
                 far[n] = scaled(far[n], keep);
             }
-            add_sums(local, V, columns, t.c0, &near);
+            add_sums(local, V, columns, t.c0, mine, &near);
             if t.c0 + STRETCH < p.quads {
-                add_sums(local, V, columns, t.c0 + STRETCH, &far);
+                add_sums(local, V, columns, t.c0 + STRETCH, mine, &far);
             }
         }
     }
-    sum = sum_of_row(local, sum);
+    sum = checked(sum_of_row(local, sum), mine);
     let factor = factor_of(sum);
     for (var i = 0u; i < 4u; i++) {
         let row = rows.x + local / 8u * 4u + i;

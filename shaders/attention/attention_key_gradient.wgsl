@@ -18,7 +18,8 @@
 // than 64 channels has its weights computed once a stretch. For d = 64: 13 barriers a tile.
 
 import package::shared::gated::{
-    p, order, keys_of, queries_of, open_before, open_count, position_of, four_rows,
+    Queries, p, order, keys_of, queries_of, open_before, open_count, position_of, four_rows, weighted,
+    weighted_seen,
 };
 import package::shared::index::{group_index, item_index};
 import package::shared::math::exp_below_four;
@@ -129,11 +130,14 @@ fn attention_key_gradient(
                 ds[j] += go[row] * values;
             }
         }
+        var seen: array<vec4<bool>, QUERIES>;
+        var by_all = true;
         for (var j = 0u; j < QUERIES; j++) {
             let r = min(query + j, end - 1u);
-            let seen = (vec4<u32>(query + j) >= low) & (vec4<u32>(query + j) < high);
-            s[j] = select(vec4<f32>(0.0), exp_below_four(s[j] - stats[head + r]), seen);
-            ds[j] = select(vec4<f32>(0.0), s[j] * (ds[j] - stats[deltas + r]), seen);
+            seen[j] = (vec4<u32>(query + j) >= low) & (vec4<u32>(query + j) < high);
+            by_all &= all(seen[j]);
+            s[j] = select(vec4<f32>(0.0), exp_below_four(s[j] - stats[head + r]), seen[j]);
+            ds[j] = select(vec4<f32>(0.0), s[j] * (ds[j] - stats[deltas + r]), seen[j]);
         }
         for (var c = 0u; c < p.quads; c++) {
             var sum_k = mat4x4<f32>(gk[out.x + c], gk[out.y + c], gk[out.z + c], gk[out.w + c]);
@@ -142,8 +146,13 @@ fn attention_key_gradient(
                 let row = (head + min(query + j, end - 1u)) * p.quads + c;
                 let x = q[row];
                 let y = go[row];
-                sum_k += mat4x4<f32>(x * ds[j].x, x * ds[j].y, x * ds[j].z, x * ds[j].w);
-                sum_v += mat4x4<f32>(y * s[j].x, y * s[j].y, y * s[j].z, y * s[j].w);
+                if by_all {
+                    sum_k += weighted(x, ds[j]);
+                    sum_v += weighted(y, s[j]);
+                } else {
+                    sum_k += weighted_seen(x, ds[j], seen[j]);
+                    sum_v += weighted_seen(y, s[j], seen[j]);
+                }
             }
             for (var i = 0u; i < 4u; i++) {
                 gk[out[i] + c] = sum_k[i];
@@ -174,15 +183,15 @@ fn attention_key_gradient(
     let start = lowest.x;
     let end = max(lowest.y, highest.y);
     // Those of the invocation's own keys.
-    let mine = four_rows(t.first + local / 8u * 4u, t.count);
-    var low: vec4<u32>;
-    var high: vec4<u32>;
-    for (var i = 0u; i < 4u; i++) {
-        let range = readers(t, keys, queries, mine[i]);
-        low[i] = range.x;
-        high[i] = range.y;
-    }
+    let own = four_rows(t.first + local / 8u * 4u, t.count);
     let head = t.bh * p.steps;
+    var mine: Queries;
+    mine.head = head;
+    for (var i = 0u; i < 4u; i++) {
+        let range = readers(t, keys, queries, own[i]);
+        mine.low[i] = range.x;
+        mine.high[i] = range.y;
+    }
     let deltas = p.batch * p.heads * p.steps + head;
     let rows = vec2<u32>(head + t.first, head + t.count);
     var sum_k: array<mat4x4<f32>, 2>;
@@ -194,15 +203,15 @@ fn attention_key_gradient(
         for (var n = 0u; n < 4u; n++) {
             let column = query + local % 8u + 8u * n;
             let r = min(column, end - 1u);
-            let seen = (vec4<u32>(column) >= low) & (vec4<u32>(column) < high);
+            let seen = (vec4<u32>(column) >= mine.low) & (vec4<u32>(column) < mine.high);
             s[n] = select(vec4<f32>(0.0), exp_below_four(s[n] - stats[head + r]), seen);
             ds[n] = select(vec4<f32>(0.0), s[n] * (ds[n] - stats[deltas + r]), seen);
         }
         put_weights(local, s);
-        add_sums(local, GO, columns, c0, &sum_v);
+        add_sums(local, GO, columns, c0, mine, &sum_v);
         workgroupBarrier();
         put_weights(local, ds);
-        add_sums(local, Q, columns, c0, &sum_k);
+        add_sums(local, Q, columns, c0, mine, &sum_k);
     }
     for (var i = 0u; i < 4u; i++) {
         let row = t.first + local / 8u * 4u + i;

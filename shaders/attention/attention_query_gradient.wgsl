@@ -12,7 +12,9 @@
 // q, k, go, v and again k: 0.625 d bytes a pair, and 5.5 d bytes a pair of workgroup memory. A wider head
 // has its weights computed once a slice. For d = 64: 10 barriers a tile.
 
-import package::shared::gated::{p, order, queries_at, queries_between, part_of, seen_by};
+import package::shared::gated::{
+    p, order, queries_at, queries_between, part_of, seen_by, weighted, weighted_seen,
+};
 import package::shared::index::{group_index, item_index};
 import package::shared::math::exp_below_four;
 import package::shared::pairs::{
@@ -60,9 +62,12 @@ fn attention_query_gradient(
                     dp[j] += v[row] * above;
                 }
             }
+            var seen: array<vec4<bool>, KEYS>;
+            var by_all = true;
             for (var j = 0u; j < KEYS; j++) {
-                let seen = seen_by(t, key + j, range.y);
-                s[j] = select(vec4<f32>(0.0), exp_below_four(s[j] - lse) * (dp[j] - delta), seen);
+                seen[j] = seen_by(t, key + j, range.y);
+                by_all &= all(seen[j]);
+                s[j] = select(vec4<f32>(0.0), exp_below_four(s[j] - lse) * (dp[j] - delta), seen[j]);
             }
             for (var c = 0u; c < p.quads; c++) {
                 var acc = mat4x4<f32>();
@@ -71,7 +76,11 @@ fn attention_query_gradient(
                 }
                 for (var j = 0u; j < KEYS; j++) {
                     let x = k[(t.head + min(key + j, range.y - 1u)) * p.quads + c];
-                    acc += mat4x4<f32>(x * s[j].x, x * s[j].y, x * s[j].z, x * s[j].w);
+                    if by_all {
+                        acc += weighted(x, s[j]);
+                    } else {
+                        acc += weighted_seen(x, s[j], seen[j]);
+                    }
                 }
                 gq[at.x + c] = acc[0];
                 gq[at.y + c] = acc[1];
@@ -119,9 +128,9 @@ fn attention_query_gradient(
                 s[n] = select(vec4<f32>(0.0), exp_below_four(s[n] - lse) * (dp[n] - delta), seen);
             }
             put_weights(local, s);
-            add_sums(local, K, columns, t.c0, &near);
+            add_sums(local, K, columns, t.c0, mine, &near);
             if t.c0 + STRETCH < p.quads {
-                add_sums(local, K, columns, t.c0 + STRETCH, &far);
+                add_sums(local, K, columns, t.c0 + STRETCH, mine, &far);
             }
         }
     }

@@ -11,7 +11,7 @@ import package::shared::cache::{
     p, rows, marks, Unit, spike, first_channel, partner, turned, capacity, key_row, value_row,
     marks_of, keep, advanced,
 };
-import package::shared::finite::{greatest, is_nan};
+import package::shared::finite::{greatest, nan_of};
 import package::shared::index::group_index;
 import package::shared::math::exp_below;
 
@@ -161,10 +161,11 @@ fn decode_attend(
             o[row + u] = sum;
         }
     }
-    // As in attention_forward, a sum of nothing is 0; a NaN is not nothing.
-    if keys > 0u && (total != 0.0 || is_nan(total)) {
+    // As in attention_forward, a sum of nothing is 0, and one of scores that are all -infinity NaN.
+    if keys > 0u {
+        let divisor = select(total, nan_of(total), total == 0.0);
         for (var u = local; u < p.units; u += WG) {
-            o[row + u] /= total;
+            o[row + u] /= divisor;
         }
     }
 }

@@ -17,6 +17,12 @@ fn is_not_finite(x: f32) -> bool {
     return (bitcast<u32>(x) & INFINITY_BITS) == INFINITY_BITS;
 }
 
+// Whether any of four numbers is not.
+fn any_not_finite(x: vec4<f32>) -> bool {
+    let exponents = bitcast<vec4<u32>>(x) & vec4<u32>(INFINITY_BITS);
+    return any(exponents == vec4<u32>(INFINITY_BITS));
+}
+
 // x if it is a NaN, else y.
 fn keep_nan(x: f32, y: f32) -> f32 {
     return select(y, x, is_nan(x));
@@ -35,6 +41,12 @@ fn keep_nan_two(x: vec2<f32>, y: vec2<f32>) -> vec2<f32> {
 // A NaN, made of any number: a constant expression may not be one.
 fn nan_of(x: f32) -> f32 {
     return bitcast<f32>(bitcast<u32>(x) | 0x7fc00000u);
+}
+
+// NaN in some places of x.
+fn nan_where(x: vec4<f32>, places: vec4<bool>) -> vec4<f32> {
+    let bits = bitcast<vec4<u32>>(x);
+    return bitcast<vec4<f32>>(select(bits, bits | vec4<u32>(0x7fc00000u), places));
 }
 
 // The infinity with the sign of x.

@@ -139,3 +139,22 @@ fn seen_by(t: Queries, key: u32, to: u32) -> vec4<bool> {
     let near = (vec4<u32>(key) >= t.low) | vec4<bool>(key < t.anchors);
     return (vec4<u32>(key) < min(t.high, vec4<u32>(to))) & near;
 }
+
+// Which of them see any key.
+fn see_any(t: Queries) -> vec4<bool> {
+    return (t.high > t.low) | (min(vec4<u32>(t.anchors), t.high) > vec4<u32>(0u));
+}
+
+// x times the weights of four rows: a vector for each.
+fn weighted(x: vec4<f32>, w: vec4<f32>) -> mat4x4<f32> {
+    return mat4x4<f32>(x * w.x, x * w.y, x * w.z, x * w.w);
+}
+
+// Likewise, and nothing for those that do not see x: 0 times a number that is not finite is NaN.
+fn weighted_seen(x: vec4<f32>, w: vec4<f32>, seen: vec4<bool>) -> mat4x4<f32> {
+    const NOTHING: vec4<f32> = vec4<f32>();
+    return mat4x4<f32>(
+        select(NOTHING, x * w.x, seen.x), select(NOTHING, x * w.y, seen.y),
+        select(NOTHING, x * w.z, seen.z), select(NOTHING, x * w.w, seen.w),
+    );
+}

@@ -7,7 +7,10 @@
 // all 32 that need it: 13.5 KiB with the weights of the pairs. Lines of 9 vectors keep eight invocations
 // that read eight lines in different banks.
 
-import package::shared::gated::{p, queries_of, open_count};
+import package::shared::finite::any_not_finite;
+import package::shared::gated::{
+    Queries, p, queries_of, open_count, seen_by, weighted, weighted_seen,
+};
 
 @group(0) @binding(1) var<storage, read> q: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read> k: array<vec4<f32>>;
@@ -122,27 +125,45 @@ fn scaled(m: mat4x4<f32>, factor: vec4<f32>) -> mat4x4<f32> {
     return mat4x4<f32>(m[0] * factor.x, m[1] * factor.y, m[2] * factor.z, m[3] * factor.w);
 }
 
+// How often rows were staged for sums, and when something among them was not finite.
+var<private> stagings: u32;
+var<workgroup> tainted: atomic<u32>;
+
 // Adds the sums over the columns of weight times row of `x`: for the invocation's four rows, the vectors
-// c0 + local % 8 + 8 n of channels, n < 2.
+// c0 + local % 8 + 8 n of channels, n < 2. `mine`: what these rows see; only rows that are not finite ask.
 fn add_sums(
-    local: u32, x: u32, columns: vec2<u32>, c0: u32, sums: ptr<function, array<mat4x4<f32>, 2>>,
+    local: u32, x: u32, columns: vec2<u32>, c0: u32, mine: Queries,
+    sums: ptr<function, array<mat4x4<f32>, 2>>,
 ) {
+    stagings++;
     workgroupBarrier();
     let c = c0 + local % STRETCH;
     if c < p.quads {
+        var taint = false;
         for (var n = 0u; n < 8u; n++) {
             let line = local / STRETCH + 4u * n;
             let row = min(columns.x + line, columns.y - 1u);
-            staged[line * STRETCH + local % STRETCH] = fetch(x, row * p.quads + c);
+            let y = fetch(x, row * p.quads + c);
+            taint |= any_not_finite(y);
+            staged[line * STRETCH + local % STRETCH] = y;
+        }
+        if taint {
+            atomicStore(&tainted, stagings);
         }
     }
     workgroupBarrier();
+    let apart = atomicLoad(&tainted) == stagings;
     let count = min(TILE, columns.y - columns.x);
     for (var column = 0u; column < count; column++) {
         let w = weights[column * PITCH + local / 8u];
         for (var n = 0u; n < 2u; n++) {
             let y = staged[column * STRETCH + local % 8u + 8u * n];
-            (*sums)[n] += scaled(mat4x4<f32>(y, y, y, y), w);
+            if apart {
+                let key = columns.x + column - mine.head;
+                (*sums)[n] += weighted_seen(y, w, seen_by(mine, key, columns.y - mine.head));
+            } else {
+                (*sums)[n] += weighted(y, w);
+            }
         }
     }
 }

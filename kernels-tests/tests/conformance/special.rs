@@ -2,6 +2,8 @@
 //! on every device against the oracle. A result has the oracle's class (NaN, infinite with its sign,
 //! finite), where what f32 cannot hold is infinite, and a finite one its value.
 
+mod attention;
+
 use kernels_tests::{ACTIVATIONS, Random, Subject, oracle, subjects};
 use spikegrad::attention::SpikeAttention;
 use spikegrad::elementwise::{Activation, Binary, Unary};

@@ -1,6 +1,6 @@
 //! The twins of `attention_query_gradient` and `attention_key_gradient`.
 
-use super::block::{BLOCK, Seen, TASK, Turned, clear_between, readers};
+use super::block::{BLOCK, Rows, Seen, TASK, Turned, clear_between, readers};
 use super::orders::Orders;
 use super::product::{Matrix, Vectorised, add_product, padded, vectorise};
 use crate::host::parallel::*;
@@ -14,11 +14,12 @@ pub(in crate::attention) fn query_gradient<R: Real>(args: &mut HostArgs<'_, R>) 
     let [turned_k, turned_v] = [k, v].map(|x| Turned::new(&orders, x, open_keys));
     let (steps, stride) = (orders.p.steps as usize, orders.p.stride());
     gq.par_chunks_mut(steps * stride).enumerate().for_each(|(bh, gq)| {
+        let head = bh * steps * stride..(bh + 1) * steps * stride;
+        let k = Rows::new(&k[head.clone()], stride, open_keys(bh));
         let count = orders.queries(bh).count();
         let gq = gq[..count * stride].par_chunks_mut(TASK * stride);
         gq.enumerate().for_each(|(task, gq)| {
-            let head = bh * steps * stride..(bh + 1) * steps * stride;
-            let [q, k, go] = [q, k, go].map(|x| &x[head.clone()]);
+            let [q, go] = [q, go].map(|x| &x[head.clone()]);
             let [lse, delta] = of_head(stats, bh, steps);
             let (orders, first) = (&orders, task * TASK);
             let [turned_k, turned_v] = [&turned_k, &turned_v];
@@ -42,7 +43,7 @@ struct QueryTask<'a, R> {
     first: usize,
     /// Rows of the head.
     q: &'a [R],
-    k: &'a [R],
+    k: Rows<'a, R>,
     go: &'a [R],
     lse: &'a [R],
     delta: &'a [R],
@@ -95,11 +96,7 @@ impl<R: Real> Vectorised for QueryTask<'_, R> {
                 clear_between(scores, &columns);
             }
             gq.fill(R::zero());
-            for ((key, count), start) in seen.parts.into_iter().zip(seen.starts()) {
-                let ds = Matrix { data: &scores[start.min(size)..], stride: seen.stride };
-                let k = Matrix { data: &self.k[key * d..], stride: d };
-                add_product::<R, FUSED>([rows, count, d], ds, k, gq, d);
-            }
+            seen.add_rows::<R, FUSED>(&scores, self.k, gq);
         }
     }
 }
@@ -115,9 +112,10 @@ pub(in crate::attention) fn key_gradient<R: Real>(args: &mut HostArgs<'_, R>) {
     let run = |bh: usize, segment: Option<usize>, count: usize, gk: &mut [R], gv: &mut [R]| {
         let gk = gk[..count * stride].par_chunks_mut(TASK * stride);
         let gv = gv[..count * stride].par_chunks_mut(TASK * stride);
+        let head = bh * steps * stride..(bh + 1) * steps * stride;
+        let [q, go] = [q, go].map(|x| Rows::new(&x[head.clone()], stride, open_queries(bh)));
         gk.zip(gv).enumerate().for_each(|(task, (gk, gv))| {
-            let head = bh * steps * stride..(bh + 1) * steps * stride;
-            let [q, k, v, go] = [q, k, v, go].map(|x| &x[head.clone()]);
+            let [k, v] = [k, v].map(|x| &x[head.clone()]);
             let [lse, delta] = of_head(stats, bh, steps);
             let (orders, first) = (&orders, task * TASK);
             let [turned_q, turned_go] = [&turned_q, &turned_go];
@@ -162,10 +160,10 @@ struct KeyTask<'a, R> {
     segment: Option<usize>,
     first: usize,
     /// Rows of the head.
-    q: &'a [R],
+    q: Rows<'a, R>,
     k: &'a [R],
     v: &'a [R],
-    go: &'a [R],
+    go: Rows<'a, R>,
     lse: &'a [R],
     delta: &'a [R],
     turned_q: &'a Turned<R>,
@@ -220,8 +218,16 @@ impl<R: Real> Vectorised for KeyTask<'_, R> {
             let sums = [(gk, &above, self.q), (gv, &weights, self.go)];
             for (sum, weights, rows_of) in sums {
                 sum.fill(R::zero());
+                if !rows_of.finite {
+                    for (i, (seen, sum)) in seen.iter().zip(sum.chunks_exact_mut(d)).enumerate() {
+                        let weights = &weights[i * stride..][..stride];
+                        let range = seen.start - start..seen.end.max(seen.start) - start;
+                        rows_of.add_stretch::<FUSED>(seen.start, &weights[range], sum);
+                    }
+                    continue;
+                }
                 let weights = Matrix { data: weights, stride };
-                let x = Matrix { data: &rows_of[start * d..], stride: d };
+                let x = Matrix { data: &rows_of.data[start * d..], stride: d };
                 add_product::<R, FUSED>([rows, count, d], weights, x, sum, d);
             }
         }

@@ -1,9 +1,9 @@
 //! What the loops over pairs share: transposed rows, the keys that a block of queries sees.
 
 use super::orders::{Order, Orders};
-use super::product::{LANES, padded};
-use crate::host::Real;
+use super::product::{LANES, Matrix, add_product, padded};
 use crate::host::parallel::*;
+use crate::host::{Real, sum_of};
 use std::ops::Range;
 
 /// Rows that are computed together.
@@ -96,6 +96,64 @@ impl Seen {
     #[inline(always)]
     pub(super) fn starts(&self) -> [usize; 2] {
         [0, self.second]
+    }
+
+    /// Adds to the sums of each query, of `x.width` channels, its weights times rows of `x`.
+    #[inline(always)]
+    pub(super) fn add_rows<R: Real, const FUSED: bool>(
+        &self,
+        weights: &[R],
+        x: Rows<'_, R>,
+        sums: &mut [R],
+    ) {
+        let d = x.width;
+        if !x.finite {
+            for (i, sum) in sums.chunks_exact_mut(d).enumerate() {
+                let weights = &weights[i * self.stride..][..self.stride];
+                for range in self.columns(i) {
+                    let first = match range.start.checked_sub(self.second) {
+                        Some(beyond) => self.parts[1].0 + beyond,
+                        None => range.start,
+                    };
+                    x.add_stretch::<FUSED>(first, &weights[range], sum);
+                }
+            }
+            return;
+        }
+        for ((key, count), start) in self.parts.into_iter().zip(self.starts()) {
+            let data = &weights[start.min(weights.len())..];
+            let weights = Matrix { data, stride: self.stride };
+            let rows = Matrix { data: &x.data[key * d..], stride: d };
+            add_product::<R, FUSED>([sums.len() / d, count, d], weights, rows, sums, d);
+        }
+    }
+}
+
+/// Compact rows of a head that are added up.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Rows<'a, R> {
+    pub(super) data: &'a [R],
+    /// Channels of a row.
+    pub(super) width: usize,
+    /// Whether all numbers are finite: if not, a weight of zero does not take a row out.
+    pub(super) finite: bool,
+}
+
+impl<'a, R: Real> Rows<'a, R> {
+    /// `data`, of which `count` rows are open.
+    pub(super) fn new(data: &'a [R], width: usize, count: usize) -> Self {
+        let finite = sum_of(&data[..count * width], |x| x - x) == R::zero();
+        Self { data, width, finite }
+    }
+
+    /// Adds `weights` times the rows from `first` on to one sum.
+    #[inline(always)]
+    pub(super) fn add_stretch<const FUSED: bool>(self, first: usize, weights: &[R], sum: &mut [R]) {
+        let d = self.width;
+        let size = [1, weights.len(), d];
+        let rows = Matrix { data: &self.data[first * d..], stride: d };
+        let weights = Matrix { data: weights, stride: weights.len() };
+        add_product::<R, FUSED>(size, weights, rows, sum, d);
     }
 }
 

@@ -235,7 +235,8 @@ impl<R: Real> Lane<'_, R> {
         };
         call.turn(self.q, p.turn as usize, R::lit(f64::from(p.scale)), query);
         let (keys, values) = self.rows.split_at(call.slots() * d);
-        let mut sum = Softmax { most: R::lit(f32::MIN.into()), total: R::zero(), o: self.o };
+        let most = R::lit(f32::MIN.into());
+        let mut sum = Softmax { most, total: R::zero(), some: false, o: self.o };
         for slots in self.marks.slots(p.anchors as usize) {
             let range = slots.start * d..slots.end * d;
             let (keys, values) = (&keys[range.clone()], &values[range]);
@@ -251,6 +252,8 @@ impl<R: Real> Lane<'_, R> {
 struct Softmax<'a, R> {
     most: R,
     total: R,
+    /// Whether there was any key.
+    some: bool,
     o: &'a mut [R],
 }
 
@@ -267,6 +270,7 @@ impl<R: Real> Softmax<'_, R> {
         }
         let shrunk = exp(self.most - now);
         self.most = now;
+        self.some = true;
         self.total *= shrunk;
         for score in scores.iter_mut() {
             *score = exp(*score - now);
@@ -287,7 +291,8 @@ impl<R: Real> Softmax<'_, R> {
     }
 
     fn finish(self) {
-        if self.total != R::zero() {
+        // Where all scores are -infinity, 0 / 0.
+        if self.some {
             self.o.iter_mut().for_each(|o| *o /= self.total);
         }
     }

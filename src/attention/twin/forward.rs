@@ -1,6 +1,6 @@
 //! The twin of `attention_forward`.
 
-use super::block::{BLOCK, Seen, TASK, Turned, clear_between};
+use super::block::{BLOCK, Rows, Seen, TASK, Turned, clear_between};
 use super::orders::Orders;
 use super::product::{LANES, Matrix, Vectorised, add_product, vectorise};
 use crate::host::parallel::*;
@@ -17,12 +17,13 @@ pub(in crate::attention) fn forward<R: Real>(args: &mut HostArgs<'_, R>) {
     let (steps, stride) = (orders.p.steps as usize, orders.p.stride());
     let heads = o.par_chunks_mut(steps * stride).zip(stats.par_chunks_mut(steps)).enumerate();
     heads.for_each(|(bh, (o, lse))| {
+        let head = bh * steps * stride..(bh + 1) * steps * stride;
+        let v = Rows::new(&v[head.clone()], stride, orders.keys(bh).count());
         let count = orders.queries(bh).count();
         let o = o[..count * stride].par_chunks_mut(TASK * stride);
         o.zip(lse[..count].par_chunks_mut(TASK)).enumerate().for_each(|(task, (o, lse))| {
             let first = task * TASK;
-            let head = bh * steps * stride..(bh + 1) * steps * stride;
-            let (q, v) = (&q[head.clone()], &v[head]);
+            let q = &q[head.clone()];
             vectorise(&mut Task { orders: &orders, bh, first, q, k: &k, v, o, lse });
         });
     });
@@ -36,7 +37,7 @@ struct Task<'a, R> {
     /// Rows of the head.
     q: &'a [R],
     k: &'a Turned<R>,
-    v: &'a [R],
+    v: Rows<'a, R>,
     /// Rows of the task.
     o: &'a mut [R],
     lse: &'a mut [R],
@@ -72,12 +73,7 @@ impl<R: Real> Vectorised for Task<'_, R> {
                 let row = &mut scores[i * seen.stride..][..seen.stride];
                 (*lse, sums[i]) = softmax(row, &seen, i);
             }
-            for ((key, count), start) in seen.parts.into_iter().zip(seen.starts()) {
-                let p =
-                    Matrix { data: &scores[start.min(rows * seen.stride)..], stride: seen.stride };
-                let v = Matrix { data: &self.v[key * d..], stride: d };
-                add_product::<R, FUSED>([rows, count, d], p, v, o, d);
-            }
+            seen.add_rows::<R, FUSED>(&scores, self.v, o);
             for (o, sum) in o.chunks_exact_mut(d).zip(sums) {
                 let factor = R::one() / sum;
                 o.iter_mut().for_each(|o| *o *= factor);
@@ -87,7 +83,8 @@ impl<R: Real> Vectorised for Task<'_, R> {
 }
 
 /// Turns scores into exponentials of what they are below the highest, zero where a key is not seen.
-/// Gives the logarithm of their sum, and the sum (1 if there is none).
+/// Gives the logarithm of their sum, and the sum (1 if no key is seen; NaN where all scores are
+/// -infinity).
 #[inline(always)]
 fn softmax<R: Real>(row: &mut [R], seen: &Seen, i: usize) -> (R, R) {
     let columns = seen.columns(i);
@@ -95,6 +92,7 @@ fn softmax<R: Real>(row: &mut [R], seen: &Seen, i: usize) -> (R, R) {
     let highest = columns.iter().map(|range| highest_of(&row[range.clone()]));
     let highest = highest.fold(R::lit(NEVER), greatest);
     let mut sum = R::zero();
+    let some = columns.iter().any(|range| !range.is_empty());
     for range in columns {
         let row = &mut row[range];
         for x in row.iter_mut() {
@@ -102,8 +100,11 @@ fn softmax<R: Real>(row: &mut [R], seen: &Seen, i: usize) -> (R, R) {
         }
         sum += sum_of(row, |x| x);
     }
-    // A NaN is no empty sum.
-    if sum == R::zero() { (R::lit(NEVER), R::one()) } else { (highest + sum.ln(), sum) }
+    match some {
+        false => (R::lit(NEVER), R::one()),
+        true if sum == R::zero() => (R::nan(), R::nan()),
+        true => (highest + sum.ln(), sum),
+    }
 }
 
 #[inline(always)]
