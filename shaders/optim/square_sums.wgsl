@@ -81,6 +81,7 @@ fn square_sums(
         }
     }
     if local == 0u && k < p.ends[j / 4u][j % 4u] {
-        partials[p.offset + k] = sums[0];
+        let all = sums[0];
+        partials[p.offset + k] = vec4<f32>(all.xyz, min(all.w, 1.0));
     }
 }
