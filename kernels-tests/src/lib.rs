@@ -103,10 +103,15 @@ impl Random {
 /// # Panics
 /// If it is not.
 pub fn assert_close(what: &str, found: &Tensor, expected: &Tensor, tolerance: f64) {
+    assert_within(what, found, expected, expected, tolerance);
+}
+
+/// Likewise, relative to the largest value of `scale`.
+fn assert_within(what: &str, found: &Tensor, expected: &Tensor, scale: &Tensor, tolerance: f64) {
     assert_eq!(found.shape(), expected.shape(), "{what}: shapes");
-    let found = found.to_vec::<f64>().unwrap_or_else(|e| panic!("{what}: {e}"));
-    let expected = expected.to_vec::<f64>().unwrap_or_else(|e| panic!("{what}: {e}"));
-    let scale = expected.iter().fold(1e-30, |m: f64, v| m.max(v.abs()));
+    let [found, expected, scale] = [found, expected, scale]
+        .map(|t| t.to_vec::<f64>().unwrap_or_else(|e| panic!("{what}: {e}")));
+    let scale = scale.iter().fold(1e-30, |m: f64, v| m.max(v.abs()));
     let errors = found.iter().zip(&expected).map(|(a, b)| (a - b).abs() / scale);
     let worst = errors.enumerate().max_by(|a, b| a.1.total_cmp(&b.1));
     if let Some((i, error)) = worst {
@@ -137,6 +142,33 @@ pub fn conform(
     for subject in subjects() {
         let found = run(&subject.label, &subject.device);
         assert_agree(&format!("{what} on {}", subject.label), &found, &expected, tolerance);
+    }
+}
+
+/// Likewise for a program of floats that adds up terms which may cancel: within `tolerance` of the
+/// largest value that the oracle finds for `magnitudes`, the same program over the magnitudes of the
+/// terms.
+///
+/// # Panics
+/// If a device disagrees, or a program fails.
+pub fn conform_sums(
+    what: &str,
+    tolerance: f64,
+    magnitudes: impl Fn(&Device) -> spikegrad::Result<Vec<Tensor>>,
+    program: impl Fn(&Device) -> spikegrad::Result<Vec<Tensor>>,
+) {
+    let run = |label: &str, outcome: spikegrad::Result<Vec<Tensor>>| {
+        outcome.unwrap_or_else(|e| panic!("{what} on {label}: {e}"))
+    };
+    let expected = run("the oracle", program(oracle()));
+    let scales = run("the oracle", magnitudes(oracle()));
+    for Subject { label, device } in subjects() {
+        let found = run(label, program(device));
+        assert_eq!((found.len(), scales.len()), (expected.len(), expected.len()), "{what}");
+        for (i, found) in found.iter().enumerate() {
+            let what = format!("{what} on {label}, output {i}");
+            assert_within(&what, found, &expected[i], &scales[i], tolerance);
+        }
     }
 }
 
