@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::gpu::{Capabilities, Reflection, compose, compose_text, reflect};
-use crate::host::HostArgs;
+use crate::host::{HostArgs, Ranged};
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, LazyLock, Mutex, OnceLock, PoisonError};
 
@@ -11,7 +11,7 @@ use std::sync::{Arc, LazyLock, Mutex, OnceLock, PoisonError};
 /// stay within their tensors, loops are bounded, memory of the workgroup begins as zeros.
 ///
 /// ```
-/// use spikegrad::{HostArgs, Kernel, Real, Twin};
+/// use spikegrad::{HostArgs, Kernel, Real};
 ///
 /// #[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
 /// #[repr(C)]
@@ -39,7 +39,7 @@ use std::sync::{Arc, LazyLock, Mutex, OnceLock, PoisonError};
 ///         let i = item_index(group, groups, local, 64u);
 ///         if i < p.count { y[i] = x[i] * p.factor; }
 ///     }
-/// ", Twin { single: scale::<f32>, double: scale::<f64> }).params::<Params>();
+/// ", spikegrad::twin!(scale)).params::<Params>();
 /// assert_eq!(SCALE.program(0).unwrap().reflection.bindings.len(), 2);
 /// ```
 #[derive(Debug)]
@@ -71,20 +71,26 @@ pub struct Kernel {
     pub scratch: Option<usize>,
 }
 
-/// A kernel's CPU twin, in both precisions.
+/// A kernel's CPU twin, in each precision: see [`twin!`](crate::twin).
 #[derive(Debug, Clone, Copy)]
 pub struct Twin {
     /// In f32: what the host device runs.
     pub single: fn(&mut HostArgs<'_, f32>),
     /// In f64: the oracle.
     pub double: fn(&mut HostArgs<'_, f64>),
+    /// In f64 with the range of f32: what the shadow check asks for what the range changes.
+    pub ranged: fn(&mut HostArgs<'_, Ranged>),
 }
 
 /// A [`Twin`] from a function generic over [`Real`](crate::Real).
 #[macro_export]
 macro_rules! twin {
     ($($function:ident)::+) => {
-        $crate::Twin { single: $($function)::+::<f32>, double: $($function)::+::<f64> }
+        $crate::Twin {
+            single: $($function)::+::<f32>,
+            double: $($function)::+::<f64>,
+            ranged: $($function)::+::<$crate::Ranged>,
+        }
     };
 }
 

@@ -118,6 +118,8 @@ pub use gpu::{
     Access, AdapterSummary, Binding, Capabilities, CoopMatrix, Element as BindingElement,
     Reflection, compose, reflect, shared_sources, specialise, wgpu,
 };
+#[doc(hidden)]
+pub use host::Ranged;
 pub use host::{Array, HostArgs, Real};
 pub use kernel::{BASELINE, Cost, CostArgs, Kernel, Needs, Program, Twin, Variant};
 pub use shape::{IntoShape, MAX_RANK, Shape};

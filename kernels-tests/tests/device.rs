@@ -9,8 +9,8 @@ use spikegrad::nn::{BatchNorm, Linear};
 use spikegrad::random::Generator;
 use spikegrad::tape::gradient_check;
 use spikegrad::{
-    Capture, DType, Device, Error, Gradients, Kernel, Launch, Param, ReadBack, Result, Tape,
-    Tensor, Var, wgpu,
+    Capture, DType, Device, Error, Gradients, HostArgs, Kernel, Launch, Param, ReadBack, Real,
+    Result, Tape, Tensor, Var, wgpu,
 };
 
 // Handles can go to other threads: this either compiles or does not.
@@ -932,6 +932,79 @@ fn the_shadow_check_names_the_first_difference() {
         );
         device.shadow(false);
         run(&WRONG).unwrap();
+    }
+}
+
+/// A wrong shader under `$twin`: what it makes of `x[i]`, in `$wrong`.
+macro_rules! wrong_shader {
+    ($wrong:literal, $twin:ident) => {
+        Kernel::new(
+            "tests",
+            "wrong",
+            concat!(
+                "struct Params { count: u32, factor: f32, offset: f32 }
+                 @group(0) @binding(0) var<storage, read> x: array<f32>;
+                 @group(0) @binding(1) var<storage, read_write> y: array<f32>;
+                 @group(1) @binding(0) var<uniform> p: Params;
+                 @compute @workgroup_size(64)
+                 fn wrong(@builtin(global_invocation_id) id: vec3<u32>) {
+                     let i = id.x;
+                     if i < p.count { y[i] = ",
+                $wrong,
+                "; }
+                 }"
+            ),
+            spikegrad::twin!($twin),
+        )
+        .params::<Affine>()
+    };
+}
+
+fn each<R: Real>(args: &mut HostArgs<'_, R>, make: impl Fn(usize, &[R]) -> R) {
+    let (x, y) = (args.reals(0), args.reals_mut(1));
+    y.iter_mut().enumerate().for_each(|(i, y)| *y = make(i, x));
+}
+
+fn squares_scaled_down<R: Real>(args: &mut HostArgs<'_, R>) {
+    each(args, |i, x| x[i] * x[i] * R::lit(1e-30));
+}
+
+fn scaled_up<R: Real>(args: &mut HostArgs<'_, R>) {
+    each(args, |i, x| x[i] * R::lit(1e30));
+}
+
+fn sums_of_four<R: Real>(args: &mut HostArgs<'_, R>) {
+    each(args, |i, x| (0..4).map(|k| x[i / 4 * 4 + k]).sum());
+}
+
+/// Wrong by less than the largest value, by zeros and by infinities: where nothing on the way is out
+/// of range and no terms are so large, neither is an excuse.
+#[test]
+fn the_shadow_check_names_what_f32_does_not_explain() {
+    static EARLY_ZERO: Kernel =
+        wrong_shader!("select(x[i] * 1e30, 0.0, abs(x[i]) < 1e-28)", scaled_up);
+    static EARLY_INFINITY: Kernel =
+        wrong_shader!("x[i] * x[i] * x[i] / x[i] * 1e-30", squares_scaled_down);
+    static LOST_TERM: Kernel =
+        wrong_shader!("x[i / 4u * 4u] + x[i / 4u * 4u + 1u] + x[i / 4u * 4u + 2u]", sums_of_four);
+    let cases: [(&'static Kernel, [f32; 4], usize, [f64; 2]); 3] = [
+        (&EARLY_ZERO, [2e-28, 5e-29, 1e-29, 1e-31], 1, [0.0, 50.0]),
+        (&EARLY_INFINITY, [1e10, 1e15, 2e18, 1e5], 1, [f64::INFINITY, 1.0]),
+        (&LOST_TERM, [1000.0, -1000.0, 3.0, 1.0], 0, [3.0, 4.0]),
+    ];
+    let Some(device) = adapter_device() else { return };
+    device.shadow(true);
+    for (kernel, x, index, values) in cases {
+        let x = Tensor::from_slice(&device, &x, [4]).unwrap();
+        let y = Tensor::zeros(&device, [4], DType::F32).unwrap();
+        let params = common::Affine::new(4, 0.0, 0.0);
+        let launch = device.launch(kernel).params(&params).bind(&x).bind(&y).items(4, 64);
+        let outcome = launch.record();
+        let Err(Error::Diverged(found)) = &outcome else { panic!("{outcome:?} of {kernel:?}") };
+        assert_eq!(found.index, index, "{found}");
+        for (found, wanted) in [found.device, found.twin].into_iter().zip(values) {
+            assert!(found == wanted || (found / wanted - 1.0).abs() < 1e-5, "{found} {wanted}");
+        }
     }
 }
 

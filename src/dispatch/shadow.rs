@@ -5,7 +5,7 @@ use super::verdict::{self, Alternatives};
 use super::{Backend, Launch, Memory, Stream};
 use crate::error::{Error, Result};
 use crate::gpu::{Access, Binding, Context};
-use crate::host::{Array, Held, In, Precision};
+use crate::host::{Array, Held, HostArgs, In, Precision, Real};
 use crate::kernel::{Kernel, Program};
 use half::f16;
 use std::cell::OnceCell;
@@ -75,11 +75,12 @@ fn first_divergence(
     written: &[Array],
 ) -> Option<Divergence> {
     let kernel = launch.kernel;
-    let oracle = |arrays: &mut [Array]| call_oracle(launch, program, arrays);
+    let oracle = |arrays: &mut [Array]| call(launch, program, kernel.twin.double, arrays);
+    let ranged = |arrays: &mut [Array]| call(launch, program, kernel.twin.ranged, arrays);
     let mut twins = before.to_vec();
     oracle(&mut twins);
     let alternatives = OnceCell::new();
-    let alternatives = || alternatives.get_or_init(|| Alternatives::new(before, oracle));
+    let alternatives = || alternatives.get_or_init(|| Alternatives::new(before, oracle, ranged));
     let looked_at = |(b, binding): &(usize, &Binding)| {
         binding.access == Access::Write && kernel.scratch != Some(*b)
     };
@@ -182,11 +183,16 @@ fn snapshot(launch: &Launch, held: &mut Held<'_>) -> Vec<Array> {
         .collect()
 }
 
-fn call_oracle(launch: &Launch, program: &Program, arrays: &mut [Array]) {
+fn call<R: Real>(
+    launch: &Launch,
+    program: &Program,
+    twin: fn(&mut HostArgs<'_, R>),
+    arrays: &mut [Array],
+) {
     let accesses = program.reflection.bindings.iter().map(|b| b.access);
     let arrays = arrays.iter_mut().zip(accesses).map(|(array, access)| match access {
         Access::Read => In::Read(array),
         Access::Write => In::Write(array),
     });
-    with_arrays(launch, arrays, launch.kernel.twin.double);
+    with_arrays(launch, arrays, twin);
 }

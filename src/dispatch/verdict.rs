@@ -2,10 +2,12 @@
 //!
 //! Most launches agree within the kernel's tolerance of the largest value of a tensor. That is no
 //! measure for a sum whose terms cancel, a comparison of two values that are equal but for rounding,
-//! or values below the smallest normal number. So where elements differ by more, the oracle runs
+//! or numbers beyond the ends of f32 on the way. So where elements differ by more, the oracle runs
 //! again on inputs that are changed by about as much as f32 rounds: what its outcome then does says
 //! how much of the difference rounding explains. A sum follows its terms, so the allowance becomes
 //! relative to their magnitudes; a comparison within rounding comes out both ways, so both are right.
+//! And it runs in f32's range: what becomes zero or infinite on the way there, and all that follows,
+//! is as right as what f64 makes of it.
 
 use crate::host::Array;
 
@@ -21,25 +23,35 @@ const LARGEST: f64 = f32::MAX as f64;
 pub(super) struct Alternatives {
     /// Of each draw: with changes of the size of rounding, and with fine ones.
     draws: Vec<[Vec<Array>; 2]>,
-    /// With subnormal inputs taken as zero, where there are any.
-    flushed: Option<Vec<Array>>,
+    /// In the range of f32: also with subnormal inputs taken as zero, where there are any.
+    ranged: Vec<Vec<Array>>,
 }
 
 impl Alternatives {
-    /// Runs `oracle`, which changes the arrays that it is given as a launch would, on `before`.
-    pub(super) fn new(before: &[Array], oracle: impl Fn(&mut [Array])) -> Self {
-        let run = |mut arrays: Vec<Array>| {
-            oracle(&mut arrays);
-            arrays
-        };
-        let draw = |i| [ROUNDING, FINE].map(|size| run(changed(before, i, size)));
-        let draws = (0..DRAWS).map(draw).collect();
-        Self { draws, flushed: flushed(before).map(run) }
+    /// Runs `oracle`, which changes the arrays that it is given as a launch would, on `before`, and
+    /// likewise `ranged`, which is the oracle in the range of f32.
+    pub(super) fn new(
+        before: &[Array],
+        oracle: impl Fn(&mut [Array]),
+        ranged: impl Fn(&mut [Array]),
+    ) -> Self {
+        let draw = |i| [ROUNDING, FINE].map(|size| outcome(&oracle, changed(before, i, size)));
+        let inputs = [before.to_vec()].into_iter().chain(flushed(before));
+        Self {
+            draws: (0..DRAWS).map(draw).collect(),
+            ranged: inputs.map(|arrays| outcome(&ranged, arrays)).collect(),
+        }
     }
 
     fn outcomes(&self) -> impl Iterator<Item = &Vec<Array>> {
-        self.draws.iter().flatten().chain(&self.flushed)
+        self.draws.iter().flatten().chain(&self.ranged)
     }
+}
+
+/// What `run` makes of `arrays`.
+fn outcome(run: impl Fn(&mut [Array]), mut arrays: Vec<Array>) -> Vec<Array> {
+    run(&mut arrays);
+    arrays
 }
 
 /// The arrays with every real made larger or smaller by `size`, relative.
@@ -110,8 +122,10 @@ pub(super) fn explained(
             let rates =
                 alternatives.draws.iter().map(|draw| rate(twin[i], draw.each_ref().map(real)));
             let rate = rates.fold(0.0, f64::max);
+            let range = alternatives.ranged.iter().map(|a| moved(twin[i], real(a)));
+            let range = range.fold(0.0, f64::max);
             within(device[i], twin[i], outcomes, allowed)
-                || close(device[i], twin[i], allowed + tolerance * rate)
+                || close(device[i], twin[i], allowed + tolerance * rate + range)
         }
         (Array::Words(device), Array::Words(twin)) => {
             let word = |arrays: &Vec<Array>| match &arrays[binding] {
@@ -133,18 +147,24 @@ fn rate(twin: f64, outcomes: [f64; 2]) -> f64 {
     if fine > 16.0 * coarse { 0.0 } else { coarse.min(fine) }
 }
 
-/// Whether `device` lies between the least and the largest outcome of the oracle, or is undefined as
-/// one of them is.
+/// By how much f32's range moves an outcome that it holds: a subnormal number on the way becomes zero,
+/// or where it does not it keeps so few bits that it may as well move the other way.
+fn moved(twin: f64, ranged: f64) -> f64 {
+    if ranged.abs() <= LARGEST && twin.abs() <= LARGEST { (ranged - twin).abs() } else { 0.0 }
+}
+
+/// Whether `device` lies between the least and the largest outcome of the oracle that f32 holds, or
+/// is undefined or infinite as one of them is.
 fn within(device: f64, twin: f64, outcomes: impl Iterator<Item = f64>, allowed: f64) -> bool {
-    let (mut low, mut high, mut undefined) = (twin, twin, false);
-    for outcome in outcomes {
-        undefined |= outcome.is_nan();
-        (low, high) = (low.min(outcome), high.max(outcome));
+    let (mut low, mut high) = (f64::INFINITY, f64::NEG_INFINITY);
+    for outcome in std::iter::once(twin).chain(outcomes) {
+        if outcome.abs() <= LARGEST {
+            (low, high) = (low.min(outcome), high.max(outcome));
+        } else if close(device, outcome, allowed) {
+            return true;
+        }
     }
-    if device.is_nan() {
-        return undefined;
-    }
-    close(device, low, allowed) || close(device, high, allowed) || (low..=high).contains(&device)
+    (low - allowed..=high + allowed).contains(&device)
 }
 
 /// What a tensor's elements may differ by: a part of the largest of them that f32 holds, and what is
@@ -174,55 +194,104 @@ fn held(value: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::host::{Ranged, Real};
 
-    /// The verdict on `device` where `oracle` makes the outcome, the second array, of the first.
-    fn agrees(input: &[f64], device: f64, oracle: impl Fn(&[f64]) -> f64) -> bool {
-        let run = |arrays: &mut [Array]| {
-            if let Array::Double(values) = &arrays[0] {
-                arrays[1] = Array::Double(vec![oracle(values)]);
-            }
+    /// What makes the outcome of a launch from its input, in both ranges.
+    struct Oracle {
+        double: fn(&[f64]) -> f64,
+        ranged: fn(&[Ranged]) -> Ranged,
+    }
+
+    /// The oracle of a generic function.
+    macro_rules! oracle {
+        ($function:ident) => {
+            Oracle { double: $function::<f64>, ranged: $function::<Ranged> }
         };
+    }
+
+    /// Writes the second array, of one element, from the first.
+    fn write<R: Real>(make: fn(&[R]) -> R) -> impl Fn(&mut [Array]) {
+        move |arrays| {
+            let made = R::view(&arrays[0]).map(make);
+            arrays[1] = Array::Double(made.iter().map(|v| v.f64()).collect());
+        }
+    }
+
+    /// The verdict on `device`.
+    fn agrees(input: &[f64], device: f64, oracle: &Oracle) -> bool {
         let before = [Array::Double(input.to_vec()), Array::Double(vec![0.0])];
+        let (double, ranged) = (write(oracle.double), write(oracle.ranged));
         let mut after = before.to_vec();
-        run(&mut after);
+        double(&mut after);
         let (device, twin) = (Array::Double(vec![device]), &after[1]);
-        let alternatives = Alternatives::new(&before, run);
+        let alternatives = Alternatives::new(&before, double, ranged);
         differences(&device, twin, 1e-4).is_empty()
             || explained(&alternatives, (1, 0), &device, twin, (1e-4, allowance(twin, 1e-4)))
     }
 
-    fn sum(values: &[f64]) -> f64 {
-        values.iter().sum()
+    fn first<R: Real>(v: &[R]) -> R {
+        v[0]
+    }
+
+    fn sum<R: Real>(v: &[R]) -> R {
+        v.iter().copied().sum()
+    }
+
+    fn product<R: Real>(v: &[R]) -> R {
+        v.iter().fold(R::one(), |product, v| product * *v)
+    }
+
+    fn fires<R: Real>(v: &[R]) -> R {
+        if v[0] >= R::one() { R::one() } else { R::zero() }
     }
 
     #[test]
     fn sums_are_judged_by_their_terms() {
-        let terms = [1000.0, -1000.0 + 1e-9, 3.0, -3.0];
-        assert!(agrees(&terms, 0.05, sum));
-        assert!(!agrees(&terms, 1.0, sum));
-        assert!(!agrees(&terms, f64::NAN, sum));
-        assert!(!agrees(&[1e-3, 2e-3], 3.01e-3, sum));
+        let (terms, sum) = ([1000.0, -1000.0 + 1e-9, 3.0, -3.0], oracle!(sum));
+        assert!(agrees(&terms, 0.05, &sum));
+        assert!(!agrees(&terms, 1.0, &sum));
+        assert!(!agrees(&terms, f64::NAN, &sum));
+        assert!(!agrees(&[1e-3, 2e-3], 3.01e-3, &sum));
     }
 
     #[test]
     fn comparisons_within_rounding_come_out_both_ways() {
-        let fires = |v: &[f64]| f64::from(v[0] >= 1.0);
-        assert!(agrees(&[1.0], 0.0, fires) && agrees(&[1.0 - 1e-8], 1.0, fires));
-        assert!(!agrees(&[1.001], 0.0, fires) && !agrees(&[0.999], 1.0, fires));
-        assert!(!agrees(&[1.0], 2.0, fires) && !agrees(&[1.0], -1.0, fires));
+        let fires = oracle!(fires);
+        assert!(agrees(&[1.0], 0.0, &fires) && agrees(&[1.0 - 1e-8], 1.0, &fires));
+        assert!(!agrees(&[1.001], 0.0, &fires) && !agrees(&[0.999], 1.0, &fires));
+        assert!(!agrees(&[1.0], 2.0, &fires) && !agrees(&[1.0], -1.0, &fires));
     }
 
     #[test]
     fn beyond_the_range_is_infinity_and_below_it_zero() {
-        let square = |v: &[f64]| v[0] * v[0];
-        assert!(agrees(&[1e30], f64::INFINITY, square));
-        assert!(!agrees(&[1e30], LARGEST / 2.0, square) && !agrees(&[1e30], f64::NAN, square));
-        assert!(!agrees(&[1e10], f64::INFINITY, square));
-        assert!(agrees(&[1e-20], 0.0, square) && !agrees(&[1e-18], 0.0, square));
+        let (first, product) = (oracle!(first), oracle!(product));
+        assert!(agrees(&[1e30, 1e30], f64::INFINITY, &product));
+        assert!(!agrees(&[1e30, 1e30], LARGEST / 2.0, &product));
+        assert!(!agrees(&[1e30, 1e30], f64::NAN, &product));
+        assert!(!agrees(&[1e10, 1e10], f64::INFINITY, &product));
+        assert!(agrees(&[1e-20, 1e-20], 0.0, &product));
+        assert!(!agrees(&[1e-18, 1e-18], 0.0, &product));
         // A subnormal input may count as zero, also where that shows.
-        let large = |v: &[f64]| v[0] * 1e38;
-        assert!(agrees(&[1e-39], 0.0, large) && agrees(&[1e-39], 0.1, large));
-        assert!(!agrees(&[1e-37], 0.0, large));
-        assert!(!agrees(&[f64::INFINITY], LARGEST, |v| v[0]));
+        assert!(agrees(&[1e-39, 1e38], 0.0, &product) && agrees(&[1e-39, 1e38], 0.1, &product));
+        assert!(!agrees(&[1e-37, 1e38], 0.0, &product));
+        assert!(!agrees(&[f64::INFINITY], LARGEST, &first));
+    }
+
+    /// What lies beyond the range on the way shows in the outcome, and excuses nothing else.
+    #[test]
+    fn intermediates_have_the_range_of_f32() {
+        let product = oracle!(product);
+        let below = [1e-20, 1e-19, 1e38];
+        assert!(agrees(&below, 0.0, &product) && agrees(&below, 0.1, &product));
+        assert!(!agrees(&below, 0.21, &product) && !agrees(&below, -0.1, &product));
+        let few_bits = f64::from(3e-43f32 * 0.1) * 1e38;
+        assert!((few_bits / 3e-6 - 1.0).abs() > 1e-3);
+        assert!(agrees(&[f64::from(3e-43f32), f64::from(0.1f32), 1e38], few_bits, &product));
+        assert!(!agrees(&[1e-18, 1e-19, 1e38], 0.0, &product));
+        let beyond = [1e20, 1e20, 1e-30];
+        assert!(agrees(&beyond, f64::INFINITY, &product) && agrees(&beyond, 1e10, &product));
+        assert!(!agrees(&beyond, 1e12, &product) && !agrees(&beyond, f64::NAN, &product));
+        assert!(!agrees(&beyond, f64::NEG_INFINITY, &product));
+        assert!(agrees(&[1e20, 1e20, 0.0], f64::NAN, &product));
     }
 }

@@ -6,7 +6,7 @@ use super::convert::Params as ConvertParams;
 use super::product::Params;
 use crate::elementwise::Activation;
 use crate::host::parallel::*;
-use crate::host::{HostArgs, Real};
+use crate::host::{HostArgs, Real, gemm};
 use half::f16;
 use std::borrow::Cow;
 
@@ -51,28 +51,18 @@ pub(crate) fn multiply<R: Real>(a: View<'_, R>, b: View<'_, R>, c: &mut [R], add
     let many = m * n * k >= PARALLEL_PRODUCTS;
     let ((a_row, a_col), (b_row, b_col)) = (a.strides(), b.strides());
     // SAFETY: the sizes were checked above: with these strides every element that is read or written
-    // lies in its slice, and `c` is borrowed for writing. `R` is f32 or f64, which the crate knows
-    // by their type.
+    // lies in its slice, and `c` is borrowed for writing.
     product(many, |parallelism| unsafe {
-        gemm::gemm(
-            m,
-            n,
-            k,
+        gemm(
+            [m, n, k],
             c.as_mut_ptr(),
-            1,
-            n as isize,
+            [1, n as isize],
             add,
             a.data.as_ptr(),
-            a_col,
-            a_row,
+            [a_col, a_row],
             b.data.as_ptr(),
-            b_col,
-            b_row,
-            R::one(),
-            R::one(),
-            false,
-            false,
-            false,
+            [b_col, b_row],
+            [R::one(); 2],
             parallelism,
         );
     });

@@ -4,7 +4,7 @@ use super::bad::Trials;
 use spikegrad::wgpu;
 use spikegrad::{
     Array, Capabilities, Cost, CostArgs, Device, Error, HostArgs, Kernel, Needs, Real, Tensor,
-    Twin, Variant, compose, kernels, reflect, shared_sources, specialise,
+    Variant, compose, kernels, reflect, shared_sources, specialise,
 };
 
 const SOURCE: &str = "
@@ -16,18 +16,17 @@ const SOURCE: &str = "
     @compute @workgroup_size(1)
     fn arguments(@builtin(workgroup_id) id: vec3<u32>) { if id.x < p.count { y[id.x] = x[id.x] * f32(WG); } }";
 
-static KERNEL: Kernel =
-    Kernel::new("tests", "arguments", SOURCE, Twin { single: twin::<f32>, double: twin::<f64> })
-        .params::<u32>()
-        .cost(|args: &CostArgs<'_>| Cost {
-            bytes: args.all_bytes(),
-            flops: f64::from(args.params::<u32>()),
-        })
-        .variants(spikegrad::BASELINE)
-        .turns(|args: &CostArgs<'_>| u64::from(args.params::<u32>()))
-        .tolerance(1e-4)
-        .thresholds()
-        .scratch(1);
+static KERNEL: Kernel = Kernel::new("tests", "arguments", SOURCE, spikegrad::twin!(twin))
+    .params::<u32>()
+    .cost(|args: &CostArgs<'_>| Cost {
+        bytes: args.all_bytes(),
+        flops: f64::from(args.params::<u32>()),
+    })
+    .variants(spikegrad::BASELINE)
+    .turns(|args: &CostArgs<'_>| u64::from(args.params::<u32>()))
+    .tolerance(1e-4)
+    .thresholds()
+    .scratch(1);
 
 fn twin<R: Real>(args: &mut HostArgs<'_, R>) {
     let (count, factor) = (args.params::<u32>() as usize, args.constant("WG", 1));

@@ -18,7 +18,7 @@ pub(super) mod weight;
 pub(super) use passes::split;
 
 use super::lines::Params;
-use crate::host::{HostArgs, Real};
+use crate::host::{HostArgs, Ranged, Real};
 use realfft::RealFftPlanner;
 use rustfft::num_complex::Complex;
 use rustfft::{FftNum, FftPlanner};
@@ -62,6 +62,13 @@ impl Precise for f32 {
 impl Precise for f64 {
     fn planners() -> MutexGuard<'static, Planners<f64>> {
         static PLANNERS: LazyLock<Mutex<Planners<f64>>> = LazyLock::new(Planners::new);
+        PLANNERS.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Precise for Ranged {
+    fn planners() -> MutexGuard<'static, Planners<Ranged>> {
+        static PLANNERS: LazyLock<Mutex<Planners<Ranged>>> = LazyLock::new(Planners::new);
         PLANNERS.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::elementwise::Stride;
 use crate::host::parallel::*;
-use crate::host::{HostArgs, Real};
+use crate::host::{HostArgs, Real, gemm};
 use crate::linalg::floats_of;
 use crate::spectral::apply::Params;
 
@@ -84,27 +84,18 @@ impl<R: Real> Job<'_, R> {
         let many = self.threads && rows * cols * k >= PARALLEL;
         // SAFETY: with these strides the product reads rows first .. first + rows of A and columns
         // 0 .. cols of B, and writes all of y, which is borrowed for writing: all within what was
-        // asserted above. `R` is f32 or f64, which the crate knows by their type.
+        // asserted above.
         product(many, |parallelism| unsafe {
-            gemm::gemm(
-                rows,
-                cols,
-                k,
+            gemm(
+                [rows, cols, k],
                 y.as_mut_ptr(),
-                1,
-                cols as isize,
+                [1, cols as isize],
                 keep != R::zero(),
                 a.as_ptr(),
-                col,
-                row,
+                [col, row],
                 b.as_ptr(),
-                1,
-                n as isize,
-                keep,
-                take,
-                false,
-                false,
-                false,
+                [1, n as isize],
+                [keep, take],
                 parallelism,
             );
         });

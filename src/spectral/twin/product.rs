@@ -2,7 +2,7 @@
 //! panels of a launch side by side, and the rest is their mirror image.
 
 use crate::host::parallel::*;
-use crate::host::{HostArgs, Real};
+use crate::host::{HostArgs, Real, gemm};
 use crate::linalg::{floats_of, pack_halves, unpack_halves};
 use crate::spectral::product::Params;
 
@@ -236,27 +236,18 @@ impl<R: Real> Job<'_, R> {
         // SAFETY: with these strides the product reads rows first .. first + rows of A, which has m
         // of k elements, and columns first .. m of B (rows of what is stored, if `rows`), and writes
         // columns first .. m of the rows of `panel`, which is borrowed for writing: all within what
-        // was asserted above. `R` is f32 or f64, which the crate knows by their type.
+        // was asserted above.
         unsafe {
-            gemm::gemm(
-                rows,
-                cols,
-                k,
+            gemm(
+                [rows, cols, k],
                 panel.as_mut_ptr().add(first),
-                1,
-                m as isize,
+                [1, m as isize],
                 true,
                 self.a.as_ptr().add(first * k),
-                1,
-                k as isize,
+                [1, k as isize],
                 b.as_ptr(),
-                col_stride,
-                row_stride,
-                R::one(),
-                w,
-                false,
-                false,
-                false,
+                [col_stride, row_stride],
+                [R::one(), w],
                 gemm::Parallelism::None,
             );
         }
