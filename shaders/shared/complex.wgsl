@@ -1,6 +1,6 @@
 // Complex numbers as vectors (re, im).
 
-import package::shared::finite::{greatest, is_infinite, is_nan, least, nan_of};
+import package::shared::finite::{greatest, is_infinite, is_nan, is_not_finite, least, nan_of};
 
 fn conj(z: vec2<f32>) -> vec2<f32> {
     return vec2<f32>(z.x, -z.y);
@@ -19,6 +19,11 @@ fn cmul_conj(a: vec2<f32>, b: vec2<f32>) -> vec2<f32> {
 // -i z
 fn turned(z: vec2<f32>) -> vec2<f32> {
     return vec2<f32>(z.y, -z.x);
+}
+
+// z, and NaN in both parts where either is not finite: every sum that takes it up is NaN in both.
+fn tainted(z: vec2<f32>) -> vec2<f32> {
+    return select(z, vec2<f32>(nan_of(z.x)), is_not_finite(z.x) || is_not_finite(z.y));
 }
 
 // |z|, without overflow or underflow of the squares; infinite if either part is.

@@ -12,7 +12,7 @@
 // Reals may be spikes packed along time (condition BITS): step t of element n is bit t % 32 of word
 // (t / 32) row + n, row = step_lines * extent.
 
-import package::shared::complex::{conj, cmul, turned};
+import package::shared::complex::{conj, cmul, tainted, turned};
 
 struct Params {
     // Radices of the stages, 6 bits each, 5 a word.
@@ -107,11 +107,11 @@ fn place(line: u32, inner: u32, extent: u32, i: u32) -> u32 {
 
 // Bin i of half a spectrum, with the factor of its place.
 fn read_bin(line: u32, i: u32) -> vec2<f32> {
-    let z = read_complex(line, i);
+    let z = tainted(read_complex(line, i));
     return select(p.middle * z, vec2<f32>(z.x, 0.0), is_edge(i));
 }
 
-// Point m of part c of a line.
+// Point m of part c of a line. What is not finite makes all that comes of the line NaN.
 fn load(mode: u32, chirped: bool, line: u32, c: u32, m: u32) -> vec2<f32> {
     let i = m * p.load_step + c * p.load_sub;
     if i >= p.loaded {
@@ -141,6 +141,7 @@ fn load(mode: u32, chirped: bool, line: u32, c: u32, m: u32) -> vec2<f32> {
         let b = conj(read_bin(line, p.count - i));
         z = conj(a + b) + turned(cmul(table[p.roots_at + i], conj(a - b)));
     }
+    z = tainted(z);
     if chirped {
         z = cmul(table[p.chirp_at + i], z);
     }
@@ -162,8 +163,10 @@ fn unchirped(i: u32, z: vec2<f32>) -> vec2<f32> {
 
 // A bin of a real line, from the bins i and N - i of its pairs.
 fn split(i: u32, a: vec2<f32>, mirror: vec2<f32>) -> vec2<f32> {
-    let b = conj(mirror);
-    return 0.5 * ((a + b) + turned(cmul(table[p.roots_at + i], a - b)));
+    // Halved first: a sum of the largest numbers would overflow.
+    let b = 0.5 * conj(mirror);
+    let c = 0.5 * a;
+    return (c + b) + turned(cmul(table[p.roots_at + i], c - b));
 }
 
 // Writes outcome k of part c of a line.

@@ -118,7 +118,9 @@ fn complex(op: &'static str, kind: Kind, x: &Tensor, axis: usize, scale: f64) ->
     Along { op, kind, x, axis, length: extent(x, axis) }.run(scale, 1.0)
 }
 
-/// `Z_k = s sum_m z_m exp(-2 pi i k m / N)` along an axis; z `[.., N, .., 2]`.
+/// `Z_k = s sum_m z_m exp(-2 pi i k m / N)` along an axis; z `[.., N, .., 2]`. Of all transforms: a number
+/// that is not finite leaves none in the outcome of its line that is, in either part, and other lines
+/// as they were.
 ///
 /// # Errors
 /// [`Error::Shape`] for a tensor that does not end in the 2 of complex numbers;
@@ -151,7 +153,7 @@ pub fn rfft(x: &Tensor, axis: usize, scaling: Scaling) -> Result<Tensor> {
 
 /// `x_m = s sum_k w_k Re(Z_k exp(+2 pi i k m / N))` along an axis, w = 1 for k = 0 and k = N/2, else
 /// 2: the real inverse of [`rfft`] for `length` = N samples. The imaginary parts of Z_0 and, N even,
-/// Z_{N/2} have no part in it.
+/// Z_{N/2} have no part in it, as long as they are finite.
 ///
 /// # Errors
 /// Those of [`fft`]; [`Error::Shape`] if the axis has other than N/2 + 1 bins.

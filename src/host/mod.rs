@@ -28,7 +28,7 @@ pub(crate) use order::{above, above_zero, greatest, keep_nan, least, limited};
 pub(crate) use product::gemm;
 pub use ranged::Ranged;
 pub use real::Real;
-pub(crate) use sums::sum_of;
+pub(crate) use sums::{all_finite, sum_of};
 pub(crate) use threads::{Frame, Loops, is_nested, threads};
 pub(crate) use turns::{Held, In, InUse, Turns};
 pub(crate) use vectorised::vectorised;

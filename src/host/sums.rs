@@ -1,6 +1,6 @@
 //! Sums for the twins' loops.
 
-use super::Real;
+use super::{Real, vectorised};
 
 /// Terms that are added side by side, and the terms of a chain: short chains keep the rounding of
 /// long sums small.
@@ -21,4 +21,14 @@ pub(crate) fn sum_of<R: Real>(x: &[R], term: impl Fn(R) -> R) -> R {
         sum += lanes.into_iter().sum::<R>() + rest.iter().map(|v| term(*v)).sum::<R>();
     }
     sum
+}
+
+/// Whether all numbers are finite.
+pub(crate) fn all_finite<R: Real>(x: &[R]) -> bool {
+    let mut sum = R::zero();
+    vectorised(
+        #[inline(always)]
+        || sum = sum_of(x, |v| v - v),
+    );
+    sum == R::zero()
 }

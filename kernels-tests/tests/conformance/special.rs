@@ -3,6 +3,7 @@
 //! finite), where what f32 cannot hold is infinite, and a finite one its value.
 
 mod attention;
+mod transforms;
 
 use kernels_tests::{ACTIVATIONS, Random, Subject, oracle, subjects};
 use spikegrad::attention::SpikeAttention;

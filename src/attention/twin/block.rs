@@ -3,7 +3,7 @@
 use super::orders::{Order, Orders};
 use super::product::{LANES, Matrix, add_product, padded};
 use crate::host::parallel::*;
-use crate::host::{Real, sum_of};
+use crate::host::{Real, all_finite};
 use std::ops::Range;
 
 /// Rows that are computed together.
@@ -142,8 +142,7 @@ pub(super) struct Rows<'a, R> {
 impl<'a, R: Real> Rows<'a, R> {
     /// `data`, of which `count` rows are open.
     pub(super) fn new(data: &'a [R], width: usize, count: usize) -> Self {
-        let finite = sum_of(&data[..count * width], |x| x - x) == R::zero();
-        Self { data, width, finite }
+        Self { data, width, finite: all_finite(&data[..count * width]) }
     }
 
     /// Adds `weights` times the rows from `first` on to one sum.

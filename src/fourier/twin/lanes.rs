@@ -30,6 +30,10 @@ impl<R: Precise> Point<R> {
         Self { re: self.im, im: self.re }
     }
 
+    pub(super) fn is_finite(&self) -> bool {
+        self.re.iter().chain(&self.im).all(|v| v.is_finite())
+    }
+
     #[inline(always)]
     fn at(&self, l: usize) -> Complex<R> {
         Complex { re: self.re[l], im: self.im[l] }

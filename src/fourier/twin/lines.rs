@@ -83,8 +83,31 @@ impl<R: Precise> Line<R> {
     }
 
     /// Transforms the points from `at` of `x` on to `y`, with the factors: a line, or complex lines that
-    /// follow each other.
+    /// follow each other. What is not finite makes its line NaN.
     pub(super) fn run(
+        &self,
+        p: &Params,
+        (x, at): (Source<'_, R>, usize),
+        y: &mut [R],
+        scratch: &mut Scratch<R>,
+    ) {
+        self.finite_lines(p, (x, at), y, scratch);
+        let [read, written] = self.words();
+        let (read, written) = (read * p.load_extent as usize, written * p.store_extent as usize);
+        for (l, y) in y.chunks_mut(written).enumerate() {
+            // The first outcome is the sum of all points; of half a spectrum, of real parts alone.
+            let seen = self.is_real_inverse() || !y.iter().take(2).all(|v| v.is_finite());
+            if seen && !x.is_finite(at + l * read, read) {
+                y.fill(R::nan());
+            }
+        }
+    }
+
+    fn is_real_inverse(&self) -> bool {
+        matches!(self, Line::RealInverse(_))
+    }
+
+    fn finite_lines(
         &self,
         p: &Params,
         (x, at): (Source<'_, R>, usize),

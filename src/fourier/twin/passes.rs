@@ -68,7 +68,7 @@ impl<R: Precise> Pass<'_, R> {
     /// Bin i of half a spectrum, with the factor of its place.
     fn bin(&self, line: usize, i: usize) -> Complex<R> {
         let z = self.complex(line, i);
-        if self.is_edge(i) {
+        if self.is_edge(i) && is_finite(z) {
             return Complex::new(z.re, R::zero());
         }
         z.scale(R::lit(self.p.middle.into()))
@@ -107,6 +107,8 @@ impl<R: Precise> Pass<'_, R> {
         } else {
             self.complex(line, i)
         };
+        // As in the shader, both parts: so that every sum that takes them up is NaN in both.
+        let z = if is_finite(z) { z } else { Complex::new(R::nan(), R::nan()) };
         if self.chirp & 1 == 1 { z * self.table[p.chirp_at as usize + i] } else { z }
     }
 
@@ -153,4 +155,8 @@ impl<R: Precise> Pass<'_, R> {
 fn place(line: usize, inner: u32, extent: u32, i: usize) -> usize {
     let inner = inner as usize;
     (line / inner * extent as usize + i) * inner + line % inner
+}
+
+fn is_finite<R: Precise>(z: Complex<R>) -> bool {
+    z.re.is_finite() && z.im.is_finite()
 }

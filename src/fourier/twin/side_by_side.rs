@@ -88,14 +88,22 @@ fn in_lanes<R: Precise>(
     let (from, to) = points.split_at_mut(lanes.points());
     for first in (0..columns).step_by(step) {
         let many = step.min(columns - first);
-        let at = at + (start + first) * read;
-        let x = Rows { x, pitch: inner * read, at, words: many * read };
-        let mut y = RowsMut { rows: &mut rows, first: first * written, words: many * written };
+        let begin = at + (start + first) * read;
+        let columns = Rows { x, pitch: inner * read, at: begin, words: many * read };
         vectorised(
             #[inline(always)]
-            || load(p, line, &x, from),
+            || load(p, line, &columns, from),
         );
         let z = lanes.run([&mut *from, &mut *to]);
+        // The sum of all points: where it is not finite, lines are looked at one by one.
+        if !z[0].is_finite() {
+            let columns = first * written..(first + many) * written;
+            let rows = rows.iter_mut().map(|row| &mut row[columns.clone()]).collect();
+            let apart = Block { at, start: start + first, rows };
+            gather(p, line, &mut Gather::new(p, line), (x, apart));
+            continue;
+        }
+        let mut y = RowsMut { rows: &mut rows, first: first * written, words: many * written };
         vectorised(
             #[inline(always)]
             || store(p, line, z, &mut y),

@@ -2,7 +2,7 @@
 
 use super::super::lines::Params;
 use super::Precise;
-use crate::host::HostArgs;
+use crate::host::{HostArgs, all_finite};
 
 /// The elements of a tensor.
 #[derive(Clone, Copy)]
@@ -27,6 +27,14 @@ impl<'a, R: Precise> Source<'a, R> {
         match self {
             Source::Numbers(x) => x,
             Source::Spikes(..) => &[],
+        }
+    }
+
+    /// Whether `count` elements from `at` on are finite.
+    pub(super) fn is_finite(self, at: usize, count: usize) -> bool {
+        match self {
+            Source::Numbers(x) => all_finite(&x[at..][..count]),
+            Source::Spikes(..) => true,
         }
     }
 
