@@ -115,13 +115,13 @@ pub use dispatch::{Bind, Bound, Capture, Divergence, Launch, MemoryReport, Profi
 pub use dtype::DType;
 pub use error::{Error, Result};
 pub use gpu::{
-    Access, AdapterSummary, Binding, Capabilities, CoopMatrix, Element as BindingElement,
-    Reflection, compose, reflect, shared_sources, specialise, wgpu,
+    Access, AdapterSummary, Binding, Capabilities, CoopMatrix, Element as BindingElement, Member,
+    Override, Reflection, Scalar, compose, reflect, shared_sources, specialise, wgpu,
 };
 #[doc(hidden)]
 pub use host::Ranged;
-pub use host::{Array, HostArgs, Real};
-pub use kernel::{BASELINE, Cost, CostArgs, Kernel, Needs, Program, Twin, Variant};
+pub use host::{Array, HostArgs, Named, Real};
+pub use kernel::{BASELINE, Cost, CostArgs, Kernel, Needs, Params, Program, Twin, Variant};
 pub use shape::{IntoShape, MAX_RANK, Shape};
 pub use tape::{Gradients, Orientation, Param, Tape, Var};
 pub use tensor::{Element, ReadBack, Tensor};

@@ -5,11 +5,11 @@ use cpu_time::ThreadTime;
 use spikegrad::{Capture, DType, Device, HostArgs, Kernel, Real, Result, Tensor};
 use std::time::Instant;
 
+spikegrad::params! {
 /// The parameters of [`STEP`].
-#[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
-#[repr(C)]
 struct Params {
     count: u32,
+}
 }
 
 /// `y[i] = x[i] + 1`: next to nothing to do, so that what is measured is the launch itself.
@@ -56,9 +56,9 @@ impl PingPong {
             self.device
                 .launch(&STEP)
                 .params(&params)
-                .bind(x)
-                .bind(y)
-                .items(ELEMENTS, 64)
+                .bind_next(x)
+                .bind_next(y)
+                .items_of(ELEMENTS, 64)
                 .record()?;
         }
         Ok(())
@@ -71,7 +71,13 @@ impl PingPong {
         let [x, _] = &self.buffers;
         let y = Tensor::empty(&self.device, [ELEMENTS], DType::F32)?;
         let params = Params { count: ELEMENTS as u32 };
-        self.device.launch(&STEP).params(&params).bind(x).bind(&y).items(ELEMENTS, 64).record()
+        self.device
+            .launch(&STEP)
+            .params(&params)
+            .bind_next(x)
+            .bind_next(&y)
+            .items_of(ELEMENTS, 64)
+            .record()
     }
 }
 

@@ -522,8 +522,9 @@ fn a_pass_of_the_callers_runs_on_a_tensor_and_back() {
         assert_eq!(z.to_vec::<f32>().unwrap(), [100.0, 311.0, 522.0, 733.0, 944.0]);
         // It is seen that both are one buffer.
         let same = Tensor::from_buffer(&device, buffer.clone(), [5], DType::F32).unwrap();
-        let launch = device.launch(&AFFINE).params(&Affine::new(5, 1.0, 0.0)).bind(&z).bind(&same);
-        assert!(matches!(launch.items(5, 64).record(), Err(Error::Aliased { .. })));
+        let launch =
+            device.launch(&AFFINE).params(&Affine::new(5, 1.0, 0.0)).bind_next(&z).bind_next(&same);
+        assert!(matches!(launch.items_of(5, 64).record(), Err(Error::Aliased { .. })));
         // It outlives its tensors, untouched by others that come later.
         let before = z.to_vec::<f32>().unwrap();
         drop((z, same));
@@ -688,25 +689,26 @@ fn wrong_launches_are_named() {
         let (x, y) = (numbers(device, 64), numbers(device, 64));
         let words = Tensor::zeros(device, [64], DType::U32).unwrap();
         let launch = || device.launch(&AFFINE).params(&common::Affine::new(64, 1.0, 0.0));
-        let error = launch().bind(&x).bind(&x).record().unwrap_err();
+        let error = launch().bind_next(&x).bind_next(&x).record().unwrap_err();
         assert!(matches!(error, Error::Aliased { kernel: "affine", .. }), "{error}");
-        let error = launch().bind(&x).record().unwrap_err();
+        let error = launch().bind_next(&x).record().unwrap_err();
         assert!(error.to_string().contains("1 tensors bound, not 2"), "{error}");
-        let error = launch().bind(&x).bind(&y).bind(&y).record().unwrap_err();
+        let error = launch().bind_next(&x).bind_next(&y).bind_next(&y).record().unwrap_err();
         assert!(error.to_string().contains("3 tensors bound, not 2"), "{error}");
-        let error = launch().bind(&words).bind(&y).record().unwrap_err();
+        let error = launch().bind_next(&words).bind_next(&y).record().unwrap_err();
         assert!(matches!(error, Error::DType { op: "affine", .. }), "{error}");
-        let error = launch().params(&1u32).bind(&x).bind(&y).record().unwrap_err();
+        let error = launch().params(&1u32).bind_next(&x).bind_next(&y).record().unwrap_err();
         assert!(error.to_string().contains("bytes of parameters"), "{error}");
-        let error = launch().bind(&x).bind(&y).groups([65_536, 1, 1]).record().unwrap_err();
+        let error =
+            launch().bind_next(&x).bind_next(&y).groups([65_536, 1, 1]).record().unwrap_err();
         assert!(matches!(error, Error::Limit { asked: 65_536, .. }), "{error}");
         let other = numbers(&Device::oracle(), 64);
-        let error = launch().bind(&other).bind(&y).record().unwrap_err();
+        let error = launch().bind_next(&other).bind_next(&y).record().unwrap_err();
         assert!(matches!(error, Error::DeviceMismatch { .. }), "{error}");
-        let error = launch().bind(&x).bind(&y).variant(7).record().unwrap_err();
+        let error = launch().bind_next(&x).bind_next(&y).variant_at(7).record().unwrap_err();
         assert!(matches!(error, Error::Shader { .. }), "{error}");
         // None of them left anything behind.
-        launch().bind(&x).bind(&y).items(64, 64).record().unwrap();
+        launch().bind_next(&x).bind_next(&y).items_of(64, 64).record().unwrap();
         assert_eq!(y.to_vec::<f32>().unwrap()[63], 63.0, "{}", subject.label);
     }
 }
@@ -736,7 +738,14 @@ fn a_short_tensor_stands_in_for_vectors() {
     for subject in subjects() {
         let (x, y) = (numbers(&subject.device, 1), numbers(&subject.device, 1));
         x.write(&[5.0f32]).unwrap();
-        subject.device.launch(&STAND_IN).bind(&x).bind(&x).bind(&y).record().unwrap();
+        subject
+            .device
+            .launch(&STAND_IN)
+            .bind_next(&x)
+            .bind_next(&x)
+            .bind_next(&y)
+            .record()
+            .unwrap();
         assert_eq!(y.item().unwrap(), 5.0, "{}", subject.label);
     }
     // Whatever stands in has at least the smallest size class.
@@ -785,9 +794,9 @@ fn a_callers_kernel_is_not_trusted() {
     let device = Device::builder().select(&name).unchecked(true).open().unwrap();
     let y = Tensor::zeros(&device, [1024], DType::U32).unwrap();
     for _ in 0..4 {
-        device.launch(&LEAVE).bind(&y).groups([16, 1, 1]).record().unwrap();
+        device.launch(&LEAVE).bind_next(&y).groups([16, 1, 1]).record().unwrap();
         assert_eq!(y.to_vec::<u32>().unwrap(), [7; 1024]);
-        device.launch(&FIND).bind(&y).groups([16, 1, 1]).record().unwrap();
+        device.launch(&FIND).bind_next(&y).groups([16, 1, 1]).record().unwrap();
         assert_eq!(y.to_vec::<u32>().unwrap(), [0; 1024]);
     }
     // The crate's own kernels compute as ever.
@@ -911,7 +920,13 @@ fn the_shadow_check_names_the_first_difference() {
         let (x, y) = (numbers(&device, 200), numbers(&device, 200));
         let run = |kernel| {
             let params = common::Affine::new(200, 2.0, 1.0);
-            device.launch(kernel).params(&params).bind(&x).bind(&y).items(200, 64).record()
+            device
+                .launch(kernel)
+                .params(&params)
+                .bind_next(&x)
+                .bind_next(&y)
+                .items_of(200, 64)
+                .record()
         };
         run(&WRONG).unwrap();
         device.shadow(true);
@@ -1053,7 +1068,14 @@ fn launches_a_wrong_kernel() {
     let (true, Some(device)) = (common::is_child(), adapter_device()) else { return };
     let (x, y) = (numbers(&device, 200), numbers(&device, 200));
     let params = common::Affine::new(200, 2.0, 1.0);
-    match device.launch(&WRONG).params(&params).bind(&x).bind(&y).items(200, 64).record() {
+    match device
+        .launch(&WRONG)
+        .params(&params)
+        .bind_next(&x)
+        .bind_next(&y)
+        .items_of(200, 64)
+        .record()
+    {
         Ok(()) => println!("no difference"),
         Err(e) => println!("{e}"),
     }

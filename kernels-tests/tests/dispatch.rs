@@ -11,7 +11,13 @@ use std::time::{Duration, Instant};
 /// `y <- factor x + offset` into a tensor that exists already.
 fn affine_into(x: &Tensor, y: &Tensor, factor: f32, offset: f32) -> Result<()> {
     let params = Affine::new(x.count(), factor, offset);
-    x.device().launch(&AFFINE).params(&params).bind(x).bind(y).items(x.count(), 64).record()
+    x.device()
+        .launch(&AFFINE)
+        .params(&params)
+        .bind_next(x)
+        .bind_next(y)
+        .items_of(x.count(), 64)
+        .record()
 }
 
 /// `launches` launches back and forth; each subtracts half of what is there and adds its number, so
@@ -72,7 +78,13 @@ fn heavy_sequences_are_submitted_in_parts() {
             for i in 0..10 {
                 let (x, y) = if i % 2 == 0 { (&a, &b) } else { (&b, &a) };
                 let params = Affine::new(16, -0.5, i as f32);
-                device.launch(&HEAVY).params(&params).bind(x).bind(y).items(16, 64).record()?;
+                device
+                    .launch(&HEAVY)
+                    .params(&params)
+                    .bind_next(x)
+                    .bind_next(y)
+                    .items_of(16, 64)
+                    .record()?;
             }
             Ok(())
         };
@@ -243,11 +255,11 @@ fn nothing_runs_before_it_is_recorded() {
     for subject in subjects() {
         let (x, y) = (numbers(&subject.device, 64), numbers(&subject.device, 64));
         let params = Affine::new(64, 5.0, 5.0);
-        let launch = subject.device.launch(&AFFINE).params(&params).bind(&x).bind(&y);
+        let launch = subject.device.launch(&AFFINE).params(&params).bind_next(&x).bind_next(&y);
         let again = launch.clone();
         drop(launch);
         assert_eq!(y.to_vec::<f32>().unwrap()[1], 1.0);
-        again.items(64, 64).record().unwrap();
+        again.items_of(64, 64).record().unwrap();
         assert_eq!(y.to_vec::<f32>().unwrap()[1], 10.0);
         let missing = subject.device.compile(&AFFINE, 9, &[]);
         assert!(matches!(missing, Err(Error::Shader { .. })));

@@ -142,7 +142,7 @@ fn readers_and_a_writer_take_turns() {
             if i % 4 == 0 {
                 let params = Affine::new(1 << 16, 1.0, i as f32);
                 let launch = device.launch(&common::AFFINE).params(&params);
-                launch.bind(&ones).bind(&x).items(1 << 16, 64).record().unwrap();
+                launch.bind_next(&ones).bind_next(&x).items_of(1 << 16, 64).record().unwrap();
             } else {
                 let values = x.to_vec::<f32>().unwrap();
                 assert!(values.iter().all(|v| *v == values[0]));
@@ -180,7 +180,7 @@ static NOSY: Kernel = Kernel::new(
 );
 
 fn nosy(x: &Tensor, y: &Tensor) -> Result<()> {
-    x.device().launch(&NOSY).bind(x).bind(y).items(x.count(), 64).record()
+    x.device().launch(&NOSY).bind_next(x).bind_next(y).items_of(x.count(), 64).record()
 }
 
 #[test]
@@ -225,8 +225,8 @@ fn launches_on_the_host_are_cheap() {
     let time = |_| {
         let start = std::time::Instant::now();
         for _ in 0..1000 {
-            let launch = device.launch(&common::AFFINE).params(&params).bind(&x).bind(&y);
-            launch.items(1, 64).record().unwrap();
+            let launch = device.launch(&common::AFFINE).params(&params).bind_next(&x).bind_next(&y);
+            launch.items_of(1, 64).record().unwrap();
         }
         start.elapsed() / 1000
     };

@@ -17,6 +17,8 @@ struct Params {
     ends: array<vec4<u32>, 2>,
     gradients: u32,
     offset: u32,
+    unused_0: u32,
+    unused_1: u32,
 }
 
 override WG: u32 = 256u;

@@ -18,35 +18,35 @@ pub(super) static CACHE_EXTEND: Kernel = Kernel::new(
 )
 .params::<Params>()
 .variants(VARIANTS)
-.turns(|args| args.params::<Params>().extend_turns(args.constant("WG", 64)));
+.turns(|args| args.params::<Params>().extend_turns(args.constant_or("WG", 64)));
 
 /// How spikes are stored, and rows read: [`AttentionCache::prepare`] computes the place.
 pub(super) const VARIANTS: &[Variant] = &[
-    Variant { name: "f32", features: &[], needs: Needs::NOTHING },
-    Variant { name: "f32, by four", features: &["VEC"], needs: Needs::NOTHING },
-    Variant { name: "bits", features: &["BITS"], needs: Needs::NOTHING },
-    Variant { name: "bits, by four", features: &["BITS", "VEC"], needs: Needs::NOTHING },
+    Variant { name: "f32", conditions: &[], needs: Needs::NOTHING },
+    Variant { name: "f32, by four", conditions: &["VEC"], needs: Needs::NOTHING },
+    Variant { name: "bits", conditions: &["BITS"], needs: Needs::NOTHING },
+    Variant { name: "bits, by four", conditions: &["BITS", "VEC"], needs: Needs::NOTHING },
 ];
 
-/// The parameters of both kernels, as in `shared/cache.wgsl`.
-#[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
-#[repr(C)]
-pub(super) struct Params {
-    pub(super) steps: u32,
-    pub(super) position: u32,
-    pub(super) lanes: u32,
-    pub(super) heads: u32,
-    pub(super) units: u32,
-    pub(super) half: u32,
-    pub(super) channels: u32,
-    pub(super) groups: u32,
-    pub(super) least: u32,
-    pub(super) window: u32,
-    pub(super) anchors: u32,
-    pub(super) early: u32,
-    pub(super) late: u32,
-    pub(super) turn: u32,
-    pub(super) scale: f32,
+crate::params! {
+    /// The parameters of both kernels, as in `shared/cache.wgsl`.
+    pub(super) struct Params {
+        steps: u32,
+        position: u32,
+        lanes: u32,
+        heads: u32,
+        units: u32,
+        half: u32,
+        channels: u32,
+        groups: u32,
+        least: u32,
+        window: u32,
+        anchors: u32,
+        early: u32,
+        late: u32,
+        turn: u32,
+        scale: f32,
+    }
 }
 
 impl Params {
@@ -197,9 +197,10 @@ impl AttentionCache {
     ) -> Launch {
         let launch = self.rows.device().launch(kernel);
         let bits = usize::from(spikes.dtype() == DType::Bits);
-        let launch = launch.variant(2 * bits + usize::from(self.is_wide()));
-        let launch = launch.bind(k).bind(v).bind(spikes).bind(turns.unwrap_or(k));
-        launch.bind(&self.rows).bind(&self.marks)
+        let launch = launch.variant_at(2 * bits + usize::from(self.is_wide()));
+        let launch =
+            launch.bind_next(k).bind_next(v).bind_next(spikes).bind_next(turns.unwrap_or(k));
+        launch.bind_next(&self.rows).bind_next(&self.marks)
     }
 
     /// Whether both halves of a row are read four channels at a time.
@@ -354,7 +355,7 @@ impl SpikeAttention {
             let launch = cache.prepare(&CACHE_EXTEND, [k, v, spikes], turns.as_ref());
             let lanes = params.lanes as usize;
             let launch = launch.params(&params).constant("WG", workgroup);
-            launch.items(lanes * workgroup as usize, workgroup).record()?;
+            launch.items_of(lanes * workgroup as usize, workgroup).record()?;
         }
         cache.advance(steps);
         Ok(())

@@ -18,7 +18,7 @@ pub(super) static DECODE_ATTEND: Kernel = Kernel::new(
 .params::<Params>()
 .variants(VARIANTS)
 .cost(cost)
-.turns(|args| args.params::<Params>().decode_turns(args.constant("WG", u64::from(WORKGROUP))));
+.turns(|args| args.params::<Params>().decode_turns(args.constant_or("WG", u64::from(WORKGROUP))));
 
 /// All that the cache can hold, read once: how much of it is open is known on the device alone.
 fn cost(args: &CostArgs<'_>) -> Cost {
@@ -95,8 +95,9 @@ impl SpikeAttention {
         let launch = cache.prepare(&DECODE_ATTEND, [k, v, spikes], turns.as_ref());
         let launch = launch.params(&params).constant("WG", workgroup);
         let launch = launch.constant("UNITS", params.units);
-        let launch = launch.constant("QUERY_GATE", u32::from(self.query_gate)).bind(q).bind(o);
-        launch.items(cache.batch() * self.heads * workgroup as usize, workgroup).record()
+        let launch =
+            launch.constant("QUERY_GATE", u32::from(self.query_gate)).bind_next(q).bind_next(o);
+        launch.items_of(cache.batch() * self.heads * workgroup as usize, workgroup).record()
     }
 }
 

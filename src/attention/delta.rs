@@ -26,7 +26,8 @@ pub(super) fn run(
     let device = order.device();
     let rows = Tensor::empty(device, [p.rows(), p.stride()], DType::F32)?;
     let launch = device.launch(&ATTENTION_DELTA).params(p);
-    let launch = launch.bind(order).bind(o).bind(go).bind(&rows).bind(stats);
-    launch.items(p.rows(), 64).record()?;
+    let launch =
+        launch.bind_next(order).bind_next(o).bind_next(go).bind_next(&rows).bind_next(stats);
+    launch.items_of(p.rows(), 64).record()?;
     Ok(rows)
 }

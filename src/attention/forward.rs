@@ -18,8 +18,8 @@ pub(super) static ATTENTION_FORWARD: Kernel = Kernel::new(
 .turns(pair_turns);
 
 const VARIANTS: &[Variant] = &[
-    Variant { name: "registers", features: &[], needs: Needs::NOTHING },
-    Variant { name: "tiled", features: &["TILED"], needs: Needs::NOTHING },
+    Variant { name: "registers", conditions: &[], needs: Needs::NOTHING },
+    Variant { name: "tiled", conditions: &["TILED"], needs: Needs::NOTHING },
 ];
 
 /// What the launch writes.
@@ -36,7 +36,13 @@ pub(super) fn run(p: &Geometry, order: &Tensor, [q, k, v]: &[Tensor; 3]) -> Resu
     let o = Tensor::empty(device, [p.rows(), p.stride()], DType::F32)?;
     let stats = Tensor::empty(device, [2, p.rows()], DType::F32)?;
     let launch = device.launch(&ATTENTION_FORWARD).params(p);
-    let launch = launch.bind(order).bind(q).bind(k).bind(v).bind(&o).bind(&stats);
+    let launch = launch
+        .bind_next(order)
+        .bind_next(q)
+        .bind_next(k)
+        .bind_next(v)
+        .bind_next(&o)
+        .bind_next(&stats);
     p.over_pairs(device, launch, SLICE, |rows| p.steps.div_ceil(rows)).record()?;
     Ok(Outcome { o, stats })
 }

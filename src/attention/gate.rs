@@ -20,18 +20,18 @@ pub(super) static SPIKE_GATE: Kernel = Kernel::new(
 });
 
 const VARIANTS: &[Variant] = &[
-    Variant { name: "f32", features: &[], needs: Needs::NOTHING },
-    Variant { name: "bits", features: &["BITS"], needs: Needs::NOTHING },
+    Variant { name: "f32", conditions: &[], needs: Needs::NOTHING },
+    Variant { name: "bits", conditions: &["BITS"], needs: Needs::NOTHING },
 ];
 
-#[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
-#[repr(C)]
-pub(super) struct Params {
-    pub(super) steps: u32,
-    pub(super) batch: u32,
-    pub(super) channels: u32,
-    pub(super) groups: u32,
-    pub(super) least: u32,
+crate::params! {
+    pub(super) struct Params {
+        steps: u32,
+        batch: u32,
+        channels: u32,
+        groups: u32,
+        least: u32,
+    }
 }
 
 /// The gate of `spikes [S, B, C]`: `[S, B]`, or `[S, B, heads]` for [`Gate::Head`].
@@ -65,7 +65,7 @@ pub(super) fn gate_of(spikes: &Tensor, gate: Gate, heads: usize) -> Result<Tenso
     }
     let [steps, batch, channels, groups] = [steps, batch, channels, groups].map(|n| n as u32);
     let params = Params { steps, batch, channels, groups, least };
-    let launch = device.launch(&SPIKE_GATE).variant(usize::from(spikes.dtype() == DType::Bits));
-    launch.params(&params).bind(spikes).bind(&out).items(out.count(), 64).record()?;
+    let launch = device.launch(&SPIKE_GATE).variant_at(usize::from(spikes.dtype() == DType::Bits));
+    launch.params(&params).bind_next(spikes).bind_next(&out).items_of(out.count(), 64).record()?;
     Ok(out)
 }

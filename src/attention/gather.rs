@@ -26,13 +26,13 @@ pub(super) fn run(
     let device = order.device();
     let rows = || Tensor::empty(device, [p.rows(), p.stride()], DType::F32);
     let out = [rows()?, rows()?, rows()?];
-    let mut launch = device.launch(&ATTENTION_GATHER).params(p).bind(order);
-    launch = launch.bind(table.unwrap_or(inputs[0]));
+    let mut launch = device.launch(&ATTENTION_GATHER).params(p).bind_next(order);
+    launch = launch.bind_next(table.unwrap_or(inputs[0]));
     for input in inputs {
-        launch = launch.bind(input);
+        launch = launch.bind_next(input);
     }
     for rows in &out {
-        launch = launch.bind(rows);
+        launch = launch.bind_next(rows);
     }
     p.moving(device, launch, 3 * p.rows()).record()?;
     Ok(out)

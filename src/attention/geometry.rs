@@ -6,36 +6,36 @@ use crate::dispatch::Launch;
 use crate::error::{Error, Result};
 use crate::kernel::{Cost, CostArgs, Needs, Variant};
 
-/// `shared/gated.wgsl`'s `Geometry`.
-#[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
-#[repr(C)]
-pub(super) struct Geometry {
-    /// S, B, H, d.
-    pub(super) steps: u32,
-    pub(super) batch: u32,
-    pub(super) heads: u32,
-    pub(super) width: u32,
-    /// Vectors of 4 in a compact row.
-    pub(super) quads: u32,
-    /// Half of d where positions turn queries and keys, else 0.
-    pub(super) half: u32,
-    /// At most S each.
-    pub(super) window: u32,
-    pub(super) anchors: u32,
-    /// Gates a batch row: 1, or one a head; of the queries also 0: all are open.
-    pub(super) key_groups: u32,
-    pub(super) query_groups: u32,
-    /// The first group of the queries in the order.
-    pub(super) query_base: u32,
-    /// Into how many sums the gradient of an anchor is split beyond its window; 0: none.
-    pub(super) segments: u32,
-    pub(super) scale: f32,
+crate::params! {
+    /// `shared/gated.wgsl`'s `Geometry`.
+    pub(super) struct Geometry {
+        /// S, B, H, d.
+        steps: u32,
+        batch: u32,
+        heads: u32,
+        width: u32,
+        /// Vectors of 4 in a compact row.
+        quads: u32,
+        /// Half of d where positions turn queries and keys, else 0.
+        half: u32,
+        /// At most S each.
+        window: u32,
+        anchors: u32,
+        /// Gates a batch row: 1, or one a head; of the queries also 0: all are open.
+        key_groups: u32,
+        query_groups: u32,
+        /// The first group of the queries in the order.
+        query_base: u32,
+        /// Into how many sums the gradient of an anchor is split beyond its window; 0: none.
+        segments: u32,
+        scale: f32,
+    }
 }
 
 /// The ways to compile the gradients.
 pub(super) const GRADIENTS: &[Variant] = &[
-    Variant { name: "registers", features: &["BACKWARD"], needs: Needs::NOTHING },
-    Variant { name: "tiled", features: &["BACKWARD", "TILED"], needs: Needs::NOTHING },
+    Variant { name: "registers", conditions: &["BACKWARD"], needs: Needs::NOTHING },
+    Variant { name: "tiled", conditions: &["BACKWARD", "TILED"], needs: Needs::NOTHING },
 ];
 
 /// `TILE`, `SLICE` and `STRETCH` of `shared/pairs.wgsl`.
@@ -69,7 +69,7 @@ impl Geometry {
     pub(super) fn moving(&self, device: &Device, launch: Launch, rows: usize) -> Launch {
         let whole = device.tuning().rows_whole();
         let parts = if whole { 1 } else { self.quads as usize };
-        launch.constant("WHOLE", u32::from(whole)).items(rows * parts, 64)
+        launch.constant("WHOLE", u32::from(whole)).items_of(rows * parts, 64)
     }
 
     /// A launch over pairs, in `tasks(rows)` tasks of so many rows a head: where barriers are dear an
@@ -82,10 +82,10 @@ impl Geometry {
         tasks: impl Fn(u32) -> u32,
     ) -> Launch {
         if device.tuning().alone() {
-            return launch.variant(0).items(self.all_heads() * tasks(4) as usize, 64);
+            return launch.variant_at(0).items_of(self.all_heads() * tasks(4) as usize, 64);
         }
         let slices = self.quads.div_ceil(slice) as usize;
-        launch.variant(1).items(self.all_heads() * tasks(TILE) as usize * slices, 1)
+        launch.variant_at(1).items_of(self.all_heads() * tasks(TILE) as usize * slices, 1)
     }
 
     /// Rows of the sums of anchors, after the compact rows.

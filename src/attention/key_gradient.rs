@@ -29,8 +29,15 @@ pub(super) fn run(
     let device = order.device();
     let rows = || Tensor::empty(device, [p.rows() + p.parts(), p.stride()], DType::F32);
     let [gk, gv] = [rows()?, rows()?];
-    let launch = device.launch(&ATTENTION_KEY_GRADIENT).params(p).bind(order);
-    let launch = launch.bind(q).bind(k).bind(v).bind(go).bind(stats).bind(&gk).bind(&gv);
+    let launch = device.launch(&ATTENTION_KEY_GRADIENT).params(p).bind_next(order);
+    let launch = launch
+        .bind_next(q)
+        .bind_next(k)
+        .bind_next(v)
+        .bind_next(go)
+        .bind_next(stats)
+        .bind_next(&gk)
+        .bind_next(&gv);
     let tasks = |rows| p.steps.div_ceil(rows) + p.segments * p.anchors.div_ceil(rows);
     p.over_pairs(device, launch, STRETCH, tasks).record()?;
     Ok([gk, gv])

@@ -15,24 +15,24 @@ pub(super) static GATE_ORDER: Kernel = Kernel::new(
 .params::<Params>()
 .variants(VARIANTS)
 .turns(|args| {
-    let lanes = args.constant("WG", u64::from(LANES)).max(1);
+    let lanes = args.constant_or("WG", u64::from(LANES)).max(1);
     2 * u64::from(args.params::<Params>().steps).div_ceil(lanes) + lanes + 3
 });
 
 const VARIANTS: &[Variant] = &[
-    Variant { name: "u32", features: &[], needs: Needs::NOTHING },
-    Variant { name: "f32", features: &["REAL"], needs: Needs::NOTHING },
+    Variant { name: "u32", conditions: &[], needs: Needs::NOTHING },
+    Variant { name: "f32", conditions: &["REAL"], needs: Needs::NOTHING },
 ];
 
 /// Invocations a group, unless the launch says otherwise.
 const LANES: u32 = 256;
 
-#[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
-#[repr(C)]
-pub(super) struct Params {
-    pub(super) steps: u32,
-    pub(super) groups: u32,
-    pub(super) base: u32,
+crate::params! {
+    pub(super) struct Params {
+        steps: u32,
+        groups: u32,
+        base: u32,
+    }
 }
 
 /// The order of the keys, followed by that of the queries if it is another: `[groups, 2 S + 1]`.
@@ -54,7 +54,7 @@ pub(super) fn of(p: &Geometry, key_gate: &Tensor, query_gate: Option<&Tensor>) -
 fn write(gate: &Tensor, order: &Tensor, params: Params) -> Result<()> {
     let device = gate.device();
     let lanes = device.tuning().order_lanes();
-    let launch = device.launch(&GATE_ORDER).variant(usize::from(gate.dtype() == DType::F32));
-    let launch = launch.constant("WG", lanes).params(&params).bind(gate).bind(order);
-    launch.items(params.groups as usize, 1).record()
+    let launch = device.launch(&GATE_ORDER).variant_at(usize::from(gate.dtype() == DType::F32));
+    let launch = launch.constant("WG", lanes).params(&params).bind_next(gate).bind_next(order);
+    launch.items_of(params.groups as usize, 1).record()
 }

@@ -27,8 +27,9 @@ pub(super) fn run(
 ) -> Result<Tensor> {
     let device = order.device();
     let gq = Tensor::empty(device, [p.rows(), p.stride()], DType::F32)?;
-    let launch = device.launch(&ATTENTION_QUERY_GRADIENT).params(p).bind(order);
-    let launch = launch.bind(q).bind(k).bind(v).bind(go).bind(stats).bind(&gq);
+    let launch = device.launch(&ATTENTION_QUERY_GRADIENT).params(p).bind_next(order);
+    let launch =
+        launch.bind_next(q).bind_next(k).bind_next(v).bind_next(go).bind_next(stats).bind_next(&gq);
     p.over_pairs(device, launch, SLICE, |rows| p.steps.div_ceil(rows)).record()?;
     Ok(gq)
 }

@@ -43,7 +43,8 @@ pub(super) fn run(
     let launch = launch.constant("KEYS", u32::from(rows.keys));
     let launch = launch.constant("TURN", u32::from(rows.table.is_some()));
     let launch = launch.constant("SCALED", u32::from(rows.scaled));
-    let launch = launch.bind(order).bind(rows.table.unwrap_or(x)).bind(x).bind(&y);
+    let launch =
+        launch.bind_next(order).bind_next(rows.table.unwrap_or(x)).bind_next(x).bind_next(&y);
     p.moving(device, launch, p.rows()).record()?;
     Ok(y)
 }

@@ -68,14 +68,14 @@ fn unfold(x: &Var, p: &Params) -> Result<Var> {
     let y = Tensor::empty(x.device(), [steps, batch, taps, channels], DType::F32)?;
     if y.count() > 0 {
         let launch = x.device().launch(&UNFOLD_TIME).params(&p);
-        launch.bind(x.value()).bind(&y).items(y.count(), 256).record()?;
+        launch.bind_next(x.value()).bind_next(&y).items_of(y.count(), 256).record()?;
     }
     x.tape().record_one(OP, &[x], y, move |bw| {
         if let Some(g) = bw.upstream(0).filter(|_| bw.needs(0)) {
             let gx = Tensor::empty(g.device(), [steps, batch, channels], DType::F32)?;
             if gx.count() > 0 {
                 let launch = g.device().launch(&FOLD_TIME).params(&p);
-                launch.bind(g).bind(&gx).items(gx.count(), 256).record()?;
+                launch.bind_next(g).bind_next(&gx).items_of(gx.count(), 256).record()?;
             }
             bw.give(0, gx);
         }

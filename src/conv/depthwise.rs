@@ -75,8 +75,8 @@ fn run(p: &Params, x: &Tensor, w: &Tensor, bias: Option<&Tensor>, adjoint: bool)
         let launch = x.device().launch(&DEPTHWISE_CONV).params(p);
         let launch = launch.constant("ADJOINT", u32::from(adjoint));
         let launch = launch.constant("BIAS", u32::from(bias.is_some()));
-        let launch = launch.bind(x).bind(w).bind(bias.unwrap_or(w)).bind(&y);
-        launch.items(y.count(), 256).record()?;
+        let launch = launch.bind_next(x).bind_next(w).bind_next(bias.unwrap_or(w)).bind_next(&y);
+        launch.items_of(y.count(), 256).record()?;
     }
     Ok(y)
 }
@@ -110,7 +110,7 @@ fn sums(p: &Params, x: &Tensor, g: &Tensor) -> Result<Tensor> {
     }
     let sums = Tensor::empty(g.device(), [chunks, rows, channels], DType::F32)?;
     let launch = g.device().launch(&DEPTHWISE_WEIGHTS).params(p);
-    launch.bind(x).bind(g).bind(&sums).items(sums.count(), 64).record()?;
+    launch.bind_next(x).bind_next(g).bind_next(&sums).items_of(sums.count(), 64).record()?;
     let pieces = Pieces { splits: chunks, chunk: p.chunk as usize };
     pieces.total(&sums)?.reshape([rows, channels])
 }

@@ -4,17 +4,17 @@ use crate::kernel::CostArgs;
 use crate::reduce::Pieces;
 use crate::{DType, Error, Result, Tensor, Var};
 
-/// `shared/taps.wgsl`
-#[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
-#[repr(C)]
-pub(super) struct Params {
-    pub(super) steps: u32,
-    pub(super) batch: u32,
-    pub(super) channels: u32,
-    pub(super) taps: u32,
-    pub(super) dilation: u32,
-    pub(super) chunk: u32,
-    pub(super) chunks: u32,
+crate::params! {
+    /// `shared/taps.wgsl`
+    pub(super) struct Params {
+        steps: u32,
+        batch: u32,
+        channels: u32,
+        taps: u32,
+        dilation: u32,
+        chunk: u32,
+        chunks: u32,
+    }
 }
 
 /// The most steps between two taps. No distance may overflow: these are more than a tensor of as many

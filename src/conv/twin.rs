@@ -11,8 +11,8 @@ fn back(p: &Params, k: usize) -> usize {
 
 pub(super) fn depthwise<R: Real>(args: &mut HostArgs<'_, R>) {
     let p: Params = args.params();
-    let adjoint = args.constant("ADJOINT", 0) == 1;
-    let bias = (args.constant("BIAS", 0) == 1).then(|| args.reals(2));
+    let adjoint = args.constant_or("ADJOINT", 0) == 1;
+    let bias = (args.constant_or("BIAS", 0) == 1).then(|| args.reals(2));
     let (steps, channels) = (p.steps as usize, p.channels as usize);
     let row = p.batch as usize * channels;
     let (x, w) = (args.reals(0), args.reals(1));

@@ -193,7 +193,7 @@ impl Device {
         variant: usize,
         constants: &[(&'static str, f64)],
     ) -> Result<()> {
-        let mut launch = self.launch(kernel).variant(variant);
+        let mut launch = self.launch(kernel).variant_at(variant);
         for (name, value) in constants {
             launch = launch.constant(name, *value);
         }

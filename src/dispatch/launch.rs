@@ -42,51 +42,110 @@ impl Bound {
             storage: Some(storage.clone()),
         }
     }
+
+    /// What takes the place of a tensor that a launch does not use.
+    pub(super) fn stand_in(memory: Memory, real: bool, bytes: u64) -> Self {
+        Self { memory, real, halves: false, words: 0, bytes, storage: None }
+    }
+
+    /// Whether it stands for a tensor that the launch does not use.
+    pub(super) fn is_stand_in(&self) -> bool {
+        self.words == 0 && self.storage.is_none()
+    }
 }
 
-/// A kernel with variant, constants, parameters, tensors and grid. Made by
+/// The most conditions of a launch.
+const MAX_CONDITIONS: usize = 6;
+
+/// How many workgroups run.
+#[derive(Debug, Clone, Copy)]
+enum Grid {
+    /// These, along x, y and z.
+    Groups([u32; 3]),
+    /// So many, folded over x and y.
+    Count(u64),
+    /// Enough for so many invocations, folded over x and y.
+    Items(u64),
+}
+
+/// A kernel with conditions, constants, parameters, tensors and grid. Made by
 /// [`Device::launch`](crate::Device::launch).
 #[derive(Debug, Clone)]
 #[must_use = "a launch runs only when it is recorded"]
 pub struct Launch {
     pub(crate) kernel: &'static Kernel,
+    /// The variant, once it is settled.
     pub(crate) variant: usize,
+    /// A variant that was asked for by number.
+    asked: Option<usize>,
     stream: Arc<Stream>,
+    conditions: [&'static str; MAX_CONDITIONS],
+    conditions_len: usize,
     constants: [(&'static str, f64); MAX_CONSTANTS],
     constants_len: usize,
     params: [u8; MAX_PARAMS],
+    /// What was bound, by name, and what the launch says it does not use; empty once it is settled.
+    given: Vec<(&'static str, Option<Bound>)>,
+    /// In the order of the shader, once it is settled.
     pub(crate) bindings: Vec<Bound>,
+    grid: Grid,
+    /// The workgroups, once it is settled.
     pub(crate) groups: [u32; 3],
     /// The binding in which the kernel notes an index out of range.
     pub(crate) note: Option<usize>,
+    settled: bool,
     /// The first mistake made while building; reported when the launch is recorded.
     fault: Option<Error>,
 }
 
 impl Launch {
-    /// A launch of `kernel` on `stream`, in the best variant that its device can run.
+    /// A launch of `kernel` on `stream`.
     pub(crate) fn new(kernel: &'static Kernel, stream: &Arc<Stream>) -> Self {
         Self {
             kernel,
-            variant: kernel.best_variant(stream.capabilities()),
+            variant: 0,
+            asked: None,
             stream: stream.clone(),
+            conditions: [""; MAX_CONDITIONS],
+            conditions_len: 0,
             constants: [("", 0.0); MAX_CONSTANTS],
             constants_len: 0,
             params: [0; MAX_PARAMS],
-            bindings: Vec::with_capacity(MAX_BINDINGS),
+            given: Vec::with_capacity(MAX_BINDINGS),
+            bindings: Vec::new(),
+            grid: Grid::Count(1),
             groups: [1; 3],
             note: None,
+            settled: false,
             fault: None,
         }
     }
 
     /// Chooses a variant by its place in the kernel's list.
-    pub fn variant(mut self, variant: usize) -> Self {
-        self.variant = variant;
+    pub fn variant_at(mut self, variant: usize) -> Self {
+        self.asked = Some(variant);
         self
     }
 
-    /// Sets an `override` of the shader.
+    /// Compiles the kernel under an `@if` condition of its source, if `holds`. What the adapter offers
+    /// is none of these: it is chosen by the kernel's [`Variant`](crate::Variant)s.
+    pub fn when(mut self, condition: &'static str, holds: bool) -> Self {
+        if !self.kernel.knows(condition) {
+            let message = format!("no condition `{condition}`");
+            self.fault.get_or_insert(Error::Shader { kernel: self.kernel.name.into(), message });
+        } else if holds && !self.conditions().contains(&condition) {
+            if self.conditions_len == MAX_CONDITIONS {
+                let most = MAX_CONDITIONS as u64;
+                self.fault("conditions of a launch", most + 1, most);
+            } else {
+                self.conditions[self.conditions_len] = condition;
+                self.conditions_len += 1;
+            }
+        }
+        self
+    }
+
+    /// Sets an `override` of the shader: a number, or a `bool`.
     pub fn constant(mut self, name: &'static str, value: impl Into<f64>) -> Self {
         if self.constants_len == MAX_CONSTANTS {
             self.fault("constants of a launch", MAX_CONSTANTS as u64 + 1, MAX_CONSTANTS as u64);
@@ -108,32 +167,60 @@ impl Launch {
         self
     }
 
-    /// Binds the next tensor, in the order of the shader's bindings.
-    pub fn bind(mut self, tensor: &impl Bind) -> Self {
-        self.bindings.push(tensor.bound());
+    /// Binds a tensor by the name that it has in the shader.
+    pub fn bind(mut self, name: &'static str, tensor: &impl Bind) -> Self {
+        self.given.push((name, Some(tensor.bound())));
         self
     }
 
-    /// Binds the next tensor as that in which the kernel notes an index out of range.
-    pub(crate) fn bind_note(mut self, note: &super::Note) -> Self {
-        self.note = Some(self.bindings.len());
-        self.bind(note)
+    /// Binds a tensor, or says that the launch does not use this binding.
+    pub fn bind_if(self, name: &'static str, tensor: Option<&impl Bind>) -> Self {
+        match tensor {
+            Some(tensor) => self.bind(name, tensor),
+            None => self.unused(name),
+        }
+    }
+
+    /// Says that the launch does not use this binding of the shader: it neither reads nor writes it.
+    pub fn unused(mut self, name: &'static str) -> Self {
+        self.given.push((name, None));
+        self
+    }
+
+    /// Binds the next tensor, in the order of the shader's bindings.
+    pub fn bind_next(self, tensor: &impl Bind) -> Self {
+        self.bind("", tensor)
+    }
+
+    /// Binds the tensor in which the kernel notes an index out of range.
+    pub(crate) fn bind_note(mut self, name: &'static str, note: &super::Note) -> Self {
+        self.note = Some(self.given.len());
+        self.bind(name, note)
     }
 
     /// Sets the workgroups along x, y and z.
     pub fn groups(mut self, groups: [u32; 3]) -> Self {
-        self.groups = groups;
+        self.grid = Grid::Groups(groups);
         self
     }
 
-    /// Sets enough workgroups of `size` invocations for `items` items, folded over x and y where one
-    /// axis does not hold them (`shared/index.wgsl` restores the index).
-    pub fn items(mut self, items: usize, size: u32) -> Self {
-        let needed = (items as u64).div_ceil(u64::from(size.max(1))).max(1);
-        match fold(needed).filter(|_| size > 0) {
-            Some([x, y]) => self.groups = [x, y, 1],
-            None => self.fault("workgroups of a launch", needed, MAX_GROUPS * MAX_GROUPS),
-        }
+    /// Sets the number of workgroups, folded over x and y where one axis does not hold them
+    /// (`shared/index.wgsl` restores the index).
+    pub fn workgroups(mut self, count: usize) -> Self {
+        self.grid = Grid::Count(count as u64);
+        self
+    }
+
+    /// Sets enough workgroups for `items` invocations, by the shader's workgroup size; folded like
+    /// [`workgroups`](Self::workgroups).
+    pub fn items(mut self, items: usize) -> Self {
+        self.grid = Grid::Items(items as u64);
+        self
+    }
+
+    /// Sets enough workgroups of `size` invocations for `items` items.
+    pub fn items_of(mut self, items: usize, size: u32) -> Self {
+        self.grid = Grid::Count((items as u64).div_ceil(u64::from(size.max(1))));
         self
     }
 
@@ -157,8 +244,94 @@ impl Launch {
         stream.record(self)
     }
 
+    /// Puts everything in the order of the shader: variant, tensors, grid; checks what the launch names
+    /// against what the shader declares.
+    pub(super) fn settle(&mut self) -> Result<&'static Program> {
+        if self.settled {
+            return Ok(self.kernel.program(self.variant)?);
+        }
+        self.variant = self.chosen()?;
+        let program = self.kernel.program(self.variant)?;
+        self.check_constants(program)?;
+        self.order_bindings(program)?;
+        self.groups = self.grid(program)?;
+        self.settled = true;
+        Ok(program)
+    }
+
+    /// The variant that the conditions and the device choose.
+    fn chosen(&self) -> Result<usize> {
+        match self.asked {
+            Some(variant) => Ok(variant),
+            None => self.kernel.choose(self.conditions(), self.capabilities()),
+        }
+    }
+
+    fn check_constants(&self, program: &Program) -> Result<()> {
+        let known = |name: &str| program.reflection.overrides.iter().any(|o| o.name == name);
+        match self.constants().iter().find(|(name, _)| !known(name)) {
+            None => Ok(()),
+            Some((name, _)) => Err(self.broken(format!("the shader has no constant `{name}`"))),
+        }
+    }
+
+    fn order_bindings(&mut self, program: &Program) -> Result<()> {
+        let declared = &program.reflection.bindings;
+        let mut given = std::mem::take(&mut self.given);
+        if declared.len() != given.len() {
+            let (found, wanted) = (given.len(), declared.len());
+            let detail = format!("{found} tensors bound, not {wanted}");
+            return Err(Error::argument(self.kernel.name, detail));
+        }
+        let noted = self.note.map(|at| given[at].0);
+        self.bindings.reserve_exact(declared.len());
+        for (place, binding) in declared.iter().enumerate() {
+            let named = |(name, _): &(&str, _)| name.is_empty() || *name == binding.name;
+            let at = given.iter().position(named);
+            let at = at.ok_or_else(|| self.broken(format!("`{}` is not bound", binding.name)))?;
+            // Most come in the order of the shader.
+            let (name, bound) = given.remove(at);
+            if noted == Some(name) {
+                self.note = Some(place);
+            }
+            self.bindings.push(match bound {
+                Some(bound) => bound,
+                None => self.stream.stand_in(place, binding)?,
+            });
+        }
+        Ok(())
+    }
+
+    /// The workgroups along x, y and z.
+    fn grid(&self, program: &Program) -> Result<[u32; 3]> {
+        let groups = match self.grid {
+            Grid::Groups(groups) => return Ok(groups),
+            Grid::Count(groups) => groups,
+            Grid::Items(items) => {
+                let [x, y, z] = program.workgroup_size(self.constants()).ok_or_else(|| {
+                    self.broken("the workgroup size is no arithmetic of constants".into())
+                })?;
+                items.div_ceil((u64::from(x) * u64::from(y) * u64::from(z)).max(1))
+            }
+        };
+        let [x, y] = fold(groups.max(1)).ok_or_else(|| Error::Limit {
+            what: format!("{}: workgroups of a launch", self.kernel.name),
+            asked: groups,
+            allowed: MAX_GROUPS * MAX_GROUPS,
+        })?;
+        Ok([x, y, 1])
+    }
+
+    fn broken(&self, message: String) -> Error {
+        Error::Shader { kernel: self.kernel.name.into(), message }
+    }
+
     pub(crate) fn capabilities(&self) -> &Capabilities {
         self.stream.capabilities()
+    }
+
+    pub(crate) fn conditions(&self) -> &[&'static str] {
+        &self.conditions[..self.conditions_len]
     }
 
     pub(crate) fn constants(&self) -> &[(&'static str, f64)] {
@@ -175,8 +348,12 @@ impl Launch {
         bindings.filter(|(_, b)| b.access == Access::Write).map(|(bound, _)| &bound.memory)
     }
 
+    /// Of a settled launch.
     pub(crate) fn cost(&self) -> crate::kernel::Cost {
-        (self.kernel.cost)(&self.cost_args(&self.words()))
+        match self.kernel.program(self.variant) {
+            Ok(program) => (self.kernel.cost)(&self.cost_args(program, &self.words())),
+            Err(_) => crate::kernel::Cost::default(),
+        }
     }
 
     /// The words of each binding.
@@ -184,9 +361,10 @@ impl Launch {
         self.bindings.iter().map(|b| b.words as u64).collect()
     }
 
-    fn cost_args<'a>(&'a self, words: &'a [u64]) -> CostArgs<'a> {
+    fn cost_args<'a>(&'a self, program: &'a Program, words: &'a [u64]) -> CostArgs<'a> {
         let (params, constants) = (self.param_bytes(), self.constants());
-        CostArgs { variant: self.variant, params, groups: self.groups, words, constants }
+        let (kernel, variant, groups) = (self.kernel, self.variant, self.groups);
+        CostArgs { kernel, program, variant, params, groups, words, constants }
     }
 
     /// Refuses a launch whose loops its device would end too early, and one of a kernel that does not
@@ -194,7 +372,7 @@ impl Launch {
     pub(crate) fn check_turns(&self, program: &Program) -> Result<()> {
         let Some(allowed) = self.stream.capabilities().max_turns else { return Ok(()) };
         let asked = match self.kernel.turns {
-            Some(turns) => turns(&self.cost_args(&self.words())),
+            Some(turns) => turns(&self.cost_args(program, &self.words())),
             None if program.reflection.open_loops => {
                 let message = "this adapter ends long loops too early, and the kernel does not say \
                                how long its loops are (`Kernel::turns`)";
@@ -210,11 +388,15 @@ impl Launch {
         Err(Error::Limit { what, asked, allowed })
     }
 
-    /// Whether the device runs the loops of this launch to their end, as far as its variant and its
+    /// Whether the device runs the loops of this launch to their end, as far as its conditions and its
     /// parameters tell.
     pub(crate) fn ends(&self) -> bool {
         let Some(allowed) = self.stream.capabilities().max_turns else { return true };
-        self.kernel.turns.is_none_or(|turns| turns(&self.cost_args(&[])) <= allowed)
+        let Some(turns) = self.kernel.turns else { return true };
+        // What is wrong with it is said when it is recorded.
+        let Ok(variant) = self.chosen() else { return true };
+        let Ok(program) = self.kernel.program(variant) else { return true };
+        turns(&CostArgs { variant, ..self.cost_args(program, &[]) }) <= allowed
     }
 
     /// What the pipeline of this launch is cached under.

@@ -53,7 +53,7 @@ pub(super) fn run(stream: &Stream, launch: Launch, program: &Program) -> Result<
         Backend::Host(host) => {
             let mut held = take_arrays(host, &launch, program)?;
             let before = snapshot(&launch, &mut held);
-            run_twin(host, &launch, &mut held);
+            run_twin(host, &launch, program, &mut held);
             (before, snapshot(&launch, &mut held))
         }
     };
@@ -81,8 +81,8 @@ fn first_divergence(
     oracle(&mut twins);
     let alternatives = OnceCell::new();
     let alternatives = || alternatives.get_or_init(|| Alternatives::new(before, oracle, ranged));
-    let looked_at = |(b, binding): &(usize, &Binding)| {
-        binding.access == Access::Write && kernel.scratch != Some(*b)
+    let looked_at = |(_, binding): &(usize, &Binding)| {
+        binding.access == Access::Write && kernel.scratch != Some(binding.name.as_str())
     };
     let bindings = program.reflection.bindings.iter().enumerate().filter(looked_at);
     bindings.into_iter().find_map(|(b, binding)| {
@@ -158,6 +158,9 @@ fn value(array: &Array, index: usize) -> f64 {
 /// All bindings, from a GPU, as the oracle holds them.
 fn read_back(context: &Arc<Context>, launch: &Launch) -> Result<Vec<Array>> {
     let read = |bound: &super::Bound| match &bound.memory {
+        Memory::Gpu(_) if bound.is_stand_in() => {
+            Ok(Array::from_device_bytes(Precision::Double, bound.real, &[]))
+        }
         Memory::Gpu(buffer) => {
             let bytes = context.stage(buffer, bound.words as u64 * 4)?.wait()?;
             Ok(Array::from_device_bytes(Precision::Double, bound.real, &bytes))
@@ -194,5 +197,5 @@ fn call<R: Real>(
         Access::Read => In::Read(array),
         Access::Write => In::Write(array),
     });
-    with_arrays(launch, arrays, twin);
+    with_arrays((launch, program), arrays, twin);
 }

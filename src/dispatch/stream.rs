@@ -5,7 +5,7 @@ use super::pool::Pool;
 use super::watch::{self, Watch};
 use super::{Bound, Launch, Memory, Note, Profile, Storage, saved, shadow};
 use crate::error::{Error, Result};
-use crate::gpu::{self, Access, Batch, Capabilities, Command, Context, Element};
+use crate::gpu::{self, Access, Batch, Binding, Capabilities, Command, Context, Element};
 use crate::host::{
     Array, Held, Host, HostArgs, HostBuffer, In, InUse, Loops, Precision, Real, Slot,
 };
@@ -24,6 +24,9 @@ pub(crate) enum Backend {
 /// Floating-point work after which a batch is submitted, so that a submission stays far below what
 /// a driver's watchdog allows.
 const SUBMIT_FLOPS: f64 = 2e11;
+
+/// The bytes of what stands for a tensor that a launch does not use: the element of any binding.
+const STAND_IN: u64 = 256;
 
 impl Backend {
     /// Memory of `bytes` bytes.
@@ -105,6 +108,8 @@ pub(crate) struct Stream {
     profile: Mutex<Option<Profile>>,
     /// The storages whose buffers a caller has, too.
     lent: Mutex<Vec<Weak<Storage>>>,
+    /// What stands for tensors that a launch does not use, by place and bytes.
+    stand_ins: Mutex<HashMap<(usize, u64), Memory>>,
     /// Whether launches are checked against their twins.
     shadow: AtomicBool,
     watch: Arc<Watch>,
@@ -133,6 +138,7 @@ impl Stream {
         Self {
             pool: Arc::new(Pool::new(&backend)),
             lent: Mutex::default(),
+            stand_ins: Mutex::default(),
             backend,
             tables: Mutex::default(),
             state,
@@ -212,10 +218,34 @@ impl Stream {
         }
     }
 
+    /// What stands in place `place` of a launch that does not use the shader's `binding`: on a GPU one
+    /// buffer a place, for the bindings of a launch are never one.
+    pub(super) fn stand_in(&self, place: usize, binding: &Binding) -> Result<Bound> {
+        let real = binding.element == Element::Real;
+        let bytes = u64::from(binding.least_bytes).max(STAND_IN);
+        let memory = match &self.backend {
+            Backend::Host(_) => self.backend.allocate(real, 0)?,
+            Backend::Gpu(_) => {
+                let mut known = self.stand_ins.lock().unwrap_or_else(PoisonError::into_inner);
+                let found = known.get(&(place, bytes)).cloned();
+                match found {
+                    Some(memory) => memory,
+                    None => {
+                        let made = self.backend.allocate(real, bytes)?;
+                        known.insert((place, bytes), made.clone());
+                        made
+                    }
+                }
+            }
+        };
+        Ok(Bound::stand_in(memory, real, bytes))
+    }
+
     /// Takes a launch.
-    pub(crate) fn record(&self, launch: Launch) -> Result<()> {
+    pub(crate) fn record(&self, mut launch: Launch) -> Result<()> {
+        let program = launch.settle()?;
         let noted = launch.note.and_then(|at| launch.bindings.get(at)).map(|b| b.memory.clone());
-        self.run(launch)?;
+        self.run(launch, program)?;
         match (noted, &self.backend) {
             (Some(Memory::Host(buffer)), Backend::Host(host)) => {
                 self.watch.verdict(&copy_out(host, &buffer, watch::WORDS)?)
@@ -224,13 +254,12 @@ impl Stream {
         }
     }
 
-    fn run(&self, launch: Launch) -> Result<()> {
+    fn run(&self, launch: Launch, program: &'static Program) -> Result<()> {
         check_device(launch.kernel.name, self)?;
-        let program = launch.kernel.program(launch.variant)?;
-        self.check(&launch, &program)?;
-        launch.written(&program).for_each(Memory::touch);
+        self.check(&launch, program)?;
+        launch.written(program).for_each(Memory::touch);
         if self.shadow.load(Ordering::Relaxed) && !self.backend.is_oracle() {
-            return shadow::run(self, launch, &program);
+            return shadow::run(self, launch, program);
         }
         match &self.backend {
             Backend::Gpu(context) => {
@@ -240,7 +269,7 @@ impl Stream {
             }
             Backend::Host(host) => {
                 let start = std::time::Instant::now();
-                run_twin(host, &launch, &mut take_arrays(host, &launch, &program)?);
+                run_twin(host, &launch, program, &mut take_arrays(host, &launch, program)?);
                 self.ran(launch, start);
             }
         }
@@ -259,10 +288,6 @@ impl Stream {
     fn check(&self, launch: &Launch, program: &Program) -> Result<()> {
         let kernel = launch.kernel.name;
         let bindings = &program.reflection.bindings;
-        if bindings.len() != launch.bindings.len() {
-            let (found, wanted) = (launch.bindings.len(), bindings.len());
-            return Err(Error::argument(kernel, format!("{found} tensors bound, not {wanted}")));
-        }
         for (i, (bound, binding)) in launch.bindings.iter().zip(bindings).enumerate() {
             let foreign = |s: &Arc<Storage>| !s.is_from(&self.pool);
             if let Some(storage) = &bound.storage {
@@ -761,7 +786,7 @@ fn prepare(context: &Context, launch: &Launch) -> Result<(Arc<gpu::Pipeline>, gp
     let mut buffers = Vec::with_capacity(launch.bindings.len());
     for (bound, binding) in launch.bindings.iter().zip(&program.reflection.bindings) {
         if let Memory::Gpu(buffer) = &bound.memory {
-            // A stand-in for what the shader does not read may be shorter than one element.
+            // What stands for a tensor that is not used has no words.
             let bytes = (bound.words as u64 * 4).max(u64::from(binding.least_bytes));
             buffers.push((buffer, bytes));
         }
@@ -788,26 +813,30 @@ pub(super) fn take_arrays<'a>(
 }
 
 /// Calls the twin of a launch on its arrays.
-pub(super) fn run_twin(host: &Host, launch: &Launch, held: &mut Held<'_>) {
+pub(super) fn run_twin(host: &Host, launch: &Launch, program: &Program, held: &mut Held<'_>) {
     match host.precision {
-        Precision::Single => with_arrays(launch, held.arrays(), launch.kernel.twin.single),
-        Precision::Double => with_arrays(launch, held.arrays(), launch.kernel.twin.double),
+        Precision::Single => with_arrays((launch, program), held.arrays(), launch.kernel.twin.host),
+        Precision::Double => {
+            with_arrays((launch, program), held.arrays(), launch.kernel.twin.oracle)
+        }
     }
 }
 
 /// Calls `twin` on arrays: the one place where loops begin.
 pub(super) fn with_arrays<'a, R: Real>(
-    launch: &'a Launch,
+    (launch, program): (&'a Launch, &'a Program),
     arrays: impl Iterator<Item = In<'a>>,
     twin: fn(&mut HostArgs<'_, R>),
 ) {
-    let words = launch.bindings.iter().map(|b| b.words);
-    let slots = arrays.zip(words).map(|(array, words)| match array {
-        In::Read(array) => read_slot(array, words),
-        In::Write(array) => write_slot(array, words),
+    let slots = arrays.zip(&launch.bindings).map(|(array, bound)| match array {
+        _ if bound.is_stand_in() => Slot::Unused,
+        In::Read(array) => read_slot(array, bound.words),
+        In::Write(array) => write_slot(array, bound.words),
     });
     let mut args = HostArgs {
         kernel: launch.kernel.name,
+        reflection: &program.reflection,
+        conditions: launch.kernel.variants[launch.variant].conditions,
         params: launch.param_bytes(),
         constants: launch.constants(),
         groups: launch.groups,

@@ -15,10 +15,10 @@ pub(super) static ACCUMULATE: Kernel = Kernel::new(
 .variants(CELLS)
 .cost(cost);
 
-#[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
-#[repr(C)]
-struct Params {
-    cells: u32,
+crate::params! {
+    struct Params {
+        cells: u32,
+    }
 }
 
 /// The sum is read and written.
@@ -31,6 +31,6 @@ fn cost(args: &CostArgs<'_>) -> Cost {
 pub(crate) fn accumulate(sum: Tensor, x: Tensor) -> Result<Tensor> {
     let sum = if sum.is_unshared() { sum } else { sum.duplicate()? };
     let (launch, cells) = launch_cells(sum.device(), &ACCUMULATE, sum.count());
-    launch.params(&Params { cells }).bind(&sum).bind(&x).record()?;
+    launch.params(&Params { cells }).bind_next(&sum).bind_next(&x).record()?;
     Ok(sum)
 }

@@ -27,11 +27,11 @@ pub(super) static ACTIVATE_BACKWARD: Kernel = Kernel::new(
 .variants(CELLS)
 .cost(one_operation_each);
 
-#[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
-#[repr(C)]
-pub(super) struct Params {
-    pub(super) cells: u32,
-    pub(super) slope: f32,
+crate::params! {
+    pub(super) struct Params {
+        cells: u32,
+        slope: f32,
+    }
 }
 
 /// The activation of every element.
@@ -49,7 +49,12 @@ pub fn activate(activation: Activation, x: &Tensor) -> Result<Tensor> {
     let y = Tensor::empty(x.device(), *x.shape(), DType::F32)?;
     let (launch, cells) = launch_cells(x.device(), &ACTIVATE, x.count());
     let params = Params { cells, slope: activation.slope() };
-    launch.constant("KIND", activation.code()).params(&params).bind(x).bind(&y).record()?;
+    launch
+        .constant("KIND", activation.code())
+        .params(&params)
+        .bind_next(x)
+        .bind_next(&y)
+        .record()?;
     Ok(y)
 }
 
@@ -69,7 +74,7 @@ pub fn activate_backward(activation: Activation, x: &Tensor, g: &Tensor) -> Resu
     let (launch, cells) = launch_cells(x.device(), &ACTIVATE_BACKWARD, x.count());
     let params = Params { cells, slope: activation.slope() };
     let launch = launch.constant("KIND", activation.code()).params(&params);
-    launch.bind(x).bind(g).bind(&gx).record()?;
+    launch.bind_next(x).bind_next(g).bind_next(&gx).record()?;
     Ok(gx)
 }
 

@@ -36,19 +36,19 @@ pub(super) static BINARY_BACKWARD: Kernel = Kernel::new(
 .cost(one_operation_each)
 .turns(few_turns);
 
-#[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
-#[repr(C)]
-struct Params {
-    cells: u32,
+crate::params! {
+    struct Params {
+        cells: u32,
+    }
 }
 
-#[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
-#[repr(C)]
-pub(super) struct BroadcastParams {
-    count: u32,
-    pub(super) rank: u32,
-    padding: [u32; 2],
-    pub(super) strides: Strides,
+crate::params! {
+    pub(super) struct BroadcastParams {
+        count: u32,
+        rank: u32,
+        padding: [u32; 2],
+        strides: Strides,
+    }
 }
 
 /// One operation an element of the last binding.
@@ -156,12 +156,12 @@ pub fn binary(op: Binary, a: &Tensor, b: &Tensor) -> Result<Tensor> {
     if a.count() == y.count() && b.count() == y.count() {
         let (launch, cells) = launch_cells(device, &BINARY, y.count());
         let launch = launch.constant("OP", op.code()).params(&Params { cells });
-        launch.bind(a).bind(b).bind(&y).record()?;
+        launch.bind_next(a).bind_next(b).bind_next(&y).record()?;
         return Ok(y);
     }
     let params = broadcast_params(&shape, a, b);
     let launch = device.launch(&BINARY_BROADCAST).constant("OP", op.code()).params(&params);
-    launch.bind(a).bind(b).bind(&y).items(y.count(), 256).record()?;
+    launch.bind_next(a).bind_next(b).bind_next(&y).items_of(y.count(), 256).record()?;
     Ok(y)
 }
 
@@ -215,7 +215,13 @@ fn binary_backward(op: Binary, side: Side, a: &Tensor, b: &Tensor, g: &Tensor) -
     let params = broadcast_params(g.shape(), a, b);
     let launch = g.device().launch(&BINARY_BACKWARD).constant("OP", op.code());
     let launch = launch.constant("SIDE", u32::from(side == Side::B)).params(&params);
-    launch.bind(a).bind(b).bind(g).bind(&gx).items(g.count(), 256).record()?;
+    launch
+        .bind_next(a)
+        .bind_next(b)
+        .bind_next(g)
+        .bind_next(&gx)
+        .items_of(g.count(), 256)
+        .record()?;
     Ok(gx)
 }
 

@@ -16,16 +16,16 @@ pub(super) static UNPACK: Kernel =
         .params::<Packed>()
         .turns(few_turns);
 
-/// The extents of packed spikes, as parameters of the kernels that run over their words.
-#[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
-#[repr(C)]
-pub(crate) struct Packed {
-    /// Steps of the leading axis.
-    pub(crate) steps: u32,
-    /// Elements of a step.
-    pub(crate) row: u32,
-    /// Words in all.
-    pub(crate) words: u32,
+crate::params! {
+    /// The extents of packed spikes, as parameters of the kernels that run over their words.
+    pub(crate) struct Packed {
+        /// Steps of the leading axis.
+        steps: u32,
+        /// Elements of a step.
+        row: u32,
+        /// Words in all.
+        words: u32,
+    }
 }
 
 impl Packed {
@@ -54,7 +54,7 @@ pub fn pack(x: &Tensor) -> Result<Tensor> {
     x.expect("pack", DType::F32)?;
     let s = Tensor::empty(x.device(), *x.shape(), DType::Bits)?;
     let launch = x.device().launch(&PACK).params(&Packed::of(&s));
-    launch.bind(x).bind(&s).items(s.words(), 256).record()?;
+    launch.bind_next(x).bind_next(&s).items_of(s.words(), 256).record()?;
     Ok(s)
 }
 
@@ -66,7 +66,7 @@ pub fn unpack(s: &Tensor) -> Result<Tensor> {
     s.expect("unpack", DType::Bits)?;
     let x = Tensor::empty(s.device(), *s.shape(), DType::F32)?;
     let launch = s.device().launch(&UNPACK).params(&Packed::of(s));
-    launch.bind(s).bind(&x).items(s.words(), 256).record()?;
+    launch.bind_next(s).bind_next(&x).items_of(s.words(), 256).record()?;
     Ok(x)
 }
 

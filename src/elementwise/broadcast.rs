@@ -2,14 +2,14 @@
 
 use crate::shape::{MAX_RANK, Shape};
 
-/// Extents and strides of a broadcast operator, innermost axis first, as `shared/strides.wgsl`
-/// takes them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, bytemuck::Pod, bytemuck::Zeroable)]
-#[repr(C)]
-pub(super) struct Strides {
-    pub(super) dims: [u32; MAX_RANK],
-    pub(super) a: [u32; MAX_RANK],
-    pub(super) b: [u32; MAX_RANK],
+crate::params! {
+    /// Extents and strides of a broadcast operator, innermost axis first, as `shared/strides.wgsl`
+    /// takes them.
+    pub(super) struct Strides {
+        dims: [u32; MAX_RANK],
+        a: [u32; MAX_RANK],
+        b: [u32; MAX_RANK],
+    }
 }
 
 /// The strides of operands of shapes `a` and `b` that broadcast to `out`, and the axes that are left

@@ -5,8 +5,8 @@ use crate::{Device, Launch};
 
 /// The variants of a kernel over cells (`shared/cells.wgsl`).
 pub(crate) const CELLS: &[Variant] = &[
-    Variant { name: "baseline", features: &[], needs: Needs::NOTHING },
-    Variant { name: "wide", features: &["wide"], needs: Needs::NOTHING },
+    Variant { name: "baseline", conditions: &[], needs: Needs::NOTHING },
+    Variant { name: "wide", conditions: &["wide"], needs: Needs::NOTHING },
 ];
 
 /// A launch of a kernel over `count` elements, and the number of cells.
@@ -19,6 +19,6 @@ pub(crate) fn launch_cells(
 ) -> (Launch, u32) {
     let wide = count > 0 && count.is_multiple_of(4);
     let cells = if wide { count / 4 } else { count };
-    let launch = device.launch(kernel).variant(usize::from(wide)).items(cells, 256);
+    let launch = device.launch(kernel).variant_at(usize::from(wide)).items_of(cells, 256);
     (launch, cells as u32)
 }

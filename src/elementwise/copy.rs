@@ -10,10 +10,10 @@ pub(super) static COPY: Kernel =
         .params::<Params>()
         .variants(CELLS);
 
-#[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
-#[repr(C)]
-struct Params {
-    cells: u32,
+crate::params! {
+    struct Params {
+        cells: u32,
+    }
 }
 
 /// A copy of an f32 tensor, made by a kernel that reads and writes every element once. What a
@@ -26,6 +26,6 @@ pub fn copy(x: &Tensor) -> Result<Tensor> {
     x.expect("copy", DType::F32)?;
     let y = Tensor::empty(x.device(), *x.shape(), DType::F32)?;
     let (launch, cells) = launch_cells(x.device(), &COPY, x.count());
-    launch.params(&Params { cells }).bind(x).bind(&y).record()?;
+    launch.params(&Params { cells }).bind_next(x).bind_next(&y).record()?;
     Ok(y)
 }

@@ -9,11 +9,11 @@ pub(super) static FILL: Kernel =
     Kernel::new("elementwise", "fill", shader!("elementwise/fill"), crate::twin!(twin::fill))
         .params::<Params>();
 
-#[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
-#[repr(C)]
-pub(super) struct Params {
-    pub(super) count: u32,
-    pub(super) value: f32,
+crate::params! {
+    pub(super) struct Params {
+        count: u32,
+        value: f32,
+    }
 }
 
 /// A tensor whose elements are all `value`.
@@ -23,7 +23,7 @@ pub(super) struct Params {
 pub fn full(device: &Device, shape: impl IntoShape, value: f32) -> Result<Tensor> {
     let y = Tensor::empty(device, shape, DType::F32)?;
     let params = Params { count: y.count() as u32, value };
-    device.launch(&FILL).params(&params).bind(&y).items(y.count(), 64).record()?;
+    device.launch(&FILL).params(&params).bind_next(&y).items_of(y.count(), 64).record()?;
     Ok(y)
 }
 

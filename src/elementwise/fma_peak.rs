@@ -20,13 +20,13 @@ pub(super) const CHAINS: u32 = 32;
 /// Steps of a chain in a round.
 pub(super) const STEPS: u32 = 8;
 
-#[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
-#[repr(C)]
-pub(super) struct Params {
-    pub(super) count: u32,
-    pub(super) rounds: u32,
-    pub(super) factor: f32,
-    pub(super) addend: f32,
+crate::params! {
+    pub(super) struct Params {
+        count: u32,
+        rounds: u32,
+        factor: f32,
+        addend: f32,
+    }
 }
 
 fn cost(args: &CostArgs<'_>) -> Cost {
@@ -46,6 +46,6 @@ pub fn fma_peak(device: &Device, items: usize, rounds: u32) -> Result<Tensor> {
     let y = Tensor::empty(device, [items], DType::F32)?;
     // A contraction: the values stay of order 100, far from overflow and from subnormal numbers.
     let params = Params { count: items as u32, rounds, factor: 0.999_023_44, addend: 0.125 };
-    device.launch(&FMA_PEAK).params(&params).bind(&y).items(items, 256).record()?;
+    device.launch(&FMA_PEAK).params(&params).bind_next(&y).items_of(items, 256).record()?;
     Ok(y)
 }

@@ -22,10 +22,10 @@ pub(super) static FROM_HALF: Kernel = Kernel::new(
 )
 .params::<Params>();
 
-#[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
-#[repr(C)]
-pub(super) struct Params {
-    pub(super) count: u32,
+crate::params! {
+    pub(super) struct Params {
+        count: u32,
+    }
 }
 
 /// The nearest f16 of every element, ties to even; beyond ±65504 the largest, infinities and NaN as they
@@ -38,7 +38,7 @@ pub fn to_half(x: &Tensor) -> Result<Tensor> {
     let y = Tensor::empty(x.device(), *x.shape(), DType::F16)?;
     let params = Params { count: x.count() as u32 };
     let launch = x.device().launch(&TO_HALF).params(&params);
-    launch.bind(x).bind(&y).items(y.words(), 256).record()?;
+    launch.bind_next(x).bind_next(&y).items_of(y.words(), 256).record()?;
     Ok(y)
 }
 
@@ -51,7 +51,7 @@ pub fn from_half(x: &Tensor) -> Result<Tensor> {
     let y = Tensor::empty(x.device(), *x.shape(), DType::F32)?;
     let params = Params { count: x.count() as u32 };
     let launch = x.device().launch(&FROM_HALF).params(&params);
-    launch.bind(x).bind(&y).items(y.count(), 256).record()?;
+    launch.bind_next(x).bind_next(&y).items_of(y.count(), 256).record()?;
     Ok(y)
 }
 

@@ -43,41 +43,41 @@ pub(super) fn accumulate<R: Real>(args: &mut HostArgs<'_, R>) {
 
 pub(super) fn unary<R: Real>(args: &mut HostArgs<'_, R>) {
     let p: UnaryParams = args.params();
-    let f = Unary::from_code(args.constant("OP", 0), p.first, p.second);
+    let f = Unary::from_code(args.constant_or("OP", 0), p.first, p.second);
     let x = args.reals(0);
     each(args.reals_mut(1), |i| f.apply(x[i]));
 }
 
 pub(super) fn unary_backward<R: Real>(args: &mut HostArgs<'_, R>) {
     let p: UnaryParams = args.params();
-    let f = Unary::from_code(args.constant("OP", 0), p.first, p.second);
+    let f = Unary::from_code(args.constant_or("OP", 0), p.first, p.second);
     let (saved, g) = (args.reals(0), args.reals(1));
     each(args.reals_mut(2), |i| g[i] * f.derivative(saved[i]));
 }
 
 pub(super) fn activate<R: Real>(args: &mut HostArgs<'_, R>) {
     let p: ActivateParams = args.params();
-    let f = Activation::from_code(args.constant("KIND", 0), p.slope);
+    let f = Activation::from_code(args.constant_or("KIND", 0), p.slope);
     let x = args.reals(0);
     each(args.reals_mut(1), |i| f.apply(x[i]));
 }
 
 pub(super) fn activate_backward<R: Real>(args: &mut HostArgs<'_, R>) {
     let p: ActivateParams = args.params();
-    let f = Activation::from_code(args.constant("KIND", 0), p.slope);
+    let f = Activation::from_code(args.constant_or("KIND", 0), p.slope);
     let (x, g) = (args.reals(0), args.reals(1));
     each(args.reals_mut(2), |i| g[i] * f.derivative(x[i]));
 }
 
 pub(super) fn binary<R: Real>(args: &mut HostArgs<'_, R>) {
-    let op = Binary::from_code(args.constant("OP", 0));
+    let op = Binary::from_code(args.constant_or("OP", 0));
     let (a, b) = (args.reals(0), args.reals(1));
     each(args.reals_mut(2), |i| op.apply(a[i], b[i]));
 }
 
 pub(super) fn binary_broadcast<R: Real>(args: &mut HostArgs<'_, R>) {
     let p: BroadcastParams = args.params();
-    let op = Binary::from_code(args.constant("OP", 0));
+    let op = Binary::from_code(args.constant_or("OP", 0));
     let (a, b) = (args.reals(0), args.reals(1));
     each(args.reals_mut(2), |i| {
         let (at_a, at_b) = p.strides.offsets(p.rank, i);
@@ -87,8 +87,8 @@ pub(super) fn binary_broadcast<R: Real>(args: &mut HostArgs<'_, R>) {
 
 pub(super) fn binary_backward<R: Real>(args: &mut HostArgs<'_, R>) {
     let p: BroadcastParams = args.params();
-    let op = Binary::from_code(args.constant("OP", 0));
-    let for_b = args.constant("SIDE", 0) == 1;
+    let op = Binary::from_code(args.constant_or("OP", 0));
+    let for_b = args.constant_or("SIDE", 0) == 1;
     let (a, b, g) = (args.reals(0), args.reals(1), args.reals(2));
     each(args.reals_mut(3), |i| {
         let (at_a, at_b) = p.strides.offsets(p.rank, i);

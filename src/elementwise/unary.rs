@@ -23,12 +23,12 @@ pub(super) static UNARY_BACKWARD: Kernel = Kernel::new(
 .variants(CELLS)
 .cost(one_operation_each);
 
-#[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
-#[repr(C)]
-pub(super) struct Params {
-    pub(super) cells: u32,
-    pub(super) first: f32,
-    pub(super) second: f32,
+crate::params! {
+    pub(super) struct Params {
+        cells: u32,
+        first: f32,
+        second: f32,
+    }
 }
 
 /// One operation an element of the first binding.
@@ -209,7 +209,7 @@ pub fn unary(f: Unary, x: &Tensor) -> Result<Tensor> {
     let y = Tensor::empty(x.device(), *x.shape(), DType::F32)?;
     let (launch, cells) = launch_cells(x.device(), &UNARY, x.count());
     let launch = launch.constant("OP", f.code()).params(&Params { cells, first, second });
-    launch.bind(x).bind(&y).record()?;
+    launch.bind_next(x).bind_next(&y).record()?;
     Ok(y)
 }
 
@@ -218,7 +218,7 @@ fn unary_backward(f: Unary, saved: &Tensor, g: &Tensor) -> Result<Tensor> {
     let gx = Tensor::empty(g.device(), *g.shape(), DType::F32)?;
     let (launch, cells) = launch_cells(g.device(), &UNARY_BACKWARD, g.count());
     let launch = launch.constant("OP", f.code()).params(&Params { cells, first, second });
-    launch.bind(saved).bind(g).bind(&gx).record()?;
+    launch.bind_next(saved).bind_next(g).bind_next(&gx).record()?;
     Ok(gx)
 }
 

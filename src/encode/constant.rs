@@ -15,11 +15,11 @@ pub(super) static REPEAT_STEPS: Kernel = Kernel::new(
 .params::<Params>()
 .variants(CELLS);
 
-#[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
-#[repr(C)]
-struct Params {
-    cells: u32,
-    all_cells: u32,
+crate::params! {
+    struct Params {
+        cells: u32,
+        all_cells: u32,
+    }
 }
 
 /// The input at every step, as a current: `[...]` becomes `[T, ...]`.
@@ -36,7 +36,7 @@ pub fn constant(x: &Tensor, steps: usize) -> Result<Tensor> {
     let (launch, cells) = launch_cells(x.device(), &REPEAT_STEPS, x.count());
     let all = cells as usize * steps;
     let params = Params { cells, all_cells: all as u32 };
-    launch.params(&params).bind(x).bind(&y).items(all, 256).record()?;
+    launch.params(&params).bind_next(x).bind_next(&y).items_of(all, 256).record()?;
     Ok(y)
 }
 

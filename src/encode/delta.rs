@@ -12,12 +12,12 @@ pub(super) static DELTA: Kernel =
         .params::<Params>()
         .turns(few_turns);
 
-#[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
-#[repr(C)]
-pub(super) struct Params {
-    pub(super) packed: Packed,
-    pub(super) settled: u32,
-    pub(super) threshold: f32,
+crate::params! {
+    pub(super) struct Params {
+        packed: Packed,
+        settled: u32,
+        threshold: f32,
+    }
 }
 
 /// The spike trains of [`delta`].
@@ -47,6 +47,6 @@ pub fn delta(x: &Tensor, threshold: f32, settled: bool) -> Result<Delta> {
     let off = Tensor::empty(x.device(), *x.shape(), DType::Bits)?;
     let params = Params { packed: Packed::of(&on), settled: u32::from(settled), threshold };
     let launch = x.device().launch(&DELTA).params(&params);
-    launch.bind(x).bind(&on).bind(&off).items(on.words(), 256).record()?;
+    launch.bind_next(x).bind_next(&on).bind_next(&off).items_of(on.words(), 256).record()?;
     Ok(Delta { on, off })
 }

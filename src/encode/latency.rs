@@ -12,13 +12,13 @@ pub(super) static LATENCY: Kernel =
         .params::<Params>()
         .turns(|args| 40 + u64::from(args.params::<Params>().packed.steps.div_ceil(32)));
 
-#[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
-#[repr(C)]
-pub(super) struct Params {
-    pub(super) packed: Packed,
-    pub(super) last: u32,
-    pub(super) silent: u32,
-    pub(super) threshold: f32,
+crate::params! {
+    pub(super) struct Params {
+        packed: Packed,
+        last: u32,
+        silent: u32,
+        threshold: f32,
+    }
 }
 
 /// How [`latency`] turns intensities into spike times.
@@ -103,6 +103,6 @@ pub fn latency(x: &Tensor, steps: usize, options: Latency) -> Result<Tensor> {
         threshold: options.threshold,
     };
     let launch = x.device().launch(&LATENCY).params(&params);
-    launch.bind(x).bind(&edges).bind(&s).items(x.count(), 256).record()?;
+    launch.bind_next(x).bind_next(&edges).bind_next(&s).items_of(x.count(), 256).record()?;
     Ok(s)
 }

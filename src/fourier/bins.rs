@@ -23,22 +23,22 @@ pub(super) static BIN_GATE_BACKWARD: Kernel = Kernel::new(
 .cost(|args| cost(args, 6.0))
 .turns(|args| Pieces::turns(args.params::<BackwardParams>().chunk));
 
-#[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
-#[repr(C)]
-pub(super) struct Params {
-    pub(super) outer: u32,
-    pub(super) bins: u32,
-    pub(super) inner: u32,
+crate::params! {
+    pub(super) struct Params {
+        outer: u32,
+        bins: u32,
+        inner: u32,
+    }
 }
 
-#[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
-#[repr(C)]
-pub(super) struct BackwardParams {
-    pub(super) outer: u32,
-    pub(super) bins: u32,
-    pub(super) inner: u32,
-    pub(super) chunk: u32,
-    pub(super) chunks: u32,
+crate::params! {
+    pub(super) struct BackwardParams {
+        outer: u32,
+        bins: u32,
+        inner: u32,
+        chunk: u32,
+        chunks: u32,
+    }
 }
 
 /// Everything moved once, and so many operations a number.
@@ -82,7 +82,12 @@ impl Var {
         let y = Tensor::empty(z.device(), *z.shape(), DType::F32)?;
         if params.count() > 0 {
             let launch = z.device().launch(&BIN_GATE).params(&params);
-            launch.bind(&z).bind(&m).bind(&y).items(params.count(), 256).record()?;
+            launch
+                .bind_next(&z)
+                .bind_next(&m)
+                .bind_next(&y)
+                .items_of(params.count(), 256)
+                .record()?;
         }
         self.tape().record_one(OP, &[self, gates], y, move |bw| {
             let Some(g) = bw.upstream(0).cloned() else { return Ok(()) };
@@ -105,8 +110,8 @@ fn backward(params: &Params, z: &Tensor, m: &Tensor, g: &Tensor) -> Result<(Tens
     let gz = Tensor::empty(device, *g.shape(), DType::F32)?;
     let sums = Tensor::empty(device, [chunks, bins, inner], DType::F32)?;
     let launch = device.launch(&BIN_GATE_BACKWARD).params(&p);
-    let launch = launch.bind(z).bind(m).bind(g).bind(&gz).bind(&sums);
-    launch.items(chunks * bins * inner, 64).record()?;
+    let launch = launch.bind_next(z).bind_next(m).bind_next(g).bind_next(&gz).bind_next(&sums);
+    launch.items_of(chunks * bins * inner, 64).record()?;
     Ok((gz, reduce::sum(&sums, &[0, 2], false)?))
 }
 

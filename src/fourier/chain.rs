@@ -33,12 +33,12 @@ pub(super) static MIX_REACHED: Kernel = Kernel::new(
 )
 .params::<ShrinkParams>();
 
-#[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
-#[repr(C)]
-pub(super) struct Params {
-    pub(super) rows: u32,
-    pub(super) channels: u32,
-    pub(super) threshold: f32,
+crate::params! {
+    pub(super) struct Params {
+        rows: u32,
+        channels: u32,
+        threshold: f32,
+    }
 }
 
 /// The rows of a workgroup.
@@ -86,11 +86,11 @@ pub(super) fn run(
     let params = Params { rows: rows as u32, channels: channels as u32, threshold };
     let launch = x.device().launch(&MIX_DENSE).params(&params);
     let launch = launch.constant("WG", (2 * channels).next_multiple_of(32) as u32);
-    let launch = launch.constant("KEEP", u32::from(keep)).bind(x.value());
-    let launch = launch.bind(&concat_tensors(&weights.map(Var::value), 0)?);
-    let launch = launch.bind(&concat_tensors(&biases.map(Var::value), 0)?).bind(&z);
-    let launch = outcomes.iter().fold(launch, |launch, o| launch.bind(o));
-    launch.items(rows.div_ceil(ROWS), 1).record()?;
+    let launch = launch.constant("KEEP", u32::from(keep)).bind_next(x.value());
+    let launch = launch.bind_next(&concat_tensors(&weights.map(Var::value), 0)?);
+    let launch = launch.bind_next(&concat_tensors(&biases.map(Var::value), 0)?).bind_next(&z);
+    let launch = outcomes.iter().fold(launch, |launch, o| launch.bind_next(o));
+    launch.items_of(rows.div_ceil(ROWS), 1).record()?;
     let weights = weights.map(|w| w.value().clone());
     let chain = Chain { x: x.value().clone(), weights, outcomes, channels, threshold };
     tape.record_one(op, &inputs, z, move |bw| {
@@ -126,8 +126,14 @@ impl Chain {
         let gz = Tensor::empty(g.device(), *g.shape(), DType::F32)?;
         let params = ShrinkParams { count: g.count() as u32, threshold: self.threshold };
         let launch = g.device().launch(&MIX_REACHED).params(&params);
-        let launch = launch.constant("NEXT", u32::from(next.is_some())).bind(&self.outcomes[k]);
-        launch.bind(g).bind(next.unwrap_or(g)).bind(&gz).items(g.count(), 256).record()?;
+        let launch =
+            launch.constant("NEXT", u32::from(next.is_some())).bind_next(&self.outcomes[k]);
+        launch
+            .bind_next(g)
+            .bind_next(next.unwrap_or(g))
+            .bind_next(&gz)
+            .items_of(g.count(), 256)
+            .record()?;
         self.flat(&gz)
     }
 

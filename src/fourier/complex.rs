@@ -34,10 +34,10 @@ pub(super) static COMPLEX_MAP_BACKWARD: Kernel = Kernel::new(
 .params::<Params>()
 .cost(|args| cost(args, 8.0));
 
-#[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
-#[repr(C)]
-pub(super) struct Params {
-    pub(super) count: u32,
+crate::params! {
+    pub(super) struct Params {
+        count: u32,
+    }
 }
 
 /// Every binding once, and so many operations a number.
@@ -73,7 +73,7 @@ fn product(op: &'static str, a: &Tensor, b: &Tensor, conjugate: bool) -> Result<
     if count > 0 {
         let launch = a.device().launch(&COMPLEX_PRODUCT).params(&Params { count: count as u32 });
         let launch = launch.constant("CONJUGATE", u32::from(conjugate));
-        launch.bind(a).bind(b).bind(&y).items(count, 256).record()?;
+        launch.bind_next(a).bind_next(b).bind_next(&y).items_of(count, 256).record()?;
     }
     Ok(y)
 }
@@ -86,7 +86,7 @@ fn map(op: &'static str, z: &Tensor, phase: bool) -> Result<Tensor> {
         let params = Params { count: y.count() as u32 };
         let launch = z.device().launch(&COMPLEX_MAP).params(&params);
         let launch = launch.constant("PHASE", u32::from(phase));
-        launch.bind(z).bind(&y).items(y.count(), 256).record()?;
+        launch.bind_next(z).bind_next(&y).items_of(y.count(), 256).record()?;
     }
     Ok(y)
 }
@@ -97,7 +97,7 @@ fn map_backward(z: &Tensor, g: &Tensor, phase: bool) -> Result<Tensor> {
         let params = Params { count: g.count() as u32 };
         let launch = z.device().launch(&COMPLEX_MAP_BACKWARD).params(&params);
         let launch = launch.constant("PHASE", u32::from(phase));
-        launch.bind(z).bind(g).bind(&gz).items(g.count(), 256).record()?;
+        launch.bind_next(z).bind_next(g).bind_next(&gz).items_of(g.count(), 256).record()?;
     }
     Ok(gz)
 }

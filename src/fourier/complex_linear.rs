@@ -26,11 +26,11 @@ pub(super) static COMPLEX_WEIGHT_BACKWARD: Kernel = Kernel::new(
 .params::<Params>()
 .cost(|args| Cost { bytes: args.all_bytes(), flops: args.words[0] as f64 / 2.0 });
 
-#[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
-#[repr(C)]
-pub(super) struct Params {
-    pub(super) rows: u32,
-    pub(super) columns: u32,
+crate::params! {
+    pub(super) struct Params {
+        rows: u32,
+        columns: u32,
+    }
 }
 
 const OP: &str = "complex_linear";
@@ -112,5 +112,5 @@ pub(super) fn gathered(g: &Tensor, k: usize, n: usize) -> Result<Tensor> {
 fn run(kernel: &'static Kernel, x: &Tensor, y: &Tensor, [k, n]: [usize; 2]) -> Result<()> {
     let params = Params { rows: k as u32, columns: n as u32 };
     let launch = x.device().launch(kernel).params(&params);
-    launch.bind(x).bind(y).items(k * n, 64).record()
+    launch.bind_next(x).bind_next(y).items_of(k * n, 64).record()
 }

@@ -23,14 +23,14 @@ pub(super) static HARD_CONCRETE_BACKWARD: Kernel = Kernel::new(
 .params::<Params>()
 .thresholds();
 
-/// `shared/concrete.wgsl`
-#[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
-#[repr(C)]
-pub(super) struct Params {
-    pub(super) count: u32,
-    pub(super) beta: f32,
-    pub(super) gamma: f32,
-    pub(super) zeta: f32,
+crate::params! {
+    /// `shared/concrete.wgsl`
+    pub(super) struct Params {
+        count: u32,
+        beta: f32,
+        gamma: f32,
+        zeta: f32,
+    }
 }
 
 /// Hard Concrete gates, one for each frequency bin: numbers in 0 ..= 1 that can be exactly 0 and
@@ -169,13 +169,18 @@ impl HardConcrete {
         let noisy = u32::from(noise.is_some());
         let m = Tensor::empty(a.device(), *a.shape(), DType::F32)?;
         let launch = a.device().launch(&HARD_CONCRETE).params(&params).constant("NOISE", noisy);
-        launch.bind(&a).bind(&u).bind(&m).items(a.count(), 64).record()?;
+        launch.bind_next(&a).bind_next(&u).bind_next(&m).items_of(a.count(), 64).record()?;
         logits.tape().record_one(OP, &[logits], m, move |bw| {
             if let Some(g) = bw.upstream(0).filter(|_| bw.needs(0)) {
                 let ga = Tensor::empty(g.device(), *g.shape(), DType::F32)?;
                 let launch = g.device().launch(&HARD_CONCRETE_BACKWARD).params(&params);
-                let launch = launch.constant("NOISE", noisy).bind(&a).bind(&u).bind(g).bind(&ga);
-                launch.items(g.count(), 64).record()?;
+                let launch = launch
+                    .constant("NOISE", noisy)
+                    .bind_next(&a)
+                    .bind_next(&u)
+                    .bind_next(g)
+                    .bind_next(&ga);
+                launch.items_of(g.count(), 64).record()?;
                 bw.give(0, ga);
             }
             Ok(())

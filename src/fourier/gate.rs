@@ -36,18 +36,18 @@ pub(super) static COMPLEX_GATE_BACKWARD: Kernel = Kernel::new(
     u64::from(p.chunk) * (2 * u64::from(p.steps) + 3) + 2
 });
 
-/// `shared/gate.wgsl`
-#[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
-#[repr(C)]
-pub(super) struct Params {
-    pub(super) steps: u32,
-    pub(super) columns: u32,
-    pub(super) channels: u32,
-    pub(super) chunk: u32,
-    pub(super) chunks: u32,
-    pub(super) gain: f32,
-    pub(super) threshold: f32,
-    pub(super) alpha: f32,
+crate::params! {
+    /// `shared/gate.wgsl`
+    pub(super) struct Params {
+        steps: u32,
+        columns: u32,
+        channels: u32,
+        chunk: u32,
+        chunks: u32,
+        gain: f32,
+        threshold: f32,
+        alpha: f32,
+    }
 }
 
 fn cost(args: &CostArgs<'_>, flops: f64) -> Cost {
@@ -171,9 +171,10 @@ impl ComplexGate {
         let params = self.params(&shape, around, device);
         if y.count() > 0 {
             let launch = around.kind().flags(device.launch(&COMPLEX_GATE).params(&params));
-            let launch = launch.bind(z.value()).bind(affine).bind(base).bind(scale);
-            let launch = launch.bind(&y).bind(&gate);
-            launch.items(params.columns as usize, 128).record()?;
+            let launch =
+                launch.bind_next(z.value()).bind_next(affine).bind_next(base).bind_next(scale);
+            let launch = launch.bind_next(&y).bind_next(&gate);
+            launch.items_of(params.columns as usize, 128).record()?;
         }
         let saved = Saved {
             z: z.value().clone(),
@@ -353,9 +354,10 @@ impl Saved {
         let launch = self.kind.flags(device.launch(&COMPLEX_GATE_BACKWARD).params(p));
         let launch = launch.constant("STE", u32::from(self.through));
         let launch = launch.constant("DETACH", u32::from(self.detach));
-        let launch = launch.bind(&self.z).bind(&self.gate).bind(g);
-        let launch = launch.bind(&self.affine).bind(&self.scale).bind(&gz).bind(&sums);
-        launch.items(chunks * channels, 128).record()?;
+        let launch = launch.bind_next(&self.z).bind_next(&self.gate).bind_next(g);
+        let launch =
+            launch.bind_next(&self.affine).bind_next(&self.scale).bind_next(&gz).bind_next(&sums);
+        launch.items_of(chunks * channels, 128).record()?;
         Ok((gz, sums))
     }
 }

@@ -11,7 +11,7 @@ pub(super) static FFT_LINES: Kernel =
         .params::<Params>()
         .cost(cost)
         .tolerance(1e-5)
-        .scratch(3)
+        .scratch("scratch")
         .variants(&[
             Variant::portable("baseline", &["TOGETHER"]),
             Variant::portable("a line an invocation", &[]),
@@ -38,37 +38,37 @@ pub(super) static FFT_SPLIT: Kernel =
         .params::<Params>()
         .tolerance(1e-5);
 
-/// `shared/spectrum.wgsl`
-#[derive(Debug, Clone, Copy, Default, bytemuck::Pod, bytemuck::Zeroable)]
-#[repr(C)]
-pub(super) struct Params {
-    pub(super) radices: [u32; 4],
-    pub(super) stages: u32,
-    pub(super) lines: u32,
-    pub(super) subs: u32,
-    pub(super) points: u32,
-    pub(super) loaded: u32,
-    pub(super) count: u32,
-    pub(super) length: u32,
-    pub(super) load_inner: u32,
-    pub(super) load_extent: u32,
-    pub(super) load_step: u32,
-    pub(super) load_sub: u32,
-    pub(super) store_inner: u32,
-    pub(super) store_extent: u32,
-    pub(super) store_step: u32,
-    pub(super) store_sub: u32,
-    pub(super) chirp_at: u32,
-    pub(super) spectrum_at: u32,
-    pub(super) roots_at: u32,
-    pub(super) turns_at: u32,
-    /// Of packed spikes the lines of a step.
-    pub(super) step_lines: u32,
-    pub(super) scale: f32,
-    pub(super) middle: f32,
-    /// The first line of the launch.
-    pub(super) first: u32,
-    pub(super) padding: u32,
+crate::params! {
+    /// `shared/spectrum.wgsl`
+    pub(super) struct Params {
+        radices: [u32; 4],
+        stages: u32,
+        lines: u32,
+        subs: u32,
+        points: u32,
+        loaded: u32,
+        count: u32,
+        length: u32,
+        load_inner: u32,
+        load_extent: u32,
+        load_step: u32,
+        load_sub: u32,
+        store_inner: u32,
+        store_extent: u32,
+        store_step: u32,
+        store_sub: u32,
+        chirp_at: u32,
+        spectrum_at: u32,
+        roots_at: u32,
+        turns_at: u32,
+        /// Of packed spikes the lines of a step.
+        step_lines: u32,
+        scale: f32,
+        middle: f32,
+        /// The first line of the launch.
+        first: u32,
+        padding: u32,
+    }
 }
 
 /// What is read and written once, and 5 N log2 N operations a line.
@@ -197,11 +197,11 @@ impl Request {
         let nothing = x.device().cached(("fourier", [0; 6]), || vec![0.0; 2])?;
         let params = Params { points: points as u32, ..self.params(points) };
         launch(x.device(), &FFT_LINES, &params, load, store)
-            .variant(self.variant(true))
-            .bind(x)
-            .bind(y)
-            .bind(&nothing)
-            .bind(&Tensor::empty(x.device(), [1], DType::F32)?)
+            .variant_at(self.variant(true))
+            .bind_next(x)
+            .bind_next(y)
+            .bind_next(&nothing)
+            .bind_next(&Tensor::empty(x.device(), [1], DType::F32)?)
             .record()
     }
 
@@ -225,13 +225,13 @@ impl Request {
             let last = lines.min(first + at_once);
             let part = Params { first: first as u32, lines: last as u32, ..params };
             launch(device, &FFT_LINES, &part, load, store)
-                .variant(self.variant(together))
+                .variant_at(self.variant(together))
                 .constant("CHIRP", u32::from(plan.chirp))
                 .constant("RADICES", occurring(&stages))
-                .bind(x)
-                .bind(y)
-                .bind(&table)
-                .bind(&scratch)
+                .bind_next(x)
+                .bind_next(y)
+                .bind_next(&table)
+                .bind_next(&scratch)
                 .groups([groups as u32, 1, 1])
                 .record()?;
         }
@@ -328,8 +328,9 @@ impl Request {
         let table = Table { roots: Some(self.length), ..Table::default() };
         let whole = Params { load_inner: 1, load_extent: count as u32, ..self.params(count) };
         let params = filled(whole, count, &[], &table);
-        let launch = pairs.device().launch(&FFT_SPLIT).params(&params).bind(pairs).bind(y);
-        launch.bind(&on_device(y.device(), &table)?).items(y.count() / 2, 256).record()
+        let launch =
+            pairs.device().launch(&FFT_SPLIT).params(&params).bind_next(pairs).bind_next(y);
+        launch.bind_next(&on_device(y.device(), &table)?).items_of(y.count() / 2, 256).record()
     }
 
     fn first_pass(
@@ -396,13 +397,13 @@ impl Request {
         let most = TILE_POINTS / params.points as usize;
         let stages = radices(params.points as usize).unwrap_or_default();
         launch(x.device(), &FFT_TILE, params, load, store)
-            .variant(usize::from(x.dtype() == DType::Bits))
+            .variant_at(usize::from(x.dtype() == DType::Bits))
             .constant("CHIRP", chirp)
             .constant("RADICES", occurring(&stages))
-            .bind(x)
-            .bind(y)
-            .bind(&on_device(x.device(), table)?)
-            .items((params.lines as usize).div_ceil(most), 1)
+            .bind_next(x)
+            .bind_next(y)
+            .bind_next(&on_device(x.device(), table)?)
+            .items_of((params.lines as usize).div_ceil(most), 1)
             .record()
     }
 }
@@ -429,7 +430,7 @@ fn lines_turns(args: &CostArgs<'_>) -> u64 {
         let dense = if radix > 8 { 2 + half + half * (2 + half.div_ceil(3)) } else { 0 };
         (points / radix).div_ceil(lanes) * (1 + dense) + 2
     };
-    let transforms = 1 + args.constant("CHIRP", 0);
+    let transforms = 1 + args.constant_or("CHIRP", 0);
     let walk = (points + 1).div_ceil(lanes) + 1;
     let line = (1 + transforms) * walk + transforms * (0..p.stages).map(stage).sum::<u64>() + 4;
     let at_once = args.groups.iter().map(|n| u64::from(*n)).product::<u64>() * side_by_side;

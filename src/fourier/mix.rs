@@ -46,29 +46,29 @@ pub(super) static MIX_SHRINK_BACKWARD: Kernel = Kernel::new(
 )
 .params::<ShrinkParams>();
 
-#[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
-#[repr(C)]
-pub(super) struct DiagParams {
-    pub(super) rows: u32,
-    pub(super) channels: u32,
-    pub(super) threshold: f32,
+crate::params! {
+    pub(super) struct DiagParams {
+        rows: u32,
+        channels: u32,
+        threshold: f32,
+    }
 }
 
-#[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
-#[repr(C)]
-pub(super) struct BackwardParams {
-    pub(super) rows: u32,
-    pub(super) channels: u32,
-    pub(super) threshold: f32,
-    pub(super) chunk: u32,
-    pub(super) chunks: u32,
+crate::params! {
+    pub(super) struct BackwardParams {
+        rows: u32,
+        channels: u32,
+        threshold: f32,
+        chunk: u32,
+        chunks: u32,
+    }
 }
 
-#[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
-#[repr(C)]
-pub(super) struct ShrinkParams {
-    pub(super) count: u32,
-    pub(super) threshold: f32,
+crate::params! {
+    pub(super) struct ShrinkParams {
+        count: u32,
+        threshold: f32,
+    }
 }
 
 fn diag_cost(args: &CostArgs<'_>, flops: f64) -> Cost {
@@ -94,7 +94,7 @@ impl Input {
     fn bound(&self, launch: Launch) -> Launch {
         // Without an embedding its binding is read by nothing.
         let embedding = self.embedding.as_ref().unwrap_or(&self.weights);
-        launch.bind(&self.x).bind(embedding).bind(&self.weights)
+        launch.bind_next(&self.x).bind_next(embedding).bind_next(&self.weights)
     }
 
     fn launch(&self, kernel: &'static Kernel) -> Launch {
@@ -110,8 +110,8 @@ impl Input {
                 channels: self.channels as u32,
                 threshold: self.threshold,
             };
-            let launch = self.bound(self.launch(&MIX_DIAG).params(&params)).bind(&z);
-            launch.items(self.rows * self.channels, 256).record()?;
+            let launch = self.bound(self.launch(&MIX_DIAG).params(&params)).bind_next(&z);
+            launch.items_of(self.rows * self.channels, 256).record()?;
         }
         Ok(z)
     }
@@ -134,8 +134,12 @@ impl Input {
         };
         let launch = self.launch(&MIX_DIAG_BACKWARD).params(&params);
         let launch = launch.constant("SKIP_X", u32::from(!wanted));
-        let launch = self.bound(launch).bind(g).bind(gx.as_ref().unwrap_or(&unused)).bind(&sums);
-        launch.items(pieces.splits * self.channels, 64).record()?;
+        let launch = self
+            .bound(launch)
+            .bind_next(g)
+            .bind_next(gx.as_ref().unwrap_or(&unused))
+            .bind_next(&sums);
+        launch.items_of(pieces.splits * self.channels, 64).record()?;
         Ok((gx, pieces.total(&sums)?.reshape([PARAMETERS + 1, self.channels])?))
     }
 }
@@ -300,17 +304,17 @@ fn shrink_sum(x: &Var, layers: [&Var; 3], threshold: f32) -> Result<Var> {
     let count = x.value().count();
     let z = Tensor::empty(x.device(), *x.shape(), DType::F32)?;
     let [a, b, c] = layers.map(|v| v.value().clone());
-    let launch = x.device().launch(&MIX_SHRINK).params(&params).bind(x.value());
-    launch.bind(&a).bind(&b).bind(&c).bind(&z).items(count, 256).record()?;
+    let launch = x.device().launch(&MIX_SHRINK).params(&params).bind_next(x.value());
+    launch.bind_next(&a).bind_next(&b).bind_next(&c).bind_next(&z).items_of(count, 256).record()?;
     x.tape().record_one(OP, &[x, layers[0], layers[1], layers[2]], z, move |bw| {
         let Some(g) = bw.upstream(0).cloned() else { return Ok(()) };
         if [1, 2, 3].into_iter().any(|i| bw.needs(i)) {
             let room = || Tensor::empty(g.device(), *g.shape(), DType::F32);
             let gradients = [room()?, room()?, room()?];
             let launch = g.device().launch(&MIX_SHRINK_BACKWARD).params(&params);
-            let launch = launch.bind(&a).bind(&b).bind(&c).bind(&g);
-            let launch = gradients.iter().fold(launch, |launch, out| launch.bind(out));
-            launch.items(count, 256).record()?;
+            let launch = launch.bind_next(&a).bind_next(&b).bind_next(&c).bind_next(&g);
+            let launch = gradients.iter().fold(launch, |launch, out| launch.bind_next(out));
+            launch.items_of(count, 256).record()?;
             for (i, gradient) in gradients.into_iter().enumerate() {
                 bw.give(i + 1, gradient);
             }

@@ -27,24 +27,24 @@ pub(super) static NODE_LINES_BACKWARD: Kernel = Kernel::new(
 .cost(|args| cost(args, args.words[1]))
 .turns(|args| Pieces::turns(args.params::<BackwardParams>().chunk));
 
-#[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
-#[repr(C)]
-pub(super) struct Params {
-    pub(super) steps: u32,
-    pub(super) batch: u32,
-    pub(super) nodes: u32,
-    pub(super) channels: u32,
+crate::params! {
+    pub(super) struct Params {
+        steps: u32,
+        batch: u32,
+        nodes: u32,
+        channels: u32,
+    }
 }
 
-#[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
-#[repr(C)]
-pub(super) struct BackwardParams {
-    pub(super) steps: u32,
-    pub(super) batch: u32,
-    pub(super) nodes: u32,
-    pub(super) channels: u32,
-    pub(super) chunk: u32,
-    pub(super) chunks: u32,
+crate::params! {
+    pub(super) struct BackwardParams {
+        steps: u32,
+        batch: u32,
+        nodes: u32,
+        channels: u32,
+        chunk: u32,
+        chunks: u32,
+    }
 }
 
 /// Everything moved once, two operations an element.
@@ -70,7 +70,12 @@ pub fn node_lines(x: &Var, lines: &Var) -> Result<Var> {
     let y = Tensor::empty(x.device(), dims, DType::F32)?;
     if y.count() > 0 {
         let launch = x.device().launch(&NODE_LINES).params(&params);
-        launch.bind(x.value()).bind(lines.value()).bind(&y).items(y.count(), 256).record()?;
+        launch
+            .bind_next(x.value())
+            .bind_next(lines.value())
+            .bind_next(&y)
+            .items_of(y.count(), 256)
+            .record()?;
     }
     let (x_value, lines_value) = (x.value().clone(), lines.value().clone());
     x.tape().record_one(OP, &[x, lines], y, move |bw| {
@@ -114,7 +119,7 @@ fn of_lines(params: &Params, x: &Tensor, g: &Tensor) -> Result<Tensor> {
     let dims = [chunks, steps, batch, 2, channels].map(|v| v as usize);
     let sums = Tensor::empty(device, dims, DType::F32)?;
     let launch = device.launch(&NODE_LINES_BACKWARD).params(&p);
-    launch.bind(x).bind(g).bind(&sums).items(sums.count() / 2, 64).record()?;
+    launch.bind_next(x).bind_next(g).bind_next(&sums).items_of(sums.count() / 2, 64).record()?;
     pieces.total(&sums)?.reshape(&dims[1..])
 }
 

@@ -28,15 +28,15 @@ pub(super) static TOKEN_LINES_BACKWARD: Kernel = Kernel::new(
     2 * steps + batch * (steps + 2) + 2
 });
 
-/// `shared/token.wgsl`
-#[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
-#[repr(C)]
-pub(super) struct Params {
-    pub(super) steps: u32,
-    pub(super) batch: u32,
-    pub(super) channels: u32,
-    pub(super) eps: f32,
-    pub(super) rise: f32,
+crate::params! {
+    /// `shared/token.wgsl`
+    pub(super) struct Params {
+        steps: u32,
+        batch: u32,
+        channels: u32,
+        eps: f32,
+        rise: f32,
+    }
 }
 
 const OP: &str = "token_lines";
@@ -72,8 +72,8 @@ pub fn token_lines(mean: &Var, variance: &Var, channel: &Var, step: &Var) -> Res
     let values = inputs.map(|v| v.value().clone());
     if lines.count() > 0 {
         let launch = mean.device().launch(&TOKEN_LINES).params(&params);
-        let launch = values.iter().fold(launch, |launch, v| launch.bind(v));
-        launch.bind(&lines).items(lines.count() / 2, 64).record()?;
+        let launch = values.iter().fold(launch, |launch, v| launch.bind_next(v));
+        launch.bind_next(&lines).items_of(lines.count() / 2, 64).record()?;
     }
     mean.tape().record_one(OP, &inputs, lines, move |bw| {
         let Some(g) = bw.upstream(0).cloned() else { return Ok(()) };
@@ -82,9 +82,13 @@ pub fn token_lines(mean: &Var, variance: &Var, channel: &Var, step: &Var) -> Res
         let (of_step, of_moments) = (room(&[2, steps, channels])?, room(&[2, batch, channels])?);
         if channels > 0 {
             let launch = g.device().launch(&TOKEN_LINES_BACKWARD).params(&params);
-            let launch = values.iter().fold(launch, |launch, v| launch.bind(v));
-            let launch = launch.bind(&g).bind(&of_channel).bind(&of_step).bind(&of_moments);
-            launch.items(channels, 64).record()?;
+            let launch = values.iter().fold(launch, |launch, v| launch.bind_next(v));
+            let launch = launch
+                .bind_next(&g)
+                .bind_next(&of_channel)
+                .bind_next(&of_step)
+                .bind_next(&of_moments);
+            launch.items_of(channels, 64).record()?;
         }
         for i in [0, 1] {
             if bw.needs(i) {

@@ -57,13 +57,17 @@ pub fn shared_sources() -> &'static [(&'static str, &'static str)] {
 }
 
 /// Composes a shader: resolves `import`s from the shared fragments, keeps the parts whose `@if`
-/// conditions hold (`features` that are named are on, all others off), parses the outcome. Bindings and
+/// conditions hold (`switches` that are named are on, all others off), parses the outcome. Bindings and
 /// constants of fragments have the names that stand in their files.
 ///
 /// # Errors
 /// [`Error::Shader`] with the composer's or the parser's message.
-pub fn compose(kernel: &str, source: &str, features: &[&str]) -> Result<naga::Module> {
-    let text = compose_text(kernel, source, features)?;
+pub fn compose<'a>(
+    kernel: &str,
+    source: &str,
+    switches: impl IntoIterator<Item = &'a str>,
+) -> Result<naga::Module> {
+    let text = compose_text(kernel, source, switches)?;
     let mut module = naga::front::wgsl::parse_str(&text).map_err(|e| Error::Shader {
         kernel: kernel.into(),
         message: e.emit_to_string_with_path(&text, &format!("{kernel}.wgsl")),
@@ -88,7 +92,11 @@ fn unmangle(name: &mut Option<String>) {
 
 /// The text that [`compose`] parses. It depends on nothing but its arguments: every process gives the
 /// same bytes, so that what a driver keeps of earlier runs is found again.
-pub(crate) fn compose_text(kernel: &str, source: &str, features: &[&str]) -> Result<String> {
+pub(crate) fn compose_text<'a>(
+    kernel: &str,
+    source: &str,
+    switches: impl IntoIterator<Item = &'a str>,
+) -> Result<String> {
     let failed = |message: String| Error::Shader { kernel: kernel.into(), message };
     let path = |text: &str| text.parse().map_err(|e| failed(format!("module path {text}: {e}")));
     let mut resolver = VirtualResolver::new();
@@ -102,8 +110,8 @@ pub(crate) fn compose_text(kernel: &str, source: &str, features: &[&str]) -> Res
     compiler.keep_all_entrypoints();
     compiler.set_mangler(ManglerKind::Escape);
     compiler.set_missing_feature_behavior(false);
-    for feature in features {
-        compiler.set_feature(feature, true);
+    for switch in switches {
+        compiler.set_feature(switch, true);
     }
     let mut composed = compiler.compile(&root).map_err(|e| failed(e.to_string()))?;
     // The composer walks hash maps: declarations come in an order that no two processes share. WGSL

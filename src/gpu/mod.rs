@@ -11,6 +11,7 @@ mod context;
 mod disk_cache;
 mod encode;
 mod loops;
+mod overrides;
 mod pipelines;
 mod readback;
 mod reflect;
@@ -25,9 +26,12 @@ pub(crate) use compose::compose_text;
 pub use compose::{compose, shared_sources};
 pub(crate) use context::{Context, OpenOptions};
 pub(crate) use encode::{Arena, Batch, Command, SLOT};
+pub(crate) use overrides::workgroup_size;
 pub(crate) use pipelines::{MAX_BINDINGS, MAX_CONSTANTS, ParamSlot, Pipeline, PipelineKey};
 pub(crate) use readback::Staged;
-pub use reflect::{Access, Binding, Element, Reflection, reflect, specialise};
+pub use reflect::{
+    Access, Binding, Element, Member, Override, Reflection, Scalar, reflect, specialise,
+};
 pub(crate) use sharing::{descriptor, required_limits};
 /// The crate by which a caller shares a device and its buffers.
 pub use wgpu;

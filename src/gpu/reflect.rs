@@ -1,5 +1,6 @@
 //! What a composed module declares: the one place where bindings are read from, never written twice.
 
+use super::overrides;
 use crate::error::{Error, Result};
 use naga::{AddressSpace, ScalarKind, StorageAccess, TypeInner};
 
@@ -39,6 +40,45 @@ pub struct Binding {
     pub least_bytes: u32,
 }
 
+/// What a word of the parameter struct holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scalar {
+    /// `u32`
+    Uint,
+    /// `i32`
+    Sint,
+    /// `f32`
+    Float,
+}
+
+/// One word of the parameter struct.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Member {
+    /// The member that it belongs to, also of a struct within the struct. Members `key_0`, `key_1`, …
+    /// are words of one, `key`: WGSL has no arrays of scalars there.
+    pub name: String,
+    /// Where it stands, in bytes.
+    pub offset: u32,
+    /// What it holds.
+    pub scalar: Scalar,
+}
+
+impl std::fmt::Display for Member {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { name, offset, scalar } = self;
+        write!(f, "`{name}` ({scalar:?} at byte {offset})")
+    }
+}
+
+/// One `override`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Override {
+    /// Its name.
+    pub name: String,
+    /// Its value where a launch sets none; none if it follows from other `override`s.
+    pub default: Option<f64>,
+}
+
 /// What an entry point declares.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Reflection {
@@ -46,12 +86,14 @@ pub struct Reflection {
     pub bindings: Vec<Binding>,
     /// The size in bytes of the parameter struct at `@group(1) @binding(0)`; 0 if there is none.
     pub params: u32,
-    /// The workgroup size, if it does not depend on an `override`.
+    /// The words of that struct, in order.
+    pub members: Vec<Member>,
+    /// The workgroup size with the `override`s at their defaults.
     pub workgroup_size: [u32; 3],
     /// Bytes of workgroup memory with the `override`s at their defaults.
     pub workgroup_memory: u32,
-    /// The names of the `override`s.
-    pub overrides: Vec<String>,
+    /// The `override`s.
+    pub overrides: Vec<Override>,
     /// Whether it has a loop whose length is not in the source: it depends on parameters, data or the
     /// place of the invocation.
     pub open_loops: bool,
@@ -118,9 +160,10 @@ pub fn reflect(kernel: &str, module: &naga::Module) -> Result<Reflection> {
     let mut out = Reflection {
         bindings: Vec::new(),
         params: 0,
+        members: Vec::new(),
         workgroup_size: entry.workgroup_size,
         workgroup_memory: 0,
-        overrides: module.overrides.iter().filter_map(|(_, o)| o.name.clone()).collect(),
+        overrides: overrides::of(module),
         open_loops: super::loops::has_open_loop(module),
     };
     if let Ok((plain, _)) = specialise(kernel, module, &[]) {
@@ -150,6 +193,7 @@ pub fn reflect(kernel: &str, module: &naga::Module) -> Result<Reflection> {
             }
             (AddressSpace::Uniform, Some(at)) if (at.group, at.binding) == (1, 0) => {
                 out.params = params_size(module, variable.ty);
+                members(module, variable.ty, ("", 0), &mut out.members);
             }
             (_, Some(at)) => {
                 let place = format!("@group({}) @binding({})", at.group, at.binding);
@@ -166,6 +210,57 @@ pub fn reflect(kernel: &str, module: &naga::Module) -> Result<Reflection> {
         return Err(broken(format!("{} storage bindings, 8 are portable", out.bindings.len())));
     }
     Ok(out)
+}
+
+impl Reflection {
+    /// The value of an `override` in a launch with these constants; none for one that the shader does
+    /// not have.
+    pub fn constant(&self, name: &str, constants: &[(&'static str, f64)]) -> Option<f64> {
+        let set = constants.iter().find(|(known, _)| *known == name).map(|(_, value)| *value);
+        set.or_else(|| self.overrides.iter().find(|o| o.name == name)?.default)
+    }
+}
+
+/// `key` of `key_0`.
+fn unnumbered(name: &str) -> &str {
+    let numbered = |(_, number): &(&str, &str)| number.parse::<u32>().is_ok();
+    name.rsplit_once('_').filter(numbered).map_or(name, |(array, _)| array)
+}
+
+/// Lists the words of a member of type `ty`.
+fn members(
+    module: &naga::Module,
+    ty: naga::Handle<naga::Type>,
+    (name, offset): (&str, u32),
+    out: &mut Vec<Member>,
+) {
+    let mut push = |name: String, offset: u32, scalar: &naga::Scalar| {
+        let scalar = match scalar.kind {
+            ScalarKind::Uint => Scalar::Uint,
+            ScalarKind::Sint => Scalar::Sint,
+            _ => Scalar::Float,
+        };
+        out.push(Member { name, offset, scalar });
+    };
+    match &module.types[ty].inner {
+        TypeInner::Scalar(scalar) => push(name.into(), offset, scalar),
+        TypeInner::Vector { size, scalar } => {
+            (0..*size as u32).for_each(|i| push(name.into(), offset + 4 * i, scalar));
+        }
+        TypeInner::Array { base, size: naga::ArraySize::Constant(n), stride } => {
+            for i in 0..n.get() {
+                members(module, *base, (name, offset + i * stride), out);
+            }
+        }
+        TypeInner::Struct { members: inner, .. } => {
+            for member in inner {
+                let name = unnumbered(member.name.as_deref().unwrap_or_default());
+                members(module, member.ty, (name, offset + member.offset), out);
+            }
+        }
+        // The validator lets nothing else into a uniform buffer.
+        _ => {}
+    }
 }
 
 fn params_size(module: &naga::Module, ty: naga::Handle<naga::Type>) -> u32 {

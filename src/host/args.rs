@@ -1,6 +1,7 @@
 //! What a twin is called with.
 
 use super::Real;
+use crate::gpu::Reflection;
 
 /// One binding of a launch, as the twin sees it.
 pub(crate) enum Slot<'a, R> {
@@ -14,16 +15,41 @@ pub(crate) enum Slot<'a, R> {
     WordsMut(&'a mut [u32]),
     /// A writable slot that was taken.
     Taken,
+    /// A binding that the launch says it does not use.
+    Unused,
 }
 
-/// The arguments of a twin: parameters, constants, grid and bindings of a launch.
+/// How CPU code names a binding: by the shader's name, or its number.
+pub trait Named: Copy + std::fmt::Display {
+    /// Its number.
+    #[doc(hidden)]
+    fn find(self, reflection: &Reflection) -> Option<usize>;
+}
+
+impl Named for &str {
+    fn find(self, reflection: &Reflection) -> Option<usize> {
+        reflection.bindings.iter().position(|b| b.name == self)
+    }
+}
+
+impl Named for usize {
+    fn find(self, _: &Reflection) -> Option<usize> {
+        Some(self)
+    }
+}
+
+/// What a kernel's CPU code is called with: parameters, constants, conditions, grid and bindings of a
+/// launch.
 ///
-/// Bindings are numbered as in the shader. A writable binding is taken once
+/// Bindings and constants have the names of the shader. A writable binding is taken once
 /// ([`reals_mut`](Self::reals_mut), [`words_mut`](Self::words_mut)); a read-only one may be looked
-/// at any number of times. Asking for a binding of another kind is a bug in the twin and panics, as
-/// an index out of range would; the table's tests call every twin.
+/// at any number of times. One that the launch does not use is empty. Asking for a binding of another
+/// name or kind is a bug in the code and panics, as an index out of range would; the table's tests call
+/// every kernel.
 pub struct HostArgs<'a, R> {
     pub(crate) kernel: &'static str,
+    pub(crate) reflection: &'a Reflection,
+    pub(crate) conditions: &'static [&'static str],
     pub(crate) params: &'a [u8],
     pub(crate) constants: &'a [(&'static str, f64)],
     pub(crate) groups: [u32; 3],
@@ -36,13 +62,33 @@ impl<'a, R: Real> HostArgs<'a, R> {
         bytemuck::pod_read_unaligned(&self.params[..size_of::<P>()])
     }
 
+    /// The value of an `override`: the launch's, else the shader's.
+    pub fn constant(&self, name: &str) -> u32 {
+        self.value(name) as u32
+    }
+
+    /// Likewise for a float constant.
+    pub fn constant_real(&self, name: &str) -> R {
+        R::lit(self.value(name))
+    }
+
+    /// Likewise for a boolean one.
+    pub fn flag(&self, name: &str) -> bool {
+        self.value(name) != 0.0
+    }
+
+    fn value(&self, name: &str) -> f64 {
+        let found = self.reflection.constant(name, self.constants);
+        found.unwrap_or_else(|| panic!("{}: the shader has no constant {name}", self.kernel))
+    }
+
     /// The value of an `override` that the launch set, or `default`, the value in the shader.
-    pub fn constant(&self, name: &str, default: u32) -> u32 {
+    pub fn constant_or(&self, name: &str, default: u32) -> u32 {
         self.find(name).map_or(default, |v| v as u32)
     }
 
     /// Likewise for a float constant.
-    pub fn constant_real(&self, name: &str, default: f64) -> R {
+    pub fn constant_real_or(&self, name: &str, default: f64) -> R {
         R::lit(self.find(name).unwrap_or(default))
     }
 
@@ -50,49 +96,70 @@ impl<'a, R: Real> HostArgs<'a, R> {
         self.constants.iter().find(|(n, _)| *n == name).map(|(_, v)| *v)
     }
 
+    /// Whether the launch is compiled under this condition.
+    pub fn when(&self, condition: &str) -> bool {
+        self.conditions.contains(&condition)
+    }
+
     /// The workgroups of the launch.
     pub fn groups(&self) -> [u32; 3] {
         self.groups
     }
 
-    /// Read-only reals of binding `i`.
-    pub fn reals(&self, i: usize) -> &'a [R] {
-        match &self.slots[i] {
+    /// Whether the launch uses this binding.
+    pub fn uses(&self, binding: impl Named) -> bool {
+        !matches!(&self.slots[self.number(binding)], Slot::Unused)
+    }
+
+    /// Read-only reals.
+    pub fn reals(&self, binding: impl Named) -> &'a [R] {
+        match &self.slots[self.number(binding)] {
             Slot::Reals(s) => s,
-            _ => self.wrong(i, "read-only reals"),
+            Slot::Unused => &[],
+            _ => self.wrong(binding, "read-only reals"),
         }
     }
 
-    /// Read-only words of binding `i`: `u32` elements, packed bits or pairs of f16.
-    pub fn words(&self, i: usize) -> &'a [u32] {
-        match &self.slots[i] {
+    /// Read-only words: `u32` elements, packed bits or pairs of f16.
+    pub fn words(&self, binding: impl Named) -> &'a [u32] {
+        match &self.slots[self.number(binding)] {
             Slot::Words(s) => s,
-            _ => self.wrong(i, "read-only words"),
+            Slot::Unused => &[],
+            _ => self.wrong(binding, "read-only words"),
         }
     }
 
-    /// Takes the writable reals of binding `i`.
-    pub fn reals_mut(&mut self, i: usize) -> &'a mut [R] {
-        match std::mem::replace(&mut self.slots[i], Slot::Taken) {
+    /// Takes writable reals.
+    pub fn reals_mut(&mut self, binding: impl Named) -> &'a mut [R] {
+        let at = self.number(binding);
+        match std::mem::replace(&mut self.slots[at], Slot::Taken) {
             Slot::RealsMut(s) => s,
-            _ => self.wrong(i, "writable reals"),
+            Slot::Unused => &mut [],
+            _ => self.wrong(binding, "writable reals"),
         }
     }
 
-    /// Takes the writable words of binding `i`.
-    pub fn words_mut(&mut self, i: usize) -> &'a mut [u32] {
-        match std::mem::replace(&mut self.slots[i], Slot::Taken) {
+    /// Takes writable words.
+    pub fn words_mut(&mut self, binding: impl Named) -> &'a mut [u32] {
+        let at = self.number(binding);
+        match std::mem::replace(&mut self.slots[at], Slot::Taken) {
             Slot::WordsMut(s) => s,
-            _ => self.wrong(i, "writable words"),
+            Slot::Unused => &mut [],
+            _ => self.wrong(binding, "writable words"),
         }
     }
 
-    /// Whether binding `i` holds reals (and not words): for kernels whose storage type varies.
-    pub fn is_real(&self, i: usize) -> bool {
-        matches!(&self.slots[i], Slot::Reals(_) | Slot::RealsMut(_))
+    /// Whether a binding holds reals (and not words): for kernels whose storage type varies.
+    pub fn is_real(&self, binding: impl Named) -> bool {
+        matches!(&self.slots[self.number(binding)], Slot::Reals(_) | Slot::RealsMut(_))
     }
 
-    fn wrong(&self, i: usize, wanted: &str) -> ! {
-        panic!("twin of {}: binding {i} does not hold {wanted} (any more)", self.kernel)
+    fn number(&self, binding: impl Named) -> usize {
+        let found = binding.find(self.reflection).filter(|at| *at < self.slots.len());
+        found.unwrap_or_else(|| panic!("{}: the shader has no binding `{binding}`", self.kernel))
+    }
+
+    fn wrong(&self, binding: impl Named, wanted: &str) -> ! {
+        panic!("{}: `{binding}` does not hold {wanted} (any more)", self.kernel)
     }
 }

@@ -18,8 +18,8 @@ mod threads;
 mod turns;
 mod vectorised;
 
-pub use args::HostArgs;
 pub(crate) use args::Slot;
+pub use args::{HostArgs, Named};
 pub(crate) use exp::exp;
 pub(crate) use magnitude::to_one;
 pub use memory::Array;

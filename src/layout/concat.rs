@@ -14,13 +14,13 @@ pub(super) static PLACE: Kernel =
         .cost(|args| Cost { bytes: 8.0 * args.words[0] as f64, flops: 0.0 })
         .variants(ELEMENTS);
 
-#[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
-#[repr(C)]
-pub(super) struct Params {
-    pub(super) outer: u32,
-    pub(super) run: u32,
-    pub(super) stride: u32,
-    pub(super) start: u32,
+crate::params! {
+    pub(super) struct Params {
+        outer: u32,
+        run: u32,
+        stride: u32,
+        start: u32,
+    }
 }
 
 /// Tensors joined along an axis, in their order.
@@ -56,8 +56,8 @@ pub fn concat_tensors(parts: &[&Tensor], axis: usize) -> Result<Tensor> {
 /// Writes `words` to their place in `y`.
 fn place(words: &Tensor, y: &Tensor, variant: usize, params: &Params) -> Result<()> {
     if words.count() > 0 {
-        let launch = y.device().launch(&PLACE).variant(variant).params(params);
-        launch.bind(words).bind(y).items(words.count(), 64).record()?;
+        let launch = y.device().launch(&PLACE).variant_at(variant).params(params);
+        launch.bind_next(words).bind_next(y).items_of(words.count(), 64).record()?;
     }
     Ok(())
 }

@@ -13,12 +13,12 @@ pub(super) static TRANSPOSE: Kernel =
         .variants(ELEMENTS)
         .turns(few_turns);
 
-#[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
-#[repr(C)]
-pub(super) struct Params {
-    pub(super) batch: u32,
-    pub(super) rows: u32,
-    pub(super) columns: u32,
+crate::params! {
+    pub(super) struct Params {
+        batch: u32,
+        rows: u32,
+        columns: u32,
+    }
 }
 
 /// x with its axes in another order: axis `a` of the outcome is axis `order[a]` of x.
@@ -116,8 +116,8 @@ fn by_tile(view: &View, dims: Shape, params: &Params) -> Result<Tensor> {
     let tiles = (params.rows as usize).div_ceil(32) * (params.columns as usize).div_ceil(32);
     let groups = params.batch as usize * tiles;
     if groups > 0 {
-        let launch = y.device().launch(&TRANSPOSE).variant(view.variant()).params(params);
-        launch.bind(&view.words).bind(&y).items(groups, 1).record()?;
+        let launch = y.device().launch(&TRANSPOSE).variant_at(view.variant()).params(params);
+        launch.bind_next(&view.words).bind_next(&y).items_of(groups, 1).record()?;
     }
     Ok(y)
 }

@@ -14,16 +14,16 @@ pub(super) static PAD: Kernel =
         .variants(ELEMENTS)
         .turns(few_turns);
 
-/// Extents stand innermost first.
-#[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
-#[repr(C)]
-pub(super) struct Params {
-    pub(super) outside: [u32; 8],
-    pub(super) inside: [u32; 8],
-    pub(super) before: [u32; 8],
-    pub(super) count: u32,
-    pub(super) rank: u32,
-    pub(super) unused: [u32; 2],
+crate::params! {
+    /// Extents stand innermost first.
+    pub(super) struct Params {
+        outside: [u32; 8],
+        inside: [u32; 8],
+        before: [u32; 8],
+        count: u32,
+        rank: u32,
+        unused: [u32; 2],
+    }
 }
 
 /// The part of x within `ranges`, one for each axis.
@@ -85,8 +85,8 @@ pub fn pad(x: &Tensor, widths: &[(usize, usize)]) -> Result<Tensor> {
     let y = view.output(dims)?;
     if y.count() > 0 {
         let params = pad_params(view.shape(), &dims, widths);
-        let launch = y.device().launch(&PAD).variant(view.variant()).params(&params);
-        launch.bind(&view.words).bind(&y).items(y.count(), 64).record()?;
+        let launch = y.device().launch(&PAD).variant_at(view.variant()).params(&params);
+        launch.bind_next(&view.words).bind_next(&y).items_of(y.count(), 64).record()?;
     }
     view.restore(y)
 }

@@ -18,16 +18,16 @@ pub(super) static STRIDED: Kernel =
         .variants(ELEMENTS)
         .turns(few_turns);
 
-/// Extents and strides stand innermost first.
-#[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
-#[repr(C)]
-pub(super) struct Params {
-    pub(super) dims: [u32; 8],
-    pub(super) strides: [u32; 8],
-    pub(super) count: u32,
-    pub(super) base: u32,
-    pub(super) rank: u32,
-    pub(super) unused: u32,
+crate::params! {
+    /// Extents and strides stand innermost first.
+    pub(super) struct Params {
+        dims: [u32; 8],
+        strides: [u32; 8],
+        count: u32,
+        base: u32,
+        rank: u32,
+        unused: u32,
+    }
 }
 
 /// The elements of `view` at `base` plus multiples of `strides`, as a tensor of shape `dims`.
@@ -45,8 +45,8 @@ pub(super) fn strided(view: &View, dims: Shape, strides: &[usize], base: usize) 
         rank: axes.len() as u32,
         unused: 0,
     };
-    let launch = y.device().launch(&STRIDED).variant(view.variant()).params(&params);
-    over_elements(y.device(), launch.bind(&view.words).bind(&y), y.count()).record()?;
+    let launch = y.device().launch(&STRIDED).variant_at(view.variant()).params(&params);
+    over_elements(y.device(), launch.bind_next(&view.words).bind_next(&y), y.count()).record()?;
     Ok(y)
 }
 

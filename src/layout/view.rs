@@ -5,8 +5,8 @@ use crate::{DType, Error, Result, Shape, Tensor};
 
 /// The variants of a kernel that moves words: floats first, since the host holds those apart.
 pub(super) const ELEMENTS: &[Variant] = &[
-    Variant { name: "f32", features: &[], needs: Needs::NOTHING },
-    Variant { name: "u32", features: &["WORDS"], needs: Needs::NOTHING },
+    Variant { name: "f32", conditions: &[], needs: Needs::NOTHING },
+    Variant { name: "u32", conditions: &["WORDS"], needs: Needs::NOTHING },
 ];
 
 /// A tensor as words: f32 and u32 as they are, packed spikes with 32 steps a word.

@@ -15,7 +15,7 @@ pub(super) static LIF_BACKWARD: Kernel =
         .cost(cost)
         .turns(|args| {
             let steps = u64::from(args.params::<Params>().steps);
-            match args.constant("EVERY", 0) {
+            match args.constant_or("EVERY", 0) {
                 0 => steps + 16,
                 // Each chunk is walked along twice.
                 every => steps.div_ceil(every) * (2 * every + 3) + 2,
@@ -23,8 +23,8 @@ pub(super) static LIF_BACKWARD: Kernel =
         });
 
 const VARIANTS: &[Variant] = &[
-    Variant { name: "membrane", features: &[], needs: Needs::NOTHING },
-    Variant { name: "checkpoints", features: &["CHECKPOINTS"], needs: Needs::NOTHING },
+    Variant { name: "membrane", conditions: &[], needs: Needs::NOTHING },
+    Variant { name: "checkpoints", conditions: &["CHECKPOINTS"], needs: Needs::NOTHING },
 ];
 
 /// The upstream gradient, what was saved, the input where it is read, the gradients.
@@ -100,21 +100,21 @@ impl Saved {
         let learn = learn.iter().rev().fold(0, |mask, on| mask << 1 | u32::from(*on));
         let checkpoints = matches!(scan.lif.save, Save::Checkpoints(_));
         let mut launch = scan.prepare(any.device(), &LIF_BACKWARD);
-        launch = launch.variant(usize::from(checkpoints));
+        launch = launch.variant_at(usize::from(checkpoints));
         launch = launch.constant("GRADIENT", scan.lif.gradient_code());
         launch = launch.constant("SURROGATE", scan.lif.surrogate_code());
         launch = launch.constant("UPSTREAM", upstream).constant("LEARN", learn);
         if checkpoints {
             launch = launch.constant("EVERY", scan.every());
         }
-        launch = launch.bind(bw.upstream(0).unwrap_or(any)).bind(any);
-        launch = launch.bind(self.x.as_ref().unwrap_or(any));
-        launch = launch.bind(scan.decay.as_ref().unwrap_or(any));
-        launch = launch.bind(scan.threshold.as_ref().unwrap_or(any));
+        launch = launch.bind_next(bw.upstream(0).unwrap_or(any)).bind_next(any);
+        launch = launch.bind_next(self.x.as_ref().unwrap_or(any));
+        launch = launch.bind_next(scan.decay.as_ref().unwrap_or(any));
+        launch = launch.bind_next(scan.threshold.as_ref().unwrap_or(any));
         launch = match &self.words {
-            Some(words) => launch.bind(words),
-            None => launch.bind(scan.gain.as_ref().unwrap_or(any)),
+            Some(words) => launch.bind_next(words),
+            None => launch.bind_next(scan.gain.as_ref().unwrap_or(any)),
         };
-        launch.bind(gx).bind(sums).record()
+        launch.bind_next(gx).bind_next(sums).record()
     }
 }

@@ -16,9 +16,9 @@ pub(super) static LIF_FORWARD: Kernel =
         .turns(|args| u64::from(args.params::<Params>().steps) + 16);
 
 const VARIANTS: &[Variant] = &[
-    Variant { name: "bits", features: &["PACKED"], needs: Needs::NOTHING },
-    Variant { name: "f32", features: &["DENSE"], needs: Needs::NOTHING },
-    Variant { name: "f32 and bits", features: &["DENSE", "PACKED"], needs: Needs::NOTHING },
+    Variant { name: "bits", conditions: &["PACKED"], needs: Needs::NOTHING },
+    Variant { name: "f32", conditions: &["DENSE"], needs: Needs::NOTHING },
+    Variant { name: "f32 and bits", conditions: &["DENSE", "PACKED"], needs: Needs::NOTHING },
 ];
 
 /// Input, state, what is saved and the spikes: each moved once.
@@ -61,17 +61,17 @@ pub(super) fn run(scan: &Scan, x: &Tensor, v0: Option<&Tensor>, keep: bool) -> R
         (save == 2).then(|| spikes.clone())
     };
     let variant = if packed { 0 } else { 1 + usize::from(both) };
-    let mut launch = scan.prepare(device, &LIF_FORWARD).variant(variant);
+    let mut launch = scan.prepare(device, &LIF_FORWARD).variant_at(variant);
     launch = launch.constant("STATE", u32::from(v0.is_some())).constant("SAVE", save);
     if save == 2 {
         launch = launch.constant("EVERY", scan.every());
     }
-    launch = launch.bind(x).bind(scan.decay.as_ref().unwrap_or(x));
-    launch = launch.bind(scan.threshold.as_ref().unwrap_or(x));
-    launch = launch.bind(scan.gain.as_ref().unwrap_or(x));
-    launch = launch.bind(&state).bind(&saved).bind(&spikes);
+    launch = launch.bind_next(x).bind_next(scan.decay.as_ref().unwrap_or(x));
+    launch = launch.bind_next(scan.threshold.as_ref().unwrap_or(x));
+    launch = launch.bind_next(scan.gain.as_ref().unwrap_or(x));
+    launch = launch.bind_next(&state).bind_next(&saved).bind_next(&spikes);
     if both && let Some(words) = &words {
-        launch = launch.bind(words);
+        launch = launch.bind_next(words);
     }
     launch.record()?;
     Ok(Forward { spikes, state, saved: keep.then_some(saved), words })

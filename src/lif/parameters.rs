@@ -21,11 +21,11 @@ pub(super) static LIF_PARAMETERS: Kernel = Kernel::new(
     u64::from(p.columns.div_ceil(p.neurons.saturating_mul(8).clamp(1, 256))) + 12
 });
 
-#[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
-#[repr(C)]
-pub(super) struct Params {
-    pub(super) columns: u32,
-    pub(super) neurons: u32,
+crate::params! {
+    pub(super) struct Params {
+        columns: u32,
+        neurons: u32,
+    }
 }
 
 /// The rows that backward leaves: dL/dv0, decay, threshold, gain, gh of the first step.
@@ -61,13 +61,13 @@ pub(super) fn reduce(
         launch = launch.constant(name, form);
     }
     launch = launch.constant("STATE", u32::from(v0.is_some()));
-    launch = launch.bind(sums).bind(v0.unwrap_or(sums));
+    launch = launch.bind_next(sums).bind_next(v0.unwrap_or(sums));
     for gradient in &gradients {
-        launch = launch.bind(gradient);
+        launch = launch.bind_next(gradient);
     }
     // A workgroup is 32 neurons wide, or one sum.
     let tiled = reduced.contains(&EACH);
-    launch = launch.items(if tiled { scan.params.neurons as usize } else { 1 }, 32);
+    launch = launch.items_of(if tiled { scan.params.neurons as usize } else { 1 }, 32);
     launch.groups[2] = 3;
     launch.record()?;
     for (input, gradient) in [DECAY, THRESHOLD, GAIN].into_iter().zip(gradients) {

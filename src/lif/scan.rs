@@ -20,20 +20,20 @@ pub struct LifOutput {
     pub state: Var,
 }
 
-/// `LifParams` of `shared/membrane.wgsl`.
-#[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
-#[repr(C)]
-pub(super) struct Params {
-    pub(super) columns: u32,
-    pub(super) steps: u32,
-    pub(super) neurons: u32,
-    pub(super) decay: f32,
-    pub(super) threshold: f32,
-    pub(super) gain: f32,
-    pub(super) v_reset: f32,
-    pub(super) low: f32,
-    pub(super) high: f32,
-    pub(super) alpha: f32,
+crate::params! {
+    /// `LifParams` of `shared/membrane.wgsl`.
+    pub(super) struct Params {
+        columns: u32,
+        steps: u32,
+        neurons: u32,
+        decay: f32,
+        threshold: f32,
+        gain: f32,
+        v_reset: f32,
+        low: f32,
+        high: f32,
+        alpha: f32,
+    }
 }
 
 /// Columns of a workgroup, and of one that marches: the `override WG` of both shaders.
@@ -119,9 +119,9 @@ impl Scan {
         let marches = software && self.steps() >= LONG;
         let mut launch = device.launch(kernel).params(&self.params);
         launch = if marches {
-            launch.constant("MARCH", 1u32).items(self.columns(), MARCHING_WORKGROUP)
+            launch.constant("MARCH", 1u32).items_of(self.columns(), MARCHING_WORKGROUP)
         } else {
-            launch.items(self.columns(), WORKGROUP)
+            launch.items_of(self.columns(), WORKGROUP)
         };
         launch = launch
             .constant("RESET", self.lif.reset.code())

@@ -14,11 +14,11 @@ pub(super) static ACTIVATE_GRADIENT: Kernel = Kernel::new(
 )
 .params::<Params>();
 
-#[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
-#[repr(C)]
-pub(super) struct Params {
-    pub(super) count: u32,
-    pub(super) slope: f32,
+crate::params! {
+    pub(super) struct Params {
+        count: u32,
+        slope: f32,
+    }
 }
 
 /// Whether the derivative is a function of the activation's value, so that the output serves as what
@@ -48,10 +48,10 @@ pub(super) fn through(activation: Activation, gy: &Tensor, saved: &Tensor) -> Re
     launch
         .constant("ACT", activation.code())
         .constant("FROM_OUTPUT", u32::from(from_output(activation)))
-        .bind(gy)
-        .bind(saved)
-        .bind(&gz)
-        .items(gy.count(), 64)
+        .bind_next(gy)
+        .bind_next(saved)
+        .bind_next(&gz)
+        .items_of(gy.count(), 64)
         .record()?;
     Ok(gz)
 }

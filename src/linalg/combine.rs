@@ -15,14 +15,14 @@ pub(super) static MATMUL_COMBINE: Kernel = Kernel::new(
 .params::<Params>()
 .turns(|args| 2 + 2 * u64::from(args.params::<Params>().chunks));
 
-#[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
-#[repr(C)]
-pub(super) struct Params {
-    pub(super) count: u32,
-    pub(super) n: u32,
-    pub(super) chunks: u32,
-    pub(super) has_bias: u32,
-    pub(super) slope: f32,
+crate::params! {
+    pub(super) struct Params {
+        count: u32,
+        n: u32,
+        chunks: u32,
+        has_bias: u32,
+        slope: f32,
+    }
 }
 
 /// Sums `chunks` partial products and applies the epilogue of `product`.
@@ -46,17 +46,17 @@ pub(super) fn combine(
     };
     let column_sums = product.extra == Extra::ColumnSums;
     let items = c.count() + if column_sums { product.n } else { 0 };
-    let launch = device.launch(&MATMUL_COMBINE).params(&params).bind(parts);
+    let launch = device.launch(&MATMUL_COMBINE).params(&params).bind_next(parts);
     launch
-        .bind(product.bias.unwrap_or(parts))
-        .bind(sums)
-        .bind(&c)
-        .bind(&extra)
+        .bind_next(product.bias.unwrap_or(parts))
+        .bind_next(sums)
+        .bind_next(&c)
+        .bind_next(&extra)
         .constant("ACT", product.activation.code())
         .constant("PRE", u32::from(product.extra == Extra::PreActivation))
         .constant("SUMS", u32::from(column_sums))
         .constant("ADD", u32::from(product.target.is_some()))
-        .items(items, 64)
+        .items_of(items, 64)
         .record()?;
     Ok((c, extra))
 }

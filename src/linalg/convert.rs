@@ -10,14 +10,14 @@ pub(super) static CONVERT: Kernel =
         .params::<Params>()
         .tolerance(1e-3)
         .variants(&[
-            Variant { name: "to f16", features: &[], needs: Needs::NOTHING },
-            Variant { name: "from f16", features: &["FROM_HALF"], needs: Needs::NOTHING },
+            Variant { name: "to f16", conditions: &[], needs: Needs::NOTHING },
+            Variant { name: "from f16", conditions: &["FROM_HALF"], needs: Needs::NOTHING },
         ]);
 
-#[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
-#[repr(C)]
-pub(super) struct Params {
-    pub(super) count: u32,
+crate::params! {
+    pub(super) struct Params {
+        count: u32,
+    }
 }
 
 /// An f32 tensor in f16.
@@ -32,8 +32,13 @@ pub(super) fn widen(x: &Tensor) -> Result<Tensor> {
 
 fn convert(x: &Tensor, to: DType) -> Result<Tensor> {
     let y = Tensor::empty(x.device(), *x.shape(), to)?;
-    let launch = x.device().launch(&CONVERT).variant(usize::from(to == DType::F32));
+    let launch = x.device().launch(&CONVERT).variant_at(usize::from(to == DType::F32));
     let params = Params { count: x.count() as u32 };
-    launch.params(&params).bind(x).bind(&y).items(x.count().div_ceil(2), 64).record()?;
+    launch
+        .params(&params)
+        .bind_next(x)
+        .bind_next(&y)
+        .items_of(x.count().div_ceil(2), 64)
+        .record()?;
     Ok(y)
 }

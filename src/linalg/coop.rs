@@ -12,18 +12,22 @@ pub(super) static MATMUL_COOP: Kernel =
         .params::<Params>()
         .cost(cost)
         .variants(&[
-            Variant { name: "plain", features: &[], needs: Needs::NOTHING },
+            Variant { name: "plain", conditions: &[], needs: Needs::NOTHING },
             Variant {
                 name: "cooperative 8 x 8",
-                features: &["COOP", "EIGHT"],
+                conditions: &["COOP", "EIGHT"],
                 needs: Needs::COOP_MATRIX,
             },
-            Variant { name: "cooperative 16 x 16", features: &["COOP"], needs: Needs::COOP_MATRIX },
+            Variant {
+                name: "cooperative 16 x 16",
+                conditions: &["COOP"],
+                needs: Needs::COOP_MATRIX,
+            },
         ])
         .turns(|args| {
             // The baseline has a walk for each of an invocation's elements.
             let depth = u64::from(args.params::<Params>().k);
-            let elements = 256u64.div_ceil(args.constant("WG", 32).max(1));
+            let elements = 256u64.div_ceil(args.constant_or("WG", 32).max(1));
             if args.variant == 0 { elements * (depth + 2) } else { depth / 8 + 2 }
         });
 
@@ -54,9 +58,9 @@ pub(super) fn run(product: &Product<'_>, shape: Shape) -> Result<Tensor> {
     let tiles = product.m / size * (product.n / size);
     // A workgroup of one subgroup. Where the driver takes smaller ones, each computes the tile.
     let subgroup = device.capabilities().subgroup_size.1.clamp(8, 128);
-    let launch = device.launch(&MATMUL_COOP).variant(if size == 8 { 1 } else { 2 });
+    let launch = device.launch(&MATMUL_COOP).variant_at(if size == 8 { 1 } else { 2 });
     let launch = launch.params(&params).constant("WG", subgroup);
-    launch.bind(product.a).bind(product.b).bind(&c).items(tiles, 1).record()?;
+    launch.bind_next(product.a).bind_next(product.b).bind_next(&c).items_of(tiles, 1).record()?;
     Ok(c)
 }
 

@@ -6,25 +6,25 @@ use crate::gpu::Capabilities;
 use crate::kernel::{Cost, CostArgs, Kernel, Variant};
 use crate::{DType, Result, Shape, Tensor};
 
-/// The parameters of every product kernel, as in `shared/operands.wgsl`.
-#[derive(Debug, Clone, Copy, Default, bytemuck::Pod, bytemuck::Zeroable)]
-#[repr(C)]
-pub(super) struct Params {
-    pub(super) m: u32,
-    pub(super) n: u32,
-    pub(super) k: u32,
-    pub(super) batch_first: u32,
-    pub(super) batch: u32,
-    pub(super) group_first: u32,
-    pub(super) groups: u32,
-    pub(super) batches: u32,
-    pub(super) stride_a: u32,
-    pub(super) stride_b: u32,
-    pub(super) chunk: u32,
-    pub(super) steps: u32,
-    pub(super) lanes: u32,
-    pub(super) has_bias: u32,
-    pub(super) slope: f32,
+crate::params! {
+    /// The parameters of every product kernel, as in `shared/operands.wgsl`.
+    pub(super) struct Params {
+        m: u32,
+        n: u32,
+        k: u32,
+        batch_first: u32,
+        batch: u32,
+        group_first: u32,
+        groups: u32,
+        batches: u32,
+        stride_a: u32,
+        stride_b: u32,
+        chunk: u32,
+        steps: u32,
+        lanes: u32,
+        has_bias: u32,
+        slope: f32,
+    }
 }
 
 /// Floating-point work of one launch: larger products are split over rows and batch entries, so
@@ -411,8 +411,8 @@ impl Product<'_> {
                 &unused
             }
         };
-        let mut launch = device.launch(kernel).variant(variant).params(params);
-        launch = launch.bind(self.a).bind(self.b).bind(bias).bind(c);
+        let mut launch = device.launch(kernel).variant_at(variant).params(params);
+        launch = launch.bind_next(self.a).bind_next(self.b).bind_next(bias).bind_next(c);
         if let Left::Dense { transposed } = self.left {
             launch = launch.constant("A_T", u32::from(transposed));
             launch = launch.constant("B_T", u32::from(self.b_transposed));
@@ -426,7 +426,7 @@ impl Product<'_> {
         }
         if plan.kernel == MatmulKernel::Naive {
             let rows = self.m.min(4 * params.groups as usize);
-            return launch.items(params.batch as usize * rows * self.n, 64).record();
+            return launch.items_of(params.batch as usize * rows * self.n, 64).record();
         }
         if self.extra == Extra::PreActivation {
             launch = launch.constant("PRE", u32::from(fused));
@@ -444,7 +444,7 @@ impl Product<'_> {
         }
         let tiles = (params.groups as usize).div_ceil(rb) * self.n.div_ceil(4 * cb);
         let tiles = plan.chunks * params.batch as usize * tiles;
-        launch.bind(extra).items(tiles, plan.workgroup).record()
+        launch.bind_next(extra).items_of(tiles, plan.workgroup).record()
     }
 }
 

@@ -74,7 +74,7 @@ pub(crate) fn multiply<R: Real>(a: View<'_, R>, b: View<'_, R>, c: &mut [R], add
 pub(super) fn dense<R: Real>(args: &mut HostArgs<'_, R>) {
     let p: Params = args.params();
     let [m, n, k] = [p.m, p.n, p.k].map(|v| v as usize);
-    let (a_t, b_t) = (args.constant("A_T", 0) != 0, args.constant("B_T", 0) != 0);
+    let (a_t, b_t) = (args.constant_or("A_T", 0) != 0, args.constant_or("B_T", 0) != 0);
     let (a, b) = (floats(args, 0), floats(args, 1));
     let first = (4 * p.group_first as usize).min(m);
     let rows = (4 * p.groups as usize).min(m - first);
@@ -162,7 +162,7 @@ enum Target<'a, R> {
 
 impl<'a, R: Real> Output<'a, R> {
     fn take(args: &mut HostArgs<'a, R>, p: &Params) -> Self {
-        let flag = |args: &HostArgs<'a, R>, name| args.constant(name, 0) != 0;
+        let flag = |args: &HostArgs<'a, R>, name| args.constant_or(name, 0) != 0;
         let c = if args.is_real(3) {
             Target::Direct(args.reals_mut(3))
         } else {
@@ -171,7 +171,7 @@ impl<'a, R: Real> Output<'a, R> {
         Self {
             n: p.n as usize,
             bias: (p.has_bias != 0).then(|| args.reals(2)),
-            activation: Activation::from_code(args.constant("ACT", 0), p.slope),
+            activation: Activation::from_code(args.constant_or("ACT", 0), p.slope),
             add: flag(args, "ADD"),
             c,
             before: flag(args, "PRE").then(|| args.reals_mut(4)),
@@ -310,7 +310,7 @@ pub(super) fn bits_transposed<R: Real>(args: &mut HostArgs<'_, R>) {
     let first = (4 * p.group_first as usize).min(m);
     let rows = first..(first + 4 * p.groups as usize).min(m);
     let c = args.reals_mut(3);
-    let mut sums = (args.constant("SUMS", 0) != 0 && first == 0).then(|| args.reals_mut(4));
+    let mut sums = (args.constant_or("SUMS", 0) != 0 && first == 0).then(|| args.reals_mut(4));
     let mut product = vec![R::zero(); m * n];
     for part in 0..depth.div_ceil(chunk).max(1) {
         product.fill(R::zero());
@@ -372,9 +372,9 @@ pub(super) fn combine<R: Real>(args: &mut HostArgs<'_, R>) {
     let p: CombineParams = args.params();
     let (count, n) = (p.count as usize, p.n as usize);
     let (parts, bias, partial_sums) = (args.reals(0), args.reals(1), args.reals(2));
-    let activation = Activation::from_code(args.constant("ACT", 0), p.slope);
-    let (pre, sums) = (args.constant("PRE", 0) != 0, args.constant("SUMS", 0) != 0);
-    let add = args.constant("ADD", 0) != 0;
+    let activation = Activation::from_code(args.constant_or("ACT", 0), p.slope);
+    let (pre, sums) = (args.constant_or("PRE", 0) != 0, args.constant_or("SUMS", 0) != 0);
+    let add = args.constant_or("ADD", 0) != 0;
     let c = args.reals_mut(3);
     let extra = args.reals_mut(4);
     let total = |of: &[R], stride: usize, i: usize| -> R {
@@ -414,8 +414,8 @@ pub(super) fn convert<R: Real>(args: &mut HostArgs<'_, R>) {
 /// `gz = gy act'(z)`
 pub(super) fn activate_gradient<R: Real>(args: &mut HostArgs<'_, R>) {
     let p: GradientParams = args.params();
-    let activation = Activation::from_code(args.constant("ACT", 0), p.slope);
-    let from_output = args.constant("FROM_OUTPUT", 0) != 0;
+    let activation = Activation::from_code(args.constant_or("ACT", 0), p.slope);
+    let from_output = args.constant_or("FROM_OUTPUT", 0) != 0;
     let (gy, saved) = (args.reals(0), args.reals(1));
     let derivative = |at: R| {
         if from_output { derivative_from_output(activation, at) } else { activation.derivative(at) }

@@ -13,12 +13,12 @@ pub(super) static HITS: Kernel =
         .params::<Params>()
         .turns(|args| 2 + u64::from(args.params::<Params>().span));
 
-#[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
-#[repr(C)]
-pub(super) struct Params {
-    pub(super) rows: u32,
-    pub(super) span: u32,
-    pub(super) parts: u32,
+crate::params! {
+    pub(super) struct Params {
+        rows: u32,
+        span: u32,
+        parts: u32,
+    }
 }
 
 /// The number of rows of `logits[.., C]` whose largest element, the first of equal ones, stands at
@@ -52,6 +52,11 @@ pub fn accuracy_with(
     let part = Tensor::empty(logits.device(), [parts.count], DType::F32)?;
     let params = Params { rows: rows as u32, span: parts.span as u32, parts: parts.count as u32 };
     let launch = logits.device().launch(&HITS).params(&params);
-    launch.bind(&found).bind(targets).bind(&part).items(parts.count, 64).record()?;
+    launch
+        .bind_next(&found)
+        .bind_next(targets)
+        .bind_next(&part)
+        .items_of(parts.count, 64)
+        .record()?;
     total(&part, 1.0)
 }

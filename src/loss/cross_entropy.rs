@@ -28,25 +28,25 @@ pub(super) static CROSS_ENTROPY_BACKWARD: Kernel = Kernel::new(
 .params::<BackwardParams>()
 .turns(few_turns);
 
-#[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
-#[repr(C)]
-pub(super) struct Params {
-    pub(super) rows: u32,
-    pub(super) classes: u32,
-    pub(super) span: u32,
-    pub(super) parts: u32,
-    pub(super) smoothing: f32,
-    pub(super) sharpness: f32,
+crate::params! {
+    pub(super) struct Params {
+        rows: u32,
+        classes: u32,
+        span: u32,
+        parts: u32,
+        smoothing: f32,
+        sharpness: f32,
+    }
 }
 
-#[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
-#[repr(C)]
-pub(super) struct BackwardParams {
-    pub(super) count: u32,
-    pub(super) classes: u32,
-    pub(super) smoothing: f32,
-    pub(super) divisor: f32,
-    pub(super) sharpness: f32,
+crate::params! {
+    pub(super) struct BackwardParams {
+        count: u32,
+        classes: u32,
+        smoothing: f32,
+        divisor: f32,
+        sharpness: f32,
+    }
 }
 
 /// Two walks over each row of a part, and three folds.
@@ -148,7 +148,12 @@ pub(super) fn entropy_of(
             let gx = Tensor::empty(x.device(), *x.shape(), DType::F32)?;
             let launch = x.device().launch(&CROSS_ENTROPY_BACKWARD).params(&params);
             let launch = launch.constant("KIND", scores as u32);
-            let launch = launch.bind(&x).bind(&targets).bind(&stats).bind(gradient).bind(&gx);
+            let launch = launch
+                .bind_next(&x)
+                .bind_next(&targets)
+                .bind_next(&stats)
+                .bind_next(gradient)
+                .bind_next(&gx);
             over_elements(x.device(), launch, x.count()).record()?;
             bw.give(0, gx);
         }
@@ -215,10 +220,10 @@ fn forward(
     };
     over_rows(x.device(), &CROSS_ENTROPY, &params, [parts.count, classes])
         .constant("KIND", scores as u32)
-        .bind(x)
-        .bind(t)
-        .bind(stats)
-        .bind(&part)
+        .bind_next(x)
+        .bind_next(t)
+        .bind_next(stats)
+        .bind_next(&part)
         .record()?;
     Ok(part)
 }

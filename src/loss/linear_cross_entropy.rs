@@ -30,17 +30,17 @@ pub(super) static SCALE_BY: Kernel =
         .variants(CELLS)
         .cost(|args| Cost { bytes: 8.0 * args.words[0] as f64, flops: args.words[0] as f64 });
 
-#[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
-#[repr(C)]
-pub(super) struct TileParams {
-    pub(super) rows: u32,
-    pub(super) width: u32,
-    pub(super) row_first: u32,
-    pub(super) class_first: u32,
-    pub(super) classes: u32,
-    /// 1 if no tile came before.
-    pub(super) start: u32,
-    pub(super) divisor: f32,
+crate::params! {
+    pub(super) struct TileParams {
+        rows: u32,
+        width: u32,
+        row_first: u32,
+        class_first: u32,
+        classes: u32,
+        /// 1 if no tile came before.
+        start: u32,
+        divisor: f32,
+    }
 }
 
 /// Three walks over a row of the tile, and two folds.
@@ -49,10 +49,10 @@ fn turns(args: &CostArgs<'_>) -> u64 {
     2 * row.walk() + row.chains() + 2 * row.fold
 }
 
-#[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
-#[repr(C)]
-struct ScaleParams {
-    cells: u32,
+crate::params! {
+    struct ScaleParams {
+        cells: u32,
+    }
 }
 
 /// The tile is read once, and written once for a gradient.
@@ -140,7 +140,11 @@ pub fn linear_cross_entropy_with(
         for (i, gradient) in gradients.into_iter().enumerate() {
             if let Some(gradient) = gradient.filter(|_| bw.needs(i)) {
                 let (launch, cells) = launch_cells(g.device(), &SCALE_BY, gradient.count());
-                launch.params(&ScaleParams { cells }).bind(&gradient).bind(&g).record()?;
+                launch
+                    .params(&ScaleParams { cells })
+                    .bind_next(&gradient)
+                    .bind_next(&g)
+                    .record()?;
                 bw.give(i, gradient.reshape(shapes[i])?);
             }
         }
@@ -335,10 +339,10 @@ impl<'a> Sweep<'a> {
         over_rows(x.device(), &CROSS_ENTROPY_TILE, &params, [rows, width])
             .constant("STATISTICS", u32::from(statistics))
             .constant("GRADIENT", u32::from(gradient))
-            .bind(&logits)
-            .bind(self.targets)
-            .bind(&self.stats)
-            .bind(&self.loss)
+            .bind_next(&logits)
+            .bind_next(self.targets)
+            .bind_next(&self.stats)
+            .bind_next(&self.loss)
             .record()?;
         Ok(logits)
     }

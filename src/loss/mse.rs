@@ -14,10 +14,10 @@ pub(super) static MSE_BACKWARD: Kernel = Kernel::new(
 )
 .params::<Params>();
 
-#[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
-#[repr(C)]
-pub(super) struct Params {
-    pub(super) count: u32,
+crate::params! {
+    pub(super) struct Params {
+        count: u32,
+    }
 }
 
 /// The mean over all elements of `(x - y)^2`: a scalar. Both get gradients.
@@ -53,6 +53,12 @@ pub fn mse(x: &Var, y: &Var) -> Result<Var> {
 fn mse_backward(x: &Tensor, y: &Tensor, gradient: &Tensor) -> Result<Tensor> {
     let gx = Tensor::empty(x.device(), *x.shape(), DType::F32)?;
     let launch = x.device().launch(&MSE_BACKWARD).params(&Params { count: x.count() as u32 });
-    launch.bind(x).bind(y).bind(gradient).bind(&gx).items(x.count(), 64).record()?;
+    launch
+        .bind_next(x)
+        .bind_next(y)
+        .bind_next(gradient)
+        .bind_next(&gx)
+        .items_of(x.count(), 64)
+        .record()?;
     Ok(gx)
 }

@@ -24,18 +24,18 @@ pub(super) static RATE_MSE_BACKWARD: Kernel = Kernel::new(
 .params::<BackwardParams>()
 .turns(few_turns);
 
-const fn variant(name: &'static str, features: &'static [&'static str], needs: Needs) -> Variant {
-    Variant { name, features, needs }
+const fn variant(name: &'static str, conditions: &'static [&'static str], needs: Needs) -> Variant {
+    Variant { name, conditions, needs }
 }
 
 /// Floats, then packed spikes: each those of [`ROWS`](crate::reduce::ROWS).
 const VARIANTS: &[Variant] = &[
     variant("invocation", &[], Needs::NOTHING),
     variant("workgroup", &["WORKGROUP"], Needs::NOTHING),
-    variant("subgroups", &["WORKGROUP", "SUBGROUPS"], Needs::SUBGROUPS),
+    variant("subgroups", &["WORKGROUP"], Needs::SUBGROUPS),
     variant("bits, invocation", &["BITS"], Needs::NOTHING),
     variant("bits, workgroup", &["BITS", "WORKGROUP"], Needs::NOTHING),
-    variant("bits, subgroups", &["BITS", "WORKGROUP", "SUBGROUPS"], Needs::SUBGROUPS),
+    variant("bits, subgroups", &["BITS", "WORKGROUP"], Needs::SUBGROUPS),
 ];
 
 /// Where those of packed spikes begin.
@@ -44,22 +44,22 @@ const BITS: usize = 3;
 /// The steps that one invocation of the backward kernel writes.
 const BACKWARD_STEPS: u32 = 16;
 
-#[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
-#[repr(C)]
-pub(super) struct Params {
-    pub(super) steps: u32,
-    pub(super) columns: u32,
-    pub(super) span: u32,
-    pub(super) parts: u32,
-    pub(super) wanted: f32,
+crate::params! {
+    pub(super) struct Params {
+        steps: u32,
+        columns: u32,
+        span: u32,
+        parts: u32,
+        wanted: f32,
+    }
 }
 
-#[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
-#[repr(C)]
-pub(super) struct BackwardParams {
-    pub(super) steps: u32,
-    pub(super) columns: u32,
-    pub(super) wanted: f32,
+crate::params! {
+    pub(super) struct BackwardParams {
+        steps: u32,
+        columns: u32,
+        wanted: f32,
+    }
 }
 
 /// The squared error of firing rates: for `spikes[T, ..]`, f32 or packed,
@@ -89,9 +89,9 @@ pub fn rate_mse(spikes: &Var, target: f32) -> Result<Var> {
         if let Some(gradient) = bw.upstream(0).filter(|_| bw.needs(0)) {
             let gs = Tensor::empty(rate.device(), shape, DType::F32)?;
             let launch = rate.device().launch(&RATE_MSE_BACKWARD).params(&params);
-            let launch = launch.bind(&rate).bind(gradient).bind(&gs);
+            let launch = launch.bind_next(&rate).bind_next(gradient).bind_next(&gs);
             let items = columns * steps.div_ceil(BACKWARD_STEPS as usize);
-            launch.constant("SPAN", BACKWARD_STEPS).items(items, 64).record()?;
+            launch.constant("SPAN", BACKWARD_STEPS).items_of(items, 64).record()?;
             bw.give(0, gs);
         }
         Ok(())
@@ -133,7 +133,12 @@ fn forward(spikes: &Tensor, steps: usize, columns: usize, wanted: f32) -> Result
     }
     let rate = Tensor::empty(device, [columns], DType::F32)?;
     let part = Tensor::empty(device, [parts.count], DType::F32)?;
-    launch.bind(spikes).bind(&rate).bind(&part).items(parts.count, way.range).record()?;
+    launch
+        .bind_next(spikes)
+        .bind_next(&rate)
+        .bind_next(&part)
+        .items_of(parts.count, way.range)
+        .record()?;
     Ok((rate, part))
 }
 

@@ -16,7 +16,7 @@ pub(super) fn cross_entropy<R: Real>(args: &mut HostArgs<'_, R>) {
     let (stats, part) = (args.reals_mut(2), args.reals_mut(3));
     let (classes, span) = (p.classes as usize, p.span as usize);
     let a = R::lit(f64::from(p.smoothing));
-    let scores = Scores::from_code(args.constant("KIND", 0));
+    let scores = Scores::from_code(args.constant_or("KIND", 0));
     let sharpness = R::lit(f64::from(p.sharpness));
     let row_loss = |r: usize, stats: &mut [R]| {
         let x = scored(&x[r * classes..][..classes], scores, sharpness);
@@ -52,7 +52,7 @@ pub(super) fn cross_entropy_backward<R: Real>(args: &mut HostArgs<'_, R>) {
     let (g, gx) = (args.reals(3)[0], args.reals_mut(4));
     let classes = p.classes as usize;
     let (a, divisor) = (R::lit(f64::from(p.smoothing)), R::lit(f64::from(p.divisor)));
-    let scores = Scores::from_code(args.constant("KIND", 0));
+    let scores = Scores::from_code(args.constant_or("KIND", 0));
     let sharpness = R::lit(f64::from(p.sharpness));
     gx.par_chunks_mut(classes).enumerate().for_each(|(r, gx)| {
         let target = targets[r] as usize;
@@ -113,7 +113,7 @@ fn exponentials<R: Real, const KEEP: bool>(x: &mut [R], largest: R) -> R {
 
 pub(super) fn cross_entropy_tile<R: Real>(args: &mut HostArgs<'_, R>) {
     let p: TileParams = args.params();
-    let flag = |name| args.constant(name, 1) == 1;
+    let flag = |name| args.constant_or(name, 1) == 1;
     let tile = Tile { p, statistics: flag("STATISTICS"), gradient: flag("GRADIENT") };
     let (logits, targets) = (args.reals_mut(0), args.words(1));
     let (stats, loss) = (args.reals_mut(2), args.reals_mut(3));

@@ -27,20 +27,20 @@ pub(super) static NORM_PARAMETERS: Kernel = Kernel::new(
 .params::<PartParams>()
 .turns(|args| Pieces::turns(args.params::<PartParams>().chunk));
 
-#[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
-#[repr(C)]
-pub(super) struct Params {
-    pub(super) rows: u32,
-    pub(super) length: u32,
+crate::params! {
+    pub(super) struct Params {
+        rows: u32,
+        length: u32,
+    }
 }
 
-#[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
-#[repr(C)]
-pub(super) struct PartParams {
-    pub(super) rows: u32,
-    pub(super) length: u32,
-    pub(super) splits: u32,
-    pub(super) chunk: u32,
+crate::params! {
+    pub(super) struct PartParams {
+        rows: u32,
+        length: u32,
+        splits: u32,
+        chunk: u32,
+    }
 }
 
 /// Two walks over a row, one of them in chains, and two folds.
@@ -56,11 +56,11 @@ pub(super) fn input(norm: Norm, saved: &Normalised, gain: &Tensor, g: &Tensor) -
         let params = Params { rows: norm.rows as u32, length: norm.length as u32 };
         over_rows(g.device(), &NORM_BACKWARD, &params, [norm.rows, norm.length])
             .constant("RMS", u32::from(norm.rms))
-            .bind(&saved.x)
-            .bind(gain)
-            .bind(&saved.stats)
-            .bind(g)
-            .bind(&gx)
+            .bind_next(&saved.x)
+            .bind_next(gain)
+            .bind_next(&saved.stats)
+            .bind_next(g)
+            .bind_next(&gx)
             .record()?;
     }
     Ok(gx)
@@ -94,12 +94,12 @@ pub(super) fn parameters(
         .constant("RMS", u32::from(rms))
         .constant("BIAS", u32::from(bias))
         .params(&params)
-        .bind(&saved.x)
-        .bind(&saved.stats)
-        .bind(g)
-        .bind(&parts)
-        .bind(&of_bias)
-        .items(splits * length, 64)
+        .bind_next(&saved.x)
+        .bind_next(&saved.stats)
+        .bind_next(g)
+        .bind_next(&parts)
+        .bind_next(&of_bias)
+        .items_of(splits * length, 64)
         .record()?;
     let of_bias = bias.then(|| pieces.total(&of_bias)).transpose()?;
     Ok((pieces.total(&parts)?, of_bias))

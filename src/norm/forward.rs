@@ -17,26 +17,26 @@ pub(super) static NORM_FORWARD: Kernel = Kernel::new(
 .cost(cost)
 .turns(turns);
 
-const fn variant(name: &'static str, features: &'static [&'static str], needs: Needs) -> Variant {
-    Variant { name, features, needs }
+const fn variant(name: &'static str, conditions: &'static [&'static str], needs: Needs) -> Variant {
+    Variant { name, conditions, needs }
 }
 
 /// Those of [`ROWS`](crate::reduce::ROWS), without and with a residual.
 const VARIANTS: &[Variant] = &[
     variant("invocation", &[], Needs::NOTHING),
     variant("workgroup", &["WORKGROUP"], Needs::NOTHING),
-    variant("subgroups", &["WORKGROUP", "SUBGROUPS"], Needs::SUBGROUPS),
+    variant("subgroups", &["WORKGROUP"], Needs::SUBGROUPS),
     variant("add, invocation", &["ADD"], Needs::NOTHING),
     variant("add, workgroup", &["ADD", "WORKGROUP"], Needs::NOTHING),
-    variant("add, subgroups", &["ADD", "WORKGROUP", "SUBGROUPS"], Needs::SUBGROUPS),
+    variant("add, subgroups", &["ADD", "WORKGROUP"], Needs::SUBGROUPS),
 ];
 
-#[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
-#[repr(C)]
-pub(super) struct Params {
-    pub(super) rows: u32,
-    pub(super) length: u32,
-    pub(super) eps: f32,
+crate::params! {
+    pub(super) struct Params {
+        rows: u32,
+        length: u32,
+        eps: f32,
+    }
 }
 
 /// Everything moved once; eight operations an element.
@@ -92,16 +92,16 @@ pub(super) fn forward(
         let launch = launch
             .constant("RMS", u32::from(norm.rms))
             .constant("BIAS", u32::from(bias.is_some()))
-            .bind(x)
-            .bind(gain)
-            .bind(bias.unwrap_or(gain))
-            .bind(&y)
-            .bind(&stats);
+            .bind_next(x)
+            .bind_next(gain)
+            .bind_next(bias.unwrap_or(gain))
+            .bind_next(&y)
+            .bind_next(&stats);
         let launch = match residual {
-            Some(residual) => launch.bind(residual).bind(&sum),
+            Some(residual) => launch.bind_next(residual).bind_next(&sum),
             None => launch,
         };
-        launch.items(norm.rows, way.range).record()?;
+        launch.items_of(norm.rows, way.range).record()?;
     }
     Ok(Normalised { y, x: sum, stats })
 }

@@ -23,7 +23,7 @@ fn pivot<R: Real>(row: &[R], rms: bool) -> R {
 
 pub(super) fn norm_forward<R: Real>(args: &mut HostArgs<'_, R>) {
     let p: Params = args.params();
-    let (rms, with_bias) = (args.constant("RMS", 0) == 1, args.constant("BIAS", 0) == 1);
+    let (rms, with_bias) = (args.constant_or("RMS", 0) == 1, args.constant_or("BIAS", 0) == 1);
     let (x, gain, bias) = (args.reals(0), args.reals(1), args.reals(2));
     let (y, stats) = (args.reals_mut(3), args.reals_mut(4));
     let length = p.length as usize;
@@ -85,7 +85,7 @@ impl<R: Real> Row<'_, R> {
 
 pub(super) fn norm_backward<R: Real>(args: &mut HostArgs<'_, R>) {
     let p: BackwardParams = args.params();
-    let rms = args.constant("RMS", 0) == 1;
+    let rms = args.constant_or("RMS", 0) == 1;
     let (x, gain, stats, g) = (args.reals(0), args.reals(1), args.reals(2), args.reals(3));
     let gx = args.reals_mut(4);
     let length = p.length as usize;
@@ -122,7 +122,7 @@ fn backward_row<R: Real>(
 
 pub(super) fn norm_parameters<R: Real>(args: &mut HostArgs<'_, R>) {
     let p: PartParams = args.params();
-    let (rms, with_bias) = (args.constant("RMS", 0) == 1, args.constant("BIAS", 0) == 1);
+    let (rms, with_bias) = (args.constant_or("RMS", 0) == 1, args.constant_or("BIAS", 0) == 1);
     let (x, stats, g) = (args.reals(0), args.reals(1), args.reals(2));
     let (of_gain, of_bias) = (args.reals_mut(3), args.reals_mut(4));
     let (rows, length, chunk) = (p.rows as usize, p.length as usize, p.chunk as usize);

@@ -29,11 +29,11 @@ pub(super) static WEIGHT_NORM_BACKWARD: Kernel = Kernel::new(
 .cost(|args| Cost { bytes: args.all_bytes(), flops: 5.0 * args.words[0] as f64 })
 .turns(turns);
 
-#[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
-#[repr(C)]
-pub(super) struct Params {
-    pub(super) rows: u32,
-    pub(super) columns: u32,
+crate::params! {
+    pub(super) struct Params {
+        rows: u32,
+        columns: u32,
+    }
 }
 
 /// Two walks over a column, and a fold.
@@ -61,7 +61,12 @@ impl Var {
         let norm = Tensor::empty(v.device(), [columns], DType::F32)?;
         if columns > 0 {
             let launch = over_columns(v.device(), &WEIGHT_NORM, &params, columns);
-            launch.bind(&v).bind(&length_value).bind(&w).bind(&norm).record()?;
+            launch
+                .bind_next(&v)
+                .bind_next(&length_value)
+                .bind_next(&w)
+                .bind_next(&norm)
+                .record()?;
         }
         self.tape().record_one(OP, &[self, length], w, move |bw| {
             let Some(g) = bw.upstream(0).cloned() else { return Ok(()) };
@@ -69,8 +74,9 @@ impl Var {
             let of_length = Tensor::empty(g.device(), [columns], DType::F32)?;
             if columns > 0 {
                 let launch = over_columns(g.device(), &WEIGHT_NORM_BACKWARD, &params, columns);
-                let launch = launch.bind(&v).bind(&length_value).bind(&norm).bind(&g);
-                launch.bind(&gv).bind(&of_length).record()?;
+                let launch =
+                    launch.bind_next(&v).bind_next(&length_value).bind_next(&norm).bind_next(&g);
+                launch.bind_next(&gv).bind_next(&of_length).record()?;
             }
             bw.give(0, gv);
             bw.give(1, of_length);

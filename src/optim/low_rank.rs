@@ -35,25 +35,25 @@ pub(super) static UNIT_COLUMNS: Kernel = Kernel::new(
     4 * column.walk() + 2 * column.fold
 });
 
-#[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
-#[repr(C)]
-pub(super) struct FactorParams {
-    pub(super) n: u32,
+crate::params! {
+    pub(super) struct FactorParams {
+        n: u32,
+    }
 }
 
-#[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
-#[repr(C)]
-pub(super) struct ColumnParams {
-    pub(super) rows: u32,
-    pub(super) columns: u32,
-    pub(super) eps: f32,
+crate::params! {
+    pub(super) struct ColumnParams {
+        rows: u32,
+        columns: u32,
+        eps: f32,
+    }
 }
 
 /// For each of n columns its diagonal, and of the rows below an invocation's share; then likewise the
 /// columns of the inverse, the longest one's turns for each.
 fn factor_turns(args: &CostArgs<'_>) -> u64 {
     let n = u64::from(args.params::<FactorParams>().n);
-    let lanes = args.constant("WG", 256).max(1);
+    let lanes = args.constant_or("WG", 256).max(1);
     let columns: u64 = (0..n).map(|k| 3 + k + (n - k - 1).div_ceil(lanes) * (k + 2)).sum();
     let longest =
         |first: u64| (first..n.min(first + lanes)).map(|j| n - j + j * (j + 5) / 2 + 2).max();
@@ -144,7 +144,7 @@ fn unit_columns(r: &Tensor, unit: &Tensor) -> Result<Tensor> {
     let params =
         ColumnParams { rows: rows as u32, columns: columns as u32, eps: (EPS * HELD) as f32 };
     let launch = over_columns(r.device(), &UNIT_COLUMNS, &params, columns);
-    launch.bind(r).bind(unit).bind(&faded).record()?;
+    launch.bind_next(r).bind_next(unit).bind_next(&faded).record()?;
     Ok(faded)
 }
 
@@ -157,7 +157,7 @@ fn orthonormal(b: &Tensor) -> Result<Tensor> {
     let scratch = Tensor::empty(device, [n, n], DType::F32)?;
     let inverse = Tensor::empty(device, [n, n], DType::F32)?;
     let launch = device.launch(&GRAM_FACTOR).params(&FactorParams { n: n as u32 });
-    let launch = launch.sharing().bind(&gram).bind(&scratch).bind(&inverse);
+    let launch = launch.sharing().bind_next(&gram).bind_next(&scratch).bind_next(&inverse);
     launch.groups([1, 1, 1]).record()?;
     matmul(b, &inverse, Layout::NN)
 }

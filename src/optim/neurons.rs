@@ -16,16 +16,17 @@ pub(super) static NEURON_FACTORS: Kernel = Kernel::new(
 )
 .params::<Params>()
 .turns(|args| {
-    let share = u64::from(args.params::<Params>().count).div_ceil(args.constant("WG", 256).max(1));
+    let share =
+        u64::from(args.params::<Params>().count).div_ceil(args.constant_or("WG", 256).max(1));
     2 * share + 12
 });
 
-#[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
-#[repr(C)]
-pub(super) struct Params {
-    pub(super) count: u32,
-    pub(super) beta: f32,
-    pub(super) rest: f32,
+crate::params! {
+    pub(super) struct Params {
+        count: u32,
+        beta: f32,
+        rest: f32,
+    }
 }
 
 /// The second moments of a matrix' neurons.
@@ -62,8 +63,8 @@ impl Neurons {
         let (beta, rest) = (self.beta as f32, (1.0 - self.beta) as f32);
         let launch = u.device().launch(&NEURON_FACTORS);
         let launch = launch.params(&Params { count: count as u32, beta, rest });
-        let launch = launch.sharing().bind(&squares).bind(clip);
-        launch.bind(&self.moments).bind(&factors).record()?;
+        let launch = launch.sharing().bind_next(&squares).bind_next(clip);
+        launch.bind_next(&self.moments).bind_next(&factors).record()?;
         let factors = if self.columns { factors } else { factors.reshape([rows, 1])? };
         binary(Binary::Mul, u, &factors)
     }

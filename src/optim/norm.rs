@@ -17,7 +17,7 @@ pub(super) static SQUARE_SUMS: Kernel = Kernel::new(
 .turns(|args| {
     let p: SquareSumParams = args.params();
     let chunk = p.chunks.iter().max().map_or(0, |chunk| u64::from(*chunk));
-    chunk.div_ceil(args.constant("WG", 256).max(1)) + 20
+    chunk.div_ceil(args.constant_or("WG", 256).max(1)) + 20
 });
 
 /// `root = sqrt(most / max(norm, most))`
@@ -30,26 +30,26 @@ pub(super) static CLIP_FACTOR: Kernel = Kernel::new(
 .params::<ClipFactorParams>()
 .turns(|args| {
     let p: ClipFactorParams = args.params();
-    (u64::from(p.count) + u64::from(p.checked)).div_ceil(args.constant("WG", 256).max(1)) + 12
+    (u64::from(p.count) + u64::from(p.checked)).div_ceil(args.constant_or("WG", 256).max(1)) + 12
 });
 
-#[derive(Debug, Clone, Copy, Default, bytemuck::Pod, bytemuck::Zeroable)]
-#[repr(C)]
-pub(super) struct SquareSumParams {
-    pub(super) counts: [u32; 8],
-    pub(super) chunks: [u32; 8],
-    pub(super) ends: [u32; 8],
-    pub(super) gradients: u32,
-    pub(super) offset: u32,
-    unused: [u32; 2],
+crate::params! {
+    pub(super) struct SquareSumParams {
+        counts: [u32; 8],
+        chunks: [u32; 8],
+        ends: [u32; 8],
+        gradients: u32,
+        offset: u32,
+        unused: [u32; 2],
+    }
 }
 
-#[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
-#[repr(C)]
-pub(super) struct ClipFactorParams {
-    pub(super) count: u32,
-    pub(super) checked: u32,
-    pub(super) most: f32,
+crate::params! {
+    pub(super) struct ClipFactorParams {
+        count: u32,
+        checked: u32,
+        most: f32,
+    }
 }
 
 fn square_sum_cost(args: &CostArgs<'_>) -> Cost {
@@ -103,7 +103,7 @@ impl Clip {
         let all = self.record_sums(checked, count)?;
         let params = ClipFactorParams { count, checked: all - count, most: self.most };
         let launch = device.launch(&CLIP_FACTOR).params(&params).sharing();
-        launch.bind(&self.partials).bind(state).record()
+        launch.bind_next(&self.partials).bind_next(state).record()
     }
 
     /// Sums of squares from the place `offset` on; returns the place after the last.
@@ -134,9 +134,9 @@ impl Clip {
         let many = u32::from(gradients.len() > 1);
         let mut launch = launch.sharing().constant("MANY", many);
         for gradient in gradients.iter().cycle().take(TOGETHER) {
-            launch = launch.bind(*gradient);
+            launch = launch.bind_next(*gradient);
         }
-        launch.bind(&self.partials).groups([end.max(1), 1, 1]).record()?;
+        launch.bind_next(&self.partials).groups([end.max(1), 1, 1]).record()?;
         Ok(end)
     }
 }

@@ -14,10 +14,10 @@ pub(super) static STEP_NUMBERS: Kernel = Kernel::new(
 )
 .params::<Params>();
 
-#[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
-#[repr(C)]
-pub(super) struct Params {
-    pub(super) groups: u32,
+crate::params! {
+    pub(super) struct Params {
+        groups: u32,
+    }
 }
 
 /// Numbers of a group on the device; where each stands is said in `shared/numbers.wgsl`.
@@ -130,7 +130,7 @@ impl Numbers {
         self.inputs.write(&rows)?;
         let launch = self.inputs.device().launch(&STEP_NUMBERS);
         let launch = launch.params(&Params { groups: groups.len() as u32 });
-        let launch = launch.bind(&self.inputs).bind(clip).bind(&self.values);
-        launch.items(groups.len(), 64).record()
+        let launch = launch.bind_next(&self.inputs).bind_next(clip).bind_next(&self.values);
+        launch.items_of(groups.len(), 64).record()
     }
 }

@@ -12,7 +12,7 @@ pub(super) static OVERLAP: Kernel =
         .params::<OverlapParams>()
         .turns(|args| {
             let share = u64::from(args.params::<OverlapParams>().chunk);
-            let share = share.div_ceil(args.constant("WG", 256).max(1));
+            let share = share.div_ceil(args.constant_or("WG", 256).max(1));
             2 * share + 2 * share.div_ceil(64) + 24
         });
 
@@ -22,19 +22,19 @@ pub(super) static PROJECT: Kernel =
         .params::<ProjectParams>()
         .turns(|args| 70 + 2 * u64::from(args.params::<ProjectParams>().groups));
 
-#[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
-#[repr(C)]
-pub(super) struct OverlapParams {
-    pub(super) count: u32,
-    pub(super) chunk: u32,
-    pub(super) groups: u32,
+crate::params! {
+    pub(super) struct OverlapParams {
+        count: u32,
+        chunk: u32,
+        groups: u32,
+    }
 }
 
-#[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
-#[repr(C)]
-pub(super) struct ProjectParams {
-    pub(super) count: u32,
-    pub(super) groups: u32,
+crate::params! {
+    pub(super) struct ProjectParams {
+        count: u32,
+        groups: u32,
+    }
 }
 
 /// The part of `gradient` that is orthogonal to `value`, with the norm of the whole: two launches.
@@ -48,10 +48,15 @@ pub(super) fn orthogonal(gradient: &Tensor, value: &Tensor) -> Result<Tensor> {
     let partials = Tensor::empty(device, [groups as usize, 5], DType::F32)?;
     let params = OverlapParams { count: count as u32, chunk, groups };
     let launch = device.launch(&OVERLAP).params(&params).sharing();
-    launch.bind(gradient).bind(value).bind(&partials).groups([groups, 1, 1]).record()?;
+    launch
+        .bind_next(gradient)
+        .bind_next(value)
+        .bind_next(&partials)
+        .groups([groups, 1, 1])
+        .record()?;
     let params = ProjectParams { count: count as u32, groups };
     let launch = device.launch(&PROJECT).params(&params);
-    let launch = launch.bind(gradient).bind(value).bind(&partials).bind(&y);
-    launch.items(count.div_ceil(64), 64).record()?;
+    let launch = launch.bind_next(gradient).bind_next(value).bind_next(&partials).bind_next(&y);
+    launch.items_of(count.div_ceil(64), 64).record()?;
     Ok(y)
 }

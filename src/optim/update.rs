@@ -39,25 +39,25 @@ pub(super) const CLIPPED: u32 = 8;
 /// Known to the twin alone, which is not told its variant.
 pub(super) const MASK: u32 = 64;
 
-#[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
-#[repr(C)]
-pub(super) struct Params {
-    pub(super) cells: u32,
-    pub(super) mode: u32,
-    pub(super) numbers: u32,
-    pub(super) threshold: u32,
-    pub(super) key: [u32; 2],
-    pub(super) beta1: f32,
-    pub(super) rest1: f32,
-    pub(super) beta2: f32,
-    pub(super) rest2: f32,
-    pub(super) decay: f32,
-    pub(super) scale: f32,
-    pub(super) gain: f32,
-    pub(super) low: f32,
-    pub(super) high: f32,
-    /// Where a direction begins in its tensor, in cells.
-    pub(super) first: u32,
+crate::params! {
+    pub(super) struct Params {
+        cells: u32,
+        mode: u32,
+        numbers: u32,
+        threshold: u32,
+        key: [u32; 2],
+        beta1: f32,
+        rest1: f32,
+        beta2: f32,
+        rest2: f32,
+        decay: f32,
+        scale: f32,
+        gain: f32,
+        low: f32,
+        high: f32,
+        /// Where a direction begins in its tensor, in cells.
+        first: u32,
+    }
 }
 
 /// Parameter and gradient read, parameter written; every moment read and written. A direction that
@@ -174,9 +174,13 @@ impl Form {
         }
         let rule = if masked { MASKED } else { moments.len() };
         let variant = rule + if wide { WIDE } else { 0 };
-        let launch = target.device().launch(&UPDATE).variant(variant).params(&params);
-        let launch = launch.bind(target).bind(gradient).bind(shared.numbers).bind(shared.clip);
-        let launch = moments.iter().fold(launch, |launch, moment| launch.bind(moment));
-        launch.items(cells, 64).record()
+        let launch = target.device().launch(&UPDATE).variant_at(variant).params(&params);
+        let launch = launch
+            .bind_next(target)
+            .bind_next(gradient)
+            .bind_next(shared.numbers)
+            .bind_next(shared.clip);
+        let launch = moments.iter().fold(launch, |launch, moment| launch.bind_next(moment));
+        launch.items_of(cells, 64).record()
     }
 }

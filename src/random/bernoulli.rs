@@ -41,46 +41,46 @@ pub(super) static BERNOULLI_EACH_BITS: Kernel = Kernel::new(
 .params::<EachBitsParams>()
 .turns(few_turns);
 
-#[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
-#[repr(C)]
-pub(super) struct Params {
-    count: u32,
-    pub(super) key: [u32; 2],
-    pub(super) chance: Chance,
+crate::params! {
+    pub(super) struct Params {
+        count: u32,
+        key: [u32; 2],
+        chance: Chance,
+    }
 }
 
-#[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
-#[repr(C)]
-pub(super) struct BitsParams {
-    pub(super) packed: Packed,
-    pub(super) key: [u32; 2],
-    pub(super) chance: Chance,
+crate::params! {
+    pub(super) struct BitsParams {
+        packed: Packed,
+        key: [u32; 2],
+        chance: Chance,
+    }
 }
 
-#[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
-#[repr(C)]
-pub(super) struct EachParams {
-    count: u32,
-    pub(super) key: [u32; 2],
-    pub(super) period: u32,
+crate::params! {
+    pub(super) struct EachParams {
+        count: u32,
+        key: [u32; 2],
+        period: u32,
+    }
 }
 
-#[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
-#[repr(C)]
-pub(super) struct EachBitsParams {
-    pub(super) packed: Packed,
-    pub(super) key: [u32; 2],
-    pub(super) period: u32,
+crate::params! {
+    pub(super) struct EachBitsParams {
+        packed: Packed,
+        key: [u32; 2],
+        period: u32,
+    }
 }
 
-/// A probability as a comparison of integers.
-#[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
-#[repr(C)]
-pub(super) struct Chance {
-    /// The event is a word below it.
-    pub(super) threshold: u32,
-    /// 1: every word is the event.
-    certain: u32,
+crate::params! {
+    /// A probability as a comparison of integers.
+    pub(super) struct Chance {
+        /// The event is a word below it.
+        threshold: u32,
+        /// 1: every word is the event.
+        certain: u32,
+    }
 }
 
 impl Chance {
@@ -114,12 +114,12 @@ impl Generator {
         let key = self.next_key();
         let launch = if dtype == DType::Bits {
             let params = BitsParams { packed: Packed::of(&y), key, chance };
-            self.device().launch(&BERNOULLI_BITS).params(&params).items(y.words(), 256)
+            self.device().launch(&BERNOULLI_BITS).params(&params).items_of(y.words(), 256)
         } else {
             let params = Params { count: y.count() as u32, key, chance };
-            self.device().launch(&BERNOULLI).params(&params).items(y.count().div_ceil(2), 256)
+            self.device().launch(&BERNOULLI).params(&params).items_of(y.count().div_ceil(2), 256)
         };
-        launch.bind(self.step()).bind(&y).record()?;
+        launch.bind_next(self.step()).bind_next(&y).record()?;
         Ok(y)
     }
 
@@ -151,12 +151,15 @@ impl Generator {
         }
         let launch = if dtype == DType::Bits {
             let params = EachBitsParams { packed: Packed::of(&y), key, period };
-            self.device().launch(&BERNOULLI_EACH_BITS).params(&params).items(y.words(), 256)
+            self.device().launch(&BERNOULLI_EACH_BITS).params(&params).items_of(y.words(), 256)
         } else {
             let params = EachParams { count: y.count() as u32, key, period };
-            self.device().launch(&BERNOULLI_EACH).params(&params).items(y.count().div_ceil(2), 256)
+            self.device()
+                .launch(&BERNOULLI_EACH)
+                .params(&params)
+                .items_of(y.count().div_ceil(2), 256)
         };
-        launch.bind(self.step()).bind(p).bind(&y).record()?;
+        launch.bind_next(self.step()).bind_next(p).bind_next(&y).record()?;
         Ok(y)
     }
 }

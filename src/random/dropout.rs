@@ -19,13 +19,13 @@ pub(super) static DROPOUT_BACKWARD: Kernel = Kernel::new(
 )
 .params::<Params>();
 
-#[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
-#[repr(C)]
-pub(super) struct Params {
-    count: u32,
-    pub(super) key: [u32; 2],
-    pub(super) threshold: u32,
-    pub(super) scale: f32,
+crate::params! {
+    pub(super) struct Params {
+        count: u32,
+        key: [u32; 2],
+        threshold: u32,
+        scale: f32,
+    }
 }
 
 impl Var {
@@ -53,8 +53,8 @@ impl Var {
         let y = generator.output(*x.shape(), DType::F32)?;
         let used = generator.output([1], DType::U32)?;
         let launch = generator.device().launch(&DROPOUT).params(&params);
-        let launch = launch.bind(generator.step()).bind(x).bind(&y).bind(&used);
-        launch.items(x.count().div_ceil(2), 256).record()?;
+        let launch = launch.bind_next(generator.step()).bind_next(x).bind_next(&y).bind_next(&used);
+        launch.items_of(x.count().div_ceil(2), 256).record()?;
         self.tape().record_one("dropout", &[self], y, move |bw| {
             if let Some(g) = bw.upstream(0) {
                 let gx = backward(&params, &used, g)?;
@@ -68,6 +68,11 @@ impl Var {
 fn backward(params: &Params, used: &Tensor, g: &Tensor) -> Result<Tensor> {
     let gx = Tensor::empty(g.device(), *g.shape(), DType::F32)?;
     let launch = g.device().launch(&DROPOUT_BACKWARD).params(params);
-    launch.bind(used).bind(g).bind(&gx).items(g.count().div_ceil(2), 256).record()?;
+    launch
+        .bind_next(used)
+        .bind_next(g)
+        .bind_next(&gx)
+        .items_of(g.count().div_ceil(2), 256)
+        .record()?;
     Ok(gx)
 }

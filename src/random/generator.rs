@@ -82,7 +82,7 @@ impl Generator {
     /// Device loss.
     pub fn advance(&mut self) -> Result<()> {
         self.stream = 0;
-        self.device.launch(&ADVANCE).bind(&self.step).record()
+        self.device.launch(&ADVANCE).bind_next(&self.step).record()
     }
 
     /// The device it draws on.

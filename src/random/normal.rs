@@ -11,11 +11,11 @@ pub(super) static NORMAL: Kernel =
         .params::<Params>()
         .tolerance(0.0);
 
-#[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
-#[repr(C)]
-pub(super) struct Params {
-    pub(super) count: u32,
-    pub(super) key: [u32; 2],
+crate::params! {
+    pub(super) struct Params {
+        count: u32,
+        key: [u32; 2],
+    }
 }
 
 impl Generator {
@@ -31,8 +31,8 @@ impl Generator {
         let y = self.output(shape, DType::F32)?;
         let params = Params { count: y.count() as u32, key: self.next_key() };
         let launch = self.device().launch(&NORMAL).params(&params);
-        let launch = launch.bind(self.step()).bind(self.table()).bind(&y);
-        launch.items(y.count().div_ceil(2), 256).record()?;
+        let launch = launch.bind_next(self.step()).bind_next(self.table()).bind_next(&y);
+        launch.items_of(y.count().div_ceil(2), 256).record()?;
         Ok(y)
     }
 }

@@ -14,11 +14,11 @@ pub(super) static UNIFORM: Kernel = Kernel::new(
 .params::<Params>()
 .tolerance(0.0);
 
-#[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
-#[repr(C)]
-pub(super) struct Params {
-    pub(super) count: u32,
-    pub(super) key: [u32; 2],
+crate::params! {
+    pub(super) struct Params {
+        count: u32,
+        key: [u32; 2],
+    }
 }
 
 impl Generator {
@@ -30,7 +30,11 @@ impl Generator {
         let y = self.output(shape, DType::F32)?;
         let params = Params { count: y.count() as u32, key: self.next_key() };
         let launch = self.device().launch(&UNIFORM).params(&params);
-        launch.bind(self.step()).bind(&y).items(y.count().div_ceil(2), 256).record()?;
+        launch
+            .bind_next(self.step())
+            .bind_next(&y)
+            .items_of(y.count().div_ceil(2), 256)
+            .record()?;
         Ok(y)
     }
 }

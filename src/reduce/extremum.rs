@@ -92,8 +92,8 @@ fn index(x: &Tensor, pass: Pass, how: Op) -> Result<Tensor> {
     if y.count() > 0 {
         over_rows(x.device(), &EXTREMUM, &Extents::from(pass), [y.count(), pass.length])
             .constant("MIN", u32::from(how == Op::Min))
-            .bind(x)
-            .bind(&y)
+            .bind_next(x)
+            .bind_next(&y)
             .record()?;
     }
     Ok(y)
@@ -106,7 +106,7 @@ fn extremum_backward(x: &Tensor, pass: Pass, how: Op, gradient: &Tensor) -> Resu
     let gx = Tensor::empty(x.device(), *x.shape(), DType::F32)?;
     if gx.count() > 0 {
         let launch = x.device().launch(&PLACE_BACK).params(&Extents::from(pass));
-        let launch = launch.bind(gradient).bind(&index).bind(&gx);
+        let launch = launch.bind_next(gradient).bind_next(&index).bind_next(&gx);
         over_elements(x.device(), launch, gx.count()).record()?;
     }
     Ok(gx)

@@ -36,8 +36,8 @@ pub(super) static REDUCE_COLUMNS: Kernel = Kernel::new(
 
 /// The variants of a kernel that folds over a workgroup.
 pub(crate) const TREES: &[Variant] = &[
-    Variant { name: "baseline", features: &[], needs: Needs::NOTHING },
-    Variant { name: "subgroups", features: &["SUBGROUPS"], needs: Needs::SUBGROUPS },
+    Variant { name: "baseline", conditions: &[], needs: Needs::NOTHING },
+    Variant { name: "subgroups", conditions: &[], needs: Needs::SUBGROUPS },
 ];
 
 /// x is read and y written once, and the center where the term has one (else x stands in for it).
@@ -48,26 +48,26 @@ fn cost(args: &CostArgs<'_>) -> Cost {
     Cost { bytes, flops: args.words[0] as f64 * (1.0 + term) }
 }
 
-#[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
-#[repr(C)]
-pub(super) struct RowParams {
-    pub(super) outer: u32,
-    pub(super) length: u32,
-    pub(super) splits: u32,
-    pub(super) chunk: u32,
-    pub(super) divisor: f32,
+crate::params! {
+    pub(super) struct RowParams {
+        outer: u32,
+        length: u32,
+        splits: u32,
+        chunk: u32,
+        divisor: f32,
+    }
 }
 
-#[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
-#[repr(C)]
-pub(super) struct ColumnParams {
-    pub(super) outer: u32,
-    pub(super) length: u32,
-    pub(super) inner: u32,
-    pub(super) splits: u32,
-    pub(super) chunk: u32,
-    pub(super) interleaved: u32,
-    pub(super) divisor: f32,
+crate::params! {
+    pub(super) struct ColumnParams {
+        outer: u32,
+        length: u32,
+        inner: u32,
+        splits: u32,
+        chunk: u32,
+        interleaved: u32,
+        divisor: f32,
+    }
 }
 
 /// How two values become one.
@@ -178,19 +178,19 @@ fn stage(x: &Tensor, y: &Tensor, pass: Pass, cut: Cut, fold: Fold<'_>) -> Result
     let (splits, chunk, divisor) = (cut.splits as u32, cut.chunk as u32, fold.divisor);
     let launch = if cut.rows {
         let params = RowParams { outer, length, splits, chunk, divisor };
-        device.launch(&REDUCE_ROWS).params(&params).items(y.count(), 1)
+        device.launch(&REDUCE_ROWS).params(&params).items_of(y.count(), 1)
     } else {
         let interleaved = u32::from(!device.capabilities().software);
         let inner = pass.inner as u32;
         let params = ColumnParams { outer, length, inner, splits, chunk, interleaved, divisor };
-        device.launch(&REDUCE_COLUMNS).params(&params).items(y.count(), 64)
+        device.launch(&REDUCE_COLUMNS).params(&params).items_of(y.count(), 64)
     };
     launch
         .constant("OP", fold.op as u32)
         .constant("TERM", term)
         .constant("ROOT", u32::from(fold.root))
-        .bind(x)
-        .bind(center)
-        .bind(y)
+        .bind_next(x)
+        .bind_next(center)
+        .bind_next(y)
         .record()
 }

@@ -22,20 +22,20 @@ pub(super) static HIDE_INDEX: Kernel =
     Kernel::new("reduce", "hide_index", shader!("reduce/hide_index"), crate::twin!(hide))
         .params::<HideParams>();
 
-#[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
-#[repr(C)]
-pub(super) struct Params {
-    count: u32,
-    below: u32,
-    padding: u32,
-    site: u32,
+crate::params! {
+    pub(super) struct Params {
+        count: u32,
+        below: u32,
+        padding: u32,
+        site: u32,
+    }
 }
 
-#[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
-#[repr(C)]
-pub(super) struct HideParams {
-    count: u32,
-    hidden: u32,
+crate::params! {
+    pub(super) struct HideParams {
+        count: u32,
+        hidden: u32,
+    }
 }
 
 /// What an operator takes indices for.
@@ -83,7 +83,8 @@ impl Range {
         let launch = device.launch(&CHECK_INDICES).params(&params);
         let launch = launch.constant("PADDED", u32::from(self.padding.is_some()));
         let launch = launch.constant("FRESH", u32::from(device.is_host()));
-        launch.bind(indices).bind_note(&device.index_note()?).bind(&share).record()?;
+        let launch = launch.bind("indices", indices).bind("share", &share);
+        launch.bind_note("note", &device.index_note()?).record()?;
         Ok(share)
     }
 
@@ -94,7 +95,7 @@ impl Range {
         let y = Tensor::empty(indices.device(), *indices.shape(), DType::U32)?;
         let params = HideParams { count: indices.count() as u32, hidden: padding };
         let launch = indices.device().launch(&HIDE_INDEX).params(&params);
-        launch.bind(indices).bind(&y).items(indices.count(), 64).record()?;
+        launch.bind_next(indices).bind_next(&y).items_of(indices.count(), 64).record()?;
         Ok(y)
     }
 
@@ -108,13 +109,13 @@ impl Range {
 
 fn first_wrong<R: Real>(args: &mut HostArgs<'_, R>) {
     let p: Params = args.params();
-    let padded = args.constant("PADDED", 0) != 0;
+    let padded = args.constant_or("PADDED", 0) != 0;
     let (indices, note, share) = (args.words(0), args.words_mut(1), args.reals_mut(2));
     let counts = |t: &u32| !(padded && *t == p.padding);
     let valid = indices.iter().filter(|t| **t < p.below && counts(t)).count();
     share[0] = R::lit(valid.max(1) as f64).recip();
     let wrong = indices.iter().position(|t| *t >= p.below && counts(t));
-    if args.constant("FRESH", 0) != 0 {
+    if args.constant_or("FRESH", 0) != 0 {
         note.fill(0);
     }
     if let Some(at) = wrong.filter(|_| note[0] == 0) {

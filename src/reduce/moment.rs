@@ -17,13 +17,13 @@ pub(super) static MOMENT_BACKWARD: Kernel = Kernel::new(
 .params::<Params>()
 .turns(few_turns);
 
-#[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
-#[repr(C)]
-pub(super) struct Params {
-    pub(super) outer: u32,
-    pub(super) length: u32,
-    pub(super) inner: u32,
-    pub(super) divisor: f32,
+crate::params! {
+    pub(super) struct Params {
+        outer: u32,
+        length: u32,
+        inner: u32,
+        divisor: f32,
+    }
 }
 
 /// The variance of x over `axes`: `sum_k (x_k - mean)^2 / (n - correction)` over n elements. In two
@@ -109,7 +109,7 @@ fn moment_backward(
     if gx.count() > 0 {
         let launch = m.device().launch(&MOMENT_BACKWARD).params(&params);
         let launch = launch.constant("NORM", u32::from(divisor.is_none()));
-        let launch = launch.bind(&moved.x).bind(m).bind(gradient).bind(&gx);
+        let launch = launch.bind_next(&moved.x).bind_next(m).bind_next(gradient).bind_next(&gx);
         over_elements(m.device(), launch, gx.count()).record()?;
     }
     layout::permute(&gx, &moved.back)

@@ -13,12 +13,12 @@ pub(super) static RATE_BITS: Kernel =
         .params::<Params>()
         .turns(|args| u64::from(args.params::<Params>().steps.div_ceil(32)) + 1);
 
-#[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
-#[repr(C)]
-pub(super) struct Params {
-    pub(super) steps: u32,
-    pub(super) columns: u32,
-    pub(super) divisor: f32,
+crate::params! {
+    pub(super) struct Params {
+        steps: u32,
+        columns: u32,
+        divisor: f32,
+    }
 }
 
 /// The mean over the leading axis, time: `[T, ..] -> [..]`, of f32 or of packed spikes. In spikes a
@@ -52,7 +52,7 @@ pub(crate) fn over_time(op: &'static str, x: &Tensor, divisor: f32) -> Result<Te
     if columns > 0 {
         let params = Params { steps: steps as u32, columns: columns as u32, divisor };
         let launch = x.device().launch(&RATE_BITS).params(&params);
-        launch.bind(x).bind(&y).items(columns, 64).record()?;
+        launch.bind_next(x).bind_next(&y).items_of(columns, 64).record()?;
     }
     Ok(y)
 }

@@ -7,9 +7,9 @@ use bytemuck::NoUninit;
 
 /// One invocation a row; one workgroup; one workgroup with subgroups.
 pub(crate) const ROWS: &[Variant] = &[
-    Variant { name: "invocation", features: &[], needs: Needs::NOTHING },
-    Variant { name: "workgroup", features: &["WORKGROUP"], needs: Needs::NOTHING },
-    Variant { name: "subgroups", features: &["WORKGROUP", "SUBGROUPS"], needs: Needs::SUBGROUPS },
+    Variant { name: "invocation", conditions: &[], needs: Needs::NOTHING },
+    Variant { name: "workgroup", conditions: &["WORKGROUP"], needs: Needs::NOTHING },
+    Variant { name: "subgroups", conditions: &["WORKGROUP"], needs: Needs::SUBGROUPS },
 ];
 
 /// Without subgroups: the first of [`ROWS`].
@@ -65,7 +65,7 @@ pub(crate) fn over_rows<P: NoUninit>(
 ) -> Launch {
     let launch = device.launch(kernel).params(params);
     let (launch, way) = row_way(launch, 0, length);
-    launch.items(rows, way.range)
+    launch.items_of(rows, way.range)
 }
 
 /// Who walks over a row.
@@ -84,11 +84,11 @@ pub(crate) fn row_way(launch: Launch, first: usize, length: usize) -> (Launch, W
     const ALONE: Way = Way { lanes: 1, range: 64 };
     const SHARED: Way = Way { lanes: 256, range: 1 };
     let last = (launch.kernel.variants.len() - 1).min(first + 2);
-    let launch = launch.variant(first);
+    let launch = launch.variant_at(first);
     match row_variant(launch.capabilities(), length) {
         0 if launch.ends() => (launch, ALONE),
-        0 => (launch.variant(first + 1), SHARED),
-        way => (launch.variant((first + way).min(last)), SHARED),
+        0 => (launch.variant_at(first + 1), SHARED),
+        way => (launch.variant_at((first + way).min(last)), SHARED),
     }
 }
 
@@ -100,8 +100,12 @@ pub(crate) fn over_columns<P: NoUninit>(
     params: &P,
     columns: usize,
 ) -> Launch {
-    let launch = device.launch(kernel).params(params).variant(0);
-    if launch.ends() { launch.items(columns, 64) } else { launch.variant(1).items(columns, 1) }
+    let launch = device.launch(kernel).params(params).variant_at(0);
+    if launch.ends() {
+        launch.items_of(columns, 64)
+    } else {
+        launch.variant_at(1).items_of(columns, 1)
+    }
 }
 
 /// Gives a launch over `count` elements its grid: neighbouring elements are taken together where
@@ -109,7 +113,7 @@ pub(crate) fn over_columns<P: NoUninit>(
 /// neighbours in memory.
 pub(crate) fn over_elements(device: &Device, launch: Launch, count: usize) -> Launch {
     let span: u32 = if device.capabilities().software { 16 } else { 1 };
-    launch.constant("SPAN", span).items(count.div_ceil(span as usize), 64)
+    launch.constant("SPAN", span).items_of(count.div_ceil(span as usize), 64)
 }
 
 /// The rows along one axis.
@@ -125,13 +129,13 @@ pub(super) fn along(op: &'static str, shape: &Shape, axis: usize) -> Result<Pass
     Ok(Pass { outer, length, inner })
 }
 
-/// Extents of `[outer, length, inner]`: the parameters of kernels that need no more.
-#[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
-#[repr(C)]
-pub(super) struct Extents {
-    pub(super) outer: u32,
-    pub(super) length: u32,
-    pub(super) inner: u32,
+crate::params! {
+    /// Extents of `[outer, length, inner]`: the parameters of kernels that need no more.
+    pub(super) struct Extents {
+        outer: u32,
+        length: u32,
+        inner: u32,
+    }
 }
 
 impl From<Pass> for Extents {

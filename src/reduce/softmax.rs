@@ -36,8 +36,8 @@ fn softmax(x: &Tensor, pass: Pass, log: bool) -> Result<Tensor> {
         let extents = [pass.outer * pass.inner, pass.length];
         over_rows(x.device(), &SOFTMAX, &Extents::from(pass), extents)
             .constant("LOG", u32::from(log))
-            .bind(x)
-            .bind(&y)
+            .bind_next(x)
+            .bind_next(&y)
             .record()?;
     }
     Ok(y)
@@ -49,9 +49,9 @@ fn softmax_backward(y: &Tensor, gradient: &Tensor, pass: Pass, log: bool) -> Res
         let extents = [pass.outer * pass.inner, pass.length];
         over_rows(y.device(), &SOFTMAX_BACKWARD, &Extents::from(pass), extents)
             .constant("LOG", u32::from(log))
-            .bind(y)
-            .bind(gradient)
-            .bind(&gx)
+            .bind_next(y)
+            .bind_next(gradient)
+            .bind_next(&gx)
             .record()?;
     }
     Ok(gx)

@@ -12,13 +12,13 @@ pub(super) static SPREAD: Kernel =
         .params::<Params>()
         .turns(few_turns);
 
-#[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
-#[repr(C)]
-pub(super) struct Params {
-    pub(super) outer: u32,
-    pub(super) length: u32,
-    pub(super) inner: u32,
-    pub(super) divisor: f32,
+crate::params! {
+    pub(super) struct Params {
+        outer: u32,
+        length: u32,
+        inner: u32,
+        divisor: f32,
+    }
 }
 
 /// The copies of x, each divided by `divisor`: a tensor of shape `[outer, length, inner]`.
@@ -28,7 +28,7 @@ pub(crate) fn spread(x: &Tensor, pass: Pass, divisor: f32) -> Result<Tensor> {
     let params = Params { outer, length, inner: pass.inner as u32, divisor };
     if y.count() > 0 {
         let launch = x.device().launch(&SPREAD).params(&params);
-        over_elements(x.device(), launch.bind(x).bind(&y), y.count()).record()?;
+        over_elements(x.device(), launch.bind_next(x).bind_next(&y), y.count()).record()?;
     }
     Ok(y)
 }

@@ -20,9 +20,9 @@ struct How<R> {
 impl<R: Real> How<R> {
     fn of(args: &HostArgs<'_, R>, divisor: f32) -> Self {
         Self {
-            op: args.constant("OP", 0),
-            term: args.constant("TERM", 0),
-            root: args.constant("ROOT", 0) == 1,
+            op: args.constant_or("OP", 0),
+            term: args.constant_or("TERM", 0),
+            root: args.constant_or("ROOT", 0) == 1,
             divisor: R::lit(f64::from(divisor)),
         }
     }
@@ -198,7 +198,7 @@ fn row_start(p: &Extents, row: usize) -> usize {
 
 pub(super) fn extremum<R: Real>(args: &mut HostArgs<'_, R>) {
     let p: Extents = args.params();
-    let min = args.constant("MIN", 0) == 1;
+    let min = args.constant_or("MIN", 0) == 1;
     let (x, y) = (args.reals(0), args.words_mut(1));
     y.par_iter_mut().enumerate().for_each(|(row, y)| {
         let value = |k: u32| x[row_start(&p, row) + (k * p.inner) as usize];
@@ -222,7 +222,7 @@ pub(super) fn place_back<R: Real>(args: &mut HostArgs<'_, R>) {
 
 pub(super) fn moment_backward<R: Real>(args: &mut HostArgs<'_, R>) {
     let p: MomentParams = args.params();
-    let norm = args.constant("NORM", 0) == 1;
+    let norm = args.constant_or("NORM", 0) == 1;
     let (x, m, g, gx) = (args.reals(0), args.reals(1), args.reals(2), args.reals_mut(3));
     let (inner, divisor) = (p.inner as usize, R::lit(f64::from(p.divisor)));
     gx.par_chunks_mut(inner).enumerate().for_each(|(line, gx)| {
@@ -266,7 +266,7 @@ fn by_rows<R: Real, const N: usize>(
 
 pub(super) fn softmax<R: Real>(args: &mut HostArgs<'_, R>) {
     let p: Extents = args.params();
-    let log = args.constant("LOG", 0) == 1;
+    let log = args.constant_or("LOG", 0) == 1;
     let (x, y) = (args.reals(0), args.reals_mut(1));
     by_rows(&p, [x], y, |[x], y| {
         let (largest, sum) = log_sum_exp(x);
@@ -285,7 +285,7 @@ pub(crate) fn log_sum_exp<R: Real>(x: &[R]) -> (R, R) {
 
 pub(super) fn softmax_backward<R: Real>(args: &mut HostArgs<'_, R>) {
     let p: Extents = args.params();
-    let log = args.constant("LOG", 0) == 1;
+    let log = args.constant_or("LOG", 0) == 1;
     let (y, g, gx) = (args.reals(0), args.reals(1), args.reals_mut(2));
     by_rows(&p, [y, g], gx, |[y, g], gx| {
         let sum = pairwise(0, y.len(), &|k| if log { g[k] } else { g[k] * y[k] });

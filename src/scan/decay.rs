@@ -66,12 +66,12 @@ pub struct Recurrence {
     plan: Plan,
 }
 
-/// `DecayParams` of `shared/decay.wgsl`.
-#[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
-#[repr(C)]
-pub(super) struct Params {
-    pub(super) share: Share,
-    pub(super) decay: f32,
+crate::params! {
+    /// `DecayParams` of `shared/decay.wgsl`.
+    pub(super) struct Params {
+        share: Share,
+        decay: f32,
+    }
 }
 
 /// Where `lam` comes from (`shared/decay.wgsl`).

@@ -148,9 +148,10 @@ impl Saved {
         // One of them is there: where there is no gradient of h, there is one of the last state.
         let Some(any) = gh.or(bw.upstream(1)) else { return Ok(()) };
         let (u, h) = self.history.as_ref().map_or((any, any), |(u, h)| (u, h));
-        let launch = launch.bind(gh.unwrap_or(any)).bind(scan.rate(any)).bind(u).bind(h);
-        let launch = launch.bind(self.initial.as_ref().unwrap_or(any));
-        launch.bind(to.gu).bind(to.carry).bind(to.sums).record()
+        let launch =
+            launch.bind_next(gh.unwrap_or(any)).bind_next(scan.rate(any)).bind_next(u).bind_next(h);
+        let launch = launch.bind_next(self.initial.as_ref().unwrap_or(any));
+        launch.bind_next(to.gu).bind_next(to.carry).bind_next(to.sums).record()
     }
 }
 

@@ -42,5 +42,5 @@ pub(super) fn join(
             &unused
         }
     };
-    launch.bind(initial.unwrap_or(any)).bind(scan.rate(any)).bind(carry).record()
+    launch.bind_next(initial.unwrap_or(any)).bind_next(scan.rate(any)).bind_next(carry).record()
 }

@@ -66,6 +66,6 @@ fn walk(
     let launch = scan.prepare(scan.cut.walk(u.device(), &DECAY_SCAN), share);
     let launch = launch.constant("TIED", u32::from(scan.tied)).constant("EMIT", u32::from(emit));
     let launch = launch.constant("STATE", u32::from(starts.is_some()));
-    let launch = launch.bind(u).bind(scan.rate(u)).bind(starts.unwrap_or(u));
-    launch.bind(h).bind(last).record()
+    let launch = launch.bind_next(u).bind_next(scan.rate(u)).bind_next(starts.unwrap_or(u));
+    launch.bind_next(h).bind_next(last).record()
 }

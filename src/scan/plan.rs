@@ -67,8 +67,8 @@ const DEFAULT_STRIDE: usize = 32;
 
 /// The ways to compile a walk.
 pub(super) const WALKS: &[Variant] = &[
-    Variant { name: "baseline", features: &[], needs: Needs::NOTHING },
-    Variant { name: "tiled", features: &["tiled"], needs: Needs::NOTHING },
+    Variant { name: "baseline", conditions: &[], needs: Needs::NOTHING },
+    Variant { name: "tiled", conditions: &["tiled"], needs: Needs::NOTHING },
 ];
 
 /// A number of columns and steps, and the chunks that the steps are cut into.
@@ -88,25 +88,25 @@ pub(super) struct Cut {
     limited: bool,
 }
 
-/// `Share` of `shared/walk.wgsl`: the steps that a launch covers.
-#[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
-#[repr(C)]
-pub(super) struct Share {
-    pub(super) columns: u32,
-    pub(super) steps: u32,
-    pub(super) start: u32,
-    pub(super) chunk: u32,
-    pub(super) chunks: u32,
-    pub(super) span: u32,
-    pub(super) channels: u32,
-    pub(super) group: u32,
+crate::params! {
+    /// `Share` of `shared/walk.wgsl`: the steps that a launch covers.
+    pub(super) struct Share {
+        columns: u32,
+        steps: u32,
+        start: u32,
+        chunk: u32,
+        chunks: u32,
+        span: u32,
+        channels: u32,
+        group: u32,
+    }
 }
 
 impl Share {
     /// The turns of the loops of a launch whose walks take `eight` for eight steps at a time and at the
     /// most `rest` for those that are left.
     pub(super) fn turns(&self, args: &CostArgs<'_>, eight: u64, rest: u64) -> u64 {
-        let stride = args.constant("STRIDE", DEFAULT_STRIDE as u64).max(1);
+        let stride = args.constant_or("STRIDE", DEFAULT_STRIDE as u64).max(1);
         let [chunk, span] = [self.chunk.min(self.steps), self.span].map(u64::from);
         let rounds = chunk.div_ceil(stride);
         // Beginning and end of the walks; rounds of all walks, with two loops over their steps each.
@@ -214,17 +214,17 @@ impl Cut {
     pub(super) fn walk(&self, device: &Device, kernel: &'static Kernel) -> Launch {
         let walks = self.columns * self.chunks;
         if self.tiled {
-            let launch = device.launch(kernel).variant(1).constant("WG", LANES);
+            let launch = device.launch(kernel).variant_at(1).constant("WG", LANES);
             let launch = launch.constant("STRIDE", self.stride as u32);
-            launch.items(walks, LANES * self.span as u32)
+            launch.items_of(walks, LANES * self.span as u32)
         } else {
-            device.launch(kernel).variant(0).items(walks, WORKGROUP)
+            device.launch(kernel).variant_at(0).items_of(walks, WORKGROUP)
         }
     }
 
     /// A launch of one invocation a column.
     pub(super) fn join(&self, device: &Device, kernel: &'static Kernel) -> Launch {
-        device.launch(kernel).items(self.columns, WORKGROUP)
+        device.launch(kernel).items_of(self.columns, WORKGROUP)
     }
 }
 

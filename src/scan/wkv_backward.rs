@@ -95,9 +95,10 @@ impl Saved {
             .constant("CARRY", u32::from(stage.given))
             .constant("MORE", u32::from(stage.more))
             .constant("EMIT", u32::from(stage.emit));
-        let mut launch = launch.bind(&self.k).bind(&self.v).bind(gy).bind(&self.memories);
+        let mut launch =
+            launch.bind_next(&self.k).bind_next(&self.v).bind_next(gy).bind_next(&self.memories);
         for tensor in to {
-            launch = launch.bind(tensor);
+            launch = launch.bind_next(tensor);
         }
         launch.record()
     }

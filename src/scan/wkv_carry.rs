@@ -35,11 +35,11 @@ fn cost_backward(args: &CostArgs<'_>) -> Cost {
 pub(super) fn join(cut: &Cut, w: &Tensor, state: Option<&Tensor>, carry: &Tensor) -> Result<()> {
     let launch = cut.join(carry.device(), &WKV_CARRY).params(&cut.whole());
     let launch = launch.constant("STATE", u32::from(state.is_some()));
-    launch.bind(state.unwrap_or(w)).bind(w).bind(carry).record()
+    launch.bind_next(state.unwrap_or(w)).bind_next(w).bind_next(carry).record()
 }
 
 /// Turns the gradients that chunks leave at their starts into those they begin with at their ends.
 pub(super) fn join_backward(cut: &Cut, saved: &Tensor, carry: &Tensor) -> Result<()> {
     let launch = cut.join(carry.device(), &WKV_CARRY_BACKWARD).params(&cut.whole());
-    launch.bind(saved).bind(carry).record()
+    launch.bind_next(saved).bind_next(carry).record()
 }

@@ -103,6 +103,11 @@ fn walk(cut: &Cut, share: Share, [k, v, w, u]: [&Tensor; 4], to: &Bindings<'_>) 
             &unused
         }
     };
-    let launch = launch.bind(k).bind(v).bind(w).bind(u).bind(to.starts.unwrap_or(k));
-    launch.bind(to.y).bind(saved).bind(to.last).record()
+    let launch = launch
+        .bind_next(k)
+        .bind_next(v)
+        .bind_next(w)
+        .bind_next(u)
+        .bind_next(to.starts.unwrap_or(k));
+    launch.bind_next(to.y).bind_next(saved).bind_next(to.last).record()
 }

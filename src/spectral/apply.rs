@@ -41,25 +41,25 @@ const VARIANTS: &[Variant] = &[
     Variant::portable("f16, step", &["HALF", "UPDATE"]),
 ];
 
-#[derive(Debug, Clone, Copy, Default, bytemuck::Pod, bytemuck::Zeroable)]
-#[repr(C)]
-pub(super) struct Params {
-    pub(super) m: u32,
-    pub(super) n: u32,
-    pub(super) k: u32,
-    pub(super) rows: u32,
-    pub(super) cols: u32,
-    pub(super) first: u32,
-    pub(super) entries: u32,
-    pub(super) group_first: u32,
-    pub(super) groups: u32,
-    pub(super) numbers: u32,
-    pub(super) mode: u32,
-    pub(super) decay: f32,
-    pub(super) scale: f32,
-    pub(super) gain: f32,
-    pub(super) low: f32,
-    pub(super) high: f32,
+crate::params! {
+    pub(super) struct Params {
+        m: u32,
+        n: u32,
+        k: u32,
+        rows: u32,
+        cols: u32,
+        first: u32,
+        entries: u32,
+        group_first: u32,
+        groups: u32,
+        numbers: u32,
+        mode: u32,
+        decay: f32,
+        scale: f32,
+        gain: f32,
+        low: f32,
+        high: f32,
+    }
 }
 
 /// Every operand moved once; a parameter is read and written.
@@ -168,7 +168,7 @@ impl Factors {
     ) -> Result<()> {
         let half = usize::from(self.x.dtype() == DType::F16);
         let variant = half + if step.is_some() { 2 } else { 0 };
-        let mut launch = y.device().launch(way.kernel).variant(variant).params(params);
+        let mut launch = y.device().launch(way.kernel).variant_at(variant).params(params);
         launch = launch.constant("TALL", u32::from(tall));
         launch = launch.constant("SCALED", u32::from(self.start.is_some()));
         launch = way.sized(launch);
@@ -181,13 +181,13 @@ impl Factors {
                 &unused
             }
         };
-        launch = launch.bind(a).bind(b).bind(start).bind(y);
+        launch = launch.bind_next(a).bind_next(b).bind_next(start).bind_next(y);
         if let Some(step) = step {
-            launch = launch.bind(step.numbers).bind(step.clip);
+            launch = launch.bind_next(step.numbers).bind_next(step.clip);
         }
         let rows = 4 * params.groups as usize;
         let tiles = rows.div_ceil(way.edge) * (params.n as usize).div_ceil(way.edge);
-        launch.items(params.entries as usize * tiles, way.workgroup).record()
+        launch.items_of(params.entries as usize * tiles, way.workgroup).record()
     }
 }
 

@@ -13,11 +13,13 @@ pub(super) static MATRIX_BLEND: Kernel = Kernel::new(
 )
 .params::<Params>();
 
-#[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
-#[repr(C)]
-pub(super) struct Params {
-    pub(super) cells: u32,
-    pub(super) factors: [f32; 3],
+crate::params! {
+    pub(super) struct Params {
+        cells: u32,
+        p: f32,
+        q: f32,
+        r: f32,
+    }
 }
 
 /// `p a + q b + r c` for tensors of one shape whose elements are a multiple of 4; `r = 0` without `c`.
@@ -30,9 +32,14 @@ pub(super) fn blend(
     let y = Tensor::empty(a.device(), *a.shape(), DType::F32)?;
     let cells = a.count() / 4;
     let r = if c.is_some() { r } else { 0.0 };
-    let params = Params { cells: cells as u32, factors: [p, q, r] };
-    let launch =
-        a.device().launch(&MATRIX_BLEND).params(&params).bind(a).bind(b).bind(c.unwrap_or(a));
-    launch.bind(&y).items(cells, 64).record()?;
+    let params = Params { cells: cells as u32, p, q, r };
+    let launch = a
+        .device()
+        .launch(&MATRIX_BLEND)
+        .params(&params)
+        .bind_next(a)
+        .bind_next(b)
+        .bind_next(c.unwrap_or(a));
+    launch.bind_next(&y).items_of(cells, 64).record()?;
     Ok(y)
 }

@@ -19,11 +19,11 @@ pub(super) static GRAM_ROWS: Kernel = Kernel::new(
     row.walk() + 2 * row.fold
 });
 
-#[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
-#[repr(C)]
-pub(super) struct Params {
-    pub(super) count: u32,
-    pub(super) length: u32,
+crate::params! {
+    pub(super) struct Params {
+        count: u32,
+        length: u32,
+    }
 }
 
 /// The sums of each row of symmetric matrices `[batch, m, m]`: `[batch, m, 2]`.
@@ -32,6 +32,6 @@ pub(super) fn gram_rows(s: &Tensor, batch: usize, m: usize) -> Result<Tensor> {
     let rows = Tensor::empty(device, [batch, m, 2], DType::F32)?;
     let params = Params { count: (batch * m) as u32, length: m as u32 };
     let launch = over_rows(device, &GRAM_ROWS, &params, [batch * m, m]);
-    launch.bind(s).bind(&rows).record()?;
+    launch.bind_next(s).bind_next(&rows).record()?;
     Ok(rows)
 }

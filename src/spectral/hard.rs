@@ -163,8 +163,12 @@ impl Parts {
             let params = wide::params(batch, [batch.m(), batch.n()], first);
             let launch = batch.device().launch(&HARD_JOIN).params(&params);
             let launch = launch.constant("TALL", u32::from(batch.tall()));
-            let launch = launch.bind(x).bind(&self.o).bind(&self.turned).bind(&facts.facts);
-            launch.bind(&self.above).bind(&y).items(y.count(), 64).record()?;
+            let launch = launch
+                .bind_next(x)
+                .bind_next(&self.o)
+                .bind_next(&self.turned)
+                .bind_next(&facts.facts);
+            launch.bind_next(&self.above).bind_next(&y).items_of(y.count(), 64).record()?;
             Ok(y)
         };
         batch.parts().map(join).collect()

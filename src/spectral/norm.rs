@@ -31,24 +31,24 @@ pub(super) static MATRIX_SCALE: Kernel = Kernel::new(
 .params::<ScaleParams>()
 .turns(|args| 2 + 2 * u64::from(args.params::<ScaleParams>().chunks));
 
-#[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
-#[repr(C)]
-pub(super) struct PartsParams {
-    pub(super) count: u32,
-    pub(super) chunk: u32,
-    pub(super) chunks: u32,
-    pub(super) entries: u32,
-    pub(super) first: u32,
+crate::params! {
+    pub(super) struct PartsParams {
+        count: u32,
+        chunk: u32,
+        chunks: u32,
+        entries: u32,
+        first: u32,
+    }
 }
 
-#[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
-#[repr(C)]
-pub(super) struct ScaleParams {
-    pub(super) entries: u32,
-    pub(super) chunks: u32,
-    pub(super) radius: f32,
-    pub(super) margin: f32,
-    pub(super) eps: f32,
+crate::params! {
+    pub(super) struct ScaleParams {
+        entries: u32,
+        chunks: u32,
+        radius: f32,
+        margin: f32,
+        eps: f32,
+    }
 }
 
 /// Every element is read once.
@@ -105,7 +105,7 @@ impl Facts {
                 first: first as u32,
             };
             let launch = over_rows(device, &NORM_PARTS, &params, [batch.entries * chunks, chunk]);
-            launch.bind(tensor).bind(&parts).record()?;
+            launch.bind_next(tensor).bind_next(&parts).record()?;
         }
         let facts = Tensor::empty(device, [batch.total(), 4], DType::F32)?;
         let flags = Tensor::empty(device, [batch.total()], DType::F32)?;
@@ -119,8 +119,8 @@ impl Facts {
         let launch = launch
             .constant("UNIT", u32::from(unit))
             .constant("DYNAMIC", u32::from(factor.is_some()));
-        let launch = launch.bind(&parts).bind(factor.unwrap_or(&parts));
-        launch.bind(&facts).bind(&flags).items(batch.total(), 64).record()?;
+        let launch = launch.bind_next(&parts).bind_next(factor.unwrap_or(&parts));
+        launch.bind_next(&facts).bind_next(&flags).items_of(batch.total(), 64).record()?;
         Ok(Self { facts, flags, unit })
     }
 }

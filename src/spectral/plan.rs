@@ -52,22 +52,22 @@ const LEAST_HALF: f32 = 1.0 / (1u32 << 12) as f32;
 /// divided by as much, so that it stays within the radius.
 const MARGIN_HALF: f32 = 1e-4;
 
-#[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
-#[repr(C)]
-pub(super) struct PlanParams {
-    pub(super) entries: u32,
-    pub(super) m: u32,
-    pub(super) grid: u32,
-    pub(super) most: u32,
-    pub(super) least: f32,
-    pub(super) margin: f32,
+crate::params! {
+    pub(super) struct PlanParams {
+        entries: u32,
+        m: u32,
+        grid: u32,
+        most: u32,
+        least: f32,
+        margin: f32,
+    }
 }
 
-#[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
-#[repr(C)]
-pub(super) struct StartParams {
-    pub(super) entries: u32,
-    pub(super) m: u32,
+crate::params! {
+    pub(super) struct StartParams {
+        entries: u32,
+        m: u32,
+    }
 }
 
 /// What an iteration is run by.
@@ -106,8 +106,8 @@ impl Plan {
         let params = PlanParams { entries, m: m as u32, grid, most, least, margin };
         let launch = over_rows(device, &CLIP_PLAN, &params, [total, m]);
         let launch = launch.constant("QUINTIC", u32::from(products == 3));
-        let launch = launch.bind(rows).bind(&facts.facts).bind(&table);
-        launch.bind(&start).bind(&plan).record()?;
+        let launch = launch.bind_next(rows).bind_next(&facts.facts).bind_next(&table);
+        launch.bind_next(&start).bind_next(&plan).record()?;
         Ok(Self { start, plan, launches })
     }
 
@@ -128,10 +128,10 @@ impl Plan {
         let [squares, q] = first.unwrap_or([s, &unused]);
         let m1 = if both { m1 } else { &other };
         let params = StartParams { entries: total as u32, m: m as u32 };
-        let launch = device.launch(&CLIP_START).variant(stored(m0.dtype())).params(&params);
+        let launch = device.launch(&CLIP_START).variant_at(stored(m0.dtype())).params(&params);
         let launch = launch.constant("BOTH", u32::from(both));
         let launch = launch.constant("QUINTIC", u32::from(first.is_some()));
-        let launch = launch.bind(s).bind(squares).bind(&self.start);
-        launch.bind(m0).bind(m1).bind(q).items(total * m * m / 4, 64).record()
+        let launch = launch.bind_next(s).bind_next(squares).bind_next(&self.start);
+        launch.bind_next(m0).bind_next(m1).bind_next(q).items_of(total * m * m / 4, 64).record()
     }
 }

@@ -24,11 +24,11 @@ pub(super) static UNIT_VECTORS: Kernel = Kernel::new(
     2 * row.walk() + row.fold
 });
 
-#[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
-#[repr(C)]
-pub(super) struct Params {
-    pub(super) count: u32,
-    pub(super) length: u32,
+crate::params! {
+    pub(super) struct Params {
+        count: u32,
+        length: u32,
+    }
 }
 
 /// The largest singular value of each matrix of `[.., rows, cols]`: `[entries]`, by `steps` power
@@ -81,6 +81,6 @@ fn unit_vectors(x: &Tensor, facts: &Facts) -> Result<(Tensor, Tensor)> {
     let norms = Tensor::empty(x.device(), [count], DType::F32)?;
     let params = Params { count: count as u32, length: length as u32 };
     let launch = over_rows(x.device(), &UNIT_VECTORS, &params, [count, length]);
-    launch.bind(x).bind(&facts.facts).bind(&y).bind(&norms).record()?;
+    launch.bind_next(x).bind_next(&facts.facts).bind_next(&y).bind_next(&norms).record()?;
     Ok((y, norms))
 }

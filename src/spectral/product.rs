@@ -30,24 +30,24 @@ pub(super) static SYMMETRIC_PRODUCT_TILED: Kernel = Kernel::new(
 .cost(cost)
 .turns(|args| tiled_turns(args.params::<Params>().k));
 
-#[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
-#[repr(C)]
-pub(super) struct Params {
-    pub(super) m: u32,
-    pub(super) k: u32,
-    pub(super) batch: u32,
-    pub(super) part_first: u32,
-    pub(super) parts: u32,
-    pub(super) tile_first: u32,
-    pub(super) tile_count: u32,
-    pub(super) edge: u32,
-    pub(super) step: u32,
-    pub(super) steps: u32,
-    pub(super) second_start: u32,
-    pub(super) u: f32,
-    pub(super) v: f32,
-    pub(super) w: f32,
-    pub(super) x: f32,
+crate::params! {
+    pub(super) struct Params {
+        m: u32,
+        k: u32,
+        batch: u32,
+        part_first: u32,
+        parts: u32,
+        tile_first: u32,
+        tile_count: u32,
+        edge: u32,
+        step: u32,
+        steps: u32,
+        second_start: u32,
+        u: f32,
+        v: f32,
+        w: f32,
+        x: f32,
+    }
 }
 
 /// The turns of the loop over the depth, four at a time: loops over the blocks of a tile are written
@@ -176,11 +176,19 @@ impl SymmetricProduct<'_> {
             };
             let half = usize::from(self.a.dtype() == DType::F16);
             let variant = half + usize::from(of(output) == DType::F16);
-            let mut launch = device.launch(way.kernel).variant(variant).params(&params);
+            let mut launch = device.launch(way.kernel).variant_at(variant).params(&params);
             launch = launch.constant("PLAN", u32::from(plan.is_some()));
             launch = launch.constant("ROWS", u32::from(self.rows));
-            launch = way.sized(launch).bind(self.a).bind(self.b).bind(plan.unwrap_or(no_plan));
-            launch.bind(first).bind(second).items(tile_count, way.workgroup).record()?;
+            launch = way
+                .sized(launch)
+                .bind_next(self.a)
+                .bind_next(self.b)
+                .bind_next(plan.unwrap_or(no_plan));
+            launch
+                .bind_next(first)
+                .bind_next(second)
+                .items_of(tile_count, way.workgroup)
+                .record()?;
         }
         Ok(())
     }

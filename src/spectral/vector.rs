@@ -15,12 +15,12 @@ pub(super) static VECTOR_CLIP: Kernel = Kernel::new(
 )
 .params::<Params>();
 
-#[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
-#[repr(C)]
-pub(super) struct Params {
-    pub(super) entries: u32,
-    pub(super) count: u32,
-    pub(super) first: u32,
+crate::params! {
+    pub(super) struct Params {
+        entries: u32,
+        count: u32,
+        first: u32,
+    }
 }
 
 /// Clips every vector of a batch; `compat` leaves those within the radius as they are.
@@ -31,7 +31,12 @@ pub(super) fn clip(batch: &Batch<'_>, facts: &Facts, compat: bool) -> Result<Vec
         let params = Params { entries, count, first: first as u32 };
         let launch = batch.device().launch(&VECTOR_CLIP).params(&params);
         let launch = launch.constant("COMPAT", u32::from(compat));
-        launch.bind(x).bind(&facts.facts).bind(&y).items(y.count(), 64).record()?;
+        launch
+            .bind_next(x)
+            .bind_next(&facts.facts)
+            .bind_next(&y)
+            .items_of(y.count(), 64)
+            .record()?;
         Ok(y)
     };
     batch.parts().map(clip).collect()

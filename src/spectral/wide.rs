@@ -18,15 +18,15 @@ pub(super) static CROP: Kernel =
     Kernel::new("spectral", "crop", shader!("spectral/crop"), crate::twin!(twin::crop))
         .params::<Params>();
 
-#[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
-#[repr(C)]
-pub(super) struct Params {
-    pub(super) entries: u32,
-    pub(super) rows: u32,
-    pub(super) cols: u32,
-    pub(super) m: u32,
-    pub(super) n: u32,
-    pub(super) first: u32,
+crate::params! {
+    pub(super) struct Params {
+        entries: u32,
+        rows: u32,
+        cols: u32,
+        m: u32,
+        n: u32,
+        first: u32,
+    }
 }
 
 /// All matrices of a batch as `[total, m, n]` of `dtype`, scaled.
@@ -34,15 +34,15 @@ pub(super) fn to_wide(batch: &Batch<'_>, facts: &Facts, dtype: DType) -> Result<
     let (m, n) = (batch.m(), batch.n());
     let wide = Tensor::empty(batch.device(), [batch.total(), m, n], dtype)?;
     for (tensor, first) in batch.parts() {
-        let launch = batch.device().launch(&TO_WIDE).variant(stored(dtype)).params(&params(
+        let launch = batch.device().launch(&TO_WIDE).variant_at(stored(dtype)).params(&params(
             batch,
             [m, n],
             first,
         ));
         let launch = launch.constant("TALL", u32::from(batch.tall()));
         let launch = launch.constant("UNIT", u32::from(facts.unit));
-        let launch = launch.bind(tensor).bind(&facts.facts).bind(&wide);
-        launch.items(batch.entries * m * n / 4, 64).record()?;
+        let launch = launch.bind_next(tensor).bind_next(&facts.facts).bind_next(&wide);
+        launch.items_of(batch.entries * m * n / 4, 64).record()?;
     }
     Ok(wide)
 }
@@ -58,7 +58,7 @@ pub(super) fn corner(x: &Tensor, extent: usize) -> Result<Tensor> {
     let [m, n] = [m as u32; 2];
     let params = Params { entries: total as u32, rows, cols, m, n, first: 0 };
     let launch = x.device().launch(&CROP).params(&params);
-    launch.bind(x).bind(&y).items(y.count(), 64).record()?;
+    launch.bind_next(x).bind_next(&y).items_of(y.count(), 64).record()?;
     Ok(y)
 }
 

@@ -26,19 +26,19 @@ pub(super) static BLEND_BACKWARD: Kernel = Kernel::new(
     u64::from(if p.interleaved == 1 { p.cells.div_ceil(p.parts) } else { p.span }) + 2
 });
 
-#[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
-#[repr(C)]
-pub(super) struct Params {
-    pub(super) cells: u32,
+crate::params! {
+    pub(super) struct Params {
+        cells: u32,
+    }
 }
 
-#[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
-#[repr(C)]
-pub(super) struct BackwardParams {
-    pub(super) cells: u32,
-    pub(super) parts: u32,
-    pub(super) span: u32,
-    pub(super) interleaved: u32,
+crate::params! {
+    pub(super) struct BackwardParams {
+        cells: u32,
+        parts: u32,
+        span: u32,
+        interleaved: u32,
+    }
 }
 
 const OP: &str = "mix";
@@ -60,7 +60,13 @@ impl Var {
         let y = Tensor::empty(a.device(), *a.shape(), DType::F32)?;
         if y.count() > 0 {
             let (launch, cells) = launch_cells(a.device(), &BLEND, a.count());
-            launch.params(&Params { cells }).bind(a).bind(b).bind(share).bind(&y).record()?;
+            launch
+                .params(&Params { cells })
+                .bind_next(a)
+                .bind_next(b)
+                .bind_next(share)
+                .bind_next(&y)
+                .record()?;
         }
         self.tape().record_one(OP, &[self, other, raw], y, move |bw| {
             if let Some(g) = bw.upstream(0).cloned() {
@@ -107,8 +113,8 @@ fn gradients([a, b, raw]: &[Tensor; 3], g: &Tensor) -> Result<[Tensor; 3]> {
         span: span as u32,
         interleaved: u32::from(!software),
     };
-    let launch = launch.params(&params).bind(a).bind(b).bind(raw).bind(g);
-    launch.bind(&ga).bind(&gb).bind(&part).items(parts, 64).record()?;
+    let launch = launch.params(&params).bind_next(a).bind_next(b).bind_next(raw).bind_next(g);
+    launch.bind_next(&ga).bind_next(&gb).bind_next(&part).items_of(parts, 64).record()?;
     let pass = Pass { outer: 1, length: parts, inner: 1 };
     let graw = fold(&part, pass, Fold::of(Op::Sum))?.reshape(*raw.shape())?;
     Ok([ga, gb, graw])

@@ -29,6 +29,6 @@ impl Cells {
         elements: usize,
     ) -> Launch {
         let variant = usize::from(self.width == 4);
-        device.launch(kernel).variant(variant).items(elements / self.width, 64)
+        device.launch(kernel).variant_at(variant).items_of(elements / self.width, 64)
     }
 }

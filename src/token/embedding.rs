@@ -42,21 +42,21 @@ pub(super) static EMBEDDING_BACKWARD: Kernel = Kernel::new(
     u64::from(p.piece.max(p.pieces)) + 2
 });
 
-#[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
-#[repr(C)]
-pub(super) struct Params {
-    pub(super) cells: u32,
-    pub(super) row: u32,
-    pub(super) vocabulary: u32,
+crate::params! {
+    pub(super) struct Params {
+        cells: u32,
+        row: u32,
+        vocabulary: u32,
+    }
 }
 
-#[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
-#[repr(C)]
-pub(super) struct PartParams {
-    pub(super) row: u32,
-    pub(super) pieces: u32,
-    pub(super) piece: u32,
-    pub(super) vocabulary: u32,
+crate::params! {
+    pub(super) struct PartParams {
+        row: u32,
+        pieces: u32,
+        piece: u32,
+        vocabulary: u32,
+    }
 }
 
 /// A row read and one written for each token.
@@ -144,7 +144,7 @@ fn forward(table: &Tensor, tokens: &Tensor, shape: Shape) -> Result<Tensor> {
             vocabulary: vocabulary as u32,
         };
         let launch = cells.launch(table.device(), &EMBEDDING, y.count()).params(&params);
-        launch.bind(table).bind(tokens).bind(&y).record()?;
+        launch.bind_next(table).bind_next(tokens).bind_next(&y).record()?;
     }
     Ok(y)
 }
@@ -166,10 +166,22 @@ fn backward(g: &Tensor, tokens: &Tensor, [vocabulary, row]: [usize; 2]) -> Resul
         vocabulary: vocabulary as u32,
     };
     let launch = cells.launch(device, &EMBEDDING_PARTS, pieces * row).params(&params);
-    launch.bind(g).bind(tokens).bind(&order).bind(&starts).bind(&parts).record()?;
+    launch
+        .bind_next(g)
+        .bind_next(tokens)
+        .bind_next(&order)
+        .bind_next(&starts)
+        .bind_next(&parts)
+        .record()?;
     let gradient = Tensor::empty(device, [vocabulary, row], DType::F32)?;
     let launch = cells.launch(device, &EMBEDDING_BACKWARD, vocabulary * row).params(&params);
-    launch.bind(g).bind(&order).bind(&starts).bind(&parts).bind(&gradient).record()?;
+    launch
+        .bind_next(g)
+        .bind_next(&order)
+        .bind_next(&starts)
+        .bind_next(&parts)
+        .bind_next(&gradient)
+        .record()?;
     Ok(gradient)
 }
 

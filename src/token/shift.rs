@@ -37,22 +37,22 @@ pub(super) static TOKEN_SHIFT_MIX: Kernel = Kernel::new(
 .params::<MixParams>()
 .turns(|args| Pieces::turns(args.params::<MixParams>().chunk));
 
-#[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
-#[repr(C)]
-pub(super) struct Params {
-    pub(super) cells: u32,
-    pub(super) lane: u32,
-    pub(super) channels: u32,
+crate::params! {
+    pub(super) struct Params {
+        cells: u32,
+        lane: u32,
+        channels: u32,
+    }
 }
 
-#[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
-#[repr(C)]
-pub(super) struct MixParams {
-    pub(super) rows: u32,
-    pub(super) channels: u32,
-    pub(super) batch: u32,
-    pub(super) splits: u32,
-    pub(super) chunk: u32,
+crate::params! {
+    pub(super) struct MixParams {
+        rows: u32,
+        channels: u32,
+        batch: u32,
+        splits: u32,
+        chunk: u32,
+    }
 }
 
 const OP: &str = "token_shift";
@@ -147,7 +147,12 @@ fn forward(
         let (cells, params) = extents.cells();
         let launch = cells.launch(x.device(), &TOKEN_SHIFT, extents.count).params(&params);
         let launch = launch.constant("PREVIOUS", u32::from(previous.is_some()));
-        launch.bind(x).bind(mix).bind(previous.unwrap_or(mix)).bind(&y).record()?;
+        launch
+            .bind_next(x)
+            .bind_next(mix)
+            .bind_next(previous.unwrap_or(mix))
+            .bind_next(&y)
+            .record()?;
     }
     Ok(y)
 }
@@ -168,7 +173,7 @@ fn gradients(
         let (cells, params) = extents.cells();
         let launch = cells.launch(device, &TOKEN_SHIFT_BACKWARD, extents.count).params(&params);
         let launch = launch.constant("PREVIOUS", u32::from(previous.is_some()));
-        launch.bind(mix).bind(g).bind(&gx).bind(&gprevious).record()?;
+        launch.bind_next(mix).bind_next(g).bind_next(&gx).bind_next(&gprevious).record()?;
     } else {
         gprevious.clear()?;
     }
@@ -198,7 +203,7 @@ fn gradient_of_mix(
     };
     let launch = device.launch(&TOKEN_SHIFT_MIX).params(&params);
     let launch = launch.constant("PREVIOUS", u32::from(previous.is_some()));
-    let launch = launch.bind(x).bind(previous.unwrap_or(x)).bind(g).bind(&part);
-    launch.items(part.count(), 64).record()?;
+    let launch = launch.bind_next(x).bind_next(previous.unwrap_or(x)).bind_next(g).bind_next(&part);
+    launch.items_of(part.count(), 64).record()?;
     pieces.total(&part)
 }

@@ -40,25 +40,25 @@ pub(super) static TOKEN_STARTS: Kernel = Kernel::new(
 .params::<StartParams>()
 .turns(few_turns);
 
-#[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
-#[repr(C)]
-pub(super) struct Params {
-    pub(super) count: u32,
-    pub(super) vocabulary: u32,
-    pub(super) shift: u32,
+crate::params! {
+    pub(super) struct Params {
+        count: u32,
+        vocabulary: u32,
+        shift: u32,
+    }
 }
 
-#[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
-#[repr(C)]
-pub(super) struct ScanParams {
-    pub(super) blocks: u32,
+crate::params! {
+    pub(super) struct ScanParams {
+        blocks: u32,
+    }
 }
 
-#[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
-#[repr(C)]
-pub(super) struct StartParams {
-    pub(super) count: u32,
-    pub(super) vocabulary: u32,
+crate::params! {
+    pub(super) struct StartParams {
+        count: u32,
+        vocabulary: u32,
+    }
 }
 
 /// Values of a digit, as in `shared/digits.wgsl`.
@@ -90,7 +90,12 @@ pub(super) fn sorted(tokens: &Tensor, vocabulary: usize) -> Result<Sorted> {
     let starts = Tensor::empty(device, [vocabulary + 1], DType::U32)?;
     let params = StartParams { count: tokens.count() as u32, vocabulary: vocabulary as u32 };
     let launch = device.launch(&TOKEN_STARTS).params(&params);
-    launch.bind(tokens).bind(&order).bind(&starts).items(vocabulary + 1, 64).record()?;
+    launch
+        .bind_next(tokens)
+        .bind_next(&order)
+        .bind_next(&starts)
+        .items_of(vocabulary + 1, 64)
+        .record()?;
     Ok(Sorted { order, starts })
 }
 
@@ -106,12 +111,17 @@ fn sort_pass(
     let order = order.unwrap_or(tokens);
     let counts = Tensor::empty(device, [blocks, RADIX], DType::U32)?;
     let launch = device.launch(&DIGIT_COUNTS).constant("FIRST", first).params(&params);
-    launch.bind(tokens).bind(order).bind(&counts).items(counts.count(), 64).record()?;
+    launch
+        .bind_next(tokens)
+        .bind_next(order)
+        .bind_next(&counts)
+        .items_of(counts.count(), 64)
+        .record()?;
     let scan = device.launch(&DIGIT_SCAN).params(&ScanParams { blocks: blocks as u32 });
-    scan.bind(&counts).groups([1, 1, 1]).record()?;
+    scan.bind_next(&counts).groups([1, 1, 1]).record()?;
     let sorted = Tensor::empty(device, [tokens.count()], DType::U32)?;
     let launch = device.launch(&DIGIT_SCATTER).constant("FIRST", first).params(&params);
-    let launch = launch.bind(tokens).bind(order).bind(&counts).bind(&sorted);
-    launch.items(tokens.count(), 64).record()?;
+    let launch = launch.bind_next(tokens).bind_next(order).bind_next(&counts).bind_next(&sorted);
+    launch.items_of(tokens.count(), 64).record()?;
     Ok(sorted)
 }

@@ -21,21 +21,21 @@ pub(super) static TOP_K_BACKWARD: Kernel = Kernel::new(
 )
 .params::<BackwardParams>();
 
-#[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
-#[repr(C)]
-pub(super) struct Params {
-    pub(super) rows: u32,
-    pub(super) length: u32,
-    pub(super) k: u32,
-    pub(super) place_bits: u32,
+crate::params! {
+    pub(super) struct Params {
+        rows: u32,
+        length: u32,
+        k: u32,
+        place_bits: u32,
+    }
 }
 
-#[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
-#[repr(C)]
-pub(super) struct BackwardParams {
-    pub(super) count: u32,
-    pub(super) length: u32,
-    pub(super) a: f32,
+crate::params! {
+    pub(super) struct BackwardParams {
+        count: u32,
+        length: u32,
+        a: f32,
+    }
 }
 
 /// A walk over the row, and a fold, for each bit of the k-th largest and of its place, and two more.
@@ -110,7 +110,7 @@ fn forward(x: &Tensor, length: usize, k: usize) -> Result<(Tensor, Tensor)> {
             place_bits: length.ilog2() + 1,
         };
         let launch = over_rows(device, &TOP_K_MASK, &params, [rows, length]);
-        launch.bind(x).bind(&y).bind(&threshold).record()?;
+        launch.bind_next(x).bind_next(&y).bind_next(&threshold).record()?;
     }
     Ok((y, threshold))
 }
@@ -120,7 +120,13 @@ fn backward(x: &Tensor, threshold: &Tensor, g: &Tensor, length: usize) -> Result
     if gx.count() > 0 {
         let params = BackwardParams { count: x.count() as u32, length: length as u32, a: ATAN };
         let launch = x.device().launch(&TOP_K_BACKWARD).params(&params);
-        launch.bind(x).bind(threshold).bind(g).bind(&gx).items(x.count(), 64).record()?;
+        launch
+            .bind_next(x)
+            .bind_next(threshold)
+            .bind_next(g)
+            .bind_next(&gx)
+            .items_of(x.count(), 64)
+            .record()?;
     }
     Ok(gx)
 }

@@ -48,7 +48,7 @@ struct Digits<'a> {
 
 impl<'a> Digits<'a> {
     fn of<R: Real>(args: &HostArgs<'a, R>) -> Self {
-        let first = args.constant("FIRST", 0) == 1;
+        let first = args.constant_or("FIRST", 0) == 1;
         let order = (!first).then(|| args.words(1));
         Self { tokens: args.words(0), order, p: args.params() }
     }
@@ -183,7 +183,7 @@ pub(super) fn embedding_backward<R: Real>(args: &mut HostArgs<'_, R>) {
 pub(super) fn token_shift<R: Real>(args: &mut HostArgs<'_, R>) {
     let p: ShiftParams = args.params();
     let (x, mix) = (args.reals(0), args.reals(1));
-    let previous = (args.constant("PREVIOUS", 0) == 1).then(|| args.reals(2));
+    let previous = (args.constant_or("PREVIOUS", 0) == 1).then(|| args.reals(2));
     let y = args.reals_mut(3);
     let channels = mix.len();
     let batch = (p.lane / p.channels) as usize;
@@ -227,7 +227,7 @@ pub(super) fn token_shift_backward<R: Real>(args: &mut HostArgs<'_, R>) {
             gx.iter_mut().zip(terms).for_each(|(gx, (g, m))| *gx += (R::one() - *m) * *g);
         }
     });
-    if args.constant("PREVIOUS", 0) == 1 {
+    if args.constant_or("PREVIOUS", 0) == 1 {
         let terms = g[..lane].iter().zip(mix.iter().cycle());
         gprevious.iter_mut().zip(terms).for_each(|(gp, (g, m))| *gp = (R::one() - *m) * *g);
     }
@@ -236,7 +236,7 @@ pub(super) fn token_shift_backward<R: Real>(args: &mut HostArgs<'_, R>) {
 pub(super) fn token_shift_mix<R: Real>(args: &mut HostArgs<'_, R>) {
     let p: MixParams = args.params();
     let (x, g) = (args.reals(0), args.reals(2));
-    let previous = (args.constant("PREVIOUS", 0) == 1).then(|| args.reals(1));
+    let previous = (args.constant_or("PREVIOUS", 0) == 1).then(|| args.reals(1));
     let part = args.reals_mut(3);
     let (rows, channels) = (p.rows as usize, p.channels as usize);
     let (batch, chunk) = (p.batch as usize, p.chunk as usize);

@@ -26,10 +26,10 @@ static KERNEL: Kernel = Kernel::new("tests", "arguments", SOURCE, spikegrad::twi
     .turns(|args: &CostArgs<'_>| u64::from(args.params::<u32>()))
     .tolerance(1e-4)
     .thresholds()
-    .scratch(1);
+    .scratch("y");
 
 fn twin<R: Real>(args: &mut HostArgs<'_, R>) {
-    let (count, factor) = (args.params::<u32>() as usize, args.constant("WG", 1));
+    let (count, factor) = (args.params::<u32>() as usize, args.constant_or("WG", 1));
     let (x, y) = (args.reals(0), args.reals_mut(1));
     for (y, x) in y.iter_mut().zip(x).take(count) {
         *y = *x * R::lit(f64::from(factor));
@@ -84,7 +84,7 @@ fn devices() {
         let device = b.device.clone();
         let mut launch = device.launch(&KERNEL);
         if b.one_in(4) {
-            launch = launch.variant(b.size());
+            launch = launch.variant_at(b.size());
         }
         if b.one_in(4) {
             launch = launch.constant("WG", b.double());
@@ -94,13 +94,13 @@ fn devices() {
         }
         launch = if b.one_in(4) { launch.params(&[1u64; 64]) } else { launch.params(&3u32) };
         for _ in 0..if b.on() { 2 } else { b.index(4) } {
-            launch = launch.bind(&b.float(&[3]));
+            launch = launch.bind_next(&b.float(&[3]));
         }
         if b.on() {
             launch = launch.groups([b.word(), 1, b.small() as u32]);
         }
         if b.on() {
-            launch = launch.items(b.size(), b.word());
+            launch = launch.items_of(b.size(), b.word());
         }
         let _ = launch.record();
         let _ = device.compile(&KERNEL, b.size(), &[("WG", b.double())]);
@@ -141,7 +141,7 @@ fn devices() {
             "import package::no::thing;",
             SOURCE,
         ]);
-        if let Ok(module) = compose("arguments", source, &["A"]) {
+        if let Ok(module) = compose("arguments", source, ["A"]) {
             let _ = (reflect("arguments", &module).is_ok(), reflect("x", &module).is_ok());
             let _ = specialise("arguments", &module, &[("WG", b.double()), ("NO", 1.0)]).is_ok();
         }

@@ -5,13 +5,13 @@
 use spikegrad::{Cost, Device, HostArgs, Kernel, Real, Result, Tensor, Var};
 use std::process::Command;
 
+spikegrad::params! {
 /// The parameters of [`AFFINE`].
-#[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
-#[repr(C)]
 pub struct Affine {
     count: u32,
     factor: f32,
     offset: f32,
+}
 }
 
 impl Affine {
@@ -80,7 +80,7 @@ pub fn affine(x: &Tensor, factor: f32, offset: f32) -> Result<Tensor> {
     let y = Tensor::empty(x.device(), x.shape(), x.dtype())?;
     let params = Affine::new(x.count(), factor, offset);
     let launch = x.device().launch(&AFFINE).params(&params);
-    launch.bind(x).bind(&y).items(x.count(), 64).record()?;
+    launch.bind_next(x).bind_next(&y).items_of(x.count(), 64).record()?;
     Ok(y)
 }
 

@@ -441,13 +441,13 @@ fn mistakes_are_errors() {
 /// The kernel for cooperative matrices computes the right thing where there are none.
 #[test]
 fn the_plain_variant_of_the_cooperative_kernel() {
-    #[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
-    #[repr(C)]
-    struct Params {
-        sizes: [u32; 3],
-        batch: [u32; 2],
-        groups: [u32; 2],
-        rest: [u32; 8],
+    spikegrad::params! {
+        struct Params {
+            sizes: [u32; 3],
+            batch: [u32; 2],
+            groups: [u32; 2],
+            rest: [u32; 8],
+        }
     }
     let kernels = spikegrad::kernels();
     let kernel = kernels.iter().find(|k| k.name == "matmul_coop").unwrap();
@@ -459,9 +459,9 @@ fn the_plain_variant_of_the_cooperative_kernel() {
     };
     conform("cooperative kernel, plain variant", 1e-5, |d| {
         let c = Tensor::empty(d, [32, 48], DType::F32)?;
-        let launch = d.launch(kernel).variant(0).params(&params);
+        let launch = d.launch(kernel).variant_at(0).params(&params);
         let (a, b) = (halves(d, 1, &[32, 16])?, halves(d, 2, &[16, 48])?);
-        launch.bind(&a).bind(&b).bind(&c).items(2 * 3, 1).record()?;
+        launch.bind_next(&a).bind_next(&b).bind_next(&c).items_of(2 * 3, 1).record()?;
         let reference = matmul(&a, &b, Layout::NN)?;
         assert_close(&format!("{d}"), &c, &reference, 1e-5);
         Ok(vec![c])

@@ -748,8 +748,7 @@ fn large_parameters() {
     });
 }
 
-#[derive(Clone, Copy, Default, bytemuck::Pod, bytemuck::Zeroable)]
-#[repr(C)]
+spikegrad::params! {
 struct SquareSums {
     counts: [u32; 8],
     chunks: [u32; 8],
@@ -757,6 +756,7 @@ struct SquareSums {
     gradients: u32,
     offset: u32,
     unused: [u32; 2],
+}
 }
 
 /// The tree of the hardware path, with every workgroup size that it may have, on one gradient and on
@@ -791,11 +791,11 @@ fn norm_in_workgroup_memory() {
                 let launch = device.launch(square_sums).params(&params).constant("WG", size);
                 let launch = launch.constant("MANY", u32::from(gradients.len() > 1));
                 let bound = tensors.iter().cycle().take(7);
-                let launch = bound.fold(launch, |launch, g| launch.bind(g));
-                launch.bind(&partials).groups([groups, 1, 1]).record()?;
+                let launch = bound.fold(launch, |launch, g| launch.bind_next(g));
+                launch.bind_next(&partials).groups([groups, 1, 1]).record()?;
                 let params = [groups, 3, 2.0f32.to_bits()];
                 let launch = device.launch(clip_factor).params(&params).constant("WG", size);
-                launch.bind(&partials).bind(&clip).record()?;
+                launch.bind_next(&partials).bind_next(&clip).record()?;
                 Ok(vec![partials, clip])
             });
         }
@@ -1256,12 +1256,12 @@ fn without_gradients_steps_fade() {
     }
 }
 
-#[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
-#[repr(C)]
+spikegrad::params! {
 struct Columns {
     rows: u32,
     columns: u32,
     eps: f32,
+}
 }
 
 /// Columns of very different sizes, each relative to its own largest element.
@@ -1276,14 +1276,20 @@ fn unit_columns_of_every_size() {
         let q = Tensor::from_slice(device, &[0.5f32; 42], [7, 6])?;
         let f = Tensor::zeros(device, [7, 6], spikegrad::DType::F32)?;
         let params = Columns { rows: 7, columns: 6, eps: 1e-8 };
-        let launch = device.launch(kernel).params(&params).bind(&r).bind(&q).bind(&f);
-        launch.variant(0).items(6, 64).record()?;
+        let launch =
+            device.launch(kernel).params(&params).bind_next(&r).bind_next(&q).bind_next(&f);
+        launch.variant_at(0).items_of(6, 64).record()?;
         let [wide_q, wide_f] = [
             Tensor::from_slice(device, &[0.5f32; 42], [7, 6])?,
             Tensor::zeros(device, [7, 6], spikegrad::DType::F32)?,
         ];
-        let launch = device.launch(kernel).params(&params).bind(&r).bind(&wide_q).bind(&wide_f);
-        launch.variant(1).items(6, 1).record()?;
+        let launch = device
+            .launch(kernel)
+            .params(&params)
+            .bind_next(&r)
+            .bind_next(&wide_q)
+            .bind_next(&wide_f);
+        launch.variant_at(1).items_of(6, 1).record()?;
         Ok(vec![q, f, wide_q, wide_f])
     });
 }

@@ -49,6 +49,15 @@ fn baselines_need_nothing_and_come_first() {
 }
 
 #[test]
+fn shaders_are_what_their_declarations_say() {
+    let wrong: Vec<_> = variants()
+        .filter_map(|(kernel, i, _)| kernel.program(i).err())
+        .map(|e| e.to_string())
+        .collect();
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
 fn programs_compose_and_keep_the_portable_limits() {
     for (kernel, i, variant) in variants() {
         // `program` itself checks: entry point, binding numbers, size of the parameter struct.

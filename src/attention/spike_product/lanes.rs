@@ -5,19 +5,18 @@ use crate::kernel::{Cost, CostArgs};
 use crate::linalg::{launch_flops, register_tile, split_depth};
 use crate::{DType, Device, Result, Tensor, reduce};
 
+crate::params! {
 /// The parameters of the kernels, as in `shared/heads.wgsl`.
-#[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
-#[repr(C)]
 pub(in crate::attention) struct Params {
-    pub(in crate::attention) steps: u32,
-    pub(in crate::attention) lanes: u32,
-    pub(in crate::attention) k: u32,
-    pub(in crate::attention) n: u32,
-    pub(in crate::attention) lane_first: u32,
-    pub(in crate::attention) lane_count: u32,
-    pub(in crate::attention) chunk: u32,
-    pub(in crate::attention) scale: f32,
-}
+    steps: u32,
+    lanes: u32,
+    k: u32,
+    n: u32,
+    lane_first: u32,
+    lane_count: u32,
+    chunk: u32,
+    scale: f32,
+}}
 
 /// The fewest tokens of a chunk, whose bounds are those of words.
 const WORD: usize = 32;
@@ -84,7 +83,7 @@ fn launch_within(
         let params = Params { lane_first: first as u32, lane_count: count as u32, ..params };
         let launch = prepare().params(&params).constant("WG", tile.workgroup);
         let launch = launch.constant("RB", rb as u32).constant("CB", cb as u32);
-        launch.items(tiles * count, tile.workgroup).record()?;
+        launch.items_of(tiles * count, tile.workgroup).record()?;
     }
     Ok(())
 }
@@ -145,7 +144,7 @@ mod tests {
         let c = Tensor::zeros(device, [count * rows * width], DType::F32).unwrap();
         let params = LANES.params(width, width, 0.5);
         launch_within(most, device, params, [rows, width, depth, 1], || {
-            device.launch(kernel).variant(1).bind(&spikes).bind(&b).bind(&c)
+            device.launch(kernel).variant_at(1).bind_next(&spikes).bind_next(&b).bind_next(&c)
         })
         .unwrap();
         c.to_vec().unwrap()

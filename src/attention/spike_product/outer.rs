@@ -24,6 +24,10 @@ const VARIANTS: &[Variant] =
 pub(super) fn outer(a: &Tensor, g: &Tensor, lanes: Lanes, scale: f32) -> Result<Tensor> {
     summed(lanes, a, scale, |c| {
         let launch = a.device().launch(&SPIKE_OUTER);
-        launch.variant(usize::from(lanes.width.is_multiple_of(4))).bind(a).bind(g).bind(c)
+        launch
+            .variant_at(usize::from(lanes.width.is_multiple_of(4)))
+            .bind_next(a)
+            .bind_next(g)
+            .bind_next(c)
     })
 }

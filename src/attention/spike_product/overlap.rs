@@ -32,6 +32,10 @@ fn cost(args: &CostArgs<'_>) -> Cost {
 pub(super) fn overlap(a: &Tensor, b: &Tensor, lanes: Lanes) -> Result<Tensor> {
     summed(lanes, a, 1.0, |c| {
         let launch = a.device().launch(&SPIKE_OVERLAP);
-        launch.variant(usize::from(lanes.width.is_multiple_of(4))).bind(a).bind(b).bind(c)
+        launch
+            .variant_at(usize::from(lanes.width.is_multiple_of(4)))
+            .bind_next(a)
+            .bind_next(b)
+            .bind_next(c)
     })
 }

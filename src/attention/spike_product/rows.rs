@@ -56,10 +56,10 @@ impl Rows<'_> {
         let c = Tensor::empty(device, [lanes.steps, lanes.count, self.n], DType::F32)?;
         let params = lanes.params(self.k, self.n, self.scale);
         launch(device, params, [lanes.steps, self.n, self.k, 1], || {
-            let launch = device.launch(&SPIKE_ROWS).variant(self.variant());
+            let launch = device.launch(&SPIKE_ROWS).variant_at(self.variant());
             let launch = launch.constant("B_T", u32::from(self.transposed));
             let launch = launch.constant("TAIL", u32::from(!self.k.is_multiple_of(4)));
-            launch.bind(self.a).bind(self.b).bind(&c)
+            launch.bind_next(self.a).bind_next(self.b).bind_next(&c)
         })?;
         Ok(c)
     }

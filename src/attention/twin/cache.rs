@@ -180,7 +180,7 @@ type Part<'a, R> = ((&'a mut [R], &'a mut [u32]), (&'a [R], &'a mut [R]));
 /// Attends from one token, which joins the cache.
 pub(in crate::attention) fn decode<R: Real>(args: &mut HostArgs<'_, R>) {
     let call = Call::new(args);
-    let gated = args.constant("QUERY_GATE", 1) != 0;
+    let gated = args.constant_or("QUERY_GATE", 1) != 0;
     let (rows, marks) = (args.reals_mut(4), args.words_mut(5));
     let (q, o) = (args.reals(6), args.reals_mut(7));
     let (lanes, d, ring) = (call.p.lanes as usize, call.d, call.ring());

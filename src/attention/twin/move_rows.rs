@@ -66,9 +66,9 @@ fn turn<R: Real>(x: &[R], y: &mut [R], angles: &[R], half: usize, factor: R, sig
 pub(in crate::attention) fn scatter<R: Real>(args: &mut HostArgs<'_, R>) {
     let orders = Orders::new(args);
     let p = orders.p;
-    let is_keys = args.constant("KEYS", 0) != 0;
-    let half = if args.constant("TURN", 0) != 0 { p.half as usize } else { 0 };
-    let scaled = args.constant("SCALED", 0) != 0;
+    let is_keys = args.constant_or("KEYS", 0) != 0;
+    let half = if args.constant_or("TURN", 0) != 0 { p.half as usize } else { 0 };
+    let scaled = args.constant_or("SCALED", 0) != 0;
     let factor = if scaled { R::lit(p.scale.into()) } else { R::one() };
     let (table, x, y) = (args.reals(1), args.reals(2), args.reals_mut(3));
     let (stride, width, all_heads) = (p.stride(), p.width as usize, p.all_heads());

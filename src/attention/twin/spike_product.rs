@@ -87,7 +87,7 @@ fn transpose(words: &mut [u32; 32]) {
 pub(in crate::attention) fn rows<R: Real>(args: &mut HostArgs<'_, R>) {
     let p: Params = args.params();
     let s = Sizes::new(&p);
-    let transposed = args.constant("B_T", 0) != 0;
+    let transposed = args.constant_or("B_T", 0) != 0;
     let b = if args.is_real(1) {
         floats(args.reals(1), s, transposed)
     } else {

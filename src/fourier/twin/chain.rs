@@ -11,7 +11,7 @@ use rustfft::num_complex::Complex;
 /// Row by row, layer by layer.
 pub(in super::super) fn forward<R: Real>(args: &mut HostArgs<'_, R>) {
     let p: Params = args.params();
-    let keep = args.constant("KEEP", 1) == 1;
+    let keep = args.constant_or("KEEP", 1) == 1;
     let (n, threshold) = (p.channels as usize, R::lit(p.threshold.into()));
     let (x, w, b) = (complex(args.reals(0)), args.reals(1), args.reals(2));
     let z = complex_mut(args.reals_mut(3));
@@ -50,7 +50,7 @@ fn outcome<R: Real>(v: &[Complex<R>], w: &[R], b: &[R], c: usize) -> Complex<R> 
 pub(in super::super) fn reached<R: Real>(args: &mut HostArgs<'_, R>) {
     let p: ShrinkParams = args.params();
     let (threshold, zero) = (R::lit(p.threshold.into()), R::zero());
-    let with_next = args.constant("NEXT", 0) == 1;
+    let with_next = args.constant_or("NEXT", 0) == 1;
     let (o, g, next) = (args.reals(0), args.reals(1), args.reals(2));
     each(args.reals_mut(3), |i| {
         let direct = if o[i] > threshold { g[i] } else { zero };

@@ -15,7 +15,7 @@ pub(super) fn complex_mut<R: Real>(pairs: &mut [R]) -> &mut [Complex<R>] {
 }
 
 pub(in super::super) fn product<R: Real>(args: &mut HostArgs<'_, R>) {
-    let conjugate = args.constant("CONJUGATE", 0) == 1;
+    let conjugate = args.constant_or("CONJUGATE", 0) == 1;
     let (a, b) = (complex(args.reals(0)), complex(args.reals(1)));
     let y = complex_mut(args.reals_mut(2));
     if conjugate {
@@ -26,7 +26,7 @@ pub(in super::super) fn product<R: Real>(args: &mut HostArgs<'_, R>) {
 }
 
 pub(in super::super) fn map<R: Real>(args: &mut HostArgs<'_, R>) {
-    let phase = args.constant("PHASE", 0) == 1;
+    let phase = args.constant_or("PHASE", 0) == 1;
     let z = complex(args.reals(0));
     if phase {
         // Adding 0 makes -0 one: the phase is in (-pi, pi], and 0 at 0.
@@ -37,7 +37,7 @@ pub(in super::super) fn map<R: Real>(args: &mut HostArgs<'_, R>) {
 }
 
 pub(in super::super) fn map_backward<R: Real>(args: &mut HostArgs<'_, R>) {
-    let phase = args.constant("PHASE", 0) == 1;
+    let phase = args.constant_or("PHASE", 0) == 1;
     let (z, g) = (complex(args.reals(0)), args.reals(1));
     each(complex_mut(args.reals_mut(2)), |i| {
         let size = z[i].re.hypot(z[i].im);

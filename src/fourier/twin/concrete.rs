@@ -12,7 +12,7 @@ fn open_share<R: Real>(a: R, u: Option<R>, beta: R) -> R {
 
 pub(in super::super) fn forward<R: Real>(args: &mut HostArgs<'_, R>) {
     let p: Params = args.params();
-    let noisy = args.constant("NOISE", 0) == 1;
+    let noisy = args.constant_or("NOISE", 0) == 1;
     let [beta, gamma, zeta] = [p.beta, p.gamma, p.zeta].map(|v| R::lit(v.into()));
     let (a, u) = (args.reals(0), args.reals(1));
     each(args.reals_mut(2), |i| {
@@ -23,7 +23,7 @@ pub(in super::super) fn forward<R: Real>(args: &mut HostArgs<'_, R>) {
 
 pub(in super::super) fn backward<R: Real>(args: &mut HostArgs<'_, R>) {
     let p: Params = args.params();
-    let noisy = args.constant("NOISE", 0) == 1;
+    let noisy = args.constant_or("NOISE", 0) == 1;
     let [beta, gamma, zeta] = [p.beta, p.gamma, p.zeta].map(|v| R::lit(v.into()));
     let rate = if noisy { beta.recip() } else { R::one() };
     let (a, u, g) = (args.reals(0), args.reals(1), args.reals(2));

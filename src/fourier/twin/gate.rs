@@ -22,7 +22,7 @@ struct Stage<'a, R> {
 
 impl<'a, R: Real> Stage<'a, R> {
     fn new(args: &HostArgs<'a, R>, p: &Params, affine: usize, scale: usize) -> Self {
-        let on = |name: &str| args.constant(name, 0) == 1;
+        let on = |name: &str| args.constant_or(name, 0) == 1;
         let (channels, columns) = (p.channels as usize, p.columns as usize);
         let width = BLOCK.next_multiple_of(channels).min(columns);
         let repeated = |part: usize| -> Vec<R> {
@@ -132,8 +132,8 @@ pub(in super::super) fn backward<R: Real>(args: &mut HostArgs<'_, R>) {
         stage: Stage::new(args, &p, 3, 4),
         gate: args.words(1),
         g: args.reals(2),
-        through: args.constant("STE", 0) == 1,
-        detach: args.constant("DETACH", 0) == 1,
+        through: args.constant_or("STE", 0) == 1,
+        detach: args.constant_or("DETACH", 0) == 1,
         surrogate: Surrogate::Atan(p.alpha),
     };
     let (columns, width, channels) = (back.stage.columns, back.stage.width, p.channels as usize);

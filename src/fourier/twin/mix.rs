@@ -63,7 +63,7 @@ fn reached<R: Real>(o: Complex<R>, g: Complex<R>, next: Complex<R>, threshold: R
 
 pub(in super::super) fn diag<R: Real>(args: &mut HostArgs<'_, R>) {
     let p: DiagParams = args.params();
-    let outer = args.constant("OUTER", 0) == 1;
+    let outer = args.constant_or("OUTER", 0) == 1;
     let channels = p.channels as usize;
     let threshold = R::lit(p.threshold.into());
     let (x, e) = (complex(args.reals(0)), args.reals(1));
@@ -89,8 +89,8 @@ pub(in super::super) fn diag<R: Real>(args: &mut HostArgs<'_, R>) {
 
 pub(in super::super) fn diag_backward<R: Real>(args: &mut HostArgs<'_, R>) {
     let p: BackwardParams = args.params();
-    let outer = args.constant("OUTER", 0) == 1;
-    let skip = args.constant("SKIP_X", 0) == 1;
+    let outer = args.constant_or("OUTER", 0) == 1;
+    let skip = args.constant_or("SKIP_X", 0) == 1;
     let (rows, channels, chunk) = (p.rows as usize, p.channels as usize, p.chunk as usize);
     let (x, e) = (complex(args.reals(0)), args.reals(1));
     let chunks = Chunks {

@@ -76,7 +76,7 @@ impl Precise for Ranged {
 /// Whole lines, or, with several parts a line, one pass over their parts.
 pub(super) fn lines<R: Precise>(args: &mut HostArgs<'_, R>) {
     let p: Params = args.params();
-    let (load, store) = (args.constant("LOAD", 0), args.constant("STORE", 0));
+    let (load, store) = (args.constant_or("LOAD", 0), args.constant_or("STORE", 0));
     if p.subs == 1 {
         lines::transform(&p, load, store, args);
     } else {

@@ -7,7 +7,7 @@ use crate::host::HostArgs;
 use rustfft::num_complex::Complex;
 
 pub(super) fn transform<R: Precise>(p: &Params, load: u32, store: u32, args: &mut HostArgs<'_, R>) {
-    let chirp = args.constant("CHIRP", 0);
+    let chirp = args.constant_or("CHIRP", 0);
     let (x, table) = (Source::of(p, args), bytemuck::cast_slice(args.reals(2)));
     let y = args.reals_mut(1);
     let pass = Pass { p, table, x, load, store, chirp };

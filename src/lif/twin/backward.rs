@@ -38,13 +38,13 @@ pub(in crate::lif) fn backward<R: Real>(args: &mut HostArgs<'_, R>) {
     let o = Options::new(args);
     let checkpoints = !args.is_real(5);
     let layer = Layer::new(args, o, 3, (!checkpoints).then_some(5));
-    let upstream = args.constant("UPSTREAM", 1);
+    let upstream = args.constant_or("UPSTREAM", 1);
     let task = Task {
         o,
-        gradient: args.constant("GRADIENT", FULL),
-        code: args.constant("SURROGATE", ATAN),
-        learn: args.constant("LEARN", 0),
-        tied: args.constant("GAIN", 0) == TIED,
+        gradient: args.constant_or("GRADIENT", FULL),
+        code: args.constant_or("SURROGATE", ATAN),
+        learn: args.constant_or("LEARN", 0),
+        tied: args.constant_or("GAIN", 0) == TIED,
         checkpoints,
         gs: (upstream & 1 != 0).then(|| args.reals(0)),
         saved: args.reals(1),

@@ -22,8 +22,8 @@ pub(in crate::lif) fn forward<R: Real>(args: &mut HostArgs<'_, R>) {
     let o = Options::new(args);
     let layer = Layer::new(args, o, 1, Some(3));
     let x = args.reals(0);
-    let saves = args.constant("SAVE", 0);
-    let has_state = args.constant("STATE", 0) != 0;
+    let saves = args.constant_or("SAVE", 0);
+    let has_state = args.constant_or("STATE", 0) != 0;
     let dense = args.is_real(6);
     let state = args.reals_mut(4);
     let save = args.reals_mut(5);

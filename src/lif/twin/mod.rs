@@ -37,21 +37,21 @@ struct Options<R> {
 impl<R: Real> Options<R> {
     fn new(args: &HostArgs<'_, R>) -> Self {
         let p: Params = args.params();
-        let clamp = args.constant("CLAMP", 0) != 0;
+        let clamp = args.constant_or("CLAMP", 0) != 0;
         let bound = |value: f32, none: R| if clamp { R::lit(value.into()) } else { none };
         Self {
             columns: p.columns as usize,
             steps: p.steps as usize,
             neurons: p.neurons as usize,
-            reset: args.constant("RESET", HARD),
-            strict: args.constant("STRICT", 0) != 0,
+            reset: args.constant_or("RESET", HARD),
+            strict: args.constant_or("STRICT", 0) != 0,
             clamp,
             low: bound(p.low, R::neg_infinity()),
             high: bound(p.high, R::infinity()),
             v_reset: R::lit(p.v_reset.into()),
-            every: args.constant("EVERY", 16) as usize,
+            every: args.constant_or("EVERY", 16) as usize,
             alpha: p.alpha,
-            smooth: args.constant("SMOOTH", 0).checked_sub(1),
+            smooth: args.constant_or("SMOOTH", 0).checked_sub(1),
         }
     }
 
@@ -92,7 +92,7 @@ impl<'a, R: Real> Layer<'a, R> {
     fn new(args: &HostArgs<'a, R>, options: Options<R>, decay: usize, gain: Option<usize>) -> Self {
         let p: Params = args.params();
         let fixed = [p.decay, p.threshold, p.gain].map(|v| R::lit(v.into()));
-        let forms = ["DECAY", "THRESHOLD", "GAIN"].map(|name| args.constant(name, FIXED));
+        let forms = ["DECAY", "THRESHOLD", "GAIN"].map(|name| args.constant_or(name, FIXED));
         Self {
             decay: args.reals(decay),
             threshold: args.reals(decay + 1),

@@ -9,9 +9,9 @@ pub(in crate::lif) fn parameters<R: Real>(args: &mut HostArgs<'_, R>) {
     let (columns, neurons) = (p.columns as usize, p.neurons as usize);
     let sums = args.reals(0);
     let v0 = args.reals(1);
-    let has_state = args.constant("STATE", 0) != 0;
+    let has_state = args.constant_or("STATE", 0) != 0;
     for (k, name) in ["DECAY", "THRESHOLD", "GAIN"].into_iter().enumerate() {
-        let form = args.constant(name, FIXED);
+        let form = args.constant_or(name, FIXED);
         if form == FIXED {
             continue;
         }

@@ -9,8 +9,8 @@ use crate::scan::wkv::{EVERY, NOTHING};
 pub(in crate::scan) fn decay_carry<R: Real>(args: &mut HostArgs<'_, R>) {
     let grid = grid(args);
     let rates = of_channels(args);
-    let initial = (args.constant("STATE", 0) != 0).then(|| args.reals(0));
-    let reverse = args.constant("REVERSE", 0) != 0;
+    let initial = (args.constant_or("STATE", 0) != 0).then(|| args.reals(0));
+    let reverse = args.constant_or("REVERSE", 0) != 0;
     let carry = args.reals_mut(2);
     let mut x = match initial {
         Some(initial) => initial[..grid.columns].to_vec(),
@@ -31,7 +31,7 @@ pub(in crate::scan) fn decay_carry<R: Real>(args: &mut HostArgs<'_, R>) {
 pub(in crate::scan) fn wkv_carry<R: Real>(args: &mut HostArgs<'_, R>) {
     let grid = wkv::grid(args);
     let columns = grid.columns;
-    let initial = (args.constant("STATE", 0) != 0).then(|| args.reals(0));
+    let initial = (args.constant_or("STATE", 0) != 0).then(|| args.reals(0));
     let w = args.reals(1);
     let carry = args.reals_mut(2);
     for c in 0..columns {

@@ -17,9 +17,9 @@ const NARROW: usize = 8;
 pub(in crate::scan) fn decay_scan<R: Real>(args: &mut HostArgs<'_, R>) {
     let grid = grid(args);
     let rates = of_channels(args);
-    let tied = args.constant("TIED", 0) != 0;
-    let emit = args.constant("EMIT", 1) != 0;
-    let starts = (args.constant("STATE", 0) != 0).then(|| args.reals(2));
+    let tied = args.constant_or("TIED", 0) != 0;
+    let emit = args.constant_or("EMIT", 1) != 0;
+    let starts = (args.constant_or("STATE", 0) != 0).then(|| args.reals(2));
     let u = args.reals(0);
     let h = args.reals_mut(3);
     let last = args.reals_mut(4);
@@ -116,7 +116,7 @@ struct Outputs<'a, R> {
 pub(in crate::scan) fn decay_backward<R: Real>(args: &mut HostArgs<'_, R>) {
     let grid = grid(args);
     let rates = of_channels(args);
-    let set = |name: &str, default: u32| args.constant(name, default) != 0;
+    let set = |name: &str, default: u32| args.constant_or(name, default) != 0;
     let emit = set("EMIT", 1);
     let learn = set("LEARN", 0) && emit;
     let task = Task {
@@ -131,7 +131,7 @@ pub(in crate::scan) fn decay_backward<R: Real>(args: &mut HostArgs<'_, R>) {
         more: set("MORE", 0),
     };
     let given = set("CARRY", 0);
-    let logit = args.constant("FORM", FIXED) == LOGIT;
+    let logit = args.constant_or("FORM", FIXED) == LOGIT;
     let (gu, carry, sums) = (args.reals_mut(5), args.reals_mut(6), args.reals_mut(7));
     if !given {
         carry.fill(R::zero());

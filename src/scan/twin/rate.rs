@@ -48,7 +48,7 @@ pub(super) fn dropped<R: Real>(drop: R, x: R) -> R {
 /// The rates of all channels.
 pub(super) fn of_channels<R: Real>(args: &HostArgs<'_, R>) -> Vec<Rate<R>> {
     let p: Params = args.params();
-    let form = args.constant("FORM", FIXED);
+    let form = args.constant_or("FORM", FIXED);
     if form == FIXED {
         let rate = Rate::of_value(R::lit(p.decay.into()));
         return vec![rate; p.share.channels as usize];

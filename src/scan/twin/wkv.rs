@@ -116,9 +116,9 @@ struct Task<'a, R> {
 
 pub(in crate::scan) fn wkv<R: Real>(args: &mut HostArgs<'_, R>) {
     let grid = grid(args);
-    let emit = args.constant("EMIT", 1) != 0;
-    let saves = args.constant("SAVE", 0) != 0;
-    let starts = (args.constant("STATE", 0) != 0).then(|| args.reals(4));
+    let emit = args.constant_or("EMIT", 1) != 0;
+    let saves = args.constant_or("SAVE", 0) != 0;
+    let starts = (args.constant_or("STATE", 0) != 0).then(|| args.reals(4));
     let [k, v, w, u] = [0, 1, 2, 3].map(|i| args.reals(i));
     let task = Task { grid, k, v, w, u, starts };
     let (y, saved, last) = (args.reals_mut(5), args.reals_mut(6), args.reals_mut(7));

@@ -36,9 +36,9 @@ pub(in crate::scan) fn wkv_backward<R: Real>(args: &mut HostArgs<'_, R>) {
     let grid = grid(args);
     let [k, v, gy, saved] = [0, 1, 2, 3].map(|i| args.reals(i));
     let (saved, constants) = saved.split_at(3 * grid.steps.div_ceil(EVERY) * grid.columns);
-    let emit = args.constant("EMIT", 1) != 0;
-    let given = args.constant("CARRY", 0) != 0;
-    let more = args.constant("MORE", 0) != 0;
+    let emit = args.constant_or("EMIT", 1) != 0;
+    let given = args.constant_or("CARRY", 0) != 0;
+    let more = args.constant_or("MORE", 0) != 0;
     let task = Task { grid, k, v, gy, saved, constants, emit, more };
     let [gk, gv, carry, sums] = [4, 5, 6, 7].map(|i| args.reals_mut(i));
     let parts = grid.parts();

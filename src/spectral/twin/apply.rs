@@ -14,7 +14,7 @@ const PARALLEL: usize = 1 << 18;
 pub(in crate::spectral) fn apply_product<R: Real>(args: &mut HostArgs<'_, R>) {
     let p: Params = args.params();
     let [m, n, k, rows, cols] = [p.m, p.n, p.k, p.rows, p.cols].map(|v| v as usize);
-    let (tall, scaled) = (args.constant("TALL", 0) != 0, args.constant("SCALED", 0) != 0);
+    let (tall, scaled) = (args.constant_or("TALL", 0) != 0, args.constant_or("SCALED", 0) != 0);
     let (a, b, start) = (floats_of(args, 0), floats_of(args, 1), args.reals(2));
     let steps = args.slots.len() > 4;
     let Params { mode, decay, scale, gain, low, high, .. } = p;

@@ -70,7 +70,7 @@ pub(super) fn norm_parts<R: Real>(args: &mut HostArgs<'_, R>) {
 /// Scale, norm and radius of each matrix.
 pub(super) fn matrix_scale<R: Real>(args: &mut HostArgs<'_, R>) {
     let p: ScaleParams = args.params();
-    let (unit, dynamic) = (args.constant("UNIT", 0) != 0, args.constant("DYNAMIC", 0) != 0);
+    let (unit, dynamic) = (args.constant_or("UNIT", 0) != 0, args.constant_or("DYNAMIC", 0) != 0);
     let (parts, factor) = (args.reals(0), args.reals(1));
     let (facts, flags) = (args.reals_mut(2), args.reals_mut(3));
     let [radius, margin, eps] = [p.radius, p.margin, p.eps].map(|v| R::lit(f64::from(v)));
@@ -100,7 +100,7 @@ pub(super) fn matrix_scale<R: Real>(args: &mut HostArgs<'_, R>) {
 pub(super) fn to_wide<R: Real>(args: &mut HostArgs<'_, R>) {
     let p: WideParams = args.params();
     let [rows, cols, m, n] = [p.rows, p.cols, p.m, p.n].map(|v| v as usize);
-    let (tall, unit) = (args.constant("TALL", 0) != 0, args.constant("UNIT", 0) != 0);
+    let (tall, unit) = (args.constant_or("TALL", 0) != 0, args.constant_or("UNIT", 0) != 0);
     let (x, facts) = (args.reals(0), args.reals(1));
     let first = p.first as usize;
     let count = p.entries as usize * m * n;
@@ -155,7 +155,7 @@ pub(super) fn crop<R: Real>(args: &mut HostArgs<'_, R>) {
 /// Vectors scaled by their norm.
 pub(super) fn vector_clip<R: Real>(args: &mut HostArgs<'_, R>) {
     let p: VectorParams = args.params();
-    let compat = args.constant("COMPAT", 0) != 0;
+    let compat = args.constant_or("COMPAT", 0) != 0;
     let (x, facts) = (args.reals(0), args.reals(1));
     let count = p.count as usize;
     let y = args.reals_mut(2);
@@ -176,7 +176,7 @@ pub(super) fn vector_clip<R: Real>(args: &mut HostArgs<'_, R>) {
 pub(super) fn hard_join<R: Real>(args: &mut HostArgs<'_, R>) {
     let p: WideParams = args.params();
     let [rows, cols, m, n] = [p.rows, p.cols, p.m, p.n].map(|v| v as usize);
-    let tall = args.constant("TALL", 0) != 0;
+    let tall = args.constant_or("TALL", 0) != 0;
     let (x, o, t) = (args.reals(0), args.reals(1), args.reals(2));
     let (facts, over) = (args.reals(3), args.reals(4));
     let y = &mut args.reals_mut(5)[..p.entries as usize * rows * cols];
@@ -218,7 +218,7 @@ pub(super) fn gram_rows<R: Real>(args: &mut HostArgs<'_, R>) {
 /// `p a + q b + r c`.
 pub(super) fn blend<R: Real>(args: &mut HostArgs<'_, R>) {
     let params: BlendParams = args.params();
-    let [p, q, r] = params.factors.map(|f| R::lit(f64::from(f)));
+    let [p, q, r] = [params.p, params.q, params.r].map(|f| R::lit(f64::from(f)));
     let (a, b, c) = (args.reals(0), args.reals(1), args.reals(2));
     let y = &mut args.reals_mut(3)[..4 * params.cells as usize];
     y.par_chunks_mut(TASK).enumerate().for_each(|(task, y)| {

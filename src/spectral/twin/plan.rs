@@ -20,7 +20,7 @@ fn grid_row<R: Real>(w: R, total: R, grid: usize) -> usize {
 /// Start and coefficients of each matrix's iteration.
 pub(in crate::spectral) fn clip_plan<R: Real>(args: &mut HostArgs<'_, R>) {
     let p: PlanParams = args.params();
-    let quintic = args.constant("QUINTIC", 0) != 0;
+    let quintic = args.constant_or("QUINTIC", 0) != 0;
     let [m, most] = [p.m, p.most].map(|v| v as usize);
     let (rows, facts, schedules) = (args.reals(0), args.reals(1), args.reals(2));
     let (start, plan) = (args.reals_mut(3), args.reals_mut(4));
@@ -98,7 +98,7 @@ fn iteration<R: Real>(launches: &mut [R], now: &[R], first: bool, scale: Option<
 pub(in crate::spectral) fn clip_start<R: Real>(args: &mut HostArgs<'_, R>) {
     let p: StartParams = args.params();
     let m = p.m as usize;
-    let (both, quintic) = (args.constant("BOTH", 0) != 0, args.constant("QUINTIC", 0) != 0);
+    let (both, quintic) = (args.constant_or("BOTH", 0) != 0, args.constant_or("QUINTIC", 0) != 0);
     let (s, squares, start) = (args.reals(0), args.reals(1), args.reals(2));
     let count = p.entries as usize * m * m;
     let begin = |e: usize| [start[8 * e], start[8 * e + 1], R::zero()];

@@ -18,7 +18,7 @@ const PARALLEL: usize = 1 << 18;
 pub(in crate::spectral) fn symmetric_product<R: Real>(args: &mut HostArgs<'_, R>) {
     let p: Params = args.params();
     let [m, k, batch] = [p.m, p.k, p.batch].map(|v| v as usize);
-    let (by_plan, rows) = (args.constant("PLAN", 0) != 0, args.constant("ROWS", 0) != 0);
+    let (by_plan, rows) = (args.constant_or("PLAN", 0) != 0, args.constant_or("ROWS", 0) != 0);
     let (a, b, plan) = (floats_of(args, 0), floats_of(args, 1), args.reals(2));
     let start = p.second_start as usize * m * m;
     let fixed = [p.u, p.v, p.w, p.x].map(|v| R::lit(f64::from(v)));
