@@ -6,7 +6,7 @@
 // One invocation a query of a head. Silent rows of go are not read.
 
 import package::shared::gated::{p, order, queries_of, open_count, position_of};
-import package::shared::index::item_index;
+import package::shared::index::{At, item_index};
 
 override WG: u32 = 64u;
 
@@ -23,12 +23,8 @@ fn channel(row: u32, c: u32) -> f32 {
 }
 
 @compute @workgroup_size(WG)
-fn attention_delta(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let item = item_index(group, groups, local, WG);
+fn attention_delta(at: At) {
+    let item = item_index(at, WG);
     let r = item % p.steps;
     let bh = item / p.steps;
     let size = p.batch * p.heads * p.steps;

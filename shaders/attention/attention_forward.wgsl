@@ -18,7 +18,7 @@ import package::shared::finite::{greatest_four, keep_nan, keep_nan_four, nan_whe
 import package::shared::gated::{
     Queries, p, order, queries_at, queries_between, part_of, see_any, seen_by, weighted, weighted_seen,
 };
-import package::shared::index::{group_index, item_index};
+import package::shared::index::{At, group_index, item_index};
 import package::shared::math::{exp_below_four, ln_of};
 import package::shared::pairs::{
     q, k, v, TILE, INVOCATIONS, STRETCH, Q, K, V, share_of, products, put_weights, scaled, add_sums,
@@ -52,18 +52,14 @@ fn factor_of(sum: vec4<f32>) -> vec4<f32> {
 }
 
 @if(!TILED) @compute @workgroup_size(WG)
-fn attention_forward(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let item = item_index(group, groups, local, WG);
+fn attention_forward(at: At) {
+    let item = item_index(at, WG);
     let tiles = (p.steps + 3u) / 4u;
     let t = queries_at(item / tiles, item % tiles);
     if !t.some {
         return;
     }
-    let at = (t.head + t.rows) * p.quads;
+    let place = (t.head + t.rows) * p.quads;
     var highest = vec4<f32>(NEVER);
     var sum = vec4<f32>(0.0);
     var started = false;
@@ -72,7 +68,7 @@ fn attention_forward(
         for (var key = range.x; key < range.y; key += KEYS) {
             var s = array<vec4<f32>, KEYS>();
             for (var c = 0u; c < p.quads; c++) {
-                let block = mat4x4<f32>(q[at.x + c], q[at.y + c], q[at.z + c], q[at.w + c]);
+                let block = mat4x4<f32>(q[place.x + c], q[place.y + c], q[place.z + c], q[place.w + c]);
                 for (var j = 0u; j < KEYS; j++) {
                     s[j] += k[(t.head + min(key + j, range.y - 1u)) * p.quads + c] * block;
                 }
@@ -97,8 +93,8 @@ fn attention_forward(
                 var acc = mat4x4<f32>();
                 if started {
                     acc = mat4x4<f32>(
-                        o[at.x + c] * keep.x, o[at.y + c] * keep.y,
-                        o[at.z + c] * keep.z, o[at.w + c] * keep.w,
+                        o[place.x + c] * keep.x, o[place.y + c] * keep.y,
+                        o[place.z + c] * keep.z, o[place.w + c] * keep.w,
                     );
                 }
                 for (var j = 0u; j < KEYS; j++) {
@@ -109,10 +105,10 @@ fn attention_forward(
                         acc += weighted_seen(x, s[j], seen[j]);
                     }
                 }
-                o[at.x + c] = acc[0];
-                o[at.y + c] = acc[1];
-                o[at.z + c] = acc[2];
-                o[at.w + c] = acc[3];
+                o[place.x + c] = acc[0];
+                o[place.y + c] = acc[1];
+                o[place.z + c] = acc[2];
+                o[place.w + c] = acc[3];
             }
             started = true;
         }
@@ -122,12 +118,12 @@ fn attention_forward(
     for (var c = 0u; c < p.quads; c++) {
         var acc = mat4x4<f32>();
         if started {
-            acc = mat4x4<f32>(o[at.x + c], o[at.y + c], o[at.z + c], o[at.w + c]);
+            acc = mat4x4<f32>(o[place.x + c], o[place.y + c], o[place.z + c], o[place.w + c]);
         }
-        o[at.x + c] = acc[0] * factor.x;
-        o[at.y + c] = acc[1] * factor.y;
-        o[at.z + c] = acc[2] * factor.z;
-        o[at.w + c] = acc[3] * factor.w;
+        o[place.x + c] = acc[0] * factor.x;
+        o[place.y + c] = acc[1] * factor.y;
+        o[place.z + c] = acc[2] * factor.z;
+        o[place.w + c] = acc[3] * factor.w;
     }
     for (var i = 0u; i < 4u; i++) {
         stats[t.head + t.rows[i]] = log_of_sum(highest[i], sum[i]);
@@ -160,19 +156,15 @@ fn sum_of_row(local: u32, x: vec4<f32>) -> vec4<f32> {
 }
 
 @if(TILED) @compute @workgroup_size(INVOCATIONS)
-fn attention_forward(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let t = share_of(group_index(group, groups));
+fn attention_forward(at: At) {
+    let t = share_of(group_index(at));
     if !t.some {
         return;
     }
     let head = t.bh * p.steps;
     let rows = vec2<u32>(head + t.first, head + t.count);
     let span = queries_between(t.bh, t.first, min(t.first + TILE, t.count) - 1u);
-    let mine = queries_at(t.bh, t.first / 4u + local / 8u);
+    let mine = queries_at(t.bh, t.first / 4u + at.local / 8u);
     var highest = vec4<f32>(NEVER);
     var sum = vec4<f32>(0.0);
     var near: array<mat4x4<f32>, 2>;
@@ -181,14 +173,14 @@ fn attention_forward(
         let range = part_of(span, part);
         for (var key = range.x; key < range.y; key += TILE) {
             let columns = vec2<u32>(head + key, head + range.y);
-            var s = products(local, Q, rows, K, columns);
+            var s = products(at.local, Q, rows, K, columns);
             var top = highest;
             for (var n = 0u; n < 4u; n++) {
-                let seen = seen_by(mine, key + local % 8u + 8u * n, range.y);
+                let seen = seen_by(mine, key + at.local % 8u + 8u * n, range.y);
                 s[n] = select(vec4<f32>(NEVER), s[n], seen);
                 top = greatest_four(top, s[n]);
             }
-            top = highest_of_row(local, top);
+            top = highest_of_row(at.local, top);
             let keep = exp_below_four(highest - top);
             highest = top;
             sum *= keep;
@@ -196,24 +188,24 @@ fn attention_forward(
                 s[n] = select(exp_below_four(s[n] - top), vec4<f32>(0.0), s[n] == vec4<f32>(NEVER));
                 sum += s[n];
             }
-            put_weights(local, s);
+            put_weights(at.local, s);
             for (var n = 0u; n < 2u; n++) {
                 near[n] = scaled(near[n], keep);
                 far[n] = scaled(far[n], keep);
             }
-            add_sums(local, V, columns, t.c0, mine, &near);
+            add_sums(at.local, V, columns, t.c0, mine, &near);
             if t.c0 + STRETCH < p.quads {
-                add_sums(local, V, columns, t.c0 + STRETCH, mine, &far);
+                add_sums(at.local, V, columns, t.c0 + STRETCH, mine, &far);
             }
         }
     }
-    sum = checked(sum_of_row(local, sum), mine);
+    sum = checked(sum_of_row(at.local, sum), mine);
     let factor = factor_of(sum);
     for (var i = 0u; i < 4u; i++) {
-        let row = rows.x + local / 8u * 4u + i;
+        let row = rows.x + at.local / 8u * 4u + i;
         if row < rows.y {
             for (var n = 0u; n < 2u; n++) {
-                let c = t.c0 + local % 8u + 8u * n;
+                let c = t.c0 + at.local % 8u + 8u * n;
                 if c < p.quads {
                     o[row * p.quads + c] = near[n][i] * factor[i];
                 }
@@ -221,7 +213,7 @@ fn attention_forward(
                     o[row * p.quads + c + STRETCH] = far[n][i] * factor[i];
                 }
             }
-            if t.c0 == 0u && local % 8u == 0u {
+            if t.c0 == 0u && at.local % 8u == 0u {
                 stats[row] = log_of_sum(highest[i], sum[i]);
             }
         }

@@ -9,7 +9,7 @@
 // one's place costs more than a row does. Silent rows are not read.
 
 import package::shared::gated::{p, order, keys_of, queries_of, open_count, position_of};
-import package::shared::index::item_index;
+import package::shared::index::{At, item_index};
 
 override WG: u32 = 64u;
 override WHOLE: bool = false;
@@ -48,12 +48,8 @@ fn channel(which: u32, row: u32, position: u32, c: u32) -> f32 {
 }
 
 @compute @workgroup_size(WG)
-fn attention_gather(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let item = item_index(group, groups, local, WG);
+fn attention_gather(at: At) {
+    let item = item_index(at, WG);
     let parts = select(p.quads, 1u, WHOLE);
     let size = p.batch * p.heads * p.steps * parts;
     let which = item / size;
@@ -80,13 +76,13 @@ fn attention_gather(
             channel(which, row, s, c), channel(which, row, s, c + 1u),
             channel(which, row, s, c + 2u), channel(which, row, s, c + 3u),
         );
-        let at = (bh * p.steps + r) * p.quads + quad;
+        let here = (bh * p.steps + r) * p.quads + quad;
         if which == 0u {
-            q_rows[at] = y * p.scale;
+            q_rows[here] = y * p.scale;
         } else if which == 1u {
-            k_rows[at] = y;
+            k_rows[here] = y;
         } else {
-            v_rows[at] = y;
+            v_rows[here] = y;
         }
     }
 }

@@ -15,7 +15,7 @@
 import package::shared::gated::{
     p, order, queries_at, queries_between, part_of, seen_by, weighted, weighted_seen,
 };
-import package::shared::index::{group_index, item_index};
+import package::shared::index::{At, group_index, item_index};
 import package::shared::math::exp_below_four;
 import package::shared::pairs::{
     q, k, v, go, TILE, INVOCATIONS, STRETCH, Q, K, V, GO, share_of, products, put_weights, add_sums,
@@ -33,18 +33,14 @@ fn four(at: vec4<u32>) -> vec4<f32> {
 }
 
 @if(!TILED) @compute @workgroup_size(WG)
-fn attention_query_gradient(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let item = item_index(group, groups, local, WG);
+fn attention_query_gradient(at: At) {
+    let item = item_index(at, WG);
     let tiles = (p.steps + 3u) / 4u;
     let t = queries_at(item / tiles, item % tiles);
     if !t.some {
         return;
     }
-    let at = (t.head + t.rows) * p.quads;
+    let place = (t.head + t.rows) * p.quads;
     let lse = four(t.head + t.rows);
     let delta = four(p.batch * p.heads * p.steps + t.head + t.rows);
     var started = false;
@@ -54,8 +50,8 @@ fn attention_query_gradient(
             var s = array<vec4<f32>, KEYS>();
             var dp = array<vec4<f32>, KEYS>();
             for (var c = 0u; c < p.quads; c++) {
-                let block = mat4x4<f32>(q[at.x + c], q[at.y + c], q[at.z + c], q[at.w + c]);
-                let above = mat4x4<f32>(go[at.x + c], go[at.y + c], go[at.z + c], go[at.w + c]);
+                let block = mat4x4<f32>(q[place.x + c], q[place.y + c], q[place.z + c], q[place.w + c]);
+                let above = mat4x4<f32>(go[place.x + c], go[place.y + c], go[place.z + c], go[place.w + c]);
                 for (var j = 0u; j < KEYS; j++) {
                     let row = (t.head + min(key + j, range.y - 1u)) * p.quads + c;
                     s[j] += k[row] * block;
@@ -72,7 +68,7 @@ fn attention_query_gradient(
             for (var c = 0u; c < p.quads; c++) {
                 var acc = mat4x4<f32>();
                 if started {
-                    acc = mat4x4<f32>(gq[at.x + c], gq[at.y + c], gq[at.z + c], gq[at.w + c]);
+                    acc = mat4x4<f32>(gq[place.x + c], gq[place.y + c], gq[place.z + c], gq[place.w + c]);
                 }
                 for (var j = 0u; j < KEYS; j++) {
                     let x = k[(t.head + min(key + j, range.y - 1u)) * p.quads + c];
@@ -82,10 +78,10 @@ fn attention_query_gradient(
                         acc += weighted_seen(x, s[j], seen[j]);
                     }
                 }
-                gq[at.x + c] = acc[0];
-                gq[at.y + c] = acc[1];
-                gq[at.z + c] = acc[2];
-                gq[at.w + c] = acc[3];
+                gq[place.x + c] = acc[0];
+                gq[place.y + c] = acc[1];
+                gq[place.z + c] = acc[2];
+                gq[place.w + c] = acc[3];
             }
             started = true;
         }
@@ -93,26 +89,22 @@ fn attention_query_gradient(
     if !started {
         for (var c = 0u; c < p.quads; c++) {
             for (var i = 0u; i < 4u; i++) {
-                gq[at[i] + c] = vec4<f32>(0.0);
+                gq[place[i] + c] = vec4<f32>(0.0);
             }
         }
     }
 }
 
 @if(TILED) @compute @workgroup_size(INVOCATIONS)
-fn attention_query_gradient(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let t = share_of(group_index(group, groups));
+fn attention_query_gradient(at: At) {
+    let t = share_of(group_index(at));
     if !t.some {
         return;
     }
     let head = t.bh * p.steps;
     let rows = vec2<u32>(head + t.first, head + t.count);
     let span = queries_between(t.bh, t.first, min(t.first + TILE, t.count) - 1u);
-    let mine = queries_at(t.bh, t.first / 4u + local / 8u);
+    let mine = queries_at(t.bh, t.first / 4u + at.local / 8u);
     let lse = four(head + mine.rows);
     let delta = four(p.batch * p.heads * p.steps + head + mine.rows);
     var near: array<mat4x4<f32>, 2>;
@@ -121,24 +113,24 @@ fn attention_query_gradient(
         let range = part_of(span, part);
         for (var key = range.x; key < range.y; key += TILE) {
             let columns = vec2<u32>(head + key, head + range.y);
-            var s = products(local, Q, rows, K, columns);
-            let dp = products(local, GO, rows, V, columns);
+            var s = products(at.local, Q, rows, K, columns);
+            let dp = products(at.local, GO, rows, V, columns);
             for (var n = 0u; n < 4u; n++) {
-                let seen = seen_by(mine, key + local % 8u + 8u * n, range.y);
+                let seen = seen_by(mine, key + at.local % 8u + 8u * n, range.y);
                 s[n] = select(vec4<f32>(0.0), exp_below_four(s[n] - lse) * (dp[n] - delta), seen);
             }
-            put_weights(local, s);
-            add_sums(local, K, columns, t.c0, mine, &near);
+            put_weights(at.local, s);
+            add_sums(at.local, K, columns, t.c0, mine, &near);
             if t.c0 + STRETCH < p.quads {
-                add_sums(local, K, columns, t.c0 + STRETCH, mine, &far);
+                add_sums(at.local, K, columns, t.c0 + STRETCH, mine, &far);
             }
         }
     }
     for (var i = 0u; i < 4u; i++) {
-        let row = rows.x + local / 8u * 4u + i;
+        let row = rows.x + at.local / 8u * 4u + i;
         if row < rows.y {
             for (var n = 0u; n < 2u; n++) {
-                let c = t.c0 + local % 8u + 8u * n;
+                let c = t.c0 + at.local % 8u + 8u * n;
                 if c < p.quads {
                     gq[row * p.quads + c] = near[n][i];
                 }

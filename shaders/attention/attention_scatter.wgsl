@@ -10,7 +10,7 @@
 import package::shared::gated::{
     p, order, keys_of, queries_of, open_before, open_count, position_of,
 };
-import package::shared::index::item_index;
+import package::shared::index::{At, item_index};
 
 override WG: u32 = 64u;
 override WHOLE: bool = false;
@@ -48,12 +48,8 @@ fn channel(bh: u32, r: u32, position: u32, c: u32, is_anchor: bool) -> f32 {
 }
 
 @compute @workgroup_size(WG)
-fn attention_scatter(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let item = item_index(group, groups, local, WG);
+fn attention_scatter(at: At) {
+    let item = item_index(at, WG);
     let parts = select(p.quads, 1u, WHOLE);
     let r = item / parts % p.steps;
     let bh = item / parts / p.steps;

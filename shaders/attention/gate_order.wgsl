@@ -5,7 +5,7 @@
 // A workgroup a group: each invocation counts a stretch of positions, adds what lies before it, and
 // lists them.
 
-import package::shared::index::group_index;
+import package::shared::index::{At, group_index};
 
 struct Params {
     steps: u32,
@@ -30,28 +30,24 @@ var<workgroup> counts: array<u32, WG>;
 }
 
 @compute @workgroup_size(WG)
-fn gate_order(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let g = group_index(group, groups);
+fn gate_order(at: At) {
+    let g = group_index(at);
     if g >= p.groups {
         return;
     }
     let stretch = (p.steps + WG - 1u) / WG;
-    let first = min(local * stretch, p.steps);
+    let first = min(at.local * stretch, p.steps);
     let last = min(first + stretch, p.steps);
     var count = 0u;
     for (var s = first; s < last; s++) {
         count += u32(is_open(s, g));
     }
-    counts[local] = count;
+    counts[at.local] = count;
     workgroupBarrier();
     var open = 0u;
     var total = 0u;
     for (var i = 0u; i < WG; i++) {
-        open += select(0u, counts[i], i < local);
+        open += select(0u, counts[i], i < at.local);
         total += counts[i];
     }
     let rank = (p.base + g) * (2u * p.steps + 1u);
@@ -65,7 +61,7 @@ fn gate_order(
             order[index + total + s - open] = s;
         }
     }
-    if local == 0u {
+    if at.local == 0u {
         order[rank + p.steps] = total;
     }
 }

@@ -4,7 +4,7 @@
 // fall into `groups` equal groups. gate: [S, B, groups] output, 0 or 1.
 // One invocation an element of the gate, which stops counting when it has seen enough.
 
-import package::shared::index::item_index;
+import package::shared::index::{At, item_index};
 
 struct Params {
     steps: u32,
@@ -29,12 +29,8 @@ override WG: u32 = 64u;
 }
 
 @compute @workgroup_size(WG)
-fn spike_gate(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let i = item_index(group, groups, local, WG);
+fn spike_gate(at: At) {
+    let i = item_index(at, WG);
     let s = i % p.steps;
     let row = i / p.steps;
     if row >= p.batch * p.groups {

@@ -7,7 +7,7 @@
 // population count are 32 multiplications and additions. Counts are integers until they are stored.
 
 import package::shared::heads::{p, a_four, b_four, put};
-import package::shared::index::item_index;
+import package::shared::index::{At, item_index};
 
 override WG: u32 = 64u;
 // Blocks of 4 x 4 in a tile: 1 or 2 each way.
@@ -15,12 +15,8 @@ override RB: u32 = 2u;
 override CB: u32 = 2u;
 
 @compute @workgroup_size(WG)
-fn spike_overlap(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let tile = item_index(group, groups, local, WG);
+fn spike_overlap(at: At) {
+    let tile = item_index(at, WG);
     let tiles_k = (p.k + 4u * RB - 1u) / (4u * RB);
     let tiles_n = (p.n + 4u * CB - 1u) / (4u * CB);
     let part = tile / (tiles_k * tiles_n);

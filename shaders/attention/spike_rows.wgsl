@@ -8,7 +8,7 @@
 
 import package::shared::blocks::{depth_mask, masked, masked_rows};
 import package::shared::heads::{p, a_tokens, b_block, put};
-import package::shared::index::item_index;
+import package::shared::index::{At, item_index};
 
 override WG: u32 = 64u;
 // Blocks of 4 x 4 in a tile: 1 or 2 each way.
@@ -19,12 +19,8 @@ override B_T: bool = false;
 override TAIL: bool = true;
 
 @compute @workgroup_size(WG)
-fn spike_rows(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let tile = item_index(group, groups, local, WG);
+fn spike_rows(at: At) {
+    let tile = item_index(at, WG);
     let quads = (p.steps + 3u) / 4u;
     let tiles_t = (quads + RB - 1u) / RB;
     let tiles_n = (p.n + 4u * CB - 1u) / (4u * CB);

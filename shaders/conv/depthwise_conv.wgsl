@@ -4,7 +4,7 @@
 // x, y: [T, B, C], y output; w: [K, C]; bias: [C] (with BIAS, else bound to anything).
 // One invocation an element.
 
-import package::shared::index::item_index;
+import package::shared::index::{At, item_index};
 import package::shared::taps::{ConvParams, back, first_tap};
 
 override WG: u32 = 256u;
@@ -18,12 +18,8 @@ override BIAS: bool = false;
 @group(1) @binding(0) var<uniform> p: ConvParams;
 
 @compute @workgroup_size(WG)
-fn depthwise_conv(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let i = item_index(group, groups, local, WG);
+fn depthwise_conv(at: At) {
+    let i = item_index(at, WG);
     let row = p.batch * p.channels;
     let t = i / row;
     if t >= p.steps {

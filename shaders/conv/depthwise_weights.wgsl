@@ -3,7 +3,7 @@
 // x, g: [T, B, C]; sums: [chunks, K + 1, C] output, the taps, then the bias.
 // One invocation a chunk, tap and channel.                                                     (shared/taps.wgsl)
 
-import package::shared::index::item_index;
+import package::shared::index::{At, item_index};
 import package::shared::taps::{ConvParams, back};
 
 override WG: u32 = 64u;
@@ -14,12 +14,8 @@ override WG: u32 = 64u;
 @group(1) @binding(0) var<uniform> p: ConvParams;
 
 @compute @workgroup_size(WG)
-fn depthwise_weights(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let i = item_index(group, groups, local, WG);
+fn depthwise_weights(at: At) {
+    let i = item_index(at, WG);
     let place = i / p.channels;
     let chunk = place / (p.taps + 1u);
     if chunk >= p.chunks {

@@ -2,7 +2,7 @@
 //
 // g: [T, B, K, C]; y: [T, B, C] output. One invocation an element of y.                          (shared/taps.wgsl)
 
-import package::shared::index::item_index;
+import package::shared::index::{At, item_index};
 import package::shared::taps::{ConvParams, back, first_tap};
 
 override WG: u32 = 256u;
@@ -12,12 +12,8 @@ override WG: u32 = 256u;
 @group(1) @binding(0) var<uniform> p: ConvParams;
 
 @compute @workgroup_size(WG)
-fn fold_time(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let i = item_index(group, groups, local, WG);
+fn fold_time(at: At) {
+    let i = item_index(at, WG);
     let row = i / p.channels;
     if row >= p.steps * p.batch {
         return;

@@ -3,7 +3,7 @@
 // x: [cells]; y: [cells] output. A cell is one element, or four (condition `wide`).
 // One invocation a cell.
 
-import package::shared::index::item_index;
+import package::shared::index::{At, item_index};
 import package::shared::cells::Cell;
 import package::shared::activation::activate as activation_of;
 
@@ -24,12 +24,8 @@ fn apply(x: f32) -> f32 {
 }
 
 @compute @workgroup_size(WG)
-fn activate(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let i = item_index(group, groups, local, WG);
+fn activate(at: At) {
+    let i = item_index(at, WG);
     if i >= p.cells {
         return;
     }

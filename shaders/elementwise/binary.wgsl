@@ -3,7 +3,7 @@
 // a, b: [cells]; y: [cells] output. A cell is one element, or four (condition `wide`).
 // One invocation a cell.
 
-import package::shared::index::item_index;
+import package::shared::index::{At, item_index};
 import package::shared::cells::Cell;
 import package::shared::binary::combine;
 
@@ -20,12 +20,8 @@ override OP: u32 = 0u;
 @group(1) @binding(0) var<uniform> p: Params;
 
 @compute @workgroup_size(WG)
-fn binary(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let i = item_index(group, groups, local, WG);
+fn binary(at: At) {
+    let i = item_index(at, WG);
     if i >= p.cells {
         return;
     }

@@ -4,7 +4,7 @@
 // a, b: any, found by strides as in binary_broadcast; g: [count]; gx: [count] output.
 // One invocation an element; one division an axis beyond the first.
 
-import package::shared::index::item_index;
+import package::shared::index::{At, item_index};
 import package::shared::binary::combine_derivative;
 import package::shared::strides::{Strides, offsets};
 
@@ -27,14 +27,10 @@ override SIDE: u32 = 0u;
 @group(1) @binding(0) var<uniform> p: Params;
 
 @compute @workgroup_size(WG)
-fn binary_backward(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let i = item_index(group, groups, local, WG);
+fn binary_backward(at: At) {
+    let i = item_index(at, WG);
     if i < p.count {
-        let at = offsets(p.strides, p.rank, i);
-        gx[i] = g[i] * combine_derivative(OP, SIDE, a[at.x], b[at.y]);
+        let place = offsets(p.strides, p.rank, i);
+        gx[i] = g[i] * combine_derivative(OP, SIDE, a[place.x], b[place.y]);
     }
 }

@@ -4,7 +4,7 @@
 // with neighbouring axes of one kind already merged.
 // One invocation an element; one division an axis beyond the first.
 
-import package::shared::index::item_index;
+import package::shared::index::{At, item_index};
 import package::shared::binary::combine;
 import package::shared::strides::{Strides, offsets};
 
@@ -25,14 +25,10 @@ override OP: u32 = 0u;
 @group(1) @binding(0) var<uniform> p: Params;
 
 @compute @workgroup_size(WG)
-fn binary_broadcast(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let i = item_index(group, groups, local, WG);
+fn binary_broadcast(at: At) {
+    let i = item_index(at, WG);
     if i < p.count {
-        let at = offsets(p.strides, p.rank, i);
-        y[i] = combine(OP, a[at.x], b[at.y]);
+        let place = offsets(p.strides, p.rank, i);
+        y[i] = combine(OP, a[place.x], b[place.y]);
     }
 }

@@ -3,7 +3,7 @@
 // y: [count] output.
 // One invocation an element.
 
-import package::shared::index::item_index;
+import package::shared::index::{At, item_index};
 
 struct Params {
     count: u32,
@@ -16,12 +16,8 @@ override WG: u32 = 64u;
 @group(1) @binding(0) var<uniform> p: Params;
 
 @compute @workgroup_size(WG)
-fn fill(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let i = item_index(group, groups, local, WG);
+fn fill(at: At) {
+    let i = item_index(at, WG);
     if i < p.count {
         y[i] = p.value;
     }

@@ -4,7 +4,7 @@
 // y: [count] output.
 // One invocation an element; 32 independent chains, as eight vec4, hide the latency of a step.
 
-import package::shared::index::item_index;
+import package::shared::index::{At, item_index};
 
 struct Params {
     count: u32,
@@ -19,12 +19,8 @@ override WG: u32 = 256u;
 @group(1) @binding(0) var<uniform> p: Params;
 
 @compute @workgroup_size(WG)
-fn fma_peak(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let i = item_index(group, groups, local, WG);
+fn fma_peak(at: At) {
+    let i = item_index(at, WG);
     let m = vec4(p.factor);
     let c = vec4(p.addend);
     let first = vec4(f32(i & 255u)) + vec4(0.0, 1.0, 2.0, 3.0);

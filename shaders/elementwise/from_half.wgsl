@@ -3,7 +3,7 @@
 // x: [ceil(count / 2)]; y: [count] output.
 // One invocation an element.
 
-import package::shared::index::item_index;
+import package::shared::index::{At, item_index};
 import package::shared::half::half_to;
 
 struct Params {
@@ -17,12 +17,8 @@ override WG: u32 = 256u;
 @group(1) @binding(0) var<uniform> p: Params;
 
 @compute @workgroup_size(WG)
-fn from_half(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let i = item_index(group, groups, local, WG);
+fn from_half(at: At) {
+    let i = item_index(at, WG);
     if i < p.count {
         y[i] = half_to(x[i / 2u] >> (16u * (i % 2u)));
     }

@@ -3,7 +3,7 @@
 // x: [count]; y: [ceil(count / 2)] output.
 // One invocation a word.
 
-import package::shared::index::item_index;
+import package::shared::index::{At, item_index};
 import package::shared::half::half_from;
 
 struct Params {
@@ -17,12 +17,8 @@ override WG: u32 = 256u;
 @group(1) @binding(0) var<uniform> p: Params;
 
 @compute @workgroup_size(WG)
-fn to_half(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let i = item_index(group, groups, local, WG);
+fn to_half(at: At) {
+    let i = item_index(at, WG);
     let first = 2u * i;
     if first >= p.count {
         return;

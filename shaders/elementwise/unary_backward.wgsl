@@ -3,7 +3,7 @@
 // saved, g: [cells]; gx: [cells] output. A cell is one element, or four (condition `wide`).
 // One invocation a cell.
 
-import package::shared::index::item_index;
+import package::shared::index::{At, item_index};
 import package::shared::cells::Cell;
 import package::shared::unary::derivative;
 
@@ -26,12 +26,8 @@ fn slope(saved: f32) -> f32 {
 }
 
 @compute @workgroup_size(WG)
-fn unary_backward(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let i = item_index(group, groups, local, WG);
+fn unary_backward(at: At) {
+    let i = item_index(at, WG);
     if i >= p.cells {
         return;
     }

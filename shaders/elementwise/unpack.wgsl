@@ -3,7 +3,7 @@
 // s: [ceil(steps / 32), row]; x: [steps, row] output.
 // One invocation a word; neighbours in a row write neighbouring elements.
 
-import package::shared::index::item_index;
+import package::shared::index::{At, item_index};
 
 struct Params {
     steps: u32,
@@ -18,12 +18,8 @@ override WG: u32 = 256u;
 @group(1) @binding(0) var<uniform> p: Params;
 
 @compute @workgroup_size(WG)
-fn unpack(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let i = item_index(group, groups, local, WG);
+fn unpack(at: At) {
+    let i = item_index(at, WG);
     if i >= p.words {
         return;
     }

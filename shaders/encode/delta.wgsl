@@ -4,7 +4,7 @@
 // `settled`, what it is at the first step.
 // One invocation a word.
 
-import package::shared::index::item_index;
+import package::shared::index::{At, item_index};
 
 struct Params {
     steps: u32,
@@ -22,12 +22,8 @@ override WG: u32 = 256u;
 @group(1) @binding(0) var<uniform> p: Params;
 
 @compute @workgroup_size(WG)
-fn delta(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let i = item_index(group, groups, local, WG);
+fn delta(at: At) {
+    let i = item_index(at, WG);
     if i >= p.words {
         return;
     }

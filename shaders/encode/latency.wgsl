@@ -3,7 +3,7 @@
 // x: [row]; edges: [max(last, 1)], falling, made on the host; s: [ceil(steps / 32), row] output.
 // One invocation a column: a binary search, then its words.
 
-import package::shared::index::item_index;
+import package::shared::index::{At, item_index};
 
 struct Params {
     steps: u32,
@@ -37,12 +37,8 @@ fn step_of(v: f32) -> u32 {
 }
 
 @compute @workgroup_size(WG)
-fn latency(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let i = item_index(group, groups, local, WG);
+fn latency(at: At) {
+    let i = item_index(at, WG);
     if i >= p.row {
         return;
     }

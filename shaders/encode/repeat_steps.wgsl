@@ -3,7 +3,7 @@
 // x: [cells]; y: [steps, cells] output. A cell is one element, or four (condition `wide`).
 // One invocation a cell of y.
 
-import package::shared::index::item_index;
+import package::shared::index::{At, item_index};
 import package::shared::cells::Cell;
 
 struct Params {
@@ -18,12 +18,8 @@ override WG: u32 = 256u;
 @group(1) @binding(0) var<uniform> p: Params;
 
 @compute @workgroup_size(WG)
-fn repeat_steps(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let i = item_index(group, groups, local, WG);
+fn repeat_steps(at: At) {
+    let i = item_index(at, WG);
     if i < p.all_cells {
         y[i] = x[i % p.cells];
     }

@@ -3,7 +3,7 @@
 // z, y: [outer, bins, inner] pairs; m: [bins].
 // One invocation a number.
 
-import package::shared::index::item_index;
+import package::shared::index::{At, item_index};
 
 struct Params {
     outer: u32,
@@ -19,12 +19,8 @@ override WG: u32 = 256u;
 @group(1) @binding(0) var<uniform> p: Params;
 
 @compute @workgroup_size(WG)
-fn bin_gate(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let i = item_index(group, groups, local, WG);
+fn bin_gate(at: At) {
+    let i = item_index(at, WG);
     if i < p.outer * p.bins * p.inner {
         y[i] = m[i / p.inner % p.bins] * z[i];
     }

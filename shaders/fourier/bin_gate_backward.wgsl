@@ -3,7 +3,7 @@
 // z, upstream, gz: [outer, bins, inner] pairs, gz output; m: [bins]; sums: [chunks, bins, inner] output.
 // One invocation a bin, inner index, and chunk of o.
 
-import package::shared::index::item_index;
+import package::shared::index::{At, item_index};
 
 struct Params {
     outer: u32,
@@ -24,12 +24,8 @@ override WG: u32 = 64u;
 @group(1) @binding(0) var<uniform> p: Params;
 
 @compute @workgroup_size(WG)
-fn bin_gate_backward(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let i = item_index(group, groups, local, WG);
+fn bin_gate_backward(at: At) {
+    let i = item_index(at, WG);
     let plane = p.bins * p.inner;
     if i >= p.chunks * plane {
         return;
@@ -39,10 +35,10 @@ fn bin_gate_backward(
     let open = m[c / p.inner];
     var sum = 0.0;
     for (var o = chunk * p.chunk; o < min(p.outer, (chunk + 1u) * p.chunk); o++) {
-        let at = o * plane + c;
-        let g = upstream[at];
-        sum += dot(g, z[at]);
-        gz[at] = open * g;
+        let first = o * plane + c;
+        let g = upstream[first];
+        sum += dot(g, z[first]);
+        gz[first] = open * g;
     }
     sums[i] = sum;
 }

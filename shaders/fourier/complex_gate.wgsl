@@ -7,7 +7,7 @@
 // may be bound to anything.
 // One invocation a column; the membranes stay in registers, a word is written once.
 
-import package::shared::index::item_index;
+import package::shared::index::{At, item_index};
 import package::shared::gate::{GateParams, charge_both, fires_both};
 
 override WG: u32 = 128u;
@@ -23,12 +23,8 @@ override RESIDUAL: bool = false;
 @group(1) @binding(0) var<uniform> p: GateParams;
 
 @compute @workgroup_size(WG)
-fn complex_gate(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let c = item_index(group, groups, local, WG);
+fn complex_gate(at: At) {
+    let c = item_index(at, WG);
     if c >= p.columns {
         return;
     }
@@ -36,8 +32,8 @@ fn complex_gate(
     var v: vec2<f32>;
     var word = 0u;
     for (var t = 0u; t < p.steps; t++) {
-        let at = t * p.columns + c;
-        var u = z[at];
+        let first = t * p.columns + c;
+        var u = z[first];
         if AFFINE {
             u = affine[e] * u + affine[p.channels + e];
         }
@@ -47,9 +43,9 @@ fn complex_gate(
         let open = s.x || s.y;
         let passed = select(vec2<f32>(), u, open);
         if RESIDUAL {
-            y[at] = base[at] + scale[0] * passed;
+            y[first] = base[first] + scale[0] * passed;
         } else {
-            y[at] = passed;
+            y[first] = passed;
         }
         word |= u32(open) << (t % 32u);
         if t % 32u == 31u || t + 1u == p.steps {

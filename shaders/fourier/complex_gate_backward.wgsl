@@ -11,7 +11,7 @@
 // One invocation a channel and chunk of rows. With STE it goes forward in time first and leaves h in gz, then
 // back.
 
-import package::shared::index::item_index;
+import package::shared::index::{At, item_index};
 import package::shared::gate::{GateParams, charge_both, fires_both};
 import package::shared::surrogate::{surrogate, ATAN};
 
@@ -94,12 +94,8 @@ fn column(c: u32, e: u32) {
 }
 
 @compute @workgroup_size(WG)
-fn complex_gate_backward(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let i = item_index(group, groups, local, WG);
+fn complex_gate_backward(at: At) {
+    let i = item_index(at, WG);
     if i >= p.chunks * p.channels {
         return;
     }

@@ -3,7 +3,7 @@
 // z: [count] pairs; g: [count]; gz: [count] pairs, output.
 // One invocation a number.
 
-import package::shared::index::item_index;
+import package::shared::index::{At, item_index};
 import package::shared::complex::{modulus_of, turned};
 
 struct Params {
@@ -19,12 +19,8 @@ override PHASE: bool = false;
 @group(1) @binding(0) var<uniform> p: Params;
 
 @compute @workgroup_size(WG)
-fn complex_map_backward(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let i = item_index(group, groups, local, WG);
+fn complex_map_backward(at: At) {
+    let i = item_index(at, WG);
     if i >= p.count {
         return;
     }

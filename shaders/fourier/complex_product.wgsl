@@ -4,7 +4,7 @@
 // One invocation a number.
 
 import package::shared::complex::{cmul, cmul_conj};
-import package::shared::index::item_index;
+import package::shared::index::{At, item_index};
 
 struct Params {
     count: u32,
@@ -19,12 +19,8 @@ override CONJUGATE: bool = false;
 @group(1) @binding(0) var<uniform> p: Params;
 
 @compute @workgroup_size(WG)
-fn complex_product(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let i = item_index(group, groups, local, WG);
+fn complex_product(at: At) {
+    let i = item_index(at, WG);
     if i >= p.count {
         return;
     }

@@ -3,7 +3,7 @@
 // g: [2 rows, 2 columns]; gw: [2, rows, columns] output.
 // One invocation an element of w.
 
-import package::shared::index::item_index;
+import package::shared::index::{At, item_index};
 
 struct Params {
     rows: u32,
@@ -17,12 +17,8 @@ override WG: u32 = 64u;
 @group(1) @binding(0) var<uniform> p: Params;
 
 @compute @workgroup_size(WG)
-fn complex_weight_backward(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let i = item_index(group, groups, local, WG);
+fn complex_weight_backward(at: At) {
+    let i = item_index(at, WG);
     let count = p.rows * p.columns;
     if i >= count {
         return;

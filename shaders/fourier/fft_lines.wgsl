@@ -9,7 +9,7 @@
 // first .. lines, no more than software adapters let an invocation loop (FFT_LINES in lines.rs).
 
 import package::shared::complex::{cmul, conj, turned};
-import package::shared::index::group_index;
+import package::shared::index::{At, group_index};
 import package::shared::spectrum::{p, table, load, store, split, unchirped, HALF_PAIRS, HALF};
 import package::shared::stages::{
     Stage, stage_of, is_of, point_at, set_point, take2, give2, take3, give3, take4, give4, take5, give5,
@@ -123,38 +123,34 @@ fn outcome(start: u32, i: u32) -> vec2<f32> {
 }
 
 @compute @workgroup_size(8)
-fn fft_lines(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let g = group_index(group, groups);
-    let lane = local % LANES;
-    let slot = slot_of(local);
+fn fft_lines(at: At) {
+    let g = group_index(at);
+    let lane = at.local % LANES;
+    let slot = slot_of(at.local);
     let first = g * 2u * p.points * LINES + slot;
     let wanted = select(p.count, p.length / 2u + 1u, STORE == HALF || STORE == HALF_PAIRS);
-    for (var line = p.first + g * LINES + slot; line < p.lines; line += groups.x * groups.y * LINES) {
-        var at = vec2<u32>(first, first + p.points * LINES);
+    for (var line = p.first + g * LINES + slot; line < p.lines; line += at.groups.x * at.groups.y * LINES) {
+        var here = vec2<u32>(first, first + p.points * LINES);
         for (var i = lane; i < p.points; i += LANES) {
-            set_point(at.x + i * LINES, load(LOAD, CHIRP, line, 0u, i));
+            set_point(here.x + i * LINES, load(LOAD, CHIRP, line, 0u, i));
         }
         wait();
-        at = transform(lane, at);
+        here = transform(lane, here);
         if CHIRP {
             for (var i = lane; i < p.points; i += LANES) {
-                let z = point_at(at.x + i * LINES);
-                set_point(at.x + i * LINES, conj(cmul(table[p.spectrum_at + i], z)));
+                let z = point_at(here.x + i * LINES);
+                set_point(here.x + i * LINES, conj(cmul(table[p.spectrum_at + i], z)));
             }
             wait();
-            at = transform(lane, at);
+            here = transform(lane, here);
         }
         for (var i = lane; i < wanted; i += LANES) {
             if STORE == HALF_PAIRS {
                 let k = select(i, 0u, i == p.count);
                 let mirror = select(p.count - i, 0u, i == 0u);
-                store(STORE, line, 0u, i, split(i, outcome(at.x, k), outcome(at.x, mirror)));
+                store(STORE, line, 0u, i, split(i, outcome(here.x, k), outcome(here.x, mirror)));
             } else {
-                store(STORE, line, 0u, i, outcome(at.x, i));
+                store(STORE, line, 0u, i, outcome(here.x, i));
             }
         }
         wait();

@@ -5,18 +5,14 @@
 // table: half a circle of roots. What follows two passes over long lines.
 // One invocation a bin; neighbours in y are neighbours here.
 
-import package::shared::index::item_index;
+import package::shared::index::{At, item_index};
 import package::shared::spectrum::{p, read_complex, split, store, HALF_PAIRS};
 
 override WG: u32 = 256u;
 
 @compute @workgroup_size(WG)
-fn fft_split(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let item = item_index(group, groups, local, WG);
+fn fft_split(at: At) {
+    let item = item_index(at, WG);
     let bins = p.count + 1u;
     if item >= p.lines * bins {
         return;

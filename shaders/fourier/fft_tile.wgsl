@@ -8,7 +8,7 @@
 // that occur: with all of them some compilers take seconds.
 
 import package::shared::complex::{cmul, conj};
-import package::shared::index::group_index;
+import package::shared::index::{At, group_index};
 import package::shared::spectrum::{
     p, table, load, store, split, unchirped, is_stored, HALF_PAIRS,
 };
@@ -162,56 +162,52 @@ fn outcome(start: u32, i: u32) -> vec2<f32> {
 }
 
 @compute @workgroup_size(WG)
-fn fft_tile(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
+fn fft_tile(at: At) {
     let most = TILE_POINTS / p.points;
-    let first = group_index(group, groups) * most;
+    let first = group_index(at) * most;
     if first >= p.lines {
         return;
     }
     let lines = min(most, p.lines - first);
     let read_across = p.load_inner > 1u || p.load_step > 1u;
-    for (var e = local; e < lines * p.points; e += WG) {
-        let at = element(e, lines, p.points, read_across);
-        let whole = (first + at.x) / p.subs;
-        let c = first + at.x - whole * p.subs;
-        set_point(at.x * p.points + at.y, load(LOAD, (CHIRP & 1u) != 0u, whole, c, at.y));
+    for (var e = at.local; e < lines * p.points; e += WG) {
+        let from_place = element(e, lines, p.points, read_across);
+        let whole = (first + from_place.x) / p.subs;
+        let c = first + from_place.x - whole * p.subs;
+        set_point(from_place.x * p.points + from_place.y, load(LOAD, (CHIRP & 1u) != 0u, whole, c, from_place.y));
     }
     workgroupBarrier();
     // With a convolution twice: one place, so that compilers see the stages once.
     let times = select(1u, 2u, (CHIRP & 2u) != 0u);
     for (var time = 0u; time < times; time++) {
         if time > 0u {
-            for (var e = local; e < lines * p.points; e += WG) {
+            for (var e = at.local; e < lines * p.points; e += WG) {
                 set_point(e, conj(cmul(table[p.spectrum_at + e % p.points], point_at(e))));
             }
             workgroupBarrier();
         }
-        transform(lines, local);
+        transform(lines, at.local);
     }
     // Half a spectrum from pairs has one bin more than there are points.
     let outcomes = p.points + select(0u, 1u, STORE == HALF_PAIRS);
     let write_across = p.store_inner > 1u || p.store_step > 1u;
-    for (var e = local; e < lines * outcomes; e += WG) {
-        let at = element(e, lines, outcomes, write_across);
-        let whole = (first + at.x) / p.subs;
-        let c = first + at.x - whole * p.subs;
-        let i = at.y * p.store_step + c * p.store_sub;
+    for (var e = at.local; e < lines * outcomes; e += WG) {
+        let from_place = element(e, lines, outcomes, write_across);
+        let whole = (first + from_place.x) / p.subs;
+        let c = first + from_place.x - whole * p.subs;
+        let i = from_place.y * p.store_step + c * p.store_sub;
         if !is_stored(STORE, i) {
             continue;
         }
-        let start = at.x * p.points;
+        let start = from_place.x * p.points;
         if STORE == HALF_PAIRS {
             let k = select(i, 0u, i == p.count);
             let mirror = select(p.count - i, 0u, i == 0u);
-            store(STORE, whole, c, at.y, split(i, outcome(start, k), outcome(start, mirror)));
+            store(STORE, whole, c, from_place.y, split(i, outcome(start, k), outcome(start, mirror)));
         } else if (CHIRP & 4u) != 0u {
-            store(STORE, whole, c, at.y, unchirped(i, point_at(start + at.y)));
+            store(STORE, whole, c, from_place.y, unchirped(i, point_at(start + from_place.y)));
         } else {
-            store(STORE, whole, c, at.y, point_at(start + at.y));
+            store(STORE, whole, c, from_place.y, point_at(start + from_place.y));
         }
     }
 }

@@ -5,7 +5,7 @@
 // One invocation an element.
 
 import package::shared::finite::limited;
-import package::shared::index::item_index;
+import package::shared::index::{At, item_index};
 import package::shared::concrete::{ConcreteParams, open_share};
 
 override WG: u32 = 64u;
@@ -17,12 +17,8 @@ override NOISE: bool = false;
 @group(1) @binding(0) var<uniform> p: ConcreteParams;
 
 @compute @workgroup_size(WG)
-fn hard_concrete(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let i = item_index(group, groups, local, WG);
+fn hard_concrete(at: At) {
+    let i = item_index(at, WG);
     if i >= p.count {
         return;
     }

@@ -9,7 +9,7 @@
 import package::shared::finite::greatest_two;
 import package::shared::complex::cmul;
 import package::shared::graph::shrink;
-import package::shared::index::group_index;
+import package::shared::index::{At, group_index};
 
 struct Params {
     rows: u32,
@@ -41,16 +41,12 @@ fn keep(layer: u32, at: u32, v: vec2<f32>) {
 }
 
 @compute @workgroup_size(WG)
-fn mix_dense(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let block = group_index(group, groups) * ROWS;
+fn mix_dense(at: At) {
+    let block = group_index(at) * ROWS;
     let n = p.channels;
     // Beyond the last row and channel invocations take part in the barriers only.
-    let c = local % n;
-    let first = local / n * EACH;
+    let c = at.local % n;
+    let first = at.local / n * EACH;
     let busy = first < ROWS;
     var sum: array<vec2<f32>, 8>;
     for (var r = 0u; r < EACH; r++) {

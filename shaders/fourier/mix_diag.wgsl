@@ -4,7 +4,7 @@
 // w: [3, 4, E]: of each layer, weight re, weight im, bias re, bias im; z: [rows, E] pairs, output.
 // ss: soft shrinkage by `threshold`. One invocation a row and channel; the layers stay in registers.
 
-import package::shared::index::item_index;
+import package::shared::index::{At, item_index};
 import package::shared::graph::{Layer, layers, shrink};
 
 struct Params {
@@ -31,12 +31,8 @@ fn layer_of(k: u32, c: u32) -> Layer {
 }
 
 @compute @workgroup_size(WG)
-fn mix_diag(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let i = item_index(group, groups, local, WG);
+fn mix_diag(at: At) {
+    let i = item_index(at, WG);
     if i >= p.rows * p.channels {
         return;
     }

@@ -6,7 +6,7 @@
 // of e (if OUTER).
 // One invocation a channel and chunk of rows: layers are computed again in registers.
 
-import package::shared::index::item_index;
+import package::shared::index::{At, item_index};
 import package::shared::complex::cmul_conj;
 import package::shared::graph::{Layer, layers, reached};
 
@@ -47,12 +47,8 @@ fn write(at: u32, l: Layer) {
 }
 
 @compute @workgroup_size(WG)
-fn mix_diag_backward(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let i = item_index(group, groups, local, WG);
+fn mix_diag_backward(at: At) {
+    let i = item_index(at, WG);
     if i >= p.channels * p.chunks {
         return;
     }
@@ -70,22 +66,22 @@ fn mix_diag_backward(
     var g3: Layer;
     var ge = 0.0;
     for (var row = chunk * p.chunk; row < min(p.rows, (chunk + 1u) * p.chunk); row++) {
-        let at = row * p.channels + c;
+        let place = row * p.channels + c;
         var s: vec2<f32>;
         if OUTER {
             s = x[row];
         } else {
-            s = x[at];
+            s = x[place];
         }
         let v = scale * s;
         let o = layers(v, l1, l2, l3);
-        let up = g[at];
+        let up = g[place];
         let a3 = reached(o.c, up, vec2<f32>(), p.threshold);
         let a2 = reached(o.b, up, cmul_conj(a3, l3.w), p.threshold);
         let a1 = reached(o.a, up, cmul_conj(a2, l2.w), p.threshold);
         let gv = up + cmul_conj(a1, l1.w);
         if !SKIP_X {
-            gx[at] = gv;
+            gx[place] = gv;
         }
         g3 = Layer(g3.w + cmul_conj(a3, o.b), g3.b + a3);
         g2 = Layer(g2.w + cmul_conj(a2, o.a), g2.b + a2);

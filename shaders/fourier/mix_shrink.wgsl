@@ -3,7 +3,7 @@
 // x, a, b, c: [count]; z: [count] output.
 // One invocation an element.
 
-import package::shared::index::item_index;
+import package::shared::index::{At, item_index};
 
 struct Params {
     count: u32,
@@ -24,12 +24,8 @@ fn shrink(v: f32) -> f32 {
 }
 
 @compute @workgroup_size(WG)
-fn mix_shrink(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let i = item_index(group, groups, local, WG);
+fn mix_shrink(at: At) {
+    let i = item_index(at, WG);
     if i >= p.count {
         return;
     }

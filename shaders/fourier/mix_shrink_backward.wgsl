@@ -4,7 +4,7 @@
 // One invocation an element.
 
 import package::shared::finite::keep_nan;
-import package::shared::index::item_index;
+import package::shared::index::{At, item_index};
 
 struct Params {
     count: u32,
@@ -23,12 +23,8 @@ override WG: u32 = 256u;
 @group(1) @binding(0) var<uniform> p: Params;
 
 @compute @workgroup_size(WG)
-fn mix_shrink_backward(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let i = item_index(group, groups, local, WG);
+fn mix_shrink_backward(at: At) {
+    let i = item_index(at, WG);
     if i >= p.count {
         return;
     }

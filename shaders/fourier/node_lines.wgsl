@@ -3,7 +3,7 @@
 // x: [B, M]; lines: [T, B, 2, E], slopes before levels; y: [T, B, M, E] output.
 // One invocation an element.
 
-import package::shared::index::item_index;
+import package::shared::index::{At, item_index};
 
 struct Params {
     steps: u32,
@@ -20,12 +20,8 @@ override WG: u32 = 256u;
 @group(1) @binding(0) var<uniform> p: Params;
 
 @compute @workgroup_size(WG)
-fn node_lines(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let i = item_index(group, groups, local, WG);
+fn node_lines(at: At) {
+    let i = item_index(at, WG);
     let node = i / p.channels;
     let row = node / p.nodes;
     if row >= p.steps * p.batch {

@@ -3,7 +3,7 @@
 // x: [B, M]; g: [T, B, M, E]; sums: [chunks, T, B, 2, E] output.
 // One invocation a line and chunk of nodes.
 
-import package::shared::index::item_index;
+import package::shared::index::{At, item_index};
 
 struct Params {
     steps: u32,
@@ -23,12 +23,8 @@ override WG: u32 = 64u;
 @group(1) @binding(0) var<uniform> p: Params;
 
 @compute @workgroup_size(WG)
-fn node_lines_backward(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let i = item_index(group, groups, local, WG);
+fn node_lines_backward(at: At) {
+    let i = item_index(at, WG);
     let rows = p.steps * p.batch;
     let place = i / p.channels;
     let chunk = place / rows;
@@ -44,7 +40,7 @@ fn node_lines_backward(
         slope += up * x[row % p.batch * p.nodes + m];
         level += up;
     }
-    let at = 2u * place * p.channels + e;
-    sums[at] = slope;
-    sums[at + p.channels] = level;
+    let first = 2u * place * p.channels + e;
+    sums[first] = slope;
+    sums[first + p.channels] = level;
 }

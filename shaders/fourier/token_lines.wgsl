@@ -3,7 +3,7 @@
 // mean, variance: [B]; channel: [4, E], rows e, a, b, norm; step: [2, T, E], gamma and beta;
 // lines: [T, B, 2, E] output. One invocation a line.
 
-import package::shared::index::item_index;
+import package::shared::index::{At, item_index};
 import package::shared::token::{TokenParams, token};
 
 override WG: u32 = 64u;
@@ -16,12 +16,8 @@ override WG: u32 = 64u;
 @group(1) @binding(0) var<uniform> p: TokenParams;
 
 @compute @workgroup_size(WG)
-fn token_lines(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let i = item_index(group, groups, local, WG);
+fn token_lines(at: At) {
+    let i = item_index(at, WG);
     let row = i / p.channels;
     if row >= p.steps * p.batch {
         return;
@@ -35,7 +31,7 @@ fn token_lines(
     let ramp = 1.0 + p.rise * f32(t);
     let gamma = step_of[t * p.channels + c] * ramp;
     let beta = step_of[(p.steps + t) * p.channels + c] * ramp;
-    let at = 2u * row * p.channels + c;
-    lines[at] = gamma * norm * tok.slope;
-    lines[at + p.channels] = gamma * norm * level + beta;
+    let first = 2u * row * p.channels + c;
+    lines[first] = gamma * norm * tok.slope;
+    lines[first + p.channels] = gamma * norm * level + beta;
 }

@@ -3,7 +3,7 @@
 // mean, variance, channel, step: as in token_lines; g: [T, B, 2, E]; g_channel: [4, E], g_step: [2, T, E],
 // g_moments: [2, B, E], outputs. One invocation a channel, its sums over t and b in a fixed order.
 
-import package::shared::index::item_index;
+import package::shared::index::{At, item_index};
 import package::shared::token::{TokenParams, token};
 
 override WG: u32 = 64u;
@@ -19,12 +19,8 @@ override WG: u32 = 64u;
 @group(1) @binding(0) var<uniform> p: TokenParams;
 
 @compute @workgroup_size(WG)
-fn token_lines_backward(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let c = item_index(group, groups, local, WG);
+fn token_lines_backward(at: At) {
+    let c = item_index(at, WG);
     if c >= p.channels {
         return;
     }
@@ -45,9 +41,9 @@ fn token_lines_backward(
         var slope = 0.0;
         var shift = 0.0;
         for (var t = 0u; t < p.steps; t++) {
-            let at = 2u * (t * p.batch + b) * p.channels + c;
+            let first = 2u * (t * p.batch + b) * p.channels + c;
             let ramp = 1.0 + p.rise * f32(t);
-            let up = ramp * vec2<f32>(g[at], g[at + p.channels]);
+            let up = ramp * vec2<f32>(g[first], g[first + p.channels]);
             let own = t * p.channels + c;
             g_step[own] += norm * (up.x * tok.slope + up.y * level);
             g_step[own + p.steps * p.channels] += up.y;

@@ -4,7 +4,7 @@
 // with the condition WORDS.
 // One invocation an element of y.
 
-import package::shared::index::item_index;
+import package::shared::index::{At, item_index};
 
 @if(!WORDS) alias Element = f32;
 @if(WORDS) alias Element = u32;
@@ -26,12 +26,8 @@ override WG: u32 = 64u;
 @group(1) @binding(0) var<uniform> p: Params;
 
 @compute @workgroup_size(WG)
-fn pad(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let i = item_index(group, groups, local, WG);
+fn pad(at: At) {
+    let i = item_index(at, WG);
     if i >= p.count {
         return;
     }

@@ -4,7 +4,7 @@
 // concatenation. Elements are f32, or u32 with the condition WORDS.
 // One invocation an element of x.
 
-import package::shared::index::item_index;
+import package::shared::index::{At, item_index};
 
 @if(!WORDS) alias Element = f32;
 @if(WORDS) alias Element = u32;
@@ -23,12 +23,8 @@ override WG: u32 = 64u;
 @group(1) @binding(0) var<uniform> p: Params;
 
 @compute @workgroup_size(WG)
-fn place(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let i = item_index(group, groups, local, WG);
+fn place(at: At) {
+    let i = item_index(at, WG);
     if i < p.outer * p.run {
         y[i / p.run * p.stride + p.start + i % p.run] = x[i];
     }

@@ -5,7 +5,7 @@
 // One invocation SPAN neighbouring elements of y; coordinates are divided out where the innermost axis
 // starts anew.
 
-import package::shared::index::item_index;
+import package::shared::index::{At, item_index};
 
 @if(!WORDS) alias Element = f32;
 @if(WORDS) alias Element = u32;
@@ -39,12 +39,8 @@ fn source(i: u32) -> u32 {
 }
 
 @compute @workgroup_size(WG)
-fn strided(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let first = item_index(group, groups, local, WG) * SPAN;
+fn strided(at: At) {
+    let first = item_index(at, WG) * SPAN;
     var c = first % p.dims[0].x;
     var place = source(first);
     for (var i = first; i < min(first + SPAN, p.count); i++) {

@@ -8,7 +8,7 @@
 // A workgroup is 32 neurons by 8 rows of the batch (or, for a scalar, 256 lanes over all columns);
 // each lane adds its share in order, then a fixed tree. groups.z is the parameter.
 
-import package::shared::index::group_index;
+import package::shared::index::{At, group_index};
 import package::shared::membrane::{FIXED, SCALAR};
 
 struct Params {
@@ -39,45 +39,41 @@ fn share(which: u32, c: u32) -> f32 {
 }
 
 @compute @workgroup_size(256)
-fn lif_parameters(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let which = group.z;
+fn lif_parameters(at: At) {
+    let which = at.group.z;
     var form = DECAY;
     if which == 1u {
         form = THRESHOLD;
     } else if which == 2u {
         form = GAIN;
     }
-    let tile = group_index(group, groups);
+    let tile = group_index(at);
     let scalar = form == SCALAR;
-    let n = select(tile * 32u + local % 32u, local, scalar);
+    let n = select(tile * 32u + at.local % 32u, at.local, scalar);
     let inside = form != FIXED && select(n < p.neurons, tile == 0u, scalar);
     var total = 0.0;
     if inside {
-        let start = select(local / 32u * p.neurons + n, local, scalar);
+        let start = select(at.local / 32u * p.neurons + n, at.local, scalar);
         let stride = select(8u * p.neurons, 256u, scalar);
         for (var c = start; c < p.columns; c += stride) {
             total += share(which, c);
         }
     }
-    partial[local] = total;
+    partial[at.local] = total;
     let last = select(32u, 1u, scalar);
     for (var half = 128u; half >= last; half /= 2u) {
         workgroupBarrier();
-        if local < half {
-            partial[local] += partial[local + half];
+        if at.local < half {
+            partial[at.local] += partial[at.local + half];
         }
     }
-    if inside && local < last {
+    if inside && at.local < last {
         if which == 0u {
-            gdecay[select(n, 0u, scalar)] = partial[local];
+            gdecay[select(n, 0u, scalar)] = partial[at.local];
         } else if which == 1u {
-            gthreshold[select(n, 0u, scalar)] = partial[local];
+            gthreshold[select(n, 0u, scalar)] = partial[at.local];
         } else {
-            ggain[select(n, 0u, scalar)] = partial[local];
+            ggain[select(n, 0u, scalar)] = partial[at.local];
         }
     }
 }

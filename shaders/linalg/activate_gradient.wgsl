@@ -8,7 +8,7 @@ import package::shared::activation::{
     activate_derivative, RELU, LEAKY_RELU, SIGMOID, TANH, SOFTPLUS,
 };
 import package::shared::finite::keep_nan;
-import package::shared::index::item_index;
+import package::shared::index::{At, item_index};
 import package::shared::math::exp_below;
 
 struct Params {
@@ -35,18 +35,14 @@ fn derivative_from_output(y: f32) -> f32 {
 }
 
 @compute @workgroup_size(WG)
-fn activate_gradient(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let i = item_index(group, groups, local, WG);
+fn activate_gradient(at: At) {
+    let i = item_index(at, WG);
     if i < p.count {
-        let at = saved[i];
+        let first = saved[i];
         if FROM_OUTPUT {
-            gz[i] = gy[i] * derivative_from_output(at);
+            gz[i] = gy[i] * derivative_from_output(first);
         } else {
-            gz[i] = gy[i] * activate_derivative(ACT, p.slope, at);
+            gz[i] = gy[i] * activate_derivative(ACT, p.slope, first);
         }
     }
 }

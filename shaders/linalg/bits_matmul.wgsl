@@ -8,7 +8,7 @@
 
 import package::shared::activation::activate;
 import package::shared::blocks::{spikes, depth_mask, masked, masked_rows};
-import package::shared::index::item_index;
+import package::shared::index::{At, item_index};
 import package::shared::tile::tile_at;
 import package::shared::operands::{p, quads, quad_words, b_block, bias_row, put, put_extra};
 
@@ -22,12 +22,8 @@ override ACT: u32 = 0u;
 override PRE: bool = false;
 
 @compute @workgroup_size(WG)
-fn bits_matmul(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let tile = item_index(group, groups, local, WG);
+fn bits_matmul(at: At) {
+    let tile = item_index(at, WG);
     let tiles_n = (p.n + 4u * CB - 1u) / (4u * CB);
     let tiles_m = (p.groups + RB - 1u) / RB;
     let corner = tile_at(tile % (tiles_m * tiles_n), tiles_m, tiles_n);

@@ -7,7 +7,7 @@
 // and, within each, groups of 4 steps: four words serve 4 features x 4 steps.
 
 import package::shared::blocks::{spikes, four, depth_mask, masked_rows};
-import package::shared::index::item_index;
+import package::shared::index::{At, item_index};
 import package::shared::tile::tile_at;
 import package::shared::operands::{p, quads, quad_words, b_rows, put, put_extra};
 
@@ -18,12 +18,8 @@ override CB: u32 = 2u;
 override SUMS: bool = false;
 
 @compute @workgroup_size(WG)
-fn bits_matmul_tn(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let tile = item_index(group, groups, local, WG);
+fn bits_matmul_tn(at: At) {
+    let tile = item_index(at, WG);
     let tiles_n = (p.n + 4u * CB - 1u) / (4u * CB);
     let tiles_m = (p.groups + RB - 1u) / RB;
     let corner = tile_at(tile % (tiles_m * tiles_n), tiles_m, tiles_n);

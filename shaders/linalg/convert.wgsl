@@ -3,7 +3,7 @@
 // x: [count] f32 or pairs; y: [count] pairs or f32.
 // One invocation a pair.
 
-import package::shared::index::item_index;
+import package::shared::index::{At, item_index};
 
 struct Params {
     count: u32,
@@ -29,12 +29,8 @@ override WG: u32 = 64u;
 }
 
 @compute @workgroup_size(WG)
-fn convert(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let i = item_index(group, groups, local, WG);
+fn convert(at: At) {
+    let i = item_index(at, WG);
     if 2u * i < p.count {
         convert_pair(i);
     }

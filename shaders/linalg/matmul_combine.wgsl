@@ -6,7 +6,7 @@
 // order: the outcome does not depend on the schedule.
 
 import package::shared::activation::activate;
-import package::shared::index::item_index;
+import package::shared::index::{At, item_index};
 
 struct Params {
     count: u32,
@@ -30,12 +30,8 @@ override ADD: bool = false;
 @group(1) @binding(0) var<uniform> p: Params;
 
 @compute @workgroup_size(WG)
-fn matmul_combine(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let i = item_index(group, groups, local, WG);
+fn matmul_combine(at: At) {
+    let i = item_index(at, WG);
     if i < p.count {
         var sum = 0.0;
         for (var chunk = 0u; chunk < p.chunks; chunk++) {

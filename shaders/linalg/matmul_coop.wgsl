@@ -4,7 +4,7 @@
 // One subgroup a tile of SIZE x SIZE, SIZE of depth at a time in the matrix unit. The baseline, for
 // adapters without one, computes the same tiles in plain arithmetic: it is there for the tests.
 
-import package::shared::index::group_index;
+import package::shared::index::{At, group_index};
 import package::shared::product::Params;
 
 @if(COOP) enable f16;
@@ -64,15 +64,11 @@ override WG: u32 = 32u;
 }
 
 @compute @workgroup_size(WG)
-fn matmul_coop(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
+fn matmul_coop(at: At) {
     let tiles_n = p.n / SIZE;
-    let i = group_index(group, groups);
+    let i = group_index(at);
     let row = 4u * p.group_first + i / tiles_n * SIZE;
     if row < min(p.m, 4u * (p.group_first + p.groups)) {
-        tile(row, i % tiles_n * SIZE, local);
+        tile(row, i % tiles_n * SIZE, at.local);
     }
 }

@@ -4,7 +4,7 @@
 // One invocation an element of C, which reads a row of A and a column of B.
 
 import package::shared::activation::activate;
-import package::shared::index::item_index;
+import package::shared::index::{At, item_index};
 import package::shared::product::Params;
 
 override WG: u32 = 64u;
@@ -20,13 +20,9 @@ override ADD: bool = false;
 @group(1) @binding(0) var<uniform> p: Params;
 
 @compute @workgroup_size(WG)
-fn matmul_naive(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
+fn matmul_naive(at: At) {
     let rows = min(p.m - min(p.m, 4u * p.group_first), 4u * p.groups);
-    let i = item_index(group, groups, local, WG);
+    let i = item_index(at, WG);
     if i >= p.batch * rows * p.n {
         return;
     }

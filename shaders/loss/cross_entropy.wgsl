@@ -7,7 +7,7 @@
 // One invocation a part, or one workgroup with the condition WORKGROUP.
 
 import package::shared::finite::greatest;
-import package::shared::index::{group_index, item_index};
+import package::shared::index::{At, group_index, item_index};
 import package::shared::math::{exp_below, ln_of};
 import package::shared::reduce::{LANES, RANGE, Place, row_sum, row_max};
 import package::shared::scores::score_of;
@@ -73,26 +73,19 @@ fn row_loss(r: u32, first: u32, at: Place) -> f32 {
 }
 
 @compute @workgroup_size(RANGE)
-fn cross_entropy(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-    @if(SUBGROUPS) @builtin(subgroup_invocation_id) lane: u32,
-    @if(SUBGROUPS) @builtin(subgroup_id) subgroup: u32,
-    @if(SUBGROUPS) @builtin(num_subgroups) subgroups: u32,
-) {
-    @if(SUBGROUPS) let at = Place(local, lane, subgroup, subgroups);
-    @if(!SUBGROUPS) let at = Place(local, 0u, 0u, 0u);
-    @if(WORKGROUP) let i = group_index(group, groups);
-    @if(!WORKGROUP) let i = item_index(group, groups, local, RANGE);
+fn cross_entropy(at: At) {
+    @if(SUBGROUPS) let place = Place(at.local, at.lane, at.subgroup, at.subgroups);
+    @if(!SUBGROUPS) let place = Place(at.local, 0u, 0u, 0u);
+    @if(WORKGROUP) let i = group_index(at);
+    @if(!WORKGROUP) let i = item_index(at, RANGE);
     if i >= p.parts {
         return;
     }
     var total = 0.0;
     for (var r = i * p.span; r < min((i + 1u) * p.span, p.rows); r++) {
-        total += row_loss(r, local % LANES, at);
+        total += row_loss(r, at.local % LANES, place);
     }
-    if local % LANES == 0u {
+    if at.local % LANES == 0u {
         part[i] = total;
     }
 }

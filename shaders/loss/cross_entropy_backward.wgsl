@@ -4,7 +4,7 @@
 // x, gx: [rows, classes]; targets: [rows]; stats: [rows, 2] of m and log s; g: [1].
 // One invocation SPAN neighbouring elements, whose indices are counted on instead of divided out.
 
-import package::shared::index::item_index;
+import package::shared::index::{At, item_index};
 import package::shared::math::exp_below;
 import package::shared::scores::{score_of, slope_of};
 
@@ -29,12 +29,8 @@ override SPAN: u32 = 1u;
 @group(1) @binding(0) var<uniform> p: Params;
 
 @compute @workgroup_size(WG)
-fn cross_entropy_backward(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let first = item_index(group, groups, local, WG) * SPAN;
+fn cross_entropy_backward(at: At) {
+    let first = item_index(at, WG) * SPAN;
     let scale = g[0] / p.divisor;
     let even = p.smoothing / f32(p.classes);
     var r = first / p.classes;

@@ -11,7 +11,7 @@
 // One invocation a row, or one workgroup with the condition WORKGROUP. Three walks over the row.
 
 import package::shared::finite::greatest;
-import package::shared::index::{group_index, item_index};
+import package::shared::index::{At, group_index, item_index};
 import package::shared::math::{exp_below, ln_of};
 import package::shared::reduce::{LANES, RANGE, Place, row_sum, row_max};
 
@@ -79,31 +79,24 @@ fn join(r: u32, found: vec2<f32>, hit: f32, inside: bool) {
 }
 
 @compute @workgroup_size(RANGE)
-fn cross_entropy_tile(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-    @if(SUBGROUPS) @builtin(subgroup_invocation_id) lane: u32,
-    @if(SUBGROUPS) @builtin(subgroup_id) subgroup: u32,
-    @if(SUBGROUPS) @builtin(num_subgroups) subgroups: u32,
-) {
-    @if(SUBGROUPS) let at = Place(local, lane, subgroup, subgroups);
-    @if(!SUBGROUPS) let at = Place(local, 0u, 0u, 0u);
-    @if(WORKGROUP) let i = group_index(group, groups);
-    @if(!WORKGROUP) let i = item_index(group, groups, local, RANGE);
+fn cross_entropy_tile(at: At) {
+    @if(SUBGROUPS) let from_place = Place(at.local, at.lane, at.subgroup, at.subgroups);
+    @if(!SUBGROUPS) let from_place = Place(at.local, 0u, 0u, 0u);
+    @if(WORKGROUP) let i = group_index(at);
+    @if(!WORKGROUP) let i = item_index(at, RANGE);
     if i >= p.rows {
         return;
     }
     let base = i * p.width;
     let r = p.row_first + i;
-    let first = local % LANES;
+    let first = at.local % LANES;
     let target_class = targets[r];
     let counts = target_class < p.classes;
     let place = target_class - p.class_first;
     let inside = counts && target_class >= p.class_first && place < p.width;
     var found = vec2<f32>(0.0, 1.0);
     if STATISTICS {
-        found = row_statistics(base, first, at);
+        found = row_statistics(base, first, from_place);
         // Who writes the target's logit below has read it before.
         if first == select(0u, place % LANES, inside) {
             let hit = select(0.0, x[base + select(0u, place, inside)], inside);

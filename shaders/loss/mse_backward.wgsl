@@ -3,7 +3,7 @@
 // x, y, gx: [count]; g: [1].
 // One invocation an element.
 
-import package::shared::index::item_index;
+import package::shared::index::{At, item_index};
 
 struct Params {
     count: u32,
@@ -18,12 +18,8 @@ override WG: u32 = 64u;
 @group(1) @binding(0) var<uniform> p: Params;
 
 @compute @workgroup_size(WG)
-fn mse_backward(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let i = item_index(group, groups, local, WG);
+fn mse_backward(at: At) {
+    let i = item_index(at, WG);
     if i < p.count {
         gx[i] = 2.0 * g[0] * (x[i] - y[i]) / f32(p.count);
     }

@@ -3,7 +3,7 @@
 // rate: [columns]; g: [1]; gs: [steps, columns].
 // One invocation SPAN steps of a column: the column is divided out once for all of them.
 
-import package::shared::index::item_index;
+import package::shared::index::{At, item_index};
 
 struct Params {
     steps: u32,
@@ -20,12 +20,8 @@ override SPAN: u32 = 16u;
 @group(1) @binding(0) var<uniform> p: Params;
 
 @compute @workgroup_size(WG)
-fn rate_mse_backward(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let i = item_index(group, groups, local, WG);
+fn rate_mse_backward(at: At) {
+    let i = item_index(at, WG);
     let first = i / p.columns * SPAN;
     if first >= p.steps {
         return;

@@ -4,7 +4,7 @@
 // x, g, gx: [rows, length]; gain: [length]; stats: [rows, 2] of m - x[r, 0] and q.
 // One invocation a row, or one workgroup with the condition WORKGROUP. Two walks over the row.
 
-import package::shared::index::{group_index, item_index};
+import package::shared::index::{At, group_index, item_index};
 import package::shared::reduce::{LANES, RANGE, Place, row_sum};
 
 struct Params {
@@ -22,23 +22,16 @@ override RMS: bool = false;
 @group(1) @binding(0) var<uniform> p: Params;
 
 @compute @workgroup_size(RANGE)
-fn norm_backward(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-    @if(SUBGROUPS) @builtin(subgroup_invocation_id) lane: u32,
-    @if(SUBGROUPS) @builtin(subgroup_id) subgroup: u32,
-    @if(SUBGROUPS) @builtin(num_subgroups) subgroups: u32,
-) {
-    @if(SUBGROUPS) let at = Place(local, lane, subgroup, subgroups);
-    @if(!SUBGROUPS) let at = Place(local, 0u, 0u, 0u);
-    @if(WORKGROUP) let row = group_index(group, groups);
-    @if(!WORKGROUP) let row = item_index(group, groups, local, RANGE);
+fn norm_backward(at: At) {
+    @if(SUBGROUPS) let place = Place(at.local, at.lane, at.subgroup, at.subgroups);
+    @if(!SUBGROUPS) let place = Place(at.local, 0u, 0u, 0u);
+    @if(WORKGROUP) let row = group_index(at);
+    @if(!WORKGROUP) let row = item_index(at, RANGE);
     if row >= p.rows {
         return;
     }
     let base = row * p.length;
-    let first = local % LANES;
+    let first = at.local % LANES;
     let pivot = select(x[base], 0.0, RMS);
     let shift = stats[2u * row];
     let q = stats[2u * row + 1u];
@@ -57,9 +50,9 @@ fn norm_backward(
     if RMS {
         plain = 0.0;
     } else {
-        plain = row_sum(plain, at) / f32(p.length);
+        plain = row_sum(plain, place) / f32(p.length);
     }
-    along = row_sum(along, at) / f32(p.length) * q * q;
+    along = row_sum(along, place) / f32(p.length) * q * q;
     for (var k = first; k < p.length; k += LANES) {
         let n = (x[base + k] - pivot) - shift;
         gx[base + k] = q * (g[base + k] * gain[k] - plain - n * along);

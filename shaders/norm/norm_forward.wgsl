@@ -8,7 +8,7 @@
 // One invocation a row, or one workgroup with the condition WORKGROUP. Three walks over the row.
 
 import package::shared::finite::root_of;
-import package::shared::index::{group_index, item_index};
+import package::shared::index::{At, group_index, item_index};
 import package::shared::reduce::{LANES, RANGE, Place, row_sum};
 
 struct Params {
@@ -52,23 +52,16 @@ override BIAS: bool = false;
 }
 
 @compute @workgroup_size(RANGE)
-fn norm_forward(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-    @if(SUBGROUPS) @builtin(subgroup_invocation_id) lane: u32,
-    @if(SUBGROUPS) @builtin(subgroup_id) subgroup: u32,
-    @if(SUBGROUPS) @builtin(num_subgroups) subgroups: u32,
-) {
-    @if(SUBGROUPS) let at = Place(local, lane, subgroup, subgroups);
-    @if(!SUBGROUPS) let at = Place(local, 0u, 0u, 0u);
-    @if(WORKGROUP) let row = group_index(group, groups);
-    @if(!WORKGROUP) let row = item_index(group, groups, local, RANGE);
+fn norm_forward(at: At) {
+    @if(SUBGROUPS) let start = Place(at.local, at.lane, at.subgroup, at.subgroups);
+    @if(!SUBGROUPS) let start = Place(at.local, 0u, 0u, 0u);
+    @if(WORKGROUP) let row = group_index(at);
+    @if(!WORKGROUP) let row = item_index(at, RANGE);
     if row >= p.rows {
         return;
     }
     let base = row * p.length;
-    let first = local % LANES;
+    let first = at.local % LANES;
     // Chains of 64 keep the rounding of long rows small.
     var pivot = 0.0;
     var shift = 0.0;
@@ -84,7 +77,7 @@ fn norm_forward(
             }
             total += part;
         }
-        shift = row_sum(total, at) / f32(p.length);
+        shift = row_sum(total, start) / f32(p.length);
     }
     var squares = 0.0;
     for (var block = first; block < p.length; block += 64u * LANES) {
@@ -95,7 +88,7 @@ fn norm_forward(
         }
         squares += part;
     }
-    let q = 1.0 / root_of(row_sum(squares, at) / f32(p.length) + p.eps);
+    let q = 1.0 / root_of(row_sum(squares, start) / f32(p.length) + p.eps);
     if first == 0u {
         stats[2u * row] = shift;
         stats[2u * row + 1u] = q;

@@ -4,7 +4,7 @@
 // One invocation a column, or one workgroup with the condition WORKGROUP.
 
 import package::shared::finite::root_of;
-import package::shared::index::{group_index, item_index};
+import package::shared::index::{At, group_index, item_index};
 import package::shared::reduce::{LANES, RANGE, Place, row_sum};
 
 struct Params {
@@ -19,15 +19,11 @@ struct Params {
 @group(1) @binding(0) var<uniform> p: Params;
 
 @compute @workgroup_size(RANGE)
-fn weight_norm(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let at = Place(local, 0u, 0u, 0u);
-    @if(WORKGROUP) let n = group_index(group, groups);
-    @if(!WORKGROUP) let n = item_index(group, groups, local, RANGE);
-    let first = local % LANES;
+fn weight_norm(at: At) {
+    let start = Place(at.local, 0u, 0u, 0u);
+    @if(WORKGROUP) let n = group_index(at);
+    @if(!WORKGROUP) let n = item_index(at, RANGE);
+    let first = at.local % LANES;
     if n >= p.columns {
         return;
     }
@@ -39,7 +35,7 @@ fn weight_norm(
         let square = value * value;
         sums += select(vec2<f32>(square, 0.0), vec2<f32>(0.0, square), k / LANES % 2u == 1u);
     }
-    let size = root_of(row_sum(sums.x + sums.y, at));
+    let size = root_of(row_sum(sums.x + sums.y, start));
     if first == 0u {
         norm[n] = size;
     }

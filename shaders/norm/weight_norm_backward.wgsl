@@ -4,7 +4,7 @@
 // v, g: [K, N]; length, norm: [N]; gv: [K, N], g_length: [N], outputs.
 // One invocation a column, or one workgroup with the condition WORKGROUP.
 
-import package::shared::index::{group_index, item_index};
+import package::shared::index::{At, group_index, item_index};
 import package::shared::reduce::{LANES, RANGE, Place, row_sum};
 
 struct Params {
@@ -21,15 +21,11 @@ struct Params {
 @group(1) @binding(0) var<uniform> p: Params;
 
 @compute @workgroup_size(RANGE)
-fn weight_norm_backward(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let at = Place(local, 0u, 0u, 0u);
-    @if(WORKGROUP) let n = group_index(group, groups);
-    @if(!WORKGROUP) let n = item_index(group, groups, local, RANGE);
-    let first = local % LANES;
+fn weight_norm_backward(at: At) {
+    let place = Place(at.local, 0u, 0u, 0u);
+    @if(WORKGROUP) let n = group_index(at);
+    @if(!WORKGROUP) let n = item_index(at, RANGE);
+    let first = at.local % LANES;
     if n >= p.columns {
         return;
     }
@@ -40,13 +36,13 @@ fn weight_norm_backward(
         sums += select(vec2<f32>(term, 0.0), vec2<f32>(0.0, term), k / LANES % 2u == 1u);
     }
     let inverse = select(1.0 / norm[n], 0.0, norm[n] == 0.0);
-    let along = row_sum(sums.x + sums.y, at) * inverse;
+    let along = row_sum(sums.x + sums.y, place) * inverse;
     if first == 0u {
         g_length[n] = along;
     }
     let factor = length_of[n] * inverse;
     for (var k = first; k < p.rows; k += LANES) {
-        let at = k * p.columns + n;
-        gv[at] = factor * (g[at] - along * inverse * v[at]);
+        let place = k * p.columns + n;
+        gv[place] = factor * (g[place] - along * inverse * v[place]);
     }
 }

@@ -6,7 +6,7 @@
 // One workgroup a chunk: strided sums in registers, then a tree in workgroup memory. With WG = 1 no
 // barrier is left: that is for software adapters.
 
-import package::shared::index::group_index;
+import package::shared::index::{At, group_index};
 import package::shared::magnitude::to_one;
 
 struct Params {
@@ -26,22 +26,18 @@ var<workgroup> tops: array<vec2<f32>, 256>;
 var<workgroup> sums: array<vec3<f32>, 256>;
 
 @compute @workgroup_size(WG)
-fn overlap(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let k = group_index(group, groups);
+fn overlap(at: At) {
+    let k = group_index(at);
     let end = min((k + 1u) * p.chunk, p.count);
     var top = vec2(0.0);
-    for (var i = k * p.chunk + local; i < end; i += WG) {
+    for (var i = k * p.chunk + at.local; i < end; i += WG) {
         top = max(top, abs(vec2(g[i], w[i])));
     }
-    tops[local] = top;
+    tops[at.local] = top;
     for (var half = WG / 2u; half > 0u; half /= 2u) {
         workgroupBarrier();
-        if local < half {
-            tops[local] = max(tops[local], tops[local + half]);
+        if at.local < half {
+            tops[at.local] = max(tops[at.local], tops[at.local + half]);
         }
     }
     if WG > 1u {
@@ -51,7 +47,7 @@ fn overlap(
     let scale = vec2(to_one(top.x), to_one(top.y));
     var sum = vec3(0.0);
     // Chains of 64 keep the rounding of long sums small.
-    for (var block = k * p.chunk + local; block < end; block += 64u * WG) {
+    for (var block = k * p.chunk + at.local; block < end; block += 64u * WG) {
         var part = vec3(0.0);
         for (var i = block; i < min(block + 64u * WG, end); i += WG) {
             let v = vec2(g[i], w[i]) * scale;
@@ -59,14 +55,14 @@ fn overlap(
         }
         sum += part;
     }
-    sums[local] = sum;
+    sums[at.local] = sum;
     for (var half = WG / 2u; half > 0u; half /= 2u) {
         workgroupBarrier();
-        if local < half {
-            sums[local] += sums[local + half];
+        if at.local < half {
+            sums[at.local] += sums[at.local + half];
         }
     }
-    if local == 0u && k < p.groups {
+    if at.local == 0u && k < p.groups {
         partials[5u * k] = sums[0].x;
         partials[5u * k + 1u] = sums[0].y;
         partials[5u * k + 2u] = sums[0].z;

@@ -5,7 +5,7 @@
 // g, w, y: [count]; partials: [groups, 5] of `overlap`.
 // One invocation SPAN neighbouring elements; each adds up the few partials by itself.
 
-import package::shared::index::item_index;
+import package::shared::index::{At, item_index};
 import package::shared::magnitude::to_one;
 
 struct Params {
@@ -49,12 +49,8 @@ fn factors() -> vec4<f32> {
 }
 
 @compute @workgroup_size(WG)
-fn project(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let item = item_index(group, groups, local, WG);
+fn project(at: At) {
+    let item = item_index(at, WG);
     // Neighbours in memory stay neighbours in a workgroup.
     let first = (item / WG) * WG * SPAN + item % WG;
     if first >= p.count {

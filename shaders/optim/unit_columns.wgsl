@@ -5,7 +5,7 @@
 // One invocation a column, or one workgroup with the condition WORKGROUP.
 
 import package::shared::finite::greatest;
-import package::shared::index::{group_index, item_index};
+import package::shared::index::{At, group_index, item_index};
 import package::shared::magnitude::to_one;
 import package::shared::reduce::{LANES, RANGE, Place, row_sum, row_max};
 
@@ -21,15 +21,11 @@ struct Params {
 @group(1) @binding(0) var<uniform> p: Params;
 
 @compute @workgroup_size(RANGE)
-fn unit_columns(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let at = Place(local, 0u, 0u, 0u);
-    @if(WORKGROUP) let j = group_index(group, groups);
-    @if(!WORKGROUP) let j = item_index(group, groups, local, RANGE);
-    let first = local % LANES;
+fn unit_columns(at: At) {
+    let start = Place(at.local, 0u, 0u, 0u);
+    @if(WORKGROUP) let j = group_index(at);
+    @if(!WORKGROUP) let j = item_index(at, RANGE);
+    let first = at.local % LANES;
     if j >= p.columns {
         return;
     }
@@ -37,7 +33,7 @@ fn unit_columns(
     for (var i = first; i < p.rows; i += LANES) {
         largest = greatest(largest, abs(r[i * p.columns + j]));
     }
-    largest = row_max(largest, at);
+    largest = row_max(largest, start);
     // Relative to the largest, so that no square is lost.
     let scale = to_one(largest);
     var sum = 0.0;
@@ -45,7 +41,7 @@ fn unit_columns(
         let v = r[i * p.columns + j] * scale;
         sum += v * v;
     }
-    let norm = sqrt(row_sum(sum, at));
+    let norm = sqrt(row_sum(sum, start));
     if norm == 0.0 {
         for (var i = first; i < p.rows; i += LANES) {
             f[i * p.columns + j] = 0.0;

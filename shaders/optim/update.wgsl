@@ -20,7 +20,7 @@
 
 import package::shared::finite::{keep_nan, keep_nan_four};
 import package::shared::cells::Cell;
-import package::shared::index::item_index;
+import package::shared::index::{At, item_index};
 import package::shared::numbers::{RATE, CORRECT1, CORRECT2, FACTOR, MIX, BETA3, REST3, SPIKES, EPS, SHRINK, DRAW};
 import package::shared::rng::word_of;
 import package::shared::squares::{DOWN, LARGE, SMALL, UP};
@@ -153,12 +153,8 @@ fn direction(i: u32, gradient: Cell) -> Cell {
 }
 
 @compute @workgroup_size(WG)
-fn update(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let i = item_index(group, groups, local, WG);
+fn update(at: At) {
+    let i = item_index(at, WG);
     if i >= p.cells {
         return;
     }

@@ -4,7 +4,7 @@
 // bernoulli.
 // One invocation a word.
 
-import package::shared::index::item_index;
+import package::shared::index::{At, item_index};
 import package::shared::rng::word_of;
 
 struct Params {
@@ -24,12 +24,8 @@ override WG: u32 = 256u;
 @group(1) @binding(0) var<uniform> p: Params;
 
 @compute @workgroup_size(WG)
-fn bernoulli_bits(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let i = item_index(group, groups, local, WG);
+fn bernoulli_bits(at: At) {
+    let i = item_index(at, WG);
     if i >= p.words {
         return;
     }
@@ -37,11 +33,11 @@ fn bernoulli_bits(
     let column = i % p.row;
     let used = min(p.steps - first, 32u);
     let key = vec2(p.key_0, p.key_1);
-    let at = step[0];
+    let place = step[0];
     var bits = 0u;
     for (var k = 0u; k < used; k++) {
         let e = (first + k) * p.row + column;
-        let word = word_of(key, at, e);
+        let word = word_of(key, place, e);
         bits |= select(0u, 1u << k, word < p.threshold || p.certain == 1u);
     }
     s[i] = bits;

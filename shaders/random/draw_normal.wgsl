@@ -8,7 +8,7 @@
 // step: [1] the step counter; table: [32 octaves, 32 segments] of (base, slope); y: [count] output.
 // One invocation a block of two elements.
 
-import package::shared::index::item_index;
+import package::shared::index::{At, item_index};
 import package::shared::rng::threefry;
 
 struct Params {
@@ -35,12 +35,8 @@ fn normal_from(word: u32) -> f32 {
 }
 
 @compute @workgroup_size(WG)
-fn draw_normal(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let i = item_index(group, groups, local, WG);
+fn draw_normal(at: At) {
+    let i = item_index(at, WG);
     let first = 2u * i;
     if first >= p.count {
         return;

@@ -3,7 +3,7 @@
 // step: [1] the step counter; y: [count] output.
 // One invocation a block of two elements.
 
-import package::shared::index::item_index;
+import package::shared::index::{At, item_index};
 import package::shared::rng::{threefry, unit};
 
 struct Params {
@@ -19,12 +19,8 @@ override WG: u32 = 256u;
 @group(1) @binding(0) var<uniform> p: Params;
 
 @compute @workgroup_size(WG)
-fn draw_uniform(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let i = item_index(group, groups, local, WG);
+fn draw_uniform(at: At) {
+    let i = item_index(at, WG);
     let first = 2u * i;
     if first >= p.count {
         return;

@@ -4,7 +4,7 @@
 // draw, from which the backward pass makes the same mask again.
 // One invocation a block of two elements.
 
-import package::shared::index::item_index;
+import package::shared::index::{At, item_index};
 import package::shared::rng::threefry;
 
 struct Params {
@@ -24,12 +24,8 @@ override WG: u32 = 256u;
 @group(1) @binding(0) var<uniform> p: Params;
 
 @compute @workgroup_size(WG)
-fn dropout(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let i = item_index(group, groups, local, WG);
+fn dropout(at: At) {
+    let i = item_index(at, WG);
     let first = 2u * i;
     if i == 0u {
         used[0] = step[0];

@@ -3,7 +3,7 @@
 // used: [1] the step of the draw; g: [count]; gx: [count] output.
 // One invocation a block of two elements.
 
-import package::shared::index::item_index;
+import package::shared::index::{At, item_index};
 import package::shared::rng::threefry;
 
 struct Params {
@@ -22,12 +22,8 @@ override WG: u32 = 256u;
 @group(1) @binding(0) var<uniform> p: Params;
 
 @compute @workgroup_size(WG)
-fn dropout_backward(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let i = item_index(group, groups, local, WG);
+fn dropout_backward(at: At) {
+    let i = item_index(at, WG);
     let first = 2u * i;
     if first >= p.count {
         return;

@@ -3,7 +3,7 @@
 // x, y: [count].
 // One invocation an element.
 
-import package::shared::index::item_index;
+import package::shared::index::{At, item_index};
 
 struct Params {
     count: u32,
@@ -17,12 +17,8 @@ override WG: u32 = 64u;
 @group(1) @binding(0) var<uniform> p: Params;
 
 @compute @workgroup_size(WG)
-fn hide_index(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let i = item_index(group, groups, local, WG);
+fn hide_index(at: At) {
+    let i = item_index(at, WG);
     if i < p.count {
         y[i] = select(x[i], 0xffffffffu, x[i] == p.hidden);
     }

@@ -6,7 +6,7 @@
 // out.
 
 import package::shared::finite::keep_nan;
-import package::shared::index::item_index;
+import package::shared::index::{At, item_index};
 
 struct Params {
     outer: u32,
@@ -33,12 +33,8 @@ fn slope(x: f32, m: f32, g: f32) -> f32 {
 }
 
 @compute @workgroup_size(WG)
-fn moment_backward(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let first = item_index(group, groups, local, WG) * SPAN;
+fn moment_backward(at: At) {
+    let first = item_index(at, WG) * SPAN;
     let run = p.length * p.inner;
     var j = first % p.inner;
     var k = first % run / p.inner;

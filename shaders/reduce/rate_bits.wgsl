@@ -3,7 +3,7 @@
 // x: [ceil(steps / 32), columns] packed spikes, tail bits zero; y: [columns].
 // One invocation a column.
 
-import package::shared::index::item_index;
+import package::shared::index::{At, item_index};
 
 struct Params {
     steps: u32,
@@ -18,12 +18,8 @@ override WG: u32 = 64u;
 @group(1) @binding(0) var<uniform> p: Params;
 
 @compute @workgroup_size(WG)
-fn rate_bits(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let n = item_index(group, groups, local, WG);
+fn rate_bits(at: At) {
+    let n = item_index(at, WG);
     if n >= p.columns {
         return;
     }

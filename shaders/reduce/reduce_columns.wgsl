@@ -10,7 +10,7 @@
 // that a sum of n terms has chains of 32 and n / 128.
 
 import package::shared::finite::{greatest_four, root_of};
-import package::shared::index::item_index;
+import package::shared::index::{At, item_index};
 
 struct Params {
     outer: u32,
@@ -92,12 +92,8 @@ fn fold_piece(first: u32, stride: u32, count: u32, c: u32) -> f32 {
 }
 
 @compute @workgroup_size(WG)
-fn reduce_columns(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let out = item_index(group, groups, local, WG);
+fn reduce_columns(at: At) {
+    let out = item_index(at, WG);
     if out >= p.outer * p.splits * p.inner {
         return;
     }

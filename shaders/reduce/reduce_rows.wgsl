@@ -7,7 +7,7 @@
 // One workgroup a piece: each invocation folds every 256th element in four short chains, then a tree.
 
 import package::shared::finite::{greatest, root_of};
-import package::shared::index::group_index;
+import package::shared::index::{At, group_index};
 import package::shared::reduce::{WIDTH, Place, tree_sum, tree_max};
 
 struct Params {
@@ -50,17 +50,10 @@ fn fold(a: f32, b: f32) -> f32 {
 }
 
 @compute @workgroup_size(WIDTH)
-fn reduce_rows(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-    @if(SUBGROUPS) @builtin(subgroup_invocation_id) lane: u32,
-    @if(SUBGROUPS) @builtin(subgroup_id) subgroup: u32,
-    @if(SUBGROUPS) @builtin(num_subgroups) subgroups: u32,
-) {
-    @if(SUBGROUPS) let at = Place(local, lane, subgroup, subgroups);
-    @if(!SUBGROUPS) let at = Place(local, 0u, 0u, 0u);
-    let piece = group_index(group, groups);
+fn reduce_rows(at: At) {
+    @if(SUBGROUPS) let place = Place(at.local, at.lane, at.subgroup, at.subgroups);
+    @if(!SUBGROUPS) let place = Place(at.local, 0u, 0u, 0u);
+    let piece = group_index(at);
     if piece >= p.outer * p.splits {
         return;
     }
@@ -74,7 +67,7 @@ fn reduce_rows(
         start = term(base + first, o);
     }
     var chains = vec4<f32>(start);
-    var i = base + first + local;
+    var i = base + first + at.local;
     while i + 3u * WIDTH < end {
         chains.x = fold(chains.x, term(i, o));
         chains.y = fold(chains.y, term(i + WIDTH, o));
@@ -88,11 +81,11 @@ fn reduce_rows(
     }
     var total = fold(fold(chains.x, chains.y), fold(chains.z, chains.w));
     if OP == 0u {
-        total = tree_sum(total, at);
+        total = tree_sum(total, place);
     } else {
-        total = tree_max(total, at);
+        total = tree_max(total, place);
     }
-    if local == 0u {
+    if at.local == 0u {
         total = select(total, -total, OP == 2u) / p.divisor;
         if ROOT == 1u {
             total = root_of(total);

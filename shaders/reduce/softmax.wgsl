@@ -5,7 +5,7 @@
 // One invocation a row, or one workgroup with the condition WORKGROUP. Three walks over the row.
 
 import package::shared::finite::greatest;
-import package::shared::index::{group_index, item_index};
+import package::shared::index::{At, group_index, item_index};
 import package::shared::math::{exp_below, ln_of};
 import package::shared::reduce::{LANES, RANGE, Place, row_sum, row_max};
 
@@ -22,28 +22,21 @@ override LOG: u32 = 0u;
 @group(1) @binding(0) var<uniform> p: Params;
 
 @compute @workgroup_size(RANGE)
-fn softmax(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-    @if(SUBGROUPS) @builtin(subgroup_invocation_id) lane: u32,
-    @if(SUBGROUPS) @builtin(subgroup_id) subgroup: u32,
-    @if(SUBGROUPS) @builtin(num_subgroups) subgroups: u32,
-) {
-    @if(SUBGROUPS) let at = Place(local, lane, subgroup, subgroups);
-    @if(!SUBGROUPS) let at = Place(local, 0u, 0u, 0u);
-    @if(WORKGROUP) let row = group_index(group, groups);
-    @if(!WORKGROUP) let row = item_index(group, groups, local, RANGE);
+fn softmax(at: At) {
+    @if(SUBGROUPS) let place = Place(at.local, at.lane, at.subgroup, at.subgroups);
+    @if(!SUBGROUPS) let place = Place(at.local, 0u, 0u, 0u);
+    @if(WORKGROUP) let row = group_index(at);
+    @if(!WORKGROUP) let row = item_index(at, RANGE);
     if row >= p.outer * p.inner {
         return;
     }
     let base = row / p.inner * p.length * p.inner + row % p.inner;
-    let first = local % LANES;
+    let first = at.local % LANES;
     var largest = x[base];
     for (var k = first; k < p.length; k += LANES) {
         largest = greatest(largest, x[base + k * p.inner]);
     }
-    largest = row_max(largest, at);
+    largest = row_max(largest, place);
     // Chains of 64 keep the rounding of long rows small.
     var sum = 0.0;
     for (var block = first; block < p.length; block += 64u * LANES) {
@@ -53,7 +46,7 @@ fn softmax(
         }
         sum += part;
     }
-    sum = row_sum(sum, at);
+    sum = row_sum(sum, place);
     let log_sum = ln_of(sum);
     for (var k = first; k < p.length; k += LANES) {
         let i = base + k * p.inner;

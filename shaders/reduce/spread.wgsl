@@ -5,7 +5,7 @@
 // One invocation SPAN neighbouring elements of y, whose indices are counted on instead of divided
 // out.
 
-import package::shared::index::item_index;
+import package::shared::index::{At, item_index};
 
 struct Params {
     outer: u32,
@@ -22,12 +22,8 @@ override SPAN: u32 = 1u;
 @group(1) @binding(0) var<uniform> p: Params;
 
 @compute @workgroup_size(WG)
-fn spread(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let first = item_index(group, groups, local, WG) * SPAN;
+fn spread(at: At) {
+    let first = item_index(at, WG) * SPAN;
     let run = p.length * p.inner;
     var j = first % p.inner;
     var k = first % run / p.inner;

@@ -13,7 +13,7 @@
 // are written.
 // Walks (shared/walk.wgsl): c stays in a register; loads go eight steps ahead.
 
-import package::shared::index::group_index;
+import package::shared::index::{At, group_index};
 import package::shared::decay::{p, Rate, rate_at, advance, decayed, LOGIT};
 import package::shared::walk::{SPAN, Walk, walk_at};
 
@@ -132,12 +132,8 @@ fn steps(one: Rate, first: u32, count: u32, start: Carry) -> Carry {
 }
 
 @compute @workgroup_size(WG)
-fn decay_backward(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let item = group_index(group, groups) * WG * p.share.span + local;
+fn decay_backward(at: At) {
+    let item = group_index(at) * WG * p.share.span + at.local;
     var walks: array<Walk, SPAN>;
     var rates: array<Rate, SPAN>;
     var carries: array<Carry, SPAN>;
@@ -152,11 +148,11 @@ fn decay_backward(
     }
     for (var left = (p.share.chunk + STRIDE - 1u) / STRIDE; left > 0u; left--) {
         for (var m = 0u; m < p.share.span; m++) {
-            let at = walks[m];
-            let t = at.first + (left - 1u) * STRIDE;
-            if t < at.end {
-                let count = min(STRIDE, at.end - t);
-                carries[m] = steps(rates[m], t * p.share.columns + at.column, count, carries[m]);
+            let place = walks[m];
+            let t = place.first + (left - 1u) * STRIDE;
+            if t < place.end {
+                let count = min(STRIDE, place.end - t);
+                carries[m] = steps(rates[m], t * p.share.columns + place.column, count, carries[m]);
             }
         }
     }

@@ -8,7 +8,7 @@
 // in, x out.
 // One invocation a column; loads go eight chunks ahead.
 
-import package::shared::index::item_index;
+import package::shared::index::{At, item_index};
 import package::shared::decay::{p, value_at, decay_over};
 
 override WG: u32 = 64u;
@@ -25,12 +25,8 @@ fn place(i: u32) -> u32 {
 }
 
 @compute @workgroup_size(WG)
-fn decay_carry(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let c = item_index(group, groups, local, WG);
+fn decay_carry(at: At) {
+    let c = item_index(at, WG);
     if c >= p.share.columns {
         return;
     }

@@ -7,7 +7,7 @@
 // and last [chunks, columns] is h at each chunk's end; with EMIT, last [columns] is h of the last step.
 // Walks (shared/walk.wgsl): h stays in a register; loads go eight steps ahead.
 
-import package::shared::index::group_index;
+import package::shared::index::{At, group_index};
 import package::shared::decay::{p, Rate, rate_at, advance};
 import package::shared::walk::{SPAN, Walk, walk_at};
 
@@ -69,12 +69,8 @@ fn steps(one: Rate, first: u32, count: u32, start: f32) -> f32 {
 }
 
 @compute @workgroup_size(WG)
-fn decay_scan(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let item = group_index(group, groups) * WG * p.share.span + local;
+fn decay_scan(at: At) {
+    let item = group_index(at) * WG * p.share.span + at.local;
     var walks: array<Walk, SPAN>;
     var rates: array<Rate, SPAN>;
     var now: array<f32, SPAN>;
@@ -89,20 +85,20 @@ fn decay_scan(
     }
     for (var done = 0u; done < p.share.chunk; done += STRIDE) {
         for (var m = 0u; m < p.share.span; m++) {
-            let at = walks[m];
-            let t = at.first + done;
-            if t < at.end {
-                let count = min(STRIDE, at.end - t);
-                now[m] = steps(rates[m], t * p.share.columns + at.column, count, now[m]);
+            let place = walks[m];
+            let t = place.first + done;
+            if t < place.end {
+                let count = min(STRIDE, place.end - t);
+                now[m] = steps(rates[m], t * p.share.columns + place.column, count, now[m]);
             }
         }
     }
     for (var m = 0u; m < p.share.span; m++) {
-        let at = walks[m];
-        if at.end > 0u && !EMIT {
+        let place = walks[m];
+        if place.end > 0u && !EMIT {
             last[item + m * WG] = now[m];
-        } else if at.end == p.share.steps || (at.end > 0u && p.share.chunks == 1u) {
-            last[at.column] = now[m];
+        } else if place.end == p.share.steps || (place.end > 0u && p.share.chunks == 1u) {
+            last[place.column] = now[m];
         }
     }
 }

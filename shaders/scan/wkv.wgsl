@@ -9,7 +9,7 @@
 // memories at each chunk's end; with EMIT, last [3, columns] is that after the last step.
 // Walks (shared/walk.wgsl): the memory stays in registers; loads go eight steps ahead.
 
-import package::shared::index::group_index;
+import package::shared::index::{At, group_index};
 import package::shared::finite::is_not_finite;
 import package::shared::math::exp_of;
 import package::shared::walk::{SPAN, Share, Walk, walk_at};
@@ -165,34 +165,30 @@ fn steps(one: Channel, t: u32, c: u32, count: u32, start: Memory) -> Memory {
 }
 
 @compute @workgroup_size(WG)
-fn wkv(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let item = group_index(group, groups) * WG * p.span + local;
+fn wkv(at: At) {
+    let item = group_index(at) * WG * p.span + at.local;
     let row = p.columns;
     var walks: array<Walk, SPAN>;
     var channels: array<Channel, SPAN>;
     var memories: array<Memory, SPAN>;
     for (var m = 0u; m < p.span; m++) {
-        let at = walk_at(item + m * WG, p);
-        walks[m] = at;
-        channels[m] = channel_at(at.column % p.channels);
+        let place = walk_at(item + m * WG, p);
+        walks[m] = place;
+        channels[m] = channel_at(place.column % p.channels);
         memories[m] = NOTHING;
-        if STATE && at.end > 0u {
-            let chunk = (at.first - p.start) / p.chunk;
-            let i = chunk * 3u * row + at.column;
+        if STATE && place.end > 0u {
+            let chunk = (place.first - p.start) / p.chunk;
+            let i = chunk * 3u * row + place.column;
             memories[m] = Memory(starts[i], starts[i + row], starts[i + 2u * row], 0.0);
         }
     }
     for (var done = 0u; done < p.chunk; done += STRIDE) {
         for (var m = 0u; m < p.span; m++) {
-            let at = walks[m];
-            let t = at.first + done;
-            if t < at.end {
-                let count = min(STRIDE, at.end - t);
-                memories[m] = steps(channels[m], t, at.column, count, memories[m]);
+            let place = walks[m];
+            let t = place.first + done;
+            if t < place.end {
+                let count = min(STRIDE, place.end - t);
+                memories[m] = steps(channels[m], t, place.column, count, memories[m]);
             }
         }
     }

@@ -13,7 +13,7 @@
 // are written.
 // Walks (shared/walk.wgsl); loads go eight steps ahead.
 
-import package::shared::index::group_index;
+import package::shared::index::{At, group_index};
 import package::shared::walk::{SPAN, Share, Walk, walk_at};
 import package::shared::wkv::{
     Memory, Weights, EVERY, weights_out, weights_in, remember
@@ -150,35 +150,31 @@ fn steps(one: Channel, first: u32, end: u32, c: u32, start: Carry) -> Carry {
 }
 
 @compute @workgroup_size(WG)
-fn wkv_backward(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let item = group_index(group, groups) * WG * p.span + local;
+fn wkv_backward(at: At) {
+    let item = group_index(at) * WG * p.span + at.local;
     let items = p.columns * p.chunks;
     var walks: array<Walk, SPAN>;
     var channels: array<Channel, SPAN>;
     var carries: array<Carry, SPAN>;
     for (var m = 0u; m < p.span; m++) {
         let i = item + m * WG;
-        let at = walk_at(i, p);
-        let constants = (p.steps + EVERY - 1u) / EVERY * 3u * p.columns + at.column;
-        walks[m] = at;
+        let place = walk_at(i, p);
+        let constants = (p.steps + EVERY - 1u) / EVERY * 3u * p.columns + place.column;
+        walks[m] = place;
         channels[m] = Channel(saved[constants], saved[constants + p.columns]);
         carries[m] = Carry(0.0, 0.0, 0.0, 0.0);
-        if CARRY && at.end > 0u {
+        if CARRY && place.end > 0u {
             carries[m].gp = carry[i];
             carries[m].gq = carry[items + i];
         }
     }
     for (var left = (p.chunk + STRIDE - 1u) / STRIDE; left > 0u; left--) {
         for (var m = 0u; m < p.span; m++) {
-            let at = walks[m];
-            let t = at.first + (left - 1u) * STRIDE;
-            if t < at.end {
-                let end = min(t + STRIDE, at.end);
-                carries[m] = steps(channels[m], t, end, at.column, carries[m]);
+            let place = walks[m];
+            let t = place.first + (left - 1u) * STRIDE;
+            if t < place.end {
+                let end = min(t + STRIDE, place.end);
+                carries[m] = steps(channels[m], t, end, place.column, carries[m]);
             }
         }
     }

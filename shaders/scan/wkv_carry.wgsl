@@ -9,7 +9,7 @@
 // One invocation a column.
 
 import package::shared::finite::greatest;
-import package::shared::index::item_index;
+import package::shared::index::{At, item_index};
 import package::shared::walk::Share;
 import package::shared::wkv::{NOTHING, decay_of, weights};
 
@@ -22,12 +22,8 @@ override STATE: bool = false;
 @group(1) @binding(0) var<uniform> p: Share;
 
 @compute @workgroup_size(WG)
-fn wkv_carry(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let c = item_index(group, groups, local, WG);
+fn wkv_carry(at: At) {
+    let c = item_index(at, WG);
     if c >= p.columns {
         return;
     }
@@ -38,11 +34,11 @@ fn wkv_carry(
         m = vec3(initial[c], initial[c + row], initial[c + 2u * row]);
     }
     for (var i = 0u; i < p.chunks; i++) {
-        let at = i * 3u * row + c;
-        let left = vec3(carry[at], carry[at + row], carry[at + 2u * row]);
-        carry[at] = m.x;
-        carry[at + row] = m.y;
-        carry[at + 2u * row] = m.z;
+        let first = i * 3u * row + c;
+        let left = vec3(carry[first], carry[first + row], carry[first + 2u * row]);
+        carry[first] = m.x;
+        carry[first + row] = m.y;
+        carry[first + 2u * row] = m.z;
         let sum = weights(m.z + decay - left.z);
         m = vec3(sum.past * m.xy + sum.now * left.xy, greatest(m.z + decay, left.z));
     }

@@ -9,7 +9,7 @@
 // One invocation a column.
 
 import package::shared::finite::keep_nan;
-import package::shared::index::item_index;
+import package::shared::index::{At, item_index};
 import package::shared::walk::Share;
 import package::shared::wkv::EVERY;
 
@@ -25,12 +25,8 @@ fn exponent_at(i: u32, c: u32) -> f32 {
 }
 
 @compute @workgroup_size(WG)
-fn wkv_carry_backward(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let c = item_index(group, groups, local, WG);
+fn wkv_carry_backward(at: At) {
+    let c = item_index(at, WG);
     if c >= p.columns {
         return;
     }
@@ -39,10 +35,10 @@ fn wkv_carry_backward(
     var g = vec2(0.0);
     var after = 0.0;
     for (var i = p.chunks; i > 0u; i--) {
-        let at = (i - 1u) * p.columns + c;
-        let left = vec2(carry[at], carry[items + at]);
-        carry[at] = g.x;
-        carry[items + at] = g.y;
+        let start = (i - 1u) * p.columns + c;
+        let left = vec2(carry[start], carry[items + start]);
+        carry[start] = g.x;
+        carry[items + start] = g.y;
         let before = exponent_at(i - 1u, c);
         // Nothing comes from beyond the last chunk.
         let ahead = decay + before - after;

@@ -29,6 +29,8 @@ struct LifParams {
     low: f32,
     high: f32,
     alpha: f32,
+    // The oracle's alone: emits the surrogate's integral instead of spikes.
+    relaxed: u32,
 }
 
 // One neuron's parameters, and what follows from them.

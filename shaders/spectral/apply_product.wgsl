@@ -6,7 +6,7 @@
 // `clip_plan`, which holds r (SCALED; else r = 1); numbers, clip: those of `optim/update.wgsl`.
 // One invocation a tile of 4 R x 4 R, in registers: no workgroup memory, no barrier.
 
-import package::shared::index::item_index;
+import package::shared::index::{At, item_index};
 import package::shared::tile::tile_at;
 import package::shared::applied::{p, a_block, b_block, outer_factor, put, skipped};
 
@@ -17,12 +17,8 @@ override SCALED: bool = false;
 override R: u32 = 2u;
 
 @compute @workgroup_size(WG)
-fn apply_product(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let item = item_index(group, groups, local, WG);
+fn apply_product(at: At) {
+    let item = item_index(at, WG);
     let tiles_m = (p.groups + R - 1u) / R;
     let tiles_n = (p.n / 4u + R - 1u) / R;
     let z = item / (tiles_m * tiles_n);

@@ -6,7 +6,7 @@
 // What a launch does not use may be bound to anything.
 // One invocation a vector.
 
-import package::shared::index::item_index;
+import package::shared::index::{At, item_index};
 import package::shared::quad::{Outcome, stored};
 
 struct Params {
@@ -27,12 +27,8 @@ override QUINTIC: bool = false;
 @group(1) @binding(0) var<uniform> p: Params;
 
 @compute @workgroup_size(WG)
-fn clip_start(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let i = item_index(group, groups, local, WG);
+fn clip_start(at: At) {
+    let i = item_index(at, WG);
     let quads = p.m / 4u;
     if i >= p.entries * p.m * quads {
         return;

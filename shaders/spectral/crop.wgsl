@@ -3,7 +3,7 @@
 // x: [.., m, n]; y: [entries, rows, cols].
 // One invocation an element of y.
 
-import package::shared::index::item_index;
+import package::shared::index::{At, item_index};
 
 struct Params {
     entries: u32,
@@ -21,12 +21,8 @@ override WG: u32 = 64u;
 @group(1) @binding(0) var<uniform> p: Params;
 
 @compute @workgroup_size(WG)
-fn crop(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let i = item_index(group, groups, local, WG);
+fn crop(at: At) {
+    let i = item_index(at, WG);
     if i < p.entries * p.rows * p.cols {
         let e = p.first + i / (p.rows * p.cols);
         let row = i / p.cols % p.rows;

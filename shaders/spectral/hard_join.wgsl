@@ -6,7 +6,7 @@
 // A matrix that is not finite (s = 0) becomes zeros.
 // One invocation an element.
 
-import package::shared::index::item_index;
+import package::shared::index::{At, item_index};
 
 struct Params {
     entries: u32,
@@ -29,26 +29,22 @@ override TALL: bool = false;
 @group(1) @binding(0) var<uniform> p: Params;
 
 @compute @workgroup_size(WG)
-fn hard_join(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let i = item_index(group, groups, local, WG);
+fn hard_join(at: At) {
+    let i = item_index(at, WG);
     if i >= p.entries * p.rows * p.cols {
         return;
     }
     let e = p.first + i / (p.rows * p.cols);
     let row = i / p.cols % p.rows;
     let col = i % p.cols;
-    let at = (e * p.m + select(row, col, TALL)) * p.n + select(col, row, TALL);
+    let place = (e * p.m + select(row, col, TALL)) * p.n + select(col, row, TALL);
     let fact = facts[e];
     var value = 0.0;
     if fact.x != 0.0 {
         if above[e].y < 0.5 * above[e].x {
             value = x[i];
         } else {
-            value = fact.w * o[at] + t[at] / fact.x;
+            value = fact.w * o[place] + t[place] / fact.x;
         }
     }
     y[i] = value;

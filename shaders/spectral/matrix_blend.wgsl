@@ -4,7 +4,7 @@
 // anything.
 // One invocation a vector.
 
-import package::shared::index::item_index;
+import package::shared::index::{At, item_index};
 
 struct Params {
     cells: u32,
@@ -22,12 +22,8 @@ override WG: u32 = 64u;
 @group(1) @binding(0) var<uniform> p: Params;
 
 @compute @workgroup_size(WG)
-fn matrix_blend(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let i = item_index(group, groups, local, WG);
+fn matrix_blend(at: At) {
+    let i = item_index(at, WG);
     if i < p.cells {
         var v = p.p * a[i] + p.q * b[i];
         if p.r != 0.0 {

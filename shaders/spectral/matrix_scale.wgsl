@@ -9,7 +9,7 @@
 // range of f32. s is 0 for a matrix that is not finite.
 // One invocation a matrix.
 
-import package::shared::index::item_index;
+import package::shared::index::{At, item_index};
 import package::shared::magnitude::to_one;
 
 struct Params {
@@ -34,12 +34,8 @@ override DYNAMIC: bool = false;
 @group(1) @binding(0) var<uniform> p: Params;
 
 @compute @workgroup_size(WG)
-fn matrix_scale(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let e = item_index(group, groups, local, WG);
+fn matrix_scale(at: At) {
+    let e = item_index(at, WG);
     if e >= p.entries {
         return;
     }

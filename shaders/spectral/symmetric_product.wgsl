@@ -8,7 +8,7 @@
 // Only what lies on and above the diagonal is computed, and stored twice. One invocation a tile of
 // 4 R x 4 R, in registers: no workgroup memory, no barrier.
 
-import package::shared::index::item_index;
+import package::shared::index::{At, item_index};
 import package::shared::symmetric::{
     p, entry_at, coefficients, upper_tile, upper_tiles, a_block, b_block, finish,
 };
@@ -20,18 +20,14 @@ override ROWS: bool = false;
 override R: u32 = 2u;
 
 @compute @workgroup_size(WG)
-fn symmetric_product(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let item = item_index(group, groups, local, WG);
+fn symmetric_product(at: At) {
+    let item = item_index(at, WG);
     if item >= p.tile_count {
         return;
     }
     let tiles = upper_tiles();
-    let at = entry_at((p.tile_first + item) / tiles);
-    let factors = coefficients(PLAN, at);
+    let place = entry_at((p.tile_first + item) / tiles);
+    let factors = coefficients(PLAN, place);
     if all(factors == vec4<f32>(0.0)) {
         return;
     }
@@ -41,10 +37,10 @@ fn symmetric_product(
     if factors.z != 0.0 {
         for (var d = 0u; d < p.k / 4u; d++) {
             for (var j = 0u; j < R; j++) {
-                right[j] = b_block(ROWS, at, d, corner.y + j);
+                right[j] = b_block(ROWS, place, d, corner.y + j);
             }
             for (var i = 0u; i < R; i++) {
-                let left = a_block(at, corner.x + i, d);
+                let left = a_block(place, corner.x + i, d);
                 for (var j = 0u; j < R; j++) {
                     sum[i * R + j] += right[j] * left;
                 }
@@ -53,7 +49,7 @@ fn symmetric_product(
     }
     for (var i = 0u; i < R; i++) {
         for (var j = 0u; j < R; j++) {
-            finish(ROWS, at, factors, corner.x + i, corner.y + j, sum[i * R + j]);
+            finish(ROWS, place, factors, corner.x + i, corner.y + j, sum[i * R + j]);
         }
     }
 }

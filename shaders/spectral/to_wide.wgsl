@@ -6,7 +6,7 @@
 // extent, rounded up to multiples of 4. TALL: x has more rows than columns and is transposed.
 // One invocation four neighbours of `wide`. Where s is 0, zeros are written whatever x holds.
 
-import package::shared::index::item_index;
+import package::shared::index::{At, item_index};
 import package::shared::quad::{Outcome, stored};
 
 struct Params {
@@ -36,12 +36,8 @@ fn element(base: u32, row: u32, col: u32) -> f32 {
 }
 
 @compute @workgroup_size(WG)
-fn to_wide(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let i = item_index(group, groups, local, WG);
+fn to_wide(at: At) {
+    let i = item_index(at, WG);
     let quads = p.n / 4u;
     if i >= p.entries * p.m * quads {
         return;

@@ -4,7 +4,7 @@
 // where ||x|| <= c. A vector that is not finite becomes zeros.
 // One invocation an element.
 
-import package::shared::index::item_index;
+import package::shared::index::{At, item_index};
 
 struct Params {
     entries: u32,
@@ -21,12 +21,8 @@ override COMPAT: bool = false;
 @group(1) @binding(0) var<uniform> p: Params;
 
 @compute @workgroup_size(WG)
-fn vector_clip(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let i = item_index(group, groups, local, WG);
+fn vector_clip(at: At) {
+    let i = item_index(at, WG);
     if i >= p.entries * p.count {
         return;
     }

@@ -5,7 +5,7 @@
 
 import package::shared::activation::sigmoid;
 import package::shared::cells::Cell;
-import package::shared::index::item_index;
+import package::shared::index::{At, item_index};
 
 struct Params {
     cells: u32,
@@ -20,12 +20,8 @@ override WG: u32 = 256u;
 @group(1) @binding(0) var<uniform> p: Params;
 
 @compute @workgroup_size(WG)
-fn blend(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let i = item_index(group, groups, local, WG);
+fn blend(at: At) {
+    let i = item_index(at, WG);
     if i < p.cells {
         y[i] = sigmoid(raw[0]) * a[i] + sigmoid(-raw[0]) * b[i];
     }

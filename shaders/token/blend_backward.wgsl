@@ -8,7 +8,7 @@
 
 import package::shared::activation::{sigmoid, sigmoid_slope};
 import package::shared::cells::Cell;
-import package::shared::index::item_index;
+import package::shared::index::{At, item_index};
 
 struct Params {
     cells: u32,
@@ -36,12 +36,8 @@ override WG: u32 = 64u;
 }
 
 @compute @workgroup_size(WG)
-fn blend_backward(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let piece = item_index(group, groups, local, WG);
+fn blend_backward(at: At) {
+    let piece = item_index(at, WG);
     if piece >= p.parts {
         return;
     }

@@ -4,7 +4,7 @@
 // counts: [blocks, RADIX]. Block b is places b * BLOCK .. (b + 1) * BLOCK of the order.
 // One invocation a count: those of a workgroup read the same tokens.
 
-import package::shared::index::item_index;
+import package::shared::index::{At, item_index};
 import package::shared::digits::{RADIX, BLOCK, digit_of};
 
 struct Params {
@@ -21,12 +21,8 @@ override FIRST: bool = false;
 @group(1) @binding(0) var<uniform> p: Params;
 
 @compute @workgroup_size(64)
-fn digit_counts(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let i = item_index(group, groups, local, 64u);
+fn digit_counts(at: At) {
+    let i = item_index(at, 64u);
     let first = i / RADIX * BLOCK;
     if first >= p.count {
         return;

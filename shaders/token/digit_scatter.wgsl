@@ -5,7 +5,7 @@
 // places: [blocks, RADIX]; sorted: [count] output. Block b is places b * BLOCK .. (b + 1) * BLOCK.
 // One invocation a token: equal digits keep their order.
 
-import package::shared::index::item_index;
+import package::shared::index::{At, item_index};
 import package::shared::digits::{RADIX, BLOCK, digit_of};
 
 struct Params {
@@ -30,12 +30,8 @@ fn position_at(place: u32) -> u32 {
 }
 
 @compute @workgroup_size(64)
-fn digit_scatter(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let i = item_index(group, groups, local, 64u);
+fn digit_scatter(at: At) {
+    let i = item_index(at, 64u);
     if i >= p.count {
         return;
     }

@@ -5,7 +5,7 @@
 // One invocation a cell of the table: it adds the few rows of a token within one piece, or the parts
 // of a token in several, in the order of the positions.
 
-import package::shared::index::item_index;
+import package::shared::index::{At, item_index};
 import package::shared::cells::Cell;
 
 struct Params {
@@ -25,12 +25,8 @@ override WG: u32 = 64u;
 @group(1) @binding(0) var<uniform> p: Params;
 
 @compute @workgroup_size(WG)
-fn embedding_backward(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let i = item_index(group, groups, local, WG);
+fn embedding_backward(at: At) {
+    let i = item_index(at, WG);
     let v = i / p.row;
     let c = i % p.row;
     if v >= p.vocabulary {

@@ -6,7 +6,7 @@
 // cells. Piece s is places s * PIECE .. (s + 1) * PIECE. A cell is one element, or four (`wide`).
 // One invocation a cell of a piece.
 
-import package::shared::index::item_index;
+import package::shared::index::{At, item_index};
 import package::shared::cells::Cell;
 
 struct Params {
@@ -35,12 +35,8 @@ fn sum_of(first: u32, end: u32, c: u32) -> Cell {
 }
 
 @compute @workgroup_size(WG)
-fn embedding_parts(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let i = item_index(group, groups, local, WG);
+fn embedding_parts(at: At) {
+    let i = item_index(at, WG);
     let s = i / p.row;
     let c = i % p.row;
     let first = s * p.piece;

@@ -5,7 +5,7 @@
 // A cell is one element, or four (condition `wide`).
 // One invocation a cell.
 
-import package::shared::index::item_index;
+import package::shared::index::{At, item_index};
 import package::shared::cells::Cell;
 
 struct Params {
@@ -24,12 +24,8 @@ override PREVIOUS: bool = false;
 @group(1) @binding(0) var<uniform> p: Params;
 
 @compute @workgroup_size(WG)
-fn token_shift(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let i = item_index(group, groups, local, WG);
+fn token_shift(at: At) {
+    let i = item_index(at, WG);
     if i >= p.cells {
         return;
     }

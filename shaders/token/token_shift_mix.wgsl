@@ -5,7 +5,7 @@
 // Piece s is rows s * chunk .. (s + 1) * chunk.
 // One invocation an element of the parts: neighbours read neighbours in memory.
 
-import package::shared::index::item_index;
+import package::shared::index::{At, item_index};
 
 struct Params {
     rows: u32,
@@ -25,12 +25,8 @@ override PREVIOUS: bool = false;
 @group(1) @binding(0) var<uniform> p: Params;
 
 @compute @workgroup_size(WG)
-fn token_shift_mix(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let out = item_index(group, groups, local, WG);
+fn token_shift_mix(at: At) {
+    let out = item_index(at, WG);
     if out >= p.splits * p.channels {
         return;
     }

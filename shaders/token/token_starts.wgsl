@@ -4,7 +4,7 @@
 // outside the vocabulary last); starts: [vocabulary + 1] output.
 // One invocation a start, which halves the order.
 
-import package::shared::index::item_index;
+import package::shared::index::{At, item_index};
 
 struct Params {
     count: u32,
@@ -17,12 +17,8 @@ struct Params {
 @group(1) @binding(0) var<uniform> p: Params;
 
 @compute @workgroup_size(64)
-fn token_starts(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let v = item_index(group, groups, local, 64u);
+fn token_starts(at: At) {
+    let v = item_index(at, 64u);
     if v > p.vocabulary {
         return;
     }

@@ -3,7 +3,7 @@
 // x, g, gx: [rows, length]; threshold: [rows].
 // One invocation an element.
 
-import package::shared::index::item_index;
+import package::shared::index::{At, item_index};
 import package::shared::surrogate::{ATAN, surrogate};
 
 struct Params {
@@ -21,12 +21,8 @@ override WG: u32 = 64u;
 @group(1) @binding(0) var<uniform> p: Params;
 
 @compute @workgroup_size(WG)
-fn top_k_backward(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let i = item_index(group, groups, local, WG);
+fn top_k_backward(at: At) {
+    let i = item_index(at, WG);
     if i < p.count {
         gx[i] = g[i] * surrogate(ATAN, p.a, x[i] - threshold[i / p.length]);
     }

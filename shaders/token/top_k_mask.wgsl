@@ -7,7 +7,7 @@
 // the place of the last element equal to it that counts.
 
 import package::shared::finite::{SIGN_BIT, rank_of};
-import package::shared::index::{group_index, item_index};
+import package::shared::index::{At, group_index, item_index};
 import package::shared::reduce::{LANES, RANGE, Place, row_sum};
 
 struct Params {
@@ -45,35 +45,28 @@ fn equal_before(base: u32, first: u32, key: u32, end: u32, at: Place) -> u32 {
 }
 
 @compute @workgroup_size(RANGE)
-fn top_k_mask(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-    @if(SUBGROUPS) @builtin(subgroup_invocation_id) lane: u32,
-    @if(SUBGROUPS) @builtin(subgroup_id) subgroup: u32,
-    @if(SUBGROUPS) @builtin(num_subgroups) subgroups: u32,
-) {
-    @if(SUBGROUPS) let at = Place(local, lane, subgroup, subgroups);
-    @if(!SUBGROUPS) let at = Place(local, 0u, 0u, 0u);
-    @if(WORKGROUP) let row = group_index(group, groups);
-    @if(!WORKGROUP) let row = item_index(group, groups, local, RANGE);
+fn top_k_mask(at: At) {
+    @if(SUBGROUPS) let start = Place(at.local, at.lane, at.subgroup, at.subgroups);
+    @if(!SUBGROUPS) let start = Place(at.local, 0u, 0u, 0u);
+    @if(WORKGROUP) let row = group_index(at);
+    @if(!WORKGROUP) let row = item_index(at, RANGE);
     if row >= p.rows {
         return;
     }
     let base = row * p.length;
-    let first = local % LANES;
+    let first = at.local % LANES;
     var key = 0u;
     for (var bit = 32u; bit > 0u; bit--) {
         let higher = key | (1u << (bit - 1u));
-        key = select(key, higher, reaching(base, first, higher, at) >= p.k);
+        key = select(key, higher, reaching(base, first, higher, start) >= p.k);
     }
     // Nothing is above a NaN.
-    let above = select(reaching(base, first, key + 1u, at), 0u, key == 0xffffffffu);
+    let above = select(reaching(base, first, key + 1u, start), 0u, key == 0xffffffffu);
     let equal = p.k - above;
     var last = 0u;
     for (var bit = p.place_bits; bit > 0u; bit--) {
         let later = last | (1u << (bit - 1u));
-        last = select(last, later, equal_before(base, first, key, later, at) < equal);
+        last = select(last, later, equal_before(base, first, key, later, start) < equal);
     }
     if first == 0u {
         threshold[row] = value_of(key);

@@ -89,6 +89,8 @@ pub struct Launch {
     /// In the order of the shader, once it is settled.
     pub(crate) bindings: Vec<Bound>,
     grid: Grid,
+    /// How often the grid is repeated along z.
+    layers: u32,
     /// The workgroups, once it is settled.
     pub(crate) groups: [u32; 3],
     /// The binding in which the kernel notes an index out of range.
@@ -114,6 +116,7 @@ impl Launch {
             given: Vec::with_capacity(MAX_BINDINGS),
             bindings: Vec::new(),
             grid: Grid::Count(1),
+            layers: 1,
             groups: [1; 3],
             note: None,
             settled: false,
@@ -218,6 +221,12 @@ impl Launch {
         self
     }
 
+    /// Repeats a folded grid along z.
+    pub(crate) fn layers(mut self, layers: u32) -> Self {
+        self.layers = layers;
+        self
+    }
+
     /// Sets enough workgroups of `size` invocations for `items` items.
     pub fn items_of(mut self, items: usize, size: u32) -> Self {
         self.grid = Grid::Count((items as u64).div_ceil(u64::from(size.max(1))));
@@ -319,7 +328,7 @@ impl Launch {
             asked: groups,
             allowed: MAX_GROUPS * MAX_GROUPS,
         })?;
-        Ok([x, y, 1])
+        Ok([x, y, self.layers])
     }
 
     fn broken(&self, message: String) -> Error {

@@ -75,7 +75,7 @@ fn first_divergence(
     written: &[Array],
 ) -> Option<Divergence> {
     let kernel = launch.kernel;
-    let oracle = |arrays: &mut [Array]| call(launch, program, kernel.twin.double, arrays);
+    let oracle = |arrays: &mut [Array]| call(launch, program, kernel.twin.oracle, arrays);
     let ranged = |arrays: &mut [Array]| call(launch, program, kernel.twin.ranged, arrays);
     let mut twins = before.to_vec();
     oracle(&mut twins);

@@ -68,8 +68,7 @@ pub(super) fn reduce(
     // A workgroup is 32 neurons wide, or one sum.
     let tiled = reduced.contains(&EACH);
     launch = launch.items_of(if tiled { scan.params.neurons as usize } else { 1 }, 32);
-    launch.groups[2] = 3;
-    launch.record()?;
+    launch.layers(3).record()?;
     for (input, gradient) in [DECAY, THRESHOLD, GAIN].into_iter().zip(gradients) {
         bw.give(input, gradient);
     }

@@ -33,6 +33,8 @@ crate::params! {
         low: f32,
         high: f32,
         alpha: f32,
+        /// What the oracle emits instead of spikes: 1 and the code of a surrogate.
+        relaxed: u32,
     }
 }
 
@@ -90,6 +92,7 @@ impl Scan {
             low,
             high,
             alpha: lif.surrogate.parameter(),
+            relaxed: if lif.smooth { 1 + lif.surrogate_code() } else { 0 },
         };
         let forms = Forms { decay: form(&decay), threshold: form(&threshold), gain: gain_form };
         Self { lif: *lif, shape, params, forms, decay, threshold, gain }
@@ -123,19 +126,13 @@ impl Scan {
         } else {
             launch.items_of(self.columns(), WORKGROUP)
         };
-        launch = launch
+        launch
             .constant("RESET", self.lif.reset.code())
             .constant("STRICT", u32::from(self.lif.strict))
             .constant("CLAMP", u32::from(self.lif.clamp.is_some()))
             .constant("DECAY", self.forms.decay)
             .constant("THRESHOLD", self.forms.threshold)
-            .constant("GAIN", self.forms.gain);
-        // Known to the twins alone.
-        if self.lif.smooth {
-            launch.constant("SMOOTH", 1 + self.lif.surrogate_code())
-        } else {
-            launch
-        }
+            .constant("GAIN", self.forms.gain)
     }
 }
 

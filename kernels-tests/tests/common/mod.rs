@@ -27,16 +27,14 @@ pub static AFFINE: Kernel = affine_kernel()
 /// [`AFFINE`] without its cost.
 pub const fn affine_kernel() -> Kernel {
     const SOURCE: &str = "
-        import package::shared::index::item_index;
+        import package::shared::index::{At, item_index};
         struct Params { count: u32, factor: f32, offset: f32 }
         @group(0) @binding(0) var<storage, read> x: array<f32>;
         @group(0) @binding(1) var<storage, read_write> y: array<f32>;
         @group(1) @binding(0) var<uniform> p: Params;
         @compute @workgroup_size(64)
-        fn affine(@builtin(workgroup_id) group: vec3<u32>,
-                  @builtin(num_workgroups) groups: vec3<u32>,
-                  @builtin(local_invocation_index) local: u32) {
-            let i = item_index(group, groups, local, 64u);
+        fn affine(at: At) {
+            let i = item_index(at, 64u);
             if i < p.count { y[i] = x[i] * p.factor + p.offset; }
         }";
     Kernel::new("tests", "affine", SOURCE, spikegrad::twin!(affine_twin)).params::<Affine>()

@@ -51,7 +51,7 @@ impl<R: Real> Options<R> {
             v_reset: R::lit(p.v_reset.into()),
             every: args.constant_or("EVERY", 16) as usize,
             alpha: p.alpha,
-            smooth: args.constant_or("SMOOTH", 0).checked_sub(1),
+            smooth: p.relaxed.checked_sub(1),
         }
     }
 
