@@ -1013,7 +1013,7 @@ fn the_shadow_check_names_what_f32_does_not_explain() {
         let x = Tensor::from_slice(&device, &x, [4]).unwrap();
         let y = Tensor::zeros(&device, [4], DType::F32).unwrap();
         let params = common::Affine::new(4, 0.0, 0.0);
-        let launch = device.launch(kernel).params(&params).bind(&x).bind(&y).items(4, 64);
+        let launch = device.launch(kernel).params(&params).bind("x", &x).bind("y", &y).items(4);
         let outcome = launch.record();
         let Err(Error::Diverged(found)) = &outcome else { panic!("{outcome:?} of {kernel:?}") };
         assert_eq!(found.index, index, "{found}");

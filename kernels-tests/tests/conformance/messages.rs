@@ -132,7 +132,8 @@ fn bindings_have_the_names_of_their_files() {
     let kernel = spikegrad::kernels().into_iter().find(|k| k.name == "matmul").unwrap();
     let names: Vec<String> =
         kernel.program(0).unwrap().reflection.bindings.iter().map(|b| b.name.clone()).collect();
-    let launch = names.iter().fold(device.launch(kernel).variant(0), |l, _| l.bind(&words(&[16])));
+    let launch =
+        names.iter().fold(device.launch(kernel).variant_at(0), |l, _| l.bind_next(&words(&[16])));
     let refused = launch.record().unwrap_err();
     let Error::DType { expected, .. } = &refused else { panic!("{refused}") };
     assert!(expected.ends_with("for `a`"), "{expected}");
