@@ -6,6 +6,7 @@ mod common;
 use common::{AFFINE, Affine, WRONG, adapter_device, affine, affine_var, numbers};
 use kernels_tests::{conform, own_subjects, subjects};
 use spikegrad::nn::{BatchNorm, Linear};
+use spikegrad::optim::{Optimizer, Sgd};
 use spikegrad::random::Generator;
 use spikegrad::tape::gradient_check;
 use spikegrad::{
@@ -649,6 +650,25 @@ fn buffers_that_a_caller_maps_or_destroys_are_errors() {
         assert!(device.profile(|| affine(&x, 1.0, 0.5)).is_err());
         // Nothing of this is left for later calls.
         assert_eq!(numbers(&device, 3).to_vec::<f32>().unwrap(), [0.0, 1.0, 2.0]);
+    }
+}
+
+/// A replay that an adapter refuses counts no step.
+#[test]
+fn a_refused_replay_counts_no_step() {
+    for device in shared_devices() {
+        let (raw, _) = device.wgpu().unwrap();
+        let buffer = own_buffer(raw, 32, TENSOR);
+        let gradient = Tensor::from_buffer(&device, buffer.clone(), [5], DType::F32).unwrap();
+        let param = Param::new("x", numbers(&device, 5));
+        let mut sgd = Sgd::builder().build(std::slice::from_ref(&param)).unwrap();
+        let step = || sgd.step(&Tape::new().param(&param).backward_from(&gradient)?);
+        let ((), capture) = device.capture(step).unwrap();
+        capture.replay().unwrap();
+        assert_eq!(sgd.steps(), 2);
+        buffer.destroy();
+        assert!(matches!(capture.replay(), Err(Error::Gpu { .. })));
+        assert_eq!(sgd.steps(), 2);
     }
 }
 

@@ -218,7 +218,7 @@ impl<'a> Attempt<'a> {
     fn new(capture: &'a Capture) -> Result<Self> {
         let Capture { stream, recording, written, exposed, .. } = capture;
         // Where arrays may be in use, or launches are compared, every launch can fail.
-        let any = stream.is_inspected() || is_nested();
+        let any = stream.is_shadowed() || is_nested();
         let own = if any { written } else { exposed }.iter().cloned();
         let kept = match &stream.backend {
             Backend::Gpu(_) => Vec::new(),

@@ -258,7 +258,7 @@ impl Stream {
         check_device(launch.kernel.name, self)?;
         self.check(&launch, program)?;
         launch.written(program).for_each(Memory::touch);
-        if self.shadow.load(Ordering::Relaxed) && !self.backend.is_oracle() {
+        if self.is_shadowed() && !self.backend.is_oracle() {
             return shadow::run(self, launch, program);
         }
         match &self.backend {
@@ -600,7 +600,12 @@ impl Stream {
 
     /// Whether launches are looked at one by one: profiled, or checked against their twins.
     pub(super) fn is_inspected(&self) -> bool {
-        self.shadow.load(Ordering::Relaxed) || self.profile().is_some()
+        self.is_shadowed() || self.profile().is_some()
+    }
+
+    /// Whether launches are checked against their twins.
+    pub(super) fn is_shadowed(&self) -> bool {
+        self.shadow.load(Ordering::Relaxed)
     }
 
     /// Whether the calling code records a step.
@@ -769,11 +774,17 @@ impl LateNote {
     }
 }
 
+/// Where every pipeline that is made is logged: kernel, variant, constants.
+const PIPELINES: &str = "spikegrad::pipelines";
+
 /// The pipeline of a launch; made the first time.
 fn pipeline(context: &Context, launch: &Launch) -> Result<Arc<gpu::Pipeline>> {
     let kernel = launch.kernel;
     let (key, trusted) = (launch.key(), kernel.is_built_in());
     context.pipeline(&key, kernel.name, launch.constants(), trusted, || {
+        let constants = launch.constants().iter().map(|(name, value)| format!(" {name}={value}"));
+        let constants = constants.collect::<String>();
+        log::trace!(target: PIPELINES, "{} {}{constants}", kernel.name, launch.variant);
         let program = kernel.program(launch.variant)?;
         Ok((program.module.clone(), program.reflection.clone()))
     })
