@@ -171,6 +171,6 @@ int main(int count, char **arguments) {
     for (size_t i = 0; i < std::min<size_t>(slow.size(), 5); i++) {
         std::printf("%s %s %lu", i ? "," : "", slow[i].second.c_str(), slow[i].first);
     }
-    std::printf("\n%s: %d shaders compile, %d are refused\n", name.c_str(), int(slow.size()) - refused, refused);
+    std::printf("\n%s: %d pipelines compile, %d are refused\n", name.c_str(), int(slow.size()) - refused, refused);
     return refused || slow.empty() ? 1 : 0;
 }

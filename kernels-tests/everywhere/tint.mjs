@@ -23,7 +23,7 @@ const requiredFeatures = ['shader-f16', 'subgroups'].filter((f) => adapter.featu
 const device = await adapter.requestDevice({ requiredFeatures });
 
 // What is wrong with a shader, or nothing.
-async function fault(code, entryPoint) {
+async function fault(code, entryPoint, constants) {
     device.pushErrorScope('validation');
     const module = device.createShaderModule({ code });
     const { messages } = await module.getCompilationInfo();
@@ -31,7 +31,7 @@ async function fault(code, entryPoint) {
     const place = (m) => `line ${m.lineNum}: ${m.message}: ${code.split('\n')[m.lineNum - 1]?.trim()}`;
     let refused = errors.map(place).join('\n    ');
     if (!refused) {
-        const compute = { module, entryPoint };
+        const compute = { module, entryPoint, constants };
         await device.createComputePipelineAsync({ layout: 'auto', compute })
             .catch((e) => { refused = e.message; });
     }
@@ -42,17 +42,18 @@ async function fault(code, entryPoint) {
 const lines = readFileSync(join(folder, 'list'), 'utf8').trim().split('\n');
 const slow = [];
 let refused = 0;
-for (const [file, entry] of lines.map((line) => line.split(' '))) {
+for (const [file, entry, ...given] of lines.map((line) => line.split(' '))) {
+    const constants = Object.fromEntries(given.map((word) => word.split('=')).map(([n, v]) => [n, Number(v)]));
     const start = performance.now();
-    const wrong = await fault(readFileSync(join(folder, file), 'utf8'), entry);
+    const wrong = await fault(readFileSync(join(folder, file), 'utf8'), entry, constants);
     slow.push([Math.round(performance.now() - start), file]);
     if (wrong) {
         refused += 1;
-        console.log(`tint: ${file} is refused:\n    ${wrong}`);
+        console.log(`tint: ${[file, ...given].join(' ')} is refused:\n    ${wrong}`);
     }
 }
 slow.sort((a, b) => b[0] - a[0]);
 console.log('tint: slowest, in ms:', slow.slice(0, 5).map(([ms, file]) => `${file} ${ms}`).join(', '));
-console.log(`tint: ${lines.length - refused} shaders compile, ${refused} are refused`);
+console.log(`tint: ${lines.length - refused} pipelines compile, ${refused} are refused`);
 clearInterval(alive);
 process.exit(refused ? 1 : 0);

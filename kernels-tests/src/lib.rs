@@ -1,5 +1,6 @@
 //! What the conformance tests share: the devices under test, random data, comparisons.
 
+pub mod constants;
 pub mod golden;
 
 use spikegrad::elementwise::Activation;
@@ -30,6 +31,7 @@ pub fn subjects() -> &'static [Subject] {
 /// # Panics
 /// If an adapter cannot be opened.
 pub fn own_subjects() -> Vec<Subject> {
+    constants::note();
     let mut subjects = vec![Subject { label: "host".into(), device: Device::host() }];
     if std::env::var("SPIKEGRAD_TEST_DEVICES").is_ok_and(|v| v == "host") {
         return subjects;

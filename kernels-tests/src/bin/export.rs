@@ -1,44 +1,73 @@
 //! Writes every kernel in every variant as other compilers take it: WGSL, and HLSL as wgpu hands it
-//! to Windows' two compilers. `export FOLDER [part of a name]`
+//! to Windows' two compilers. `export FOLDER [FILE of constants]`
 //!
-//! Each folder has a list of what is in it, a line a shader: file, entry point.
+//! Each folder has a list of what is in it, a line a pipeline: file, entry point, and the constants where
+//! the compiler takes them. Each kernel is there with the constants that stand in its source, and with
+//! those that tests have noted (`kernels_tests::constants`).
 
+use kernels_tests::constants::{self, Noted};
 use naga::back::hlsl;
-use spikegrad::{Kernel, Variant, kernels, specialise};
+use spikegrad::{Variant, kernels, specialise};
 use std::error::Error;
 use std::path::{Path, PathBuf};
 
 type Outcome = Result<(), Box<dyn Error>>;
+type Text = Result<String, Box<dyn Error>>;
 
 fn main() -> Outcome {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let (folder, wanted) = match &arguments[..] {
-        [folder] => (folder, ""),
-        [folder, wanted] => (folder, wanted.as_str()),
-        _ => return Err("usage: export FOLDER [part of a name]".into()),
+    let (folder, noted) = match &arguments[..] {
+        [folder] => (folder, Vec::new()),
+        [folder, constants] => (folder, constants::read(Path::new(constants))?),
+        _ => return Err("usage: export FOLDER [FILE of constants]".into()),
     };
-    let [wgsl, fxc, dxc] = ["wgsl", "fxc", "dxc"].map(|name| Path::new(folder).join(name));
-    let mut wgsl = Listed::new(wgsl)?;
-    let mut fxc = Listed::new(fxc)?;
-    let mut dxc = Listed::new(dxc)?;
-    for kernel in kernels().into_iter().filter(|k| k.name.contains(wanted)) {
-        for (i, variant) in kernel.variants.iter().enumerate() {
-            // naga's own language, for Vulkan and Metal: no other compiler knows it.
-            if variant.needs.coop_matrix {
-                continue;
-            }
-            let file = format!("{}-{i}", kernel.name);
-            wgsl.put(&format!("{file}.wgsl"), kernel.name, &kernel.wgsl(i)?)?;
-            if fxc_offers(variant) {
-                put_hlsl(&mut fxc, &file, kernel, i, hlsl::ShaderModel::V5_1)?;
-            }
-            put_hlsl(&mut dxc, &file, kernel, i, hlsl::ShaderModel::V6_6)?;
+    let mut out = Out {
+        wgsl: Listed::new(Path::new(folder).join("wgsl"))?,
+        fxc: Listed::new(Path::new(folder).join("fxc"))?,
+        dxc: Listed::new(Path::new(folder).join("dxc"))?,
+    };
+    for kernel in kernels() {
+        for variant in 0..kernel.variants.len() {
+            out.put(&Noted { kernel, variant, constants: Vec::new() }, "")?;
         }
     }
-    for listed in [wgsl, fxc, dxc] {
+    let given = noted.iter().filter(|noted| !noted.constants.is_empty());
+    for (number, noted) in given.enumerate() {
+        out.put(noted, &format!("-{number}"))?;
+    }
+    for listed in [out.wgsl, out.fxc, out.dxc] {
         listed.close()?;
     }
     Ok(())
+}
+
+/// What is written for each compiler.
+struct Out {
+    wgsl: Listed,
+    fxc: Listed,
+    dxc: Listed,
+}
+
+impl Out {
+    fn put(&mut self, noted: &Noted, end: &str) -> Outcome {
+        let Noted { kernel, variant, constants } = noted;
+        let offers = &kernel.variants[*variant];
+        // naga's own language, for Vulkan and Metal: no other compiler knows it.
+        if offers.needs.coop_matrix {
+            return Ok(());
+        }
+        let file = format!("{}-{variant}", kernel.name);
+        let given: String =
+            constants.iter().map(|(name, value)| format!(" {name}={value}")).collect();
+        self.wgsl.put(&format!("{file}.wgsl"), &format!("{}{given}", kernel.name), || {
+            Ok(kernel.wgsl(*variant)?)
+        })?;
+        let file = format!("{file}{end}.hlsl");
+        if fxc_offers(offers) {
+            put_hlsl(&mut self.fxc, &file, noted, hlsl::ShaderModel::V5_1)?;
+        }
+        put_hlsl(&mut self.dxc, &file, noted, hlsl::ShaderModel::V6_6)
+    }
 }
 
 /// Whether wgpu compiles such a variant with the older compiler: its shader model has no subgroups,
@@ -50,10 +79,10 @@ fn fxc_offers(variant: &Variant) -> bool {
 fn put_hlsl(
     to: &mut Listed,
     file: &str,
-    kernel: &'static Kernel,
-    variant: usize,
+    noted: &Noted,
     shader_model: hlsl::ShaderModel,
 ) -> Outcome {
+    let Noted { kernel, variant, constants } = noted;
     // As the pipelines of the crate ask for it: see `gpu/pipelines.rs`.
     let options = hlsl::Options {
         shader_model,
@@ -63,13 +92,13 @@ fn put_hlsl(
         restrict_indexing: true,
         ..Default::default()
     };
-    let program = kernel.program(variant)?;
-    let (module, info) = specialise(kernel.name, &program.module, &[])?;
-    let mut text = String::new();
+    let program = kernel.program(*variant)?;
+    let (module, info) = specialise(kernel.name, &program.module, constants)?;
+    let mut text = format!("// {constants:?}\n");
     let written =
         hlsl::Writer::new(&mut text, &options, &Default::default()).write(&module, &info, None)?;
     let entry = written.entry_point_names.into_iter().next().ok_or("no entry point")??;
-    to.put(&format!("{file}.hlsl"), &entry, &text)
+    to.put(file, &entry, || Ok(text))
 }
 
 /// A folder of shaders and its list.
@@ -88,9 +117,13 @@ impl Listed {
         Ok(Self { folder, list: String::new() })
     }
 
-    fn put(&mut self, file: &str, entry: &str, text: &str) -> Outcome {
-        std::fs::write(self.folder.join(file), text)?;
-        self.list += &format!("{file} {entry}\n");
+    /// Lists a pipeline, and writes its text unless it is there.
+    fn put(&mut self, file: &str, line: &str, text: impl FnOnce() -> Text) -> Outcome {
+        let path = self.folder.join(file);
+        if !path.exists() {
+            std::fs::write(path, text()?)?;
+        }
+        self.list += &format!("{file} {line}\n");
         Ok(())
     }
 
