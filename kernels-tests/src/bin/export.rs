@@ -8,6 +8,7 @@
 use kernels_tests::constants::{self, Noted};
 use naga::back::hlsl;
 use spikegrad::{Variant, kernels, specialise};
+use std::collections::HashSet;
 use std::error::Error;
 use std::path::{Path, PathBuf};
 
@@ -28,18 +29,25 @@ fn main() -> Outcome {
     };
     for kernel in kernels() {
         for variant in 0..kernel.variants.len() {
-            out.put(&Noted { kernel, variant, constants: Vec::new() }, "")?;
+            out.put(&Noted { kernel, variant, constants: Vec::new() }, "", true)?;
         }
     }
-    let given = noted.iter().filter(|noted| !noted.constants.is_empty());
-    for (number, noted) in given.enumerate() {
-        out.put(noted, &format!("-{number}"))?;
+    let alike = |a: &Noted, b: &Noted| (a.kernel.name, a.variant) == (b.kernel.name, b.variant);
+    for sets in noted.chunk_by(alike) {
+        let every = sets.len().div_ceil(FXC_SETS);
+        for (number, noted) in sets.iter().enumerate().filter(|(_, n)| !n.constants.is_empty()) {
+            out.put(noted, &format!("-{number}"), number.is_multiple_of(every))?;
+        }
     }
     for listed in [out.wgsl, out.fxc, out.dxc] {
         listed.close()?;
     }
     Ok(())
 }
+
+/// The sets of constants of a kernel that the older of Windows' compilers gets: it takes up to a quarter
+/// of a minute for one.
+const FXC_SETS: usize = 6;
 
 /// What is written for each compiler.
 struct Out {
@@ -49,7 +57,7 @@ struct Out {
 }
 
 impl Out {
-    fn put(&mut self, noted: &Noted, end: &str) -> Outcome {
+    fn put(&mut self, noted: &Noted, end: &str, for_fxc: bool) -> Outcome {
         let Noted { kernel, variant, constants } = noted;
         let offers = &kernel.variants[*variant];
         // naga's own language, for Vulkan and Metal: no other compiler knows it.
@@ -63,7 +71,7 @@ impl Out {
             Ok(kernel.wgsl(*variant)?)
         })?;
         let file = format!("{file}{end}.hlsl");
-        if fxc_offers(offers) {
+        if for_fxc && fxc_offers(offers) {
             put_hlsl(&mut self.fxc, &file, noted, hlsl::ShaderModel::V5_1)?;
         }
         put_hlsl(&mut self.dxc, &file, noted, hlsl::ShaderModel::V6_6)
@@ -94,17 +102,23 @@ fn put_hlsl(
     };
     let program = kernel.program(*variant)?;
     let (module, info) = specialise(kernel.name, &program.module, constants)?;
-    let mut text = format!("// {constants:?}\n");
+    let mut text = String::new();
     let written =
         hlsl::Writer::new(&mut text, &options, &Default::default()).write(&module, &info, None)?;
     let entry = written.entry_point_names.into_iter().next().ok_or("no entry point")??;
-    to.put(file, &entry, || Ok(text))
+    // Constants that are those of the source, or are not used, make no other text.
+    if to.texts.insert(text.clone()) {
+        to.put(file, &entry, || Ok(format!("// {constants:?}\n{text}")))?;
+    }
+    Ok(())
 }
 
 /// A folder of shaders and its list.
 struct Listed {
     folder: PathBuf,
     list: String,
+    /// Those that are not to be written twice.
+    texts: HashSet<String>,
 }
 
 impl Listed {
@@ -114,7 +128,7 @@ impl Listed {
             std::fs::remove_dir_all(&folder)?;
         }
         std::fs::create_dir_all(&folder)?;
-        Ok(Self { folder, list: String::new() })
+        Ok(Self { folder, list: String::new(), texts: HashSet::new() })
     }
 
     /// Lists a pipeline, and writes its text unless it is there.
