@@ -108,12 +108,18 @@ pub fn assert_close(what: &str, found: &Tensor, expected: &Tensor, tolerance: f6
     assert_within(what, found, expected, expected, tolerance);
 }
 
-/// Likewise, relative to the largest value of `scale`.
-fn assert_within(what: &str, found: &Tensor, expected: &Tensor, scale: &Tensor, tolerance: f64) {
+/// Likewise, relative to the largest value of `expected` and `magnitudes`.
+fn assert_within(
+    what: &str,
+    found: &Tensor,
+    expected: &Tensor,
+    magnitudes: &Tensor,
+    tolerance: f64,
+) {
     assert_eq!(found.shape(), expected.shape(), "{what}: shapes");
-    let [found, expected, scale] = [found, expected, scale]
+    let [found, expected, magnitudes] = [found, expected, magnitudes]
         .map(|t| t.to_vec::<f64>().unwrap_or_else(|e| panic!("{what}: {e}")));
-    let scale = scale.iter().fold(1e-30, |m: f64, v| m.max(v.abs()));
+    let scale = expected.iter().chain(&magnitudes).fold(1e-30, |m: f64, v| m.max(v.abs()));
     let errors = found.iter().zip(&expected).map(|(a, b)| (a - b).abs() / scale);
     let worst = errors.enumerate().max_by(|a, b| a.1.total_cmp(&b.1));
     if let Some((i, error)) = worst {
@@ -148,8 +154,8 @@ pub fn conform(
 }
 
 /// Likewise for a program of floats that adds up terms which may cancel: within `tolerance` of the
-/// largest value that the oracle finds for `magnitudes`, the same program over the magnitudes of the
-/// terms.
+/// largest value that the oracle finds for it or for `magnitudes`, the same program over the magnitudes
+/// of the terms.
 ///
 /// # Panics
 /// If a device disagrees, or a program fails.
