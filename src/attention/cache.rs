@@ -173,7 +173,7 @@ impl AttentionCache {
         iterations: impl Fn(u64) -> u64,
     ) -> Result<u32> {
         let device = self.rows.device();
-        let turns = device.capabilities().max_turns.filter(|_| device.tuning().alone());
+        let turns = device.capabilities().max_turns.filter(|_| device.tuning().alone);
         let Some(turns) = turns else { return Ok(hardware) };
         let fits = |workgroup: &&u32| iterations(u64::from(**workgroup)) <= turns;
         software.iter().find(fits).copied().ok_or_else(|| Error::Limit {

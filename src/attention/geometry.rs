@@ -67,7 +67,7 @@ impl Geometry {
     /// A launch that moves `rows` rows: an invocation each vector of them, or each row where the
     /// kernels' divisions are dear.
     pub(super) fn moving(&self, device: &Device, launch: Launch, rows: usize) -> Launch {
-        let whole = device.tuning().rows_whole();
+        let whole = device.tuning().rows_whole;
         let parts = if whole { 1 } else { self.quads as usize };
         launch.constant("WHOLE", u32::from(whole)).items_of(rows * parts, 64)
     }
@@ -81,7 +81,7 @@ impl Geometry {
         slice: u32,
         tasks: impl Fn(u32) -> u32,
     ) -> Launch {
-        if device.tuning().alone() {
+        if device.tuning().alone {
             return launch.variant_at(0).items_of(self.all_heads() * tasks(4) as usize, 64);
         }
         let slices = self.quads.div_ceil(slice) as usize;
@@ -109,7 +109,7 @@ impl Geometry {
     /// Refuses sums that a software adapter would cut short in silence.
     pub(super) fn check_length(&self, device: &Device) -> Result<()> {
         // Elsewhere a workgroup shares a sum.
-        let turns = device.capabilities().max_turns.filter(|_| device.tuning().alone());
+        let turns = device.capabilities().max_turns.filter(|_| device.tuning().alone);
         let Some(turns) = turns else { return Ok(()) };
         let (asked, allowed) = (u64::from(self.longest_range()), self.longest_sum(turns));
         if asked <= allowed {

@@ -53,7 +53,7 @@ pub(super) fn of(p: &Geometry, key_gate: &Tensor, query_gate: Option<&Tensor>) -
 
 fn write(gate: &Tensor, order: &Tensor, params: Params) -> Result<()> {
     let device = gate.device();
-    let lanes = device.tuning().order_lanes();
+    let lanes = device.tuning().order_lanes;
     let launch = device.launch(&GATE_ORDER).variant_at(usize::from(gate.dtype() == DType::F32));
     let launch = launch.constant("WG", lanes).params(&params).bind_next(gate).bind_next(order);
     launch.items_of(params.groups as usize, 1).record()

@@ -106,9 +106,9 @@ fn as_transpose(axes: &[(usize, usize)]) -> Option<Params> {
     Some(Params { batch: batch as u32, rows: rows as u32, columns: columns as u32 })
 }
 
-/// Whether tiles pay: on hardware, for matrices that fill some of a tile.
+/// Whether tiles pay: for matrices that fill some of a tile.
 fn by_tiles(x: &Tensor, p: &Params) -> bool {
-    !x.device().capabilities().software && p.rows >= 8 && p.columns >= 8
+    x.device().tuning().tiles && p.rows >= 8 && p.columns >= 8
 }
 
 fn by_tile(view: &View, dims: Shape, params: &Params) -> Result<Tensor> {

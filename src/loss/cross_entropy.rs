@@ -52,11 +52,10 @@ crate::params! {
 /// Two walks over each row of a part, and three folds.
 fn turns(args: &CostArgs<'_>) -> u64 {
     let p: Params = args.params();
-    1 + u64::from(p.span) * row_turns(args.variant, p.classes)
+    1 + u64::from(p.span) * row_turns(RowTurns::of(args, p.classes))
 }
 
-fn row_turns(variant: usize, classes: u32) -> u64 {
-    let row = RowTurns::of(variant, classes);
+fn row_turns(row: RowTurns) -> u64 {
     1 + row.walk() + row.chains() + 3 * row.fold
 }
 
@@ -208,7 +207,7 @@ fn forward(
     (classes, options): (usize, CrossEntropy),
 ) -> Result<Tensor> {
     let rows = t.count();
-    let parts = Parts::of(x.device(), rows, 1, row_turns(0, classes as u32));
+    let parts = Parts::of(x.device(), rows, 1, row_turns(RowTurns::alone(classes as u32)));
     let part = Tensor::empty(x.device(), [parts.count], DType::F32)?;
     let params = Params {
         rows: rows as u32,

@@ -45,7 +45,7 @@ crate::params! {
 
 /// Three walks over a row of the tile, and two folds.
 fn turns(args: &CostArgs<'_>) -> u64 {
-    let row = RowTurns::of(args.variant, args.params::<TileParams>().width);
+    let row = RowTurns::of(args, args.params::<TileParams>().width);
     2 * row.walk() + row.chains() + 2 * row.fold
 }
 

@@ -4,7 +4,9 @@ use super::parts::{Parts, total};
 use super::twin;
 use crate::elementwise::full;
 use crate::kernel::{CostArgs, Kernel, Needs, Variant, few_turns, shader};
-use crate::reduce::{Fold, Op, Pass, RowTurns, Term, fold, over_time, row_way, steps};
+use crate::reduce::{
+    Fold, Op, Pass, RowTurns, SHARERS, Term, fold, over_time, rows_shared, steps, walked,
+};
 use crate::{DType, Error, Result, Shape, Tensor, Var};
 
 /// Rates, and their squared errors in parts.
@@ -37,9 +39,6 @@ const VARIANTS: &[Variant] = &[
     variant("bits, workgroup", &["BITS", "WORKGROUP"], Needs::NOTHING),
     variant("bits, subgroups", &["BITS", "WORKGROUP"], Needs::SUBGROUPS),
 ];
-
-/// Where those of packed spikes begin.
-const BITS: usize = 3;
 
 /// The steps that one invocation of the backward kernel writes.
 const BACKWARD_STEPS: u32 = 16;
@@ -101,13 +100,13 @@ pub fn rate_mse(spikes: &Var, target: f32) -> Result<Var> {
 /// The walks over an invocation's share of the columns of a part, and a fold.
 fn turns(args: &CostArgs<'_>) -> u64 {
     let p: Params = args.params();
-    let part = RowTurns::of(args.variant, p.span);
-    part.walk() * (1 + column_turns(args.variant >= BITS, p.steps)) + part.fold
+    let part = RowTurns::of(args, p.span);
+    part.walk() * (1 + column_turns(args.when("BITS"), p.steps)) + part.fold
 }
 
 /// The turns of a walk over one column.
 fn column_turns(bits: bool, steps: u32) -> u64 {
-    if bits { u64::from(steps.div_ceil(32)) + 1 } else { RowTurns::of(0, steps).chains() }
+    if bits { u64::from(steps.div_ceil(32)) + 1 } else { RowTurns::alone(steps).chains() }
 }
 
 /// Rates, and the parts of the sum of their squared errors.
@@ -123,22 +122,17 @@ fn forward(spikes: &Tensor, steps: usize, columns: usize, wanted: f32) -> Result
         parts: parts.count as u32,
         wanted,
     };
-    let launch = device.launch(&RATE_MSE).params(&params(alone));
-    let (launch, way) = row_way(launch, if bits { BITS } else { 0 }, columns);
+    let launch = device.launch(&RATE_MSE).params(&params(alone)).when("BITS", bits);
+    let shared = rows_shared(device, &launch, columns);
     // Enough columns for workgroups; the last of them may be partly idle.
-    let parts = if way.lanes == 1 { alone } else { Parts::of(device, columns, way.lanes, turns) };
-    let launch = launch.params(&params(parts));
+    let parts = if shared { Parts::of(device, columns, SHARERS, turns) } else { alone };
+    let launch = walked(launch, shared, parts.count).params(&params(parts));
     if !launch.ends() {
         return of_long_trains(spikes, steps, columns, wanted);
     }
     let rate = Tensor::empty(device, [columns], DType::F32)?;
     let part = Tensor::empty(device, [parts.count], DType::F32)?;
-    launch
-        .bind_next(spikes)
-        .bind_next(&rate)
-        .bind_next(&part)
-        .items_of(parts.count, way.range)
-        .record()?;
+    launch.bind_next(spikes).bind_next(&rate).bind_next(&part).record()?;
     Ok((rate, part))
 }
 

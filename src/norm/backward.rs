@@ -45,7 +45,7 @@ crate::params! {
 
 /// Two walks over a row, one of them in chains, and two folds.
 fn turns(args: &CostArgs<'_>) -> u64 {
-    let row = RowTurns::of(args.variant, args.params::<Params>().length);
+    let row = RowTurns::of(args, args.params::<Params>().length);
     row.chains() + row.walk() + 2 * row.fold
 }
 

@@ -2,7 +2,7 @@
 
 use super::twin;
 use crate::kernel::{Cost, CostArgs, Kernel, Needs, Variant, shader};
-use crate::reduce::{RowTurns, row_way};
+use crate::reduce::{RowTurns, rows_shared, walked};
 use crate::{DType, Result, Tensor};
 
 /// `y = (x - mean) / sqrt(variance + eps) gain + bias`
@@ -46,7 +46,7 @@ fn cost(args: &CostArgs<'_>) -> Cost {
 
 /// Three walks over a row, two of them in chains, and two folds.
 fn turns(args: &CostArgs<'_>) -> u64 {
-    let row = RowTurns::of(args.variant, args.params::<Params>().length);
+    let row = RowTurns::of(args, args.params::<Params>().length);
     2 * row.chains() + row.walk() + 2 * row.fold
 }
 
@@ -87,9 +87,9 @@ pub(super) fn forward(
     if x.count() > 0 {
         let params = Params { rows: norm.rows as u32, length: norm.length as u32, eps: norm.eps };
         let launch = device.launch(&NORM_FORWARD).params(&params);
-        let first = if residual.is_some() { 3 } else { 0 };
-        let (launch, way) = row_way(launch, first, norm.length);
-        let launch = launch
+        let launch = launch.when("ADD", residual.is_some());
+        let shared = rows_shared(device, &launch, norm.length);
+        let launch = walked(launch, shared, norm.rows)
             .constant("RMS", u32::from(norm.rms))
             .constant("BIAS", u32::from(bias.is_some()))
             .bind_next(x)
@@ -101,7 +101,7 @@ pub(super) fn forward(
             Some(residual) => launch.bind_next(residual).bind_next(&sum),
             None => launch,
         };
-        launch.items_of(norm.rows, way.range).record()?;
+        launch.record()?;
     }
     Ok(Normalised { y, x: sum, stats })
 }

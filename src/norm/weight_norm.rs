@@ -38,7 +38,7 @@ crate::params! {
 
 /// Two walks over a column, and a fold.
 fn turns(args: &CostArgs<'_>) -> u64 {
-    let column = RowTurns::of(args.variant, args.params::<Params>().rows);
+    let column = RowTurns::of(args, args.params::<Params>().rows);
     2 * column.walk() + column.fold
 }
 

@@ -31,7 +31,7 @@ pub(super) static UNIT_COLUMNS: Kernel = Kernel::new(
 .params::<ColumnParams>()
 .variants(WALKERS)
 .turns(|args| {
-    let column = RowTurns::of(args.variant, args.params::<ColumnParams>().rows);
+    let column = RowTurns::of(args, args.params::<ColumnParams>().rows);
     4 * column.walk() + 2 * column.fold
 });
 

@@ -17,7 +17,7 @@ pub(super) static EXTREMUM: Kernel =
 
 /// One walk over a row, and a tree.
 fn turns(args: &CostArgs<'_>) -> u64 {
-    let row = RowTurns::of(args.variant, args.params::<Extents>().length);
+    let row = RowTurns::of(args, args.params::<Extents>().length);
     row.walk() + row.fold
 }
 

@@ -180,7 +180,7 @@ fn stage(x: &Tensor, y: &Tensor, pass: Pass, cut: Cut, fold: Fold<'_>) -> Result
         let params = RowParams { outer, length, splits, chunk, divisor };
         device.launch(&REDUCE_ROWS).params(&params).items_of(y.count(), 1)
     } else {
-        let interleaved = u32::from(!device.capabilities().software);
+        let interleaved = u32::from(device.tuning().interleaved);
         let inner = pass.inner as u32;
         let params = ColumnParams { outer, length, inner, splits, chunk, interleaved, divisor };
         device.launch(&REDUCE_COLUMNS).params(&params).items_of(y.count(), 64)

@@ -24,7 +24,9 @@ pub use moment::{norm, variance};
 pub(crate) use pieces::{LONGEST, Pieces};
 pub(crate) use rate::{over_time, steps};
 pub use rate::{rate, spike_count};
-pub(crate) use rows::{ROWS, RowTurns, WALKERS, over_columns, over_elements, over_rows, row_way};
+pub(crate) use rows::{
+    ROWS, RowTurns, SHARERS, WALKERS, over_columns, over_elements, over_rows, rows_shared, walked,
+};
 pub use sum::{mean, sum, sum_to};
 pub(crate) use twin::{lane_sum, log_sum_exp, pairwise};
 

@@ -20,8 +20,9 @@ impl Pieces {
     /// short that the second stage would cost more than it saves.
     pub(crate) fn of(device: &Device, rows: usize, columns: usize) -> Self {
         const SHORTEST: usize = 32;
-        let invocations = if device.capabilities().software { 1 << 12 } else { 1 << 16 };
-        let chunk = (rows * columns).div_ceil(invocations).clamp(SHORTEST, rows.max(SHORTEST));
+        let chunk = (rows * columns)
+            .div_ceil(device.tuning().invocations)
+            .clamp(SHORTEST, rows.max(SHORTEST));
         Self::at_most(rows, chunk.min(LONGEST))
     }
 

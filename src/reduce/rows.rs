@@ -1,14 +1,14 @@
 //! Kernels that walk over rows: by one invocation a row, or by one workgroup.
 
 use super::axes::Pass;
-use crate::kernel::{Kernel, Needs, Variant};
-use crate::{Capabilities, Device, Error, Launch, Result, Shape};
+use crate::kernel::{CostArgs, Kernel, Needs, Variant};
+use crate::{Device, Error, Launch, Result, Shape};
 use bytemuck::NoUninit;
 
 /// One invocation a row; one workgroup; one workgroup with subgroups.
 pub(crate) const ROWS: &[Variant] = &[
-    Variant { name: "invocation", conditions: &[], needs: Needs::NOTHING },
-    Variant { name: "workgroup", conditions: &["WORKGROUP"], needs: Needs::NOTHING },
+    Variant::portable("invocation", &[]),
+    Variant::portable("workgroup", &["WORKGROUP"]),
     Variant { name: "subgroups", conditions: &["WORKGROUP"], needs: Needs::SUBGROUPS },
 ];
 
@@ -17,6 +17,9 @@ pub(crate) const WALKERS: &[Variant] = &[ROWS[0], ROWS[1]];
 
 /// Rows up to this length are walked by one invocation on hardware too.
 const SHORT: usize = 64;
+
+/// The invocations that share a row: `LANES` of `shared/reduce.wgsl`.
+pub(crate) const SHARERS: usize = 256;
 
 /// The turns of the loops over a row that one invocation takes.
 #[derive(Debug, Clone, Copy)]
@@ -28,10 +31,18 @@ pub(crate) struct RowTurns {
 }
 
 impl RowTurns {
-    /// Those of rows of `length` elements in a variant of [`ROWS`], or of a list of several of those.
-    pub(crate) fn of(variant: usize, length: u32) -> Self {
-        let (lanes, fold) = if variant.is_multiple_of(3) { (1, 0) } else { (256, 65) };
-        Self { steps: u64::from(length).div_ceil(lanes), fold }
+    /// Those of rows of `length` elements in a launch that says whether a workgroup shares one
+    /// (condition `WORKGROUP`).
+    pub(crate) fn of(args: &CostArgs<'_>, length: u32) -> Self {
+        if !args.when("WORKGROUP") {
+            return Self::alone(length);
+        }
+        Self { steps: u64::from(length).div_ceil(SHARERS as u64), fold: 65 }
+    }
+
+    /// Those of rows that one invocation walks along.
+    pub(crate) fn alone(length: u32) -> Self {
+        Self { steps: u64::from(length), fold: 0 }
     }
 
     /// One walk over the row.
@@ -45,18 +56,8 @@ impl RowTurns {
     }
 }
 
-/// The place in [`ROWS`] of the variant for rows of `length` elements: barriers cost a software
-/// adapter more than they save.
-fn row_variant(capabilities: &Capabilities, length: usize) -> usize {
-    match () {
-        () if capabilities.software || length <= SHORT => 0,
-        () if capabilities.subgroups => 2,
-        () => 1,
-    }
-}
-
-/// A launch of the kernel over `rows` rows of `length` elements, in the best of its variants, which
-/// are those of [`ROWS`] or the first of them.
+/// A launch of the kernel over `rows` rows of `length` elements, each walked by one invocation or
+/// shared by a workgroup: its variants are [`ROWS`] or [`WALKERS`].
 pub(crate) fn over_rows<P: NoUninit>(
     device: &Device,
     kernel: &'static Kernel,
@@ -64,32 +65,21 @@ pub(crate) fn over_rows<P: NoUninit>(
     [rows, length]: [usize; 2],
 ) -> Launch {
     let launch = device.launch(kernel).params(params);
-    let (launch, way) = row_way(launch, 0, length);
-    launch.items_of(rows, way.range)
+    let shared = rows_shared(device, &launch, length);
+    walked(launch, shared, rows)
 }
 
-/// Who walks over a row.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Way {
-    /// The invocations that share a row.
-    pub(crate) lanes: usize,
-    /// The rows of a workgroup.
-    pub(crate) range: u32,
+/// Whether workgroups should share rows of `length` elements: barriers cost some devices more than they
+/// save, but one invocation takes no more of a row than its device runs loops. The launch has its
+/// parameters and its other conditions.
+pub(crate) fn rows_shared(device: &Device, launch: &Launch, length: usize) -> bool {
+    !(device.tuning().alone || length <= SHORT) || !launch.ends()
 }
 
-/// A launch that has its parameters, in the best variant for rows of `length` elements, counted from
-/// `first`: where [`ROWS`] stand in its kernel's list. One invocation takes no more of a row than
-/// its device runs loops.
-pub(crate) fn row_way(launch: Launch, first: usize, length: usize) -> (Launch, Way) {
-    const ALONE: Way = Way { lanes: 1, range: 64 };
-    const SHARED: Way = Way { lanes: 256, range: 1 };
-    let last = (launch.kernel.variants.len() - 1).min(first + 2);
-    let launch = launch.variant_at(first);
-    match row_variant(launch.capabilities(), length) {
-        0 if launch.ends() => (launch, ALONE),
-        0 => (launch.variant_at(first + 1), SHARED),
-        way => (launch.variant_at((first + way).min(last)), SHARED),
-    }
+/// The launch over `rows` rows, each of one invocation or shared by a workgroup.
+pub(crate) fn walked(launch: Launch, shared: bool, rows: usize) -> Launch {
+    let launch = launch.when("WORKGROUP", shared);
+    if shared { launch.workgroups(rows) } else { launch.items(rows) }
 }
 
 /// A launch over `columns` columns: of one invocation each, so that neighbours read neighbours, or,
@@ -100,20 +90,15 @@ pub(crate) fn over_columns<P: NoUninit>(
     params: &P,
     columns: usize,
 ) -> Launch {
-    let launch = device.launch(kernel).params(params).variant_at(0);
-    if launch.ends() {
-        launch.items_of(columns, 64)
-    } else {
-        launch.variant_at(1).items_of(columns, 1)
-    }
+    let launch = device.launch(kernel).params(params);
+    let shared = !launch.ends();
+    walked(launch, shared, columns)
 }
 
-/// Gives a launch over `count` elements its grid: neighbouring elements are taken together where
-/// that saves divisions (on software, which has no vector division), apart where it would part
-/// neighbours in memory.
+/// Gives a launch over `count` elements its grid, each invocation a span of them.
 pub(crate) fn over_elements(device: &Device, launch: Launch, count: usize) -> Launch {
-    let span: u32 = if device.capabilities().software { 16 } else { 1 };
-    launch.constant("SPAN", span).items_of(count.div_ceil(span as usize), 64)
+    let span = device.tuning().span;
+    launch.constant("SPAN", span).items(count.div_ceil(span as usize))
 }
 
 /// The rows along one axis.

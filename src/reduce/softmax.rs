@@ -26,7 +26,7 @@ pub(super) static SOFTMAX_BACKWARD: Kernel = Kernel::new(
 
 /// Three walks over a row and two folds; backward has fewer.
 fn turns(args: &CostArgs<'_>) -> u64 {
-    let row = RowTurns::of(args.variant, args.params::<Extents>().length);
+    let row = RowTurns::of(args, args.params::<Extents>().length);
     2 * row.walk() + row.chains() + 2 * row.fold
 }
 

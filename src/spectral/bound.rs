@@ -15,7 +15,7 @@ pub(super) static GRAM_ROWS: Kernel = Kernel::new(
 .params::<Params>()
 .variants(ROWS)
 .turns(|args| {
-    let row = RowTurns::of(args.variant, args.params::<Params>().length);
+    let row = RowTurns::of(args, args.params::<Params>().length);
     row.walk() + 2 * row.fold
 });
 

@@ -17,7 +17,7 @@ pub(super) static NORM_PARTS: Kernel = Kernel::new(
 .variants(ROWS)
 .cost(parts_cost)
 .turns(|args| {
-    let chunk = RowTurns::of(args.variant, args.params::<PartsParams>().chunk);
+    let chunk = RowTurns::of(args, args.params::<PartsParams>().chunk);
     chunk.walk() + chunk.chains() + 3 * chunk.fold
 });
 

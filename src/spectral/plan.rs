@@ -18,7 +18,7 @@ pub(super) static CLIP_PLAN: Kernel = Kernel::new(
 .variants(ROWS)
 .turns(|args| {
     let p: PlanParams = args.params();
-    let (row, iterations) = (RowTurns::of(args.variant, p.m), RowTurns::of(args.variant, p.most));
+    let (row, iterations) = (RowTurns::of(args, p.m), RowTurns::of(args, p.most));
     row.walk() + 2 * row.fold + u64::from(p.grid) + 8 * iterations.walk()
 });
 

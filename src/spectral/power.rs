@@ -20,7 +20,7 @@ pub(super) static UNIT_VECTORS: Kernel = Kernel::new(
 .params::<Params>()
 .variants(ROWS)
 .turns(|args| {
-    let row = RowTurns::of(args.variant, args.params::<Params>().length);
+    let row = RowTurns::of(args, args.params::<Params>().length);
     2 * row.walk() + row.fold
 });
 

@@ -41,7 +41,7 @@ crate::params! {
 /// A walk over the row, and a fold, for each bit of the k-th largest and of its place, and two more.
 fn turns(args: &CostArgs<'_>) -> u64 {
     let p: Params = args.params();
-    let row = RowTurns::of(args.variant, p.length);
+    let row = RowTurns::of(args, p.length);
     (32 + u64::from(p.place_bits) + 2) * (1 + row.walk() + row.fold)
 }
 
