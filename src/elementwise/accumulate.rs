@@ -1,36 +1,36 @@
 //! Sums of gradients.
 
-use super::{CELLS, launch_cells, twin};
-use crate::kernel::{Cost, CostArgs, Kernel, shader};
+use super::{CELLS, launch_cells};
+use crate::host::{HostArgs, Real};
+use crate::kernel::{Cost, CostArgs};
 use crate::{Result, Tensor};
 
-/// `sum[i] += x[i]`
-pub(super) static ACCUMULATE: Kernel = Kernel::new(
-    "elementwise",
-    "accumulate",
-    shader!("elementwise/accumulate"),
-    crate::twin!(twin::accumulate),
-)
-.params::<Params>()
-.variants(CELLS)
-.cost(cost);
-
-crate::params! {
-    struct Params {
-        cells: u32,
-    }
+crate::kernel! {
+    /// `sum[i] += x[i]`
+    pub(super) static ACCUMULATE = "elementwise/accumulate";
+    params = struct AccumulateParams { cells: u32 };
+    oracle = accumulate_oracle;
+    variants = CELLS;
+    cost = cost;
 }
 
 /// The sum is read and written.
 fn cost(args: &CostArgs<'_>) -> Cost {
-    let count = args.words[1] as f64;
+    let count = args.words_of("x") as f64;
     Cost { bytes: 12.0 * count, flops: count }
+}
+
+fn accumulate_oracle<R: Real>(args: &mut HostArgs<'_, R>) {
+    let x = args.reals("x");
+    for (sum, x) in args.reals_mut("sum").iter_mut().zip(x) {
+        *sum += *x;
+    }
 }
 
 /// `sum + x`, in `sum`'s memory where nobody else holds it.
 pub(crate) fn accumulate(sum: Tensor, x: Tensor) -> Result<Tensor> {
     let sum = if sum.is_unshared() { sum } else { sum.duplicate()? };
     let (launch, cells) = launch_cells(sum.device(), &ACCUMULATE, sum.count());
-    launch.params(&Params { cells }).bind_next(&sum).bind_next(&x).record()?;
+    launch.params(&AccumulateParams { cells }).bind("sum", &sum).bind("x", &x).record()?;
     Ok(sum)
 }

@@ -1,37 +1,47 @@
 //! Activations as operators.
 
-use super::unary::one_operation_each;
-use super::{Activation, CELLS, launch_cells, twin};
-use crate::kernel::{Kernel, shader};
+use super::cells::one_operation_each;
+use super::{Activation, CELLS, launch_cells};
+use crate::host::{HostArgs, Real, each};
 use crate::{DType, Error, Result, Tensor, Var};
 
-/// `y[i] = activation(x[i])`
-pub(super) static ACTIVATE: Kernel = Kernel::new(
-    "elementwise",
-    "activate",
-    shader!("elementwise/activate"),
-    crate::twin!(twin::activate),
-)
-.params::<Params>()
-.variants(CELLS)
-.cost(one_operation_each);
-
-/// `gx[i] = g[i] activation'(x[i])`
-pub(super) static ACTIVATE_BACKWARD: Kernel = Kernel::new(
-    "elementwise",
-    "activate_backward",
-    shader!("elementwise/activate_backward"),
-    crate::twin!(twin::activate_backward),
-)
-.params::<Params>()
-.variants(CELLS)
-.cost(one_operation_each);
-
 crate::params! {
-    pub(super) struct Params {
+    pub(super) struct ActivateParams {
         cells: u32,
         slope: f32,
     }
+}
+
+crate::kernel! {
+    /// `y[i] = activation(x[i])`
+    pub(super) static ACTIVATE = "elementwise/activate";
+    params = ActivateParams;
+    oracle = activate_oracle;
+    variants = CELLS;
+    cost = |args| one_operation_each(args, "y");
+}
+
+crate::kernel! {
+    /// `gx[i] = g[i] activation'(x[i])`
+    pub(super) static ACTIVATE_BACKWARD = "elementwise/activate_backward";
+    params = ActivateParams;
+    oracle = activate_backward_oracle;
+    variants = CELLS;
+    cost = |args| one_operation_each(args, "gx");
+}
+
+fn activate_oracle<R: Real>(args: &mut HostArgs<'_, R>) {
+    let p: ActivateParams = args.params();
+    let f = Activation::from_code(args.constant("KIND"), p.slope);
+    let x = args.reals("x");
+    each(args.reals_mut("y"), |i| f.apply(x[i]));
+}
+
+fn activate_backward_oracle<R: Real>(args: &mut HostArgs<'_, R>) {
+    let p: ActivateParams = args.params();
+    let f = Activation::from_code(args.constant("KIND"), p.slope);
+    let (x, g) = (args.reals("saved"), args.reals("g"));
+    each(args.reals_mut("gx"), |i| g[i] * f.derivative(x[i]));
 }
 
 /// The activation of every element.
@@ -48,12 +58,12 @@ pub fn activate(activation: Activation, x: &Tensor) -> Result<Tensor> {
     }
     let y = Tensor::empty(x.device(), *x.shape(), DType::F32)?;
     let (launch, cells) = launch_cells(x.device(), &ACTIVATE, x.count());
-    let params = Params { cells, slope: activation.slope() };
+    let params = ActivateParams { cells, slope: activation.slope() };
     launch
         .constant("KIND", activation.code())
         .params(&params)
-        .bind_next(x)
-        .bind_next(&y)
+        .bind("x", x)
+        .bind("y", &y)
         .record()?;
     Ok(y)
 }
@@ -72,9 +82,9 @@ pub fn activate_backward(activation: Activation, x: &Tensor, g: &Tensor) -> Resu
     }
     let gx = Tensor::empty(x.device(), *x.shape(), DType::F32)?;
     let (launch, cells) = launch_cells(x.device(), &ACTIVATE_BACKWARD, x.count());
-    let params = Params { cells, slope: activation.slope() };
+    let params = ActivateParams { cells, slope: activation.slope() };
     let launch = launch.constant("KIND", activation.code()).params(&params);
-    launch.bind_next(x).bind_next(g).bind_next(&gx).record()?;
+    launch.bind("saved", x).bind("g", g).bind("gx", &gx).record()?;
     Ok(gx)
 }
 

@@ -1,45 +1,20 @@
 //! Arithmetic of two tensors, with broadcasting.
 
 use super::broadcast::{Strides, strides};
+use super::cells::one_operation_each;
 use super::unary::{Unary, unary};
-use super::{CELLS, launch_cells, twin};
-use crate::host::{Real, greatest, keep_nan, least};
-use crate::kernel::{Cost, CostArgs, Kernel, few_turns, shader};
+use super::{CELLS, launch_cells};
+use crate::host::{HostArgs, Real, each, greatest, keep_nan, least};
+use crate::kernel::few_turns;
 use crate::{DType, Error, Result, Shape, Tensor, Var};
 
-/// `y[i] = a[i] op b[i]`
-pub(super) static BINARY: Kernel =
-    Kernel::new("elementwise", "binary", shader!("elementwise/binary"), crate::twin!(twin::binary))
-        .params::<Params>()
-        .variants(CELLS)
-        .cost(one_operation_each);
-
-/// `y[i] = a[..] op b[..]` for operands that are broadcast.
-pub(super) static BINARY_BROADCAST: Kernel = Kernel::new(
-    "elementwise",
-    "binary_broadcast",
-    shader!("elementwise/binary_broadcast"),
-    crate::twin!(twin::binary_broadcast),
-)
-.params::<BroadcastParams>()
-.cost(one_operation_each)
-.turns(few_turns);
-
-/// `gx[i] = g[i] d(a op b)/da`, or `/db`
-pub(super) static BINARY_BACKWARD: Kernel = Kernel::new(
-    "elementwise",
-    "binary_backward",
-    shader!("elementwise/binary_backward"),
-    crate::twin!(twin::binary_backward),
-)
-.params::<BroadcastParams>()
-.cost(one_operation_each)
-.turns(few_turns);
-
-crate::params! {
-    struct Params {
-        cells: u32,
-    }
+crate::kernel! {
+    /// `y[i] = a[i] op b[i]`
+    pub(super) static BINARY = "elementwise/binary";
+    params = struct BinaryParams { cells: u32 };
+    oracle = binary_oracle;
+    variants = CELLS;
+    cost = |args| one_operation_each(args, "y");
 }
 
 crate::params! {
@@ -51,10 +26,50 @@ crate::params! {
     }
 }
 
-/// One operation an element of the last binding.
-fn one_operation_each(args: &CostArgs<'_>) -> Cost {
-    let count = args.words.last().copied().unwrap_or(0);
-    Cost { bytes: args.all_bytes(), flops: count as f64 }
+crate::kernel! {
+    /// `y[i] = a[..] op b[..]` for operands that are broadcast.
+    pub(super) static BINARY_BROADCAST = "elementwise/binary_broadcast";
+    params = BroadcastParams;
+    oracle = binary_broadcast_oracle;
+    cost = |args| one_operation_each(args, "y");
+    turns = few_turns;
+}
+
+crate::kernel! {
+    /// `gx[i] = g[i] d(a op b)/da`, or `/db`
+    pub(super) static BINARY_BACKWARD = "elementwise/binary_backward";
+    params = BroadcastParams;
+    oracle = binary_backward_oracle;
+    cost = |args| one_operation_each(args, "gx");
+    turns = few_turns;
+}
+
+fn binary_oracle<R: Real>(args: &mut HostArgs<'_, R>) {
+    let op = Binary::from_code(args.constant("OP"));
+    let (a, b) = (args.reals("a"), args.reals("b"));
+    each(args.reals_mut("y"), |i| op.apply(a[i], b[i]));
+}
+
+fn binary_broadcast_oracle<R: Real>(args: &mut HostArgs<'_, R>) {
+    let p: BroadcastParams = args.params();
+    let op = Binary::from_code(args.constant("OP"));
+    let (a, b) = (args.reals("a"), args.reals("b"));
+    each(args.reals_mut("y"), |i| {
+        let (at_a, at_b) = p.strides.offsets(p.rank, i);
+        op.apply(a[at_a], b[at_b])
+    });
+}
+
+fn binary_backward_oracle<R: Real>(args: &mut HostArgs<'_, R>) {
+    let p: BroadcastParams = args.params();
+    let op = Binary::from_code(args.constant("OP"));
+    let for_b = args.flag("SIDE");
+    let (a, b, g) = (args.reals("a"), args.reals("b"), args.reals("g"));
+    each(args.reals_mut("gx"), |i| {
+        let (at_a, at_b) = p.strides.offsets(p.rank, i);
+        let (da, db) = op.derivatives(a[at_a], b[at_b]);
+        g[i] * if for_b { db } else { da }
+    });
 }
 
 /// An operator of two numbers. NaN if either is.
@@ -155,13 +170,13 @@ pub fn binary(op: Binary, a: &Tensor, b: &Tensor) -> Result<Tensor> {
     let y = Tensor::empty(device, shape, DType::F32)?;
     if a.count() == y.count() && b.count() == y.count() {
         let (launch, cells) = launch_cells(device, &BINARY, y.count());
-        let launch = launch.constant("OP", op.code()).params(&Params { cells });
-        launch.bind_next(a).bind_next(b).bind_next(&y).record()?;
+        let launch = launch.constant("OP", op.code()).params(&BinaryParams { cells });
+        launch.bind("a", a).bind("b", b).bind("y", &y).record()?;
         return Ok(y);
     }
     let params = broadcast_params(&shape, a, b);
     let launch = device.launch(&BINARY_BROADCAST).constant("OP", op.code()).params(&params);
-    launch.bind_next(a).bind_next(b).bind_next(&y).items_of(y.count(), 256).record()?;
+    launch.bind("a", a).bind("b", b).bind("y", &y).items(y.count()).record()?;
     Ok(y)
 }
 
@@ -214,14 +229,9 @@ fn binary_backward(op: Binary, side: Side, a: &Tensor, b: &Tensor, g: &Tensor) -
     let gx = Tensor::empty(g.device(), *g.shape(), DType::F32)?;
     let params = broadcast_params(g.shape(), a, b);
     let launch = g.device().launch(&BINARY_BACKWARD).constant("OP", op.code());
-    let launch = launch.constant("SIDE", u32::from(side == Side::B)).params(&params);
-    launch
-        .bind_next(a)
-        .bind_next(b)
-        .bind_next(g)
-        .bind_next(&gx)
-        .items_of(g.count(), 256)
-        .record()?;
+    let launch = launch.constant("SIDE", side == Side::B).params(&params);
+    let launch = launch.bind("a", a).bind("b", b).bind("g", g).bind("gx", &gx);
+    launch.items(g.count()).record()?;
     Ok(gx)
 }
 

@@ -1,20 +1,41 @@
 //! Casts between f32 and packed spikes.
 
-use super::twin;
-use crate::kernel::{Kernel, few_turns, shader};
+use crate::host::{HostArgs, Real, each};
+use crate::kernel::few_turns;
 use crate::{DType, Result, Tensor, Var};
 
-/// `s = [x > 1/2]`, packed along the leading axis
-pub(super) static PACK: Kernel =
-    Kernel::new("elementwise", "pack", shader!("elementwise/pack"), crate::twin!(twin::pack))
-        .params::<Packed>()
-        .turns(few_turns);
+crate::kernel! {
+    /// `s = [x > 1/2]`, packed along the leading axis
+    pub(super) static PACK = "elementwise/pack";
+    params = Packed;
+    oracle = pack_oracle;
+    turns = few_turns;
+}
 
-/// `x = s`, from packed spikes
-pub(super) static UNPACK: Kernel =
-    Kernel::new("elementwise", "unpack", shader!("elementwise/unpack"), crate::twin!(twin::unpack))
-        .params::<Packed>()
-        .turns(few_turns);
+crate::kernel! {
+    /// `x = s`, from packed spikes
+    pub(super) static UNPACK = "elementwise/unpack";
+    params = Packed;
+    oracle = unpack_oracle;
+    turns = few_turns;
+}
+
+fn pack_oracle<R: Real>(args: &mut HostArgs<'_, R>) {
+    let p: Packed = args.params();
+    let x = args.reals("x");
+    let half = R::lit(0.5);
+    each(args.words_mut("s"), |w| p.word(w, |e| x[e] > half));
+}
+
+fn unpack_oracle<R: Real>(args: &mut HostArgs<'_, R>) {
+    let p: Packed = args.params();
+    let s = args.words("s");
+    let row = p.row as usize;
+    each(args.reals_mut("x"), |i| {
+        let (t, n) = (i / row, i % row);
+        R::lit(f64::from(s[t / 32 * row + n] >> (t % 32) & 1))
+    });
+}
 
 crate::params! {
     /// The extents of packed spikes, as parameters of the kernels that run over their words.
@@ -54,7 +75,7 @@ pub fn pack(x: &Tensor) -> Result<Tensor> {
     x.expect("pack", DType::F32)?;
     let s = Tensor::empty(x.device(), *x.shape(), DType::Bits)?;
     let launch = x.device().launch(&PACK).params(&Packed::of(&s));
-    launch.bind_next(x).bind_next(&s).items_of(s.words(), 256).record()?;
+    launch.bind("x", x).bind("s", &s).items(s.words()).record()?;
     Ok(s)
 }
 
@@ -66,7 +87,7 @@ pub fn unpack(s: &Tensor) -> Result<Tensor> {
     s.expect("unpack", DType::Bits)?;
     let x = Tensor::empty(s.device(), *s.shape(), DType::F32)?;
     let launch = s.device().launch(&UNPACK).params(&Packed::of(s));
-    launch.bind_next(s).bind_next(&x).items_of(s.words(), 256).record()?;
+    launch.bind("s", s).bind("x", &x).items(s.words()).record()?;
     Ok(x)
 }
 

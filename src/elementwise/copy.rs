@@ -1,19 +1,19 @@
 //! Copies: the bandwidth reference of the benchmarks.
 
-use super::{CELLS, launch_cells, twin};
-use crate::kernel::{Kernel, shader};
+use super::{CELLS, launch_cells};
+use crate::host::{HostArgs, Real};
 use crate::{DType, Result, Tensor};
 
-/// `y[i] = x[i]`
-pub(super) static COPY: Kernel =
-    Kernel::new("elementwise", "copy", shader!("elementwise/copy"), crate::twin!(twin::copy))
-        .params::<Params>()
-        .variants(CELLS);
+crate::kernel! {
+    /// `y[i] = x[i]`
+    pub(super) static COPY = "elementwise/copy";
+    params = struct CopyParams { cells: u32 };
+    oracle = copy_oracle;
+    variants = CELLS;
+}
 
-crate::params! {
-    struct Params {
-        cells: u32,
-    }
+fn copy_oracle<R: Real>(args: &mut HostArgs<'_, R>) {
+    args.reals_mut("y").copy_from_slice(args.reals("x"));
 }
 
 /// A copy of an f32 tensor, made by a kernel that reads and writes every element once. What a
@@ -26,6 +26,6 @@ pub fn copy(x: &Tensor) -> Result<Tensor> {
     x.expect("copy", DType::F32)?;
     let y = Tensor::empty(x.device(), *x.shape(), DType::F32)?;
     let (launch, cells) = launch_cells(x.device(), &COPY, x.count());
-    launch.params(&Params { cells }).bind_next(x).bind_next(&y).record()?;
+    launch.params(&CopyParams { cells }).bind("x", x).bind("y", &y).record()?;
     Ok(y)
 }

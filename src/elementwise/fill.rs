@@ -1,19 +1,18 @@
 //! Constant tensors.
 
-use super::twin;
-use crate::kernel::{Kernel, shader};
+use crate::host::{HostArgs, Real};
 use crate::{DType, Device, IntoShape, Result, Tensor};
 
-/// `y[i] = value`
-pub(super) static FILL: Kernel =
-    Kernel::new("elementwise", "fill", shader!("elementwise/fill"), crate::twin!(twin::fill))
-        .params::<Params>();
+crate::kernel! {
+    /// `y[i] = value`
+    pub(super) static FILL = "elementwise/fill";
+    params = struct FillParams { count: u32, value: f32 };
+    oracle = fill_oracle;
+}
 
-crate::params! {
-    pub(super) struct Params {
-        count: u32,
-        value: f32,
-    }
+fn fill_oracle<R: Real>(args: &mut HostArgs<'_, R>) {
+    let p: FillParams = args.params();
+    args.reals_mut("y").fill(R::lit(p.value.into()));
 }
 
 /// A tensor whose elements are all `value`.
@@ -22,8 +21,8 @@ crate::params! {
 /// Those of [`Tensor::empty`].
 pub fn full(device: &Device, shape: impl IntoShape, value: f32) -> Result<Tensor> {
     let y = Tensor::empty(device, shape, DType::F32)?;
-    let params = Params { count: y.count() as u32, value };
-    device.launch(&FILL).params(&params).bind_next(&y).items_of(y.count(), 64).record()?;
+    let params = FillParams { count: y.count() as u32, value };
+    device.launch(&FILL).params(&params).bind("y", &y).items(y.count()).record()?;
     Ok(y)
 }
 

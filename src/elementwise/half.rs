@@ -1,31 +1,45 @@
 //! Casts between f32 and f16 storage.
 
-use super::twin;
-use crate::kernel::{Kernel, shader};
+use crate::host::{HostArgs, Real, each};
 use crate::{DType, Result, Tensor, Var};
-
-/// `y = f16(x)`
-pub(super) static TO_HALF: Kernel = Kernel::new(
-    "elementwise",
-    "to_half",
-    shader!("elementwise/to_half"),
-    crate::twin!(twin::to_half),
-)
-.params::<Params>();
-
-/// `y = f32(x)`
-pub(super) static FROM_HALF: Kernel = Kernel::new(
-    "elementwise",
-    "from_half",
-    shader!("elementwise/from_half"),
-    crate::twin!(twin::from_half),
-)
-.params::<Params>();
+use half::f16;
 
 crate::params! {
-    pub(super) struct Params {
+    pub(super) struct CastParams {
         count: u32,
     }
+}
+
+crate::kernel! {
+    /// `y = f16(x)`
+    pub(super) static TO_HALF = "elementwise/to_half";
+    params = CastParams;
+    oracle = to_half_oracle;
+}
+
+crate::kernel! {
+    /// `y = f32(x)`
+    pub(super) static FROM_HALF = "elementwise/from_half";
+    params = CastParams;
+    oracle = from_half_oracle;
+}
+
+fn to_half_oracle<R: Real>(args: &mut HostArgs<'_, R>) {
+    let x = args.reals("x");
+    // In two roundings, as on a device whose input is f32 already.
+    let bits = |i: usize| {
+        let value = x.get(i).map_or(0.0, |x| x.f32());
+        let held = if value.is_finite() { value.clamp(-65504.0, 65504.0) } else { value };
+        u32::from(f16::from_f32(held).to_bits())
+    };
+    each(args.words_mut("y"), |i| bits(2 * i) | bits(2 * i + 1) << 16);
+}
+
+fn from_half_oracle<R: Real>(args: &mut HostArgs<'_, R>) {
+    let x = args.words("x");
+    each(args.reals_mut("y"), |i| {
+        R::lit(f16::from_bits((x[i / 2] >> (16 * (i % 2))) as u16).to_f64())
+    });
 }
 
 /// The nearest f16 of every element, ties to even; beyond ±65504 the largest, infinities and NaN as they
@@ -36,9 +50,9 @@ crate::params! {
 pub fn to_half(x: &Tensor) -> Result<Tensor> {
     x.expect("to_half", DType::F32)?;
     let y = Tensor::empty(x.device(), *x.shape(), DType::F16)?;
-    let params = Params { count: x.count() as u32 };
+    let params = CastParams { count: x.count() as u32 };
     let launch = x.device().launch(&TO_HALF).params(&params);
-    launch.bind_next(x).bind_next(&y).items_of(y.words(), 256).record()?;
+    launch.bind("x", x).bind("y", &y).items(y.words()).record()?;
     Ok(y)
 }
 
@@ -49,9 +63,9 @@ pub fn to_half(x: &Tensor) -> Result<Tensor> {
 pub fn from_half(x: &Tensor) -> Result<Tensor> {
     x.expect("from_half", DType::F16)?;
     let y = Tensor::empty(x.device(), *x.shape(), DType::F32)?;
-    let params = Params { count: x.count() as u32 };
+    let params = CastParams { count: x.count() as u32 };
     let launch = x.device().launch(&FROM_HALF).params(&params);
-    launch.bind_next(x).bind_next(&y).items_of(y.count(), 256).record()?;
+    launch.bind("x", x).bind("y", &y).items(y.count()).record()?;
     Ok(y)
 }
 

@@ -15,7 +15,6 @@ mod fill;
 mod fma_peak;
 mod half;
 mod step;
-mod twin;
 mod unary;
 
 pub(crate) use accumulate::accumulate;
@@ -29,11 +28,13 @@ pub(crate) use cells::{CELLS, launch_cells};
 pub use copy::copy;
 pub use fill::{full, full_like};
 pub use fma_peak::fma_peak;
+pub(crate) use fma_peak::{CHAINS, FmaPeakParams, STEPS};
 pub use half::{from_half, to_half};
 pub(crate) use step::{BOX, COMPAND, Step, Stride};
-pub(crate) use twin::each;
 pub use unary::{Unary, unary};
 
+// Other families take it from here still.
+pub(crate) use crate::host::each;
 use crate::kernel::Kernel;
 
 /// The kernels of the family.

@@ -1,39 +1,48 @@
 //! Functions of one number, and arithmetic with a constant.
 
-use super::{CELLS, launch_cells, twin};
-use crate::host::{Real, keep_nan, limited};
-use crate::kernel::{Cost, CostArgs, Kernel, shader};
+use super::cells::one_operation_each;
+use super::{CELLS, launch_cells};
+use crate::host::{HostArgs, Real, each, keep_nan, limited};
 use crate::{DType, Error, Result, Tensor, Var};
 
-/// `y[i] = f(x[i])`
-pub(super) static UNARY: Kernel =
-    Kernel::new("elementwise", "unary", shader!("elementwise/unary"), crate::twin!(twin::unary))
-        .params::<Params>()
-        .variants(CELLS)
-        .cost(one_operation_each);
-
-/// `gx[i] = g[i] f'(x[i])`
-pub(super) static UNARY_BACKWARD: Kernel = Kernel::new(
-    "elementwise",
-    "unary_backward",
-    shader!("elementwise/unary_backward"),
-    crate::twin!(twin::unary_backward),
-)
-.params::<Params>()
-.variants(CELLS)
-.cost(one_operation_each);
-
 crate::params! {
-    pub(super) struct Params {
+    pub(super) struct UnaryParams {
         cells: u32,
         first: f32,
         second: f32,
     }
 }
 
-/// One operation an element of the first binding.
-pub(super) fn one_operation_each(args: &CostArgs<'_>) -> Cost {
-    Cost { bytes: args.all_bytes(), flops: args.words[0] as f64 }
+crate::kernel! {
+    /// `y[i] = f(x[i])`
+    pub(super) static UNARY = "elementwise/unary";
+    params = UnaryParams;
+    oracle = unary_oracle;
+    variants = CELLS;
+    cost = |args| one_operation_each(args, "y");
+}
+
+crate::kernel! {
+    /// `gx[i] = g[i] f'(x[i])`
+    pub(super) static UNARY_BACKWARD = "elementwise/unary_backward";
+    params = UnaryParams;
+    oracle = unary_backward_oracle;
+    variants = CELLS;
+    cost = |args| one_operation_each(args, "gx");
+}
+
+fn unary_oracle<R: Real>(args: &mut HostArgs<'_, R>) {
+    let p: UnaryParams = args.params();
+    let f = Unary::from_code(args.constant("OP"), p.first, p.second);
+    let x = args.reals("x");
+    each(args.reals_mut("y"), |i| f.apply(x[i]));
+}
+
+fn unary_backward_oracle<R: Real>(args: &mut HostArgs<'_, R>) {
+    let p: UnaryParams = args.params();
+    let f = Unary::from_code(args.constant("OP"), p.first, p.second);
+    let (saved, g) = (args.reals("saved"), args.reals("g"));
+    each(args.reals_mut("gx"), |i| g[i] * f.derivative(saved[i]));
 }
 
 /// A function of one number. NaN of NaN, and so is the derivative.
@@ -208,8 +217,8 @@ pub fn unary(f: Unary, x: &Tensor) -> Result<Tensor> {
     }
     let y = Tensor::empty(x.device(), *x.shape(), DType::F32)?;
     let (launch, cells) = launch_cells(x.device(), &UNARY, x.count());
-    let launch = launch.constant("OP", f.code()).params(&Params { cells, first, second });
-    launch.bind_next(x).bind_next(&y).record()?;
+    let launch = launch.constant("OP", f.code()).params(&UnaryParams { cells, first, second });
+    launch.bind("x", x).bind("y", &y).record()?;
     Ok(y)
 }
 
@@ -217,8 +226,8 @@ fn unary_backward(f: Unary, saved: &Tensor, g: &Tensor) -> Result<Tensor> {
     let (first, second) = f.constants();
     let gx = Tensor::empty(g.device(), *g.shape(), DType::F32)?;
     let (launch, cells) = launch_cells(g.device(), &UNARY_BACKWARD, g.count());
-    let launch = launch.constant("OP", f.code()).params(&Params { cells, first, second });
-    launch.bind_next(saved).bind_next(g).bind_next(&gx).record()?;
+    let launch = launch.constant("OP", f.code()).params(&UnaryParams { cells, first, second });
+    launch.bind("saved", saved).bind("g", g).bind("gx", &gx).record()?;
     Ok(gx)
 }
 

@@ -5,6 +5,8 @@
 
 mod args;
 pub(crate) mod columns;
+mod each;
+pub(crate) mod elementwise;
 mod exp;
 mod magnitude;
 mod memory;
@@ -20,6 +22,7 @@ mod vectorised;
 
 pub(crate) use args::Slot;
 pub use args::{HostArgs, Named};
+pub(crate) use each::each;
 pub(crate) use exp::exp;
 pub(crate) use magnitude::to_one;
 pub use memory::Array;
