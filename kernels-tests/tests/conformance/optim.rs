@@ -981,7 +981,8 @@ const SKIPPERS: &[(&str, Maker)] = &[
     ("adamw", |p| boxed(AdamW::builder().clip_norm(1.0).build(p))),
     ("signum", |p| boxed(Signum::builder().skip_non_finite(true).build(p))),
     ("ademamix", |p| boxed(AdEmaMix::builder().skip_non_finite(true).build(p))),
-    ("spam", |p| boxed(Spam::builder().skip_non_finite(true).build(p))),
+    // Its intervals, as schedules, go on with every step, skipped or not.
+    ("spam", |p| boxed(Spam::builder().grace(0).skip_non_finite(true).build(p))),
     ("muon", |p| boxed(Muon::builder().skip_non_finite(true).build(p))),
     ("moonlight", |p| boxed(Muon::builder().moonlight(true).skip_non_finite(true).build(p))),
     ("normuon", |p| boxed(NorMuon::builder().skip_non_finite(true).build(p))),
@@ -1009,12 +1010,6 @@ fn replayed_steps_of_every_rule_skip_bad_gradients() {
     let shapes = [vec![9, 13], vec![13]];
     let mut random = Random::new(6);
     let (start, good) = (random_params(&mut random, &shapes), seeds(&mut random, &shapes, 2));
-    let kept = |optimizer: &dyn Optimizer, params: &[Param]| {
-        let state = optimizer.state().into_iter();
-        let state = state.filter(|(n, _)| !n.ends_with(".clip") && !n.ends_with(".numbers"));
-        let values = params.iter().map(|p| p.value().clone());
-        bits_of(&values.chain(state.map(|(_, t)| t)).collect::<Vec<_>>())
-    };
     for subject in own_subjects() {
         for (name, make) in SKIPPERS {
             let params = params(&subject.device, &start).unwrap();
@@ -1035,6 +1030,68 @@ fn replayed_steps_of_every_rule_skip_bad_gradients() {
             assert!(after.iter().all(finite), "{name} on {}", subject.label);
         }
     }
+}
+
+/// A gradient that is not finite, be it in the first or the last element of any parameter, leaves
+/// everything as it was, to the bit, and is counted; what follows is a run without it: eager and replayed.
+#[test]
+fn skipped_steps_leave_no_trace() {
+    let shapes = [vec![9, 13], vec![13], vec![3, 5]];
+    let mut random = Random::new(8);
+    let (start, good) = (random_params(&mut random, &shapes), seeds(&mut random, &shapes, 2));
+    let mut bad = Vec::new();
+    for fault in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+        for place in 0..shapes.len() {
+            for last in [false, true] {
+                let mut seeds = good[1].clone();
+                let at = if last { seeds[place].len() - 1 } else { 0 };
+                seeds[place][at] = fault;
+                bad.push(seeds);
+            }
+        }
+    }
+    for subject in own_subjects() {
+        for (name, make) in SKIPPERS {
+            for replayed in [false, true] {
+                let label = format!("{name} on {}, replayed: {replayed}", subject.label);
+                let run = |bad: &[Vec<Vec<f32>>]| {
+                    let params = params(&subject.device, &start).unwrap();
+                    let mut optimizer = make(&params).unwrap();
+                    let mut recorded = replayed.then(|| {
+                        Recorded::new(&subject.device, &params, &good[0], &mut *optimizer)
+                    });
+                    let mut step =
+                        |optimizer: &mut dyn Optimizer, seeds: &[Vec<f32>]| match &mut recorded {
+                            Some(recorded) => recorded.replay(seeds),
+                            None => step_all(optimizer, &params, seeds).unwrap(),
+                        };
+                    if !replayed {
+                        step(&mut *optimizer, &good[0]);
+                    }
+                    let before = kept(&*optimizer, &params);
+                    for (i, seeds) in bad.iter().enumerate() {
+                        step(&mut *optimizer, seeds);
+                        assert_eq!(kept(&*optimizer, &params), before, "{label}, fault {i}");
+                        assert_eq!(optimizer.skipped().unwrap(), i as u64 + 1, "{label}");
+                    }
+                    step(&mut *optimizer, &good[1]);
+                    assert_eq!(optimizer.skipped().unwrap(), bad.len() as u64, "{label}");
+                    let after = kept(&*optimizer, &params);
+                    assert_ne!(after, before, "{label}");
+                    after
+                };
+                assert_eq!(run(&bad), run(&[]), "{label}");
+            }
+        }
+    }
+}
+
+/// Parameters and all state but the count of skipped steps and the numbers of the step.
+fn kept(optimizer: &dyn Optimizer, params: &[Param]) -> Vec<Vec<u32>> {
+    let state = optimizer.state().into_iter();
+    let state = state.filter(|(n, _)| !n.ends_with(".clip") && !n.ends_with(".numbers"));
+    let values = params.iter().map(|p| p.value().clone());
+    bits_of(&values.chain(state.map(|(_, t)| t)).collect::<Vec<_>>())
 }
 
 /// Neither a gradient nor a saved state of another shape than the parameter's is taken.
