@@ -3,18 +3,24 @@
 //   with the condition ADD, x + residual stands in the place of x and is written to `sum`
 //
 // x, residual, y, sum: [rows, length]; gain, bias: [length], the latter not read unless BIAS;
-// stats: [rows, 2] takes m - x[r, 0] (0 if RMS) and q: a mean that is counted from an element of its
-// row loses nothing to an offset that all elements share.
-// One invocation a row, or one workgroup with the condition WORKGROUP. Three walks over the row.
+// stats: [rows, 3] takes s (m - x[r, 0]) (m = x[r, 0] = 0 if RMS), q / s and s: a mean that is counted from
+// an element of its row loses nothing to an offset that all elements share, and s is 1, or the power of
+// two that brings a row to where its squares keep their bits.
+// One invocation a row, or one workgroup with the condition WORKGROUP. Three walks over the row, two if
+// RMS, and one more where s is not 1.
 
+import package::shared::deviation::{Row, deviation, row_of};
 import package::shared::finite::root_of;
 import package::shared::index::{At, group_index, item_index};
-import package::shared::reduce::{LANES, RANGE, Place, row_sum};
+import package::shared::reduce::{LANES, RANGE, Place, row_max, row_sum};
+import package::shared::squares::to_middle;
 
 struct Params {
     rows: u32,
     length: u32,
     eps: f32,
+    // The square root of eps.
+    root: f32,
 }
 
 override RMS: bool = false;
@@ -51,6 +57,20 @@ override BIAS: bool = false;
     return sum[i];
 }
 
+// The sum over a lane's elements, in chains of 64: they keep the rounding of long rows small.
+fn sum_of(base: u32, first: u32, row: Row, shift: f32, squared: bool) -> f32 {
+    var total = 0.0;
+    for (var block = first; block < p.length; block += 64u * LANES) {
+        var part = 0.0;
+        for (var k = block; k < min(block + 64u * LANES, p.length); k += LANES) {
+            let v = deviation(look(base + k), row) - shift;
+            part += select(v, v * v, squared);
+        }
+        total += part;
+    }
+    return total;
+}
+
 @compute @workgroup_size(RANGE)
 fn norm_forward(at: At) {
     @if(SUBGROUPS) let start = Place(at.local, at.lane, at.subgroup, at.subgroups);
@@ -62,39 +82,44 @@ fn norm_forward(at: At) {
     }
     let base = row * p.length;
     let first = at.local % LANES;
-    // Chains of 64 keep the rounding of long rows small.
     var pivot = 0.0;
-    var shift = 0.0;
     if !RMS {
         pivot = first_look(base);
-        var total = 0.0;
-        for (var block = first; block < p.length; block += 64u * LANES) {
-            var part = 0.0;
-            for (var k = block; k < min(block + 64u * LANES, p.length); k += LANES) {
-                let v = first_look(base + k);
-                keep(base + k, v);
-                part += v - pivot;
-            }
-            total += part;
-        }
-        shift = row_sum(total, start) / f32(p.length);
     }
-    var squares = 0.0;
+    // Of the row as it is; half of its largest deviation is a number, whatever the row.
+    var total = 0.0;
+    var size = 0.5 * p.root;
     for (var block = first; block < p.length; block += 64u * LANES) {
         var part = 0.0;
         for (var k = block; k < min(block + 64u * LANES, p.length); k += LANES) {
-            let v = (look(base + k) - pivot) - shift;
-            part += v * v;
+            let x = first_look(base + k);
+            keep(base + k, x);
+            let v = x - pivot;
+            part += select(v, v * v, RMS);
+            size = max(size, abs(0.5 * x - 0.5 * pivot));
         }
-        squares += part;
+        total += part;
     }
-    let q = 1.0 / root_of(row_sum(squares, start) / f32(p.length) + p.eps);
+    let s = to_middle(row_max(size, start));
+    let scaled = row_of(pivot, s);
+    if s != 1.0 {
+        total = sum_of(base, first, scaled, 0.0, RMS);
+    }
+    var shift = 0.0;
+    if !RMS {
+        shift = row_sum(total, start) / f32(p.length);
+        total = sum_of(base, first, scaled, shift, true);
+    }
+    let root = p.root * s;
+    let eps = select(root * root, p.eps, s == 1.0);
+    let q = 1.0 / root_of(row_sum(total, start) / f32(p.length) + eps);
     if first == 0u {
-        stats[2u * row] = shift;
-        stats[2u * row + 1u] = q;
+        stats[3u * row] = shift;
+        stats[3u * row + 1u] = q;
+        stats[3u * row + 2u] = s;
     }
     for (var k = first; k < p.length; k += LANES) {
-        var v = ((look(base + k) - pivot) - shift) * q * gain[k];
+        var v = (deviation(look(base + k), scaled) - shift) * q * gain[k];
         if BIAS {
             v += bias[k];
         }

@@ -1,10 +1,12 @@
 // part_gain[s, i] = sum over the rows r of piece s of g[r, i] (x[r, i] - m) q
 // part_bias[s, i] = sum over them of g[r, i], if BIAS
 //
-// x, g: [rows, length]; stats: [rows, 2] of m - x[r, 0] (m = 0 if RMS) and q; parts: [splits, length].
+// x, g: [rows, length]; stats: [rows, 3] of s (m - x[r, 0]) (m = 0 if RMS), q / s and s;
+// parts: [splits, length].
 // Piece s is rows s * chunk .. (s + 1) * chunk.
 // One invocation an element of the parts: neighbours read neighbours in memory.
 
+import package::shared::deviation::{deviation, row_of};
 import package::shared::index::{At, item_index};
 
 struct Params {
@@ -41,7 +43,8 @@ fn norm_parameters(at: At) {
         for (var row = block; row < min(block + 32u, end); row++) {
             let base = row * p.length;
             let pivot = select(x[base], 0.0, RMS);
-            let n = ((x[base + column] - pivot) - stats[2u * row]) * stats[2u * row + 1u];
+            let scaled = row_of(pivot, stats[3u * row + 2u]);
+            let n = (deviation(x[base + column], scaled) - stats[3u * row]) * stats[3u * row + 1u];
             let gradient = g[base + column];
             part += vec2(gradient * n, gradient);
         }

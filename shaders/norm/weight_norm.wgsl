@@ -1,11 +1,13 @@
 // w[k, n] = v[k, n] length[n] / norm[n], norm[n] = sqrt(sum_k v[k, n]^2)
 //
-// v, w: [K, N], w output; length: [N]; norm: [N] output.
+// v, w: [K, N], w output; length: [N]; norm: [2, N] output: norms of the columns times s, and s: 1, or the
+// power of two that brings a column to where its squares keep their bits.
 // One invocation a column, or one workgroup with the condition WORKGROUP.
 
 import package::shared::finite::root_of;
 import package::shared::index::{At, group_index, item_index};
-import package::shared::reduce::{LANES, RANGE, Place, row_sum};
+import package::shared::reduce::{LANES, RANGE, Place, row_max, row_sum};
+import package::shared::squares::to_middle;
 
 struct Params {
     rows: u32,
@@ -18,6 +20,21 @@ struct Params {
 @group(0) @binding(3) var<storage, read_write> norm: array<f32>;
 @group(1) @binding(0) var<uniform> p: Params;
 
+// The sum of the squares of a lane's elements times s, and the largest of them. Two chains of sums: half
+// the rounding of one. A component chosen by number is no place to add to: FXC would unroll the loop, and
+// cannot.
+fn squares_of(n: u32, first: u32, s: f32) -> vec2<f32> {
+    var sums: vec2<f32>;
+    var size = 0.0;
+    for (var k = first; k < p.rows; k += LANES) {
+        let value = s * v[k * p.columns + n];
+        let square = value * value;
+        sums += select(vec2<f32>(square, 0.0), vec2<f32>(0.0, square), k / LANES % 2u == 1u);
+        size = max(size, abs(value));
+    }
+    return vec2<f32>(sums.x + sums.y, size);
+}
+
 @compute @workgroup_size(RANGE)
 fn weight_norm(at: At) {
     let start = Place(at.local, 0u, 0u, 0u);
@@ -27,21 +44,19 @@ fn weight_norm(at: At) {
     if n >= p.columns {
         return;
     }
-    // Two chains of sums: half the rounding of one. A component chosen by number is no place to add to:
-    // FXC would unroll the loop, and cannot.
-    var sums: vec2<f32>;
-    for (var k = first; k < p.rows; k += LANES) {
-        let value = v[k * p.columns + n];
-        let square = value * value;
-        sums += select(vec2<f32>(square, 0.0), vec2<f32>(0.0, square), k / LANES % 2u == 1u);
+    var squares = squares_of(n, first, 1.0);
+    let s = to_middle(row_max(squares.y, start));
+    if s != 1.0 {
+        squares = squares_of(n, first, s);
     }
-    let size = root_of(row_sum(sums.x + sums.y, start));
+    let size = root_of(row_sum(squares.x, start));
     if first == 0u {
         norm[n] = size;
+        norm[p.columns + n] = s;
     }
     // A column of zeros stays one.
-    let factor = length_of[n] / select(size, 1.0, size == 0.0);
+    let inverse = 1.0 / select(size, 1.0, size == 0.0);
     for (var k = first; k < p.rows; k += LANES) {
-        w[k * p.columns + n] = factor * v[k * p.columns + n];
+        w[k * p.columns + n] = length_of[n] * (s * v[k * p.columns + n] * inverse);
     }
 }

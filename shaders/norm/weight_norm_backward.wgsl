@@ -1,7 +1,7 @@
 // g_length[n] = sum_k g[k, n] v[k, n] / norm[n], gv = length / norm (g - g_length v / norm)
 // and both 0 where the norm is 0: there is no direction to turn
 //
-// v, g: [K, N]; length, norm: [N]; gv: [K, N], g_length: [N], outputs.
+// v, g: [K, N]; length: [N]; norm: [2, N] of the norm times s, and s; gv: [K, N], g_length: [N], outputs.
 // One invocation a column, or one workgroup with the condition WORKGROUP.
 
 import package::shared::index::{At, group_index, item_index};
@@ -29,20 +29,21 @@ fn weight_norm_backward(at: At) {
     if n >= p.columns {
         return;
     }
+    let s = norm[p.columns + n];
+    let inverse = select(1.0 / norm[n], 0.0, norm[n] == 0.0);
     // Two chains of sums, as in `weight_norm`.
     var sums: vec2<f32>;
     for (var k = first; k < p.rows; k += LANES) {
-        let term = g[k * p.columns + n] * v[k * p.columns + n];
+        let term = g[k * p.columns + n] * (s * v[k * p.columns + n] * inverse);
         sums += select(vec2<f32>(term, 0.0), vec2<f32>(0.0, term), k / LANES % 2u == 1u);
     }
-    let inverse = select(1.0 / norm[n], 0.0, norm[n] == 0.0);
-    let along = row_sum(sums.x + sums.y, place) * inverse;
+    let along = row_sum(sums.x + sums.y, place);
     if first == 0u {
         g_length[n] = along;
     }
     let factor = length_of[n] * inverse;
     for (var k = first; k < p.rows; k += LANES) {
-        let place = k * p.columns + n;
-        gv[place] = factor * (g[place] - along * inverse * v[place]);
+        let i = k * p.columns + n;
+        gv[i] = factor * (g[i] - along * (s * v[i] * inverse)) * s;
     }
 }

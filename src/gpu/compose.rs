@@ -16,6 +16,7 @@ const SHARED: &[(&str, &str)] = &[
     ("complex", include_str!("../../shaders/shared/complex.wgsl")),
     ("concrete", include_str!("../../shaders/shared/concrete.wgsl")),
     ("decay", include_str!("../../shaders/shared/decay.wgsl")),
+    ("deviation", include_str!("../../shaders/shared/deviation.wgsl")),
     ("digits", include_str!("../../shaders/shared/digits.wgsl")),
     ("finite", include_str!("../../shaders/shared/finite.wgsl")),
     ("gate", include_str!("../../shaders/shared/gate.wgsl")),

@@ -8,3 +8,21 @@ pub(crate) fn to_one<R: Real>(value: R) -> R {
     let exponent = if value == R::zero() { -126.0 } else { value.abs().log2().floor().f64() };
     R::lit(2f64.powi(-exponent.clamp(-126.0, 126.0) as i32))
 }
+
+/// 2^90: what small numbers are multiplied with before they are squared, and large ones divided by.
+pub(crate) const UP: f64 = (1u128 << 90) as f64;
+/// 2^-50 and 2^45: sums of the squares of what lies between keep their bits.
+pub(crate) const SMALL: f64 = 1.0 / (1u64 << 50) as f64;
+pub(crate) const LARGE: f64 = (1u64 << 45) as f64;
+
+/// What brings `size` to where its square keeps its bits: `shared/squares.wgsl`.
+#[inline(always)]
+pub(crate) fn to_middle<R: Real>(size: R) -> R {
+    if size < R::lit(SMALL) {
+        R::lit(UP)
+    } else if size > R::lit(LARGE) {
+        R::lit(UP.recip())
+    } else {
+        R::one()
+    }
+}

@@ -43,10 +43,10 @@ crate::params! {
     }
 }
 
-/// Two walks over a row, one of them in chains, and two folds.
+/// Three walks over a row, two of them in chains, and three folds.
 fn turns(args: &CostArgs<'_>) -> u64 {
     let row = RowTurns::of(args, args.params::<Params>().length);
-    row.chains() + row.walk() + 2 * row.fold
+    2 * row.chains() + row.walk() + 3 * row.fold
 }
 
 /// The gradient of what was normalised.

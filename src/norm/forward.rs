@@ -36,6 +36,8 @@ crate::params! {
         rows: u32,
         length: u32,
         eps: f32,
+        // The square root of eps.
+        root: f32,
     }
 }
 
@@ -44,10 +46,10 @@ fn cost(args: &CostArgs<'_>) -> Cost {
     Cost { bytes: args.all_bytes(), flops: 8.0 * args.words[0] as f64 }
 }
 
-/// Three walks over a row, two of them in chains, and two folds.
+/// Four walks over a row, three of them in chains, and three folds.
 fn turns(args: &CostArgs<'_>) -> u64 {
     let row = RowTurns::of(args, args.params::<Params>().length);
-    2 * row.chains() + row.walk() + 2 * row.fold
+    3 * row.chains() + row.walk() + 3 * row.fold
 }
 
 /// A normalisation: what does not change from call to call.
@@ -65,7 +67,8 @@ pub(super) struct Normalised {
     pub(super) y: Tensor,
     /// What was normalised: x, or x + residual.
     pub(super) x: Tensor,
-    /// For each row the mean, counted from the row's first element, and `1 / sqrt(variance + eps)`.
+    /// For each row the mean, counted from the row's first element, and `1 / sqrt(variance + eps)`, of
+    /// the row times the third number: 1, unless its squares would leave the range of f32.
     pub(super) stats: Tensor,
 }
 
@@ -79,13 +82,15 @@ pub(super) fn forward(
 ) -> Result<Normalised> {
     let device = x.device();
     let y = Tensor::empty(device, *x.shape(), DType::F32)?;
-    let stats = Tensor::empty(device, [norm.rows, 2], DType::F32)?;
+    let stats = Tensor::empty(device, [norm.rows, 3], DType::F32)?;
     let sum = match residual {
         Some(_) => Tensor::empty(device, *x.shape(), DType::F32)?,
         None => x.clone(),
     };
     if x.count() > 0 {
-        let params = Params { rows: norm.rows as u32, length: norm.length as u32, eps: norm.eps };
+        let Norm { rows, length, eps, .. } = norm;
+        let root = f64::from(eps).sqrt() as f32;
+        let params = Params { rows: rows as u32, length: length as u32, eps, root };
         let launch = device.launch(&NORM_FORWARD).params(&params);
         let launch = launch.when("ADD", residual.is_some());
         let shared = rows_shared(device, &launch, norm.length);

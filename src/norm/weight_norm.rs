@@ -36,10 +36,10 @@ crate::params! {
     }
 }
 
-/// Two walks over a column, and a fold.
+/// Three walks over a column, and two folds.
 fn turns(args: &CostArgs<'_>) -> u64 {
     let column = RowTurns::of(args, args.params::<Params>().rows);
-    2 * column.walk() + column.fold
+    3 * column.walk() + 2 * column.fold
 }
 
 const OP: &str = "weight_norm";
@@ -58,7 +58,7 @@ impl Var {
         let params = check(&v, &length_value)?;
         let columns = params.columns as usize;
         let w = Tensor::empty(v.device(), *v.shape(), DType::F32)?;
-        let norm = Tensor::empty(v.device(), [columns], DType::F32)?;
+        let norm = Tensor::empty(v.device(), [2, columns], DType::F32)?;
         if columns > 0 {
             let launch = over_columns(v.device(), &WEIGHT_NORM, &params, columns);
             launch

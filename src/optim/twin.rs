@@ -8,7 +8,7 @@ use super::norm::{ClipFactorParams, SquareSumParams, TOGETHER};
 use super::numbers::{COUNT, INPUTS};
 use super::project::{OverlapParams, ProjectParams};
 use crate::host::parallel::*;
-use crate::host::{HostArgs, Real, greatest, to_one};
+use crate::host::{HostArgs, LARGE, Real, SMALL, UP, greatest, to_middle, to_one};
 pub(super) use update::update;
 
 pub(super) fn step_numbers<R: Real>(args: &mut HostArgs<'_, R>) {
@@ -31,24 +31,6 @@ pub(super) fn step_numbers<R: Real>(args: &mut HostArgs<'_, R>) {
 fn blocked<R: Real>(count: usize, term: impl Fn(usize) -> R) -> R {
     let block = |start: usize| (start..count.min(start + 64)).map(&term).sum::<R>();
     (0..count).step_by(64).map(block).sum()
-}
-
-/// 2^90: what small numbers are multiplied with before they are squared, and large ones divided by.
-const UP: f64 = (1u128 << 90) as f64;
-/// 2^-50 and 2^45: sums of the squares of what lies between keep their bits.
-const SMALL: f64 = 1.0 / (1u64 << 50) as f64;
-const LARGE: f64 = (1u64 << 45) as f64;
-
-/// What brings `size` to where its square keeps its bits.
-#[inline(always)]
-pub(super) fn to_middle<R: Real>(size: R) -> R {
-    if size < R::lit(SMALL) {
-        R::lit(UP)
-    } else if size > R::lit(LARGE) {
-        R::lit(UP.recip())
-    } else {
-        R::one()
-    }
 }
 
 /// Sums of squares of small, middling and large elements, and 1 if one is not finite.

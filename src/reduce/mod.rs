@@ -28,7 +28,7 @@ pub(crate) use rows::{
     ROWS, RowTurns, SHARERS, WALKERS, over_columns, over_elements, over_rows, rows_shared, walked,
 };
 pub use sum::{mean, sum, sum_to};
-pub(crate) use twin::{lane_sum, log_sum_exp, pairwise};
+pub(crate) use twin::{lane_max, lane_sum, log_sum_exp, pairwise};
 
 use crate::kernel::Kernel;
 use crate::{Result, Tensor, layout};

@@ -139,6 +139,20 @@ pub(crate) fn lane_sum<R: Real, const N: usize>(x: [&[R]; N], term: impl Fn([R; 
     lanes.into_iter().sum::<R>() + rest
 }
 
+/// The largest `term`, which is not negative, likewise; a NaN is none.
+#[inline(always)]
+pub(crate) fn lane_max<R: Real>(x: &[R], term: impl Fn(R) -> R) -> R {
+    const LANES: usize = 16;
+    let mut lanes = [R::zero(); LANES];
+    let (blocks, rest) = x.as_chunks::<LANES>();
+    let most = |a: R, b: R| if b > a { b } else { a };
+    for block in blocks {
+        lanes.iter_mut().zip(block).for_each(|(lane, x)| *lane = most(*lane, term(*x)));
+    }
+    let rest = rest.iter().fold(R::zero(), |a, x| most(a, term(*x)));
+    lanes.into_iter().fold(rest, most)
+}
+
 pub(super) fn reduce_rows<R: Real>(args: &mut HostArgs<'_, R>) {
     let p: RowParams = args.params();
     let how = How::of(args, p.divisor);

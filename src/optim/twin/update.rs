@@ -2,8 +2,7 @@
 
 use crate::elementwise::Stride;
 use crate::host::parallel::*;
-use crate::host::{HostArgs, Real, keep_nan, limited, vectorised};
-use crate::optim::twin::to_middle;
+use crate::host::{HostArgs, Real, keep_nan, limited, to_middle, vectorised};
 use crate::optim::update::{CLIPPED, MASK, NESTEROV, Params, SIGN, WRITE};
 use crate::random::threefry_lanes;
 

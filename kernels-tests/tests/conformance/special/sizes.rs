@@ -1,0 +1,113 @@
+//! Numbers from the ends of f32: an outcome that f32 holds is as accurate there as elsewhere.
+
+use super::{Input, input, none, run};
+use kernels_tests::{Random, Subject, oracle, subjects};
+use spikegrad::{Result, Var};
+
+/// What an input is multiplied with.
+const SIZES: [f32; 11] = [1e-37, 1e-30, 1e-24, 1e-16, 1e-10, 1.0, 1e10, 1e16, 1e24, 1e30, 1e38];
+
+/// Compares outputs and gradients with the oracle's, relative to the largest of each, where inputs
+/// `scaled` are of every size. What f32 does not hold is not compared.
+fn faults(
+    what: &str,
+    tolerance: f64,
+    inputs: &[Input],
+    scaled: &[usize],
+    f: impl Fn(&[Var]) -> Result<Var>,
+) -> Vec<String> {
+    let mut faults = Vec::new();
+    let plain: Vec<Vec<f32>> = (0u64..).zip(inputs).map(|(s, i)| i.values(21 + s)).collect();
+    for size in SIZES {
+        let mut values = plain.clone();
+        for which in scaled {
+            values[*which].iter_mut().for_each(|v| *v *= size);
+        }
+        values.push(Vec::new());
+        let y = run(oracle(), inputs, &values, true, &f).unwrap_or_else(|e| panic!("{what}: {e}"));
+        values[inputs.len()] = Random::new(3).values(y[0].len(), 0.5, 1.5);
+        let outcome = |device| run(device, inputs, &values, true, &f).unwrap();
+        let expected = outcome(oracle());
+        for Subject { label, device } in subjects() {
+            for (o, (found, expected)) in outcome(device).iter().zip(&expected).enumerate() {
+                let most = expected.iter().fold(0.0f64, |m, v| m.max(v.abs()));
+                // Below, differences are subnormal, which devices may take for zero.
+                if !(1e-31..=f64::from(f32::MAX)).contains(&most) {
+                    continue;
+                }
+                let error =
+                    |(a, b): (&f64, &f64)| if a.is_finite() { (a - b).abs() / most } else { 9.9 };
+                let worst = found.iter().zip(expected).map(error).fold(0.0, f64::max);
+                if worst > tolerance {
+                    faults.push(format!(
+                        "{what} at {size:e} on {label}, output {o}: off by {worst:e} of {most:e}"
+                    ));
+                }
+            }
+        }
+    }
+    faults
+}
+
+/// Rows for one invocation and for a workgroup.
+const ROWS: [&[usize]; 2] = [&[5, 16], &[3, 200]];
+
+#[test]
+fn normalisations() {
+    let mut all = Vec::new();
+    for shape in ROWS {
+        let width: &'static [usize] = &shape[1..];
+        let x = [input(shape, -3.0, 3.0), input(width, 0.5, 1.5), input(width, -1.0, 1.0)];
+        // What f32 holds of the sum.
+        let half = input(shape, -1.0, 1.0);
+        let both = [half, half, x[1], x[2]];
+        for eps in [1e-3, 2e-38] {
+            let layer = |v: &[Var]| v[0].layer_norm(&v[1], Some(&v[2]), eps);
+            all.extend(faults(&format!("layer norm {eps}"), 2e-5, &x, &[0], layer));
+            let add = |v: &[Var]| v[0].add_layer_norm(&v[1], &v[2], Some(&v[3]), eps);
+            all.extend(faults(&format!("sum, layer norm {eps}"), 2e-5, &both, &[0, 1], add));
+            let rms = |v: &[Var]| v[0].rms_norm(&v[1], eps);
+            all.extend(faults(&format!("rms norm {eps}"), 2e-5, &x[..2], &[0], rms));
+        }
+        let weight = |v: &[Var]| v[0].weight_norm(&v[1]);
+        all.extend(faults("weight norm", 2e-5, &x[..2], &[0], weight));
+    }
+    none(&all);
+}
+
+/// Rows of the largest numbers, of one sign or both, and rows that do not change.
+#[test]
+fn rows_of_the_largest_numbers() {
+    const MOST: f32 = 3e38;
+    let rows = [
+        [MOST, -MOST, MOST, -MOST],
+        [MOST, MOST, MOST, -MOST],
+        [-MOST, 1.0, 0.0, 1e-45],
+        [MOST; 4],
+        [1.5e20; 4],
+        [1e-40; 4],
+        [0.0; 4],
+        [f32::MAX, f32::MIN, f32::MAX, f32::MIN_POSITIVE],
+    ];
+    let x = [input(&[8, 4], 0.0, 1.0), input(&[4], 0.5, 1.5), input(&[4], 0.5, 1.5)];
+    let seed = Random::new(4).values(32, -1.0, 1.0);
+    let values = [rows.concat(), x[1].values(1), x[2].values(2), seed];
+    for (eps, rms) in [1e-5, 1e-12, 2e-38].into_iter().flat_map(|e| [(e, false), (e, true)]) {
+        let f = |v: &[Var]| match rms {
+            false => v[0].layer_norm(&v[1], Some(&v[2]), eps),
+            true => v[0].rms_norm(&v[1], eps)?.add(&v[2]),
+        };
+        let expected = run(oracle(), &x, &values, true, &f).unwrap();
+        for Subject { label, device } in subjects() {
+            let found = run(device, &x, &values, true, &f).unwrap();
+            for (o, (found, expected)) in found.iter().zip(&expected).enumerate() {
+                for (i, (a, b)) in found.iter().zip(expected).enumerate() {
+                    assert!(
+                        (a - b).abs() <= 2e-5 * b.abs().max(1.0),
+                        "eps {eps:e}, rms {rms}, {label}, output {o} [{i}]: {a:e}, not {b:e}"
+                    );
+                }
+            }
+        }
+    }
+}

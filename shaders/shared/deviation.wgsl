@@ -1,0 +1,20 @@
+// Numbers of a row less its pivot, times a power of two where squares of these would leave the range of
+// f32 (`to_middle` of the largest).
+
+struct Row {
+    // The factor in two: what shrinks comes before the difference, what enlarges after it, so that neither
+    // overflows.
+    down: f32,
+    up: f32,
+    // Times `down`.
+    pivot: f32,
+}
+
+fn row_of(pivot: f32, factor: f32) -> Row {
+    let down = min(factor, 1.0);
+    return Row(down, max(factor, 1.0), pivot * down);
+}
+
+fn deviation(x: f32, row: Row) -> f32 {
+    return (x * row.down - row.pivot) * row.up;
+}
