@@ -18,7 +18,7 @@ import package::shared::finite::{greatest_four, keep_nan, keep_nan_four, nan_whe
 import package::shared::gated::{
     Queries, p, order, queries_at, queries_between, part_of, see_any, seen_by, weighted, weighted_seen,
 };
-import package::shared::index::{At, group_index, item_index};
+import package::shared::index::{Group, group_index};
 import package::shared::math::{exp_below_four, ln_of};
 import package::shared::pairs::{
     q, k, v, TILE, INVOCATIONS, STRETCH, Q, K, V, share_of, products, put_weights, scaled, add_sums,
@@ -52,8 +52,8 @@ fn factor_of(sum: vec4<f32>) -> vec4<f32> {
 }
 
 @if(!TILED) @compute @workgroup_size(WG)
-fn attention_forward(at: At) {
-    let item = item_index(at, WG);
+fn attention_forward(at: Group, @builtin(local_invocation_index) local: u32) {
+    let item = group_index(at) * WG + local;
     let tiles = (p.steps + 3u) / 4u;
     let t = queries_at(item / tiles, item % tiles);
     if !t.some {
@@ -156,7 +156,7 @@ fn sum_of_row(local: u32, x: vec4<f32>) -> vec4<f32> {
 }
 
 @if(TILED) @compute @workgroup_size(INVOCATIONS)
-fn attention_forward(at: At) {
+fn attention_forward(at: Group, @builtin(local_invocation_index) local: u32) {
     let t = share_of(group_index(at));
     if !t.some {
         return;
@@ -164,7 +164,7 @@ fn attention_forward(at: At) {
     let head = t.bh * p.steps;
     let rows = vec2<u32>(head + t.first, head + t.count);
     let span = queries_between(t.bh, t.first, min(t.first + TILE, t.count) - 1u);
-    let mine = queries_at(t.bh, t.first / 4u + at.local / 8u);
+    let mine = queries_at(t.bh, t.first / 4u + local / 8u);
     var highest = vec4<f32>(NEVER);
     var sum = vec4<f32>(0.0);
     var near: array<mat4x4<f32>, 2>;
@@ -173,14 +173,14 @@ fn attention_forward(at: At) {
         let range = part_of(span, part);
         for (var key = range.x; key < range.y; key += TILE) {
             let columns = vec2<u32>(head + key, head + range.y);
-            var s = products(at.local, Q, rows, K, columns);
+            var s = products(local, Q, rows, K, columns);
             var top = highest;
             for (var n = 0u; n < 4u; n++) {
-                let seen = seen_by(mine, key + at.local % 8u + 8u * n, range.y);
+                let seen = seen_by(mine, key + local % 8u + 8u * n, range.y);
                 s[n] = select(vec4<f32>(NEVER), s[n], seen);
                 top = greatest_four(top, s[n]);
             }
-            top = highest_of_row(at.local, top);
+            top = highest_of_row(local, top);
             let keep = exp_below_four(highest - top);
             highest = top;
             sum *= keep;
@@ -188,24 +188,24 @@ fn attention_forward(at: At) {
                 s[n] = select(exp_below_four(s[n] - top), vec4<f32>(0.0), s[n] == vec4<f32>(NEVER));
                 sum += s[n];
             }
-            put_weights(at.local, s);
+            put_weights(local, s);
             for (var n = 0u; n < 2u; n++) {
                 near[n] = scaled(near[n], keep);
                 far[n] = scaled(far[n], keep);
             }
-            add_sums(at.local, V, columns, t.c0, mine, &near);
+            add_sums(local, V, columns, t.c0, mine, &near);
             if t.c0 + STRETCH < p.quads {
-                add_sums(at.local, V, columns, t.c0 + STRETCH, mine, &far);
+                add_sums(local, V, columns, t.c0 + STRETCH, mine, &far);
             }
         }
     }
-    sum = checked(sum_of_row(at.local, sum), mine);
+    sum = checked(sum_of_row(local, sum), mine);
     let factor = factor_of(sum);
     for (var i = 0u; i < 4u; i++) {
-        let row = rows.x + at.local / 8u * 4u + i;
+        let row = rows.x + local / 8u * 4u + i;
         if row < rows.y {
             for (var n = 0u; n < 2u; n++) {
-                let c = t.c0 + at.local % 8u + 8u * n;
+                let c = t.c0 + local % 8u + 8u * n;
                 if c < p.quads {
                     o[row * p.quads + c] = near[n][i] * factor[i];
                 }
@@ -213,7 +213,7 @@ fn attention_forward(at: At) {
                     o[row * p.quads + c + STRETCH] = far[n][i] * factor[i];
                 }
             }
-            if t.c0 == 0u && at.local % 8u == 0u {
+            if t.c0 == 0u && local % 8u == 0u {
                 stats[row] = log_of_sum(highest[i], sum[i]);
             }
         }

@@ -21,7 +21,7 @@ import package::shared::gated::{
     Queries, p, order, keys_of, queries_of, open_before, open_count, position_of, four_rows, weighted,
     weighted_seen,
 };
-import package::shared::index::{At, group_index, item_index};
+import package::shared::index::{Group, group_index};
 import package::shared::math::exp_below_four;
 import package::shared::pairs::{
     q, k, v, go, TILE, INVOCATIONS, STRETCH, Q, K, V, GO, products, put_weights, add_sums,
@@ -88,8 +88,8 @@ fn readers(t: Task, keys: u32, queries: u32, row: u32) -> vec2<u32> {
 }
 
 @if(!TILED) @compute @workgroup_size(WG)
-fn attention_key_gradient(at: At) {
-    let t = task_of(item_index(at, WG));
+fn attention_key_gradient(at: Group, @builtin(local_invocation_index) local: u32) {
+    let t = task_of(group_index(at) * WG + local);
     if t.first >= t.count {
         return;
     }
@@ -159,7 +159,7 @@ fn attention_key_gradient(at: At) {
 }
 
 @if(TILED) @compute @workgroup_size(INVOCATIONS)
-fn attention_key_gradient(at: At) {
+fn attention_key_gradient(at: Group, @builtin(local_invocation_index) local: u32) {
     let item = group_index(at);
     let slices = (p.quads + STRETCH - 1u) / STRETCH;
     let c0 = item % slices * STRETCH;
@@ -175,7 +175,7 @@ fn attention_key_gradient(at: At) {
     let start = lowest.x;
     let end = max(lowest.y, highest.y);
     // Those of the invocation's own keys.
-    let own = four_rows(t.first + at.local / 8u * 4u, t.count);
+    let own = four_rows(t.first + local / 8u * 4u, t.count);
     let head = t.bh * p.steps;
     var mine: Queries;
     mine.head = head;
@@ -190,26 +190,26 @@ fn attention_key_gradient(at: At) {
     var sum_v: array<mat4x4<f32>, 2>;
     for (var query = start; query < end; query += TILE) {
         let columns = vec2<u32>(head + query, head + end);
-        var s = products(at.local, K, rows, Q, columns);
-        var ds = products(at.local, V, rows, GO, columns);
+        var s = products(local, K, rows, Q, columns);
+        var ds = products(local, V, rows, GO, columns);
         for (var n = 0u; n < 4u; n++) {
-            let column = query + at.local % 8u + 8u * n;
+            let column = query + local % 8u + 8u * n;
             let r = min(column, end - 1u);
             let seen = (vec4<u32>(column) >= mine.low) & (vec4<u32>(column) < mine.high);
             s[n] = select(vec4<f32>(0.0), exp_below_four(s[n] - stats[head + r]), seen);
             ds[n] = select(vec4<f32>(0.0), s[n] * (ds[n] - stats[deltas + r]), seen);
         }
-        put_weights(at.local, s);
-        add_sums(at.local, GO, columns, c0, mine, &sum_v);
+        put_weights(local, s);
+        add_sums(local, GO, columns, c0, mine, &sum_v);
         workgroupBarrier();
-        put_weights(at.local, ds);
-        add_sums(at.local, Q, columns, c0, mine, &sum_k);
+        put_weights(local, ds);
+        add_sums(local, Q, columns, c0, mine, &sum_k);
     }
     for (var i = 0u; i < 4u; i++) {
-        let row = t.first + at.local / 8u * 4u + i;
+        let row = t.first + local / 8u * 4u + i;
         if row < t.count {
             for (var n = 0u; n < 2u; n++) {
-                let c = c0 + at.local % 8u + 8u * n;
+                let c = c0 + local % 8u + 8u * n;
                 if c < p.quads {
                     gk[(t.out + row) * p.quads + c] = sum_k[n][i];
                     gv[(t.out + row) * p.quads + c] = sum_v[n][i];

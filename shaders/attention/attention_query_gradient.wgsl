@@ -15,7 +15,7 @@
 import package::shared::gated::{
     p, order, queries_at, queries_between, part_of, seen_by, weighted, weighted_seen,
 };
-import package::shared::index::{At, group_index, item_index};
+import package::shared::index::{Group, group_index};
 import package::shared::math::exp_below_four;
 import package::shared::pairs::{
     q, k, v, go, TILE, INVOCATIONS, STRETCH, Q, K, V, GO, share_of, products, put_weights, add_sums,
@@ -33,8 +33,8 @@ fn four(at: vec4<u32>) -> vec4<f32> {
 }
 
 @if(!TILED) @compute @workgroup_size(WG)
-fn attention_query_gradient(at: At) {
-    let item = item_index(at, WG);
+fn attention_query_gradient(at: Group, @builtin(local_invocation_index) local: u32) {
+    let item = group_index(at) * WG + local;
     let tiles = (p.steps + 3u) / 4u;
     let t = queries_at(item / tiles, item % tiles);
     if !t.some {
@@ -96,7 +96,7 @@ fn attention_query_gradient(at: At) {
 }
 
 @if(TILED) @compute @workgroup_size(INVOCATIONS)
-fn attention_query_gradient(at: At) {
+fn attention_query_gradient(at: Group, @builtin(local_invocation_index) local: u32) {
     let t = share_of(group_index(at));
     if !t.some {
         return;
@@ -104,7 +104,7 @@ fn attention_query_gradient(at: At) {
     let head = t.bh * p.steps;
     let rows = vec2<u32>(head + t.first, head + t.count);
     let span = queries_between(t.bh, t.first, min(t.first + TILE, t.count) - 1u);
-    let mine = queries_at(t.bh, t.first / 4u + at.local / 8u);
+    let mine = queries_at(t.bh, t.first / 4u + local / 8u);
     let lse = four(head + mine.rows);
     let delta = four(p.batch * p.heads * p.steps + head + mine.rows);
     var near: array<mat4x4<f32>, 2>;
@@ -113,24 +113,24 @@ fn attention_query_gradient(at: At) {
         let range = part_of(span, part);
         for (var key = range.x; key < range.y; key += TILE) {
             let columns = vec2<u32>(head + key, head + range.y);
-            var s = products(at.local, Q, rows, K, columns);
-            let dp = products(at.local, GO, rows, V, columns);
+            var s = products(local, Q, rows, K, columns);
+            let dp = products(local, GO, rows, V, columns);
             for (var n = 0u; n < 4u; n++) {
-                let seen = seen_by(mine, key + at.local % 8u + 8u * n, range.y);
+                let seen = seen_by(mine, key + local % 8u + 8u * n, range.y);
                 s[n] = select(vec4<f32>(0.0), exp_below_four(s[n] - lse) * (dp[n] - delta), seen);
             }
-            put_weights(at.local, s);
-            add_sums(at.local, K, columns, t.c0, mine, &near);
+            put_weights(local, s);
+            add_sums(local, K, columns, t.c0, mine, &near);
             if t.c0 + STRETCH < p.quads {
-                add_sums(at.local, K, columns, t.c0 + STRETCH, mine, &far);
+                add_sums(local, K, columns, t.c0 + STRETCH, mine, &far);
             }
         }
     }
     for (var i = 0u; i < 4u; i++) {
-        let row = rows.x + at.local / 8u * 4u + i;
+        let row = rows.x + local / 8u * 4u + i;
         if row < rows.y {
             for (var n = 0u; n < 2u; n++) {
-                let c = t.c0 + at.local % 8u + 8u * n;
+                let c = t.c0 + local % 8u + 8u * n;
                 if c < p.quads {
                     gq[row * p.quads + c] = near[n][i];
                 }

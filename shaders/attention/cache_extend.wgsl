@@ -8,7 +8,7 @@
 import package::shared::cache::{
     p, marks, spike, first_channel, capacity, marks_of, keep, advanced,
 };
-import package::shared::index::{At, group_index};
+import package::shared::index::{Group, group_index};
 
 override WG: u32 = 64u;
 
@@ -39,7 +39,7 @@ fn opened(lane: u32, r: u32) -> u32 {
 }
 
 @compute @workgroup_size(WG)
-fn cache_extend(at: At) {
+fn cache_extend(at: Group, @builtin(local_invocation_index) local: u32) {
     let lane = group_index(at);
     if lane >= p.lanes {
         return;
@@ -49,13 +49,13 @@ fn cache_extend(at: At) {
     var early = marks[mark + 2u];
     let kept = p.early + p.steps - p.late;
     for (var first = 0u; first < kept; first += WG) {
-        let open = opened(lane, first + at.local);
-        opens[at.local] = open;
+        let open = opened(lane, first + local);
+        opens[local] = open;
         workgroupBarrier();
         var before = 0u;
         var all = 0u;
         for (var i = 0u; i < WG; i++) {
-            before += select(0u, opens[i], i < at.local);
+            before += select(0u, opens[i], i < local);
             all += opens[i];
         }
         var slot = SILENT;
@@ -64,13 +64,13 @@ fn cache_extend(at: At) {
         } else if open != 0u {
             let place = (head + before % EARLY) % capacity();
             slot = p.anchors + place;
-            marks[mark + 4u + place] = p.position + token_of(first + at.local);
+            marks[mark + 4u + place] = p.position + token_of(first + local);
         }
-        slots[at.local] = slot;
+        slots[local] = slot;
         early += all / EARLY;
         head += all % EARLY;
         workgroupBarrier();
-        for (var i = at.local; i < WG * p.units; i += WG) {
+        for (var i = local; i < WG * p.units; i += WG) {
             let r = i / p.units;
             if slots[r] != SILENT {
                 keep(lane, slots[r], token_of(first + r), p.turn + first + r, i % p.units);
@@ -79,7 +79,7 @@ fn cache_extend(at: At) {
     }
     storageBarrier();
     workgroupBarrier();
-    if at.local == 0u {
+    if local == 0u {
         let tail = advanced(lane, head, marks[mark + 1u], p.position + p.steps);
         marks[mark] = head;
         marks[mark + 1u] = tail;

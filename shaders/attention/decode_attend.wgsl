@@ -12,7 +12,7 @@ import package::shared::cache::{
     marks_of, keep, advanced,
 };
 import package::shared::finite::{greatest, nan_of};
-import package::shared::index::{At, group_index};
+import package::shared::index::{Group, group_index};
 import package::shared::math::exp_below;
 
 override WG: u32 = 64u;
@@ -83,24 +83,24 @@ fn slot_of_token(s: Seen) -> u32 {
 }
 
 @compute @workgroup_size(WG)
-fn decode_attend(at: At) {
+fn decode_attend(at: Group, @builtin(local_invocation_index) local: u32) {
     let lane = group_index(at);
     if lane >= p.lanes {
         return;
     }
     let width = p.channels / p.groups;
     var count = 0u;
-    for (var c = at.local; c < width; c += WG) {
+    for (var c = local; c < width; c += WG) {
         count += spike(0u, lane / p.heads, first_channel(lane) + c);
     }
-    partial[at.local] = count;
+    partial[local] = count;
     workgroupBarrier();
-    if at.local == 0u {
+    if local == 0u {
         look(lane);
     }
     let s = workgroupUniformLoad(&seen);
     let row = lane * p.units;
-    for (var u = at.local; u < p.units; u += WG) {
+    for (var u = local; u < p.units; u += WG) {
         if s.open != 0u {
             keep(lane, slot_of_token(s), 0u, p.turn, u);
         }
@@ -123,14 +123,14 @@ fn decode_attend(at: At) {
     for (var first = 0u; first < keys; first += WG) {
         let here = min(WG, keys - first);
         var place = 0u;
-        if at.local < here {
-            let slot = slot_of(first + at.local, s);
+        if local < here {
+            let slot = slot_of(first + local, s);
             let key = key_row(lane, slot);
             var score = 0.0;
             for (var u = 0u; u < p.units; u++) {
                 score += product(query[u], rows[key + u]);
             }
-            scores[at.local] = score;
+            scores[local] = score;
             place = value_row(lane, slot);
         }
         workgroupBarrier();
@@ -138,9 +138,9 @@ fn decode_attend(at: At) {
         for (var i = 0u; i < here; i++) {
             now = greatest(now, scores[i]);
         }
-        if at.local < here {
-            weights[at.local] = exp_below(scores[at.local] - now);
-            places[at.local] = place;
+        if local < here {
+            weights[local] = exp_below(scores[local] - now);
+            places[local] = place;
         }
         let shrunk = exp_below(most - now);
         most = now;
@@ -149,7 +149,7 @@ fn decode_attend(at: At) {
         for (var i = 0u; i < here; i++) {
             total += weights[i];
         }
-        for (var u = at.local; u < p.units; u += WG) {
+        for (var u = local; u < p.units; u += WG) {
             var sum = o[row + u] * shrunk;
             for (var i = 0u; i < here; i++) {
                 sum += weights[i] * rows[places[i] + u];
@@ -160,7 +160,7 @@ fn decode_attend(at: At) {
     // As in attention_forward, a sum of nothing is 0, and one of scores that are all -infinity NaN.
     if keys > 0u {
         let divisor = select(total, nan_of(total), total == 0.0);
-        for (var u = at.local; u < p.units; u += WG) {
+        for (var u = local; u < p.units; u += WG) {
             o[row + u] /= divisor;
         }
     }

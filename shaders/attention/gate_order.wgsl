@@ -5,7 +5,7 @@
 // A workgroup a group: each invocation counts a stretch of positions, adds what lies before it, and
 // lists them.
 
-import package::shared::index::{At, group_index};
+import package::shared::index::{Group, group_index};
 
 struct Params {
     steps: u32,
@@ -30,24 +30,24 @@ var<workgroup> counts: array<u32, WG>;
 }
 
 @compute @workgroup_size(WG)
-fn gate_order(at: At) {
+fn gate_order(at: Group, @builtin(local_invocation_index) local: u32) {
     let g = group_index(at);
     if g >= p.groups {
         return;
     }
     let stretch = (p.steps + WG - 1u) / WG;
-    let first = min(at.local * stretch, p.steps);
+    let first = min(local * stretch, p.steps);
     let last = min(first + stretch, p.steps);
     var count = 0u;
     for (var s = first; s < last; s++) {
         count += u32(is_open(s, g));
     }
-    counts[at.local] = count;
+    counts[local] = count;
     workgroupBarrier();
     var open = 0u;
     var total = 0u;
     for (var i = 0u; i < WG; i++) {
-        open += select(0u, counts[i], i < at.local);
+        open += select(0u, counts[i], i < local);
         total += counts[i];
     }
     let rank = (p.base + g) * (2u * p.steps + 1u);
@@ -61,7 +61,7 @@ fn gate_order(at: At) {
             order[index + total + s - open] = s;
         }
     }
-    if at.local == 0u {
+    if local == 0u {
         order[rank + p.steps] = total;
     }
 }

@@ -9,7 +9,7 @@
 // first .. lines, no more than software adapters let an invocation loop (FFT_LINES in lines.rs).
 
 import package::shared::complex::{cmul, conj, turned};
-import package::shared::index::{At, group_index};
+import package::shared::index::{Group, group_index};
 import package::shared::spectrum::{p, table, load, store, split, unchirped, HALF_PAIRS, HALF};
 import package::shared::stages::{
     Stage, stage_of, is_of, point_at, set_point, take2, give2, take3, give3, take4, give4, take5, give5,
@@ -123,10 +123,10 @@ fn outcome(start: u32, i: u32) -> vec2<f32> {
 }
 
 @compute @workgroup_size(8)
-fn fft_lines(at: At) {
+fn fft_lines(at: Group, @builtin(local_invocation_index) local: u32) {
     let g = group_index(at);
-    let lane = at.local % LANES;
-    let slot = slot_of(at.local);
+    let lane = local % LANES;
+    let slot = slot_of(local);
     let first = g * 2u * p.points * LINES + slot;
     let wanted = select(p.count, p.length / 2u + 1u, STORE == HALF || STORE == HALF_PAIRS);
     for (var line = p.first + g * LINES + slot; line < p.lines; line += at.groups.x * at.groups.y * LINES) {

@@ -8,7 +8,7 @@
 // that occur: with all of them some compilers take seconds.
 
 import package::shared::complex::{cmul, conj};
-import package::shared::index::{At, group_index};
+import package::shared::index::{Group, group_index};
 import package::shared::spectrum::{
     p, table, load, store, split, unchirped, is_stored, HALF_PAIRS,
 };
@@ -162,7 +162,7 @@ fn outcome(start: u32, i: u32) -> vec2<f32> {
 }
 
 @compute @workgroup_size(WG)
-fn fft_tile(at: At) {
+fn fft_tile(at: Group, @builtin(local_invocation_index) local: u32) {
     let most = TILE_POINTS / p.points;
     let first = group_index(at) * most;
     if first >= p.lines {
@@ -170,7 +170,7 @@ fn fft_tile(at: At) {
     }
     let lines = min(most, p.lines - first);
     let read_across = p.load_inner > 1u || p.load_step > 1u;
-    for (var e = at.local; e < lines * p.points; e += WG) {
+    for (var e = local; e < lines * p.points; e += WG) {
         let from_place = element(e, lines, p.points, read_across);
         let whole = (first + from_place.x) / p.subs;
         let c = first + from_place.x - whole * p.subs;
@@ -181,17 +181,17 @@ fn fft_tile(at: At) {
     let times = select(1u, 2u, (CHIRP & 2u) != 0u);
     for (var time = 0u; time < times; time++) {
         if time > 0u {
-            for (var e = at.local; e < lines * p.points; e += WG) {
+            for (var e = local; e < lines * p.points; e += WG) {
                 set_point(e, conj(cmul(table[p.spectrum_at + e % p.points], point_at(e))));
             }
             workgroupBarrier();
         }
-        transform(lines, at.local);
+        transform(lines, local);
     }
     // Half a spectrum from pairs has one bin more than there are points.
     let outcomes = p.points + select(0u, 1u, STORE == HALF_PAIRS);
     let write_across = p.store_inner > 1u || p.store_step > 1u;
-    for (var e = at.local; e < lines * outcomes; e += WG) {
+    for (var e = local; e < lines * outcomes; e += WG) {
         let from_place = element(e, lines, outcomes, write_across);
         let whole = (first + from_place.x) / p.subs;
         let c = first + from_place.x - whole * p.subs;

@@ -9,7 +9,7 @@
 import package::shared::finite::greatest_two;
 import package::shared::complex::cmul;
 import package::shared::graph::shrink;
-import package::shared::index::{At, group_index};
+import package::shared::index::{Group, group_index};
 
 struct Params {
     rows: u32,
@@ -41,12 +41,12 @@ fn keep(layer: u32, at: u32, v: vec2<f32>) {
 }
 
 @compute @workgroup_size(WG)
-fn mix_dense(at: At) {
+fn mix_dense(at: Group, @builtin(local_invocation_index) local: u32) {
     let block = group_index(at) * ROWS;
     let n = p.channels;
     // Beyond the last row and channel invocations take part in the barriers only.
-    let c = at.local % n;
-    let first = at.local / n * EACH;
+    let c = local % n;
+    let first = local / n * EACH;
     let busy = first < ROWS;
     var sum: array<vec2<f32>, 8>;
     for (var r = 0u; r < EACH; r++) {

@@ -5,7 +5,7 @@
 // One workgroup a tile of 32 x 32, through workgroup memory, so that both sides move whole lines;
 // rows of 33 keep the columns of the tile in different banks.
 
-import package::shared::index::{At, group_index};
+import package::shared::index::{Group, group_index};
 
 @if(!WORDS) alias Element = f32;
 @if(WORDS) alias Element = u32;
@@ -26,7 +26,7 @@ var<workgroup> tile: array<Element, 1056>;
 @group(1) @binding(0) var<uniform> p: Params;
 
 @compute @workgroup_size(256)
-fn transpose(at: At) {
+fn transpose(at: Group, @builtin(local_invocation_index) local: u32) {
     let down = (p.rows + TILE - 1u) / TILE;
     let across = (p.columns + TILE - 1u) / TILE;
     let index = group_index(at);
@@ -37,14 +37,14 @@ fn transpose(at: At) {
     let row = index / across % down * TILE;
     let column = index % across * TILE;
     let base = b * p.rows * p.columns;
-    let lane = at.local % TILE;
-    for (var line = at.local / TILE; line < TILE; line += LINES) {
+    let lane = local % TILE;
+    for (var line = local / TILE; line < TILE; line += LINES) {
         if row + line < p.rows && column + lane < p.columns {
             tile[line * 33u + lane] = x[base + (row + line) * p.columns + column + lane];
         }
     }
     workgroupBarrier();
-    for (var line = at.local / TILE; line < TILE; line += LINES) {
+    for (var line = local / TILE; line < TILE; line += LINES) {
         if column + line < p.columns && row + lane < p.rows {
             y[base + (column + line) * p.rows + row + lane] = tile[lane * 33u + line];
         }

@@ -15,7 +15,7 @@
 // One invocation a column; loads go eight steps ahead. MARCH: as in lif_forward.
 
 import package::shared::finite::{keep_nan, limited};
-import package::shared::index::{At, item_index};
+import package::shared::index::{Group, group_index};
 import package::shared::membrane::{
     LifParams, Neuron, charge, fires, after_spike, RESET_HARD, RESET_SOFT, FIXED, SCALAR, TIED
 };
@@ -210,8 +210,8 @@ fn walk_chunk(one: Neuron, c: u32, chunk: u32, start: Carry) -> Carry {
 }
 
 @compute @workgroup_size(WG)
-fn lif_backward(at: At) {
-    let c = item_index(at, WG);
+fn lif_backward(at: Group, @builtin(local_invocation_index) local: u32) {
+    let c = group_index(at) * WG + local;
     let live = c < p.columns;
     let one = neuron_of(c);
     var carry = Carry(0.0, 0.0, 0.0, 0.0, 0.0);

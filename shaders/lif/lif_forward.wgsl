@@ -13,7 +13,7 @@
 // A software adapter would take a few lanes through all steps before the next, and lose the caches.
 
 import package::shared::finite::limited;
-import package::shared::index::{At, item_index};
+import package::shared::index::{Group, group_index};
 import package::shared::membrane::{
     LifParams, Neuron, charge, fires, after_spike, RESET_HARD, FIXED, SCALAR, TIED
 };
@@ -126,8 +126,8 @@ fn walk(one: Neuron, c: u32, first: u32, end: u32, start: f32) -> Step {
 }
 
 @compute @workgroup_size(WG)
-fn lif_forward(at: At) {
-    let c = item_index(at, WG);
+fn lif_forward(at: Group, @builtin(local_invocation_index) local: u32) {
+    let c = group_index(at) * WG + local;
     let live = c < p.columns;
     let one = neuron_of(c);
     var v = 0.0;

@@ -8,7 +8,7 @@
 // A workgroup is 32 neurons by 8 rows of the batch (or, for a scalar, 256 lanes over all columns);
 // each lane adds its share in order, then a fixed tree. groups.z is the parameter.
 
-import package::shared::index::{At, group_index};
+import package::shared::index::{Group, group_index};
 import package::shared::membrane::{FIXED, SCALAR};
 
 struct Params {
@@ -39,7 +39,7 @@ fn share(which: u32, c: u32) -> f32 {
 }
 
 @compute @workgroup_size(256)
-fn lif_parameters(at: At) {
+fn lif_parameters(at: Group, @builtin(local_invocation_index) local: u32) {
     let which = at.group.z;
     var form = DECAY;
     if which == 1u {
@@ -49,31 +49,31 @@ fn lif_parameters(at: At) {
     }
     let tile = group_index(at);
     let scalar = form == SCALAR;
-    let n = select(tile * 32u + at.local % 32u, at.local, scalar);
+    let n = select(tile * 32u + local % 32u, local, scalar);
     let inside = form != FIXED && select(n < p.neurons, tile == 0u, scalar);
     var total = 0.0;
     if inside {
-        let start = select(at.local / 32u * p.neurons + n, at.local, scalar);
+        let start = select(local / 32u * p.neurons + n, local, scalar);
         let stride = select(8u * p.neurons, 256u, scalar);
         for (var c = start; c < p.columns; c += stride) {
             total += share(which, c);
         }
     }
-    partial[at.local] = total;
+    partial[local] = total;
     let last = select(32u, 1u, scalar);
     for (var half = 128u; half >= last; half /= 2u) {
         workgroupBarrier();
-        if at.local < half {
-            partial[at.local] += partial[at.local + half];
+        if local < half {
+            partial[local] += partial[local + half];
         }
     }
-    if inside && at.local < last {
+    if inside && local < last {
         if which == 0u {
-            gdecay[select(n, 0u, scalar)] = partial[at.local];
+            gdecay[select(n, 0u, scalar)] = partial[local];
         } else if which == 1u {
-            gthreshold[select(n, 0u, scalar)] = partial[at.local];
+            gthreshold[select(n, 0u, scalar)] = partial[local];
         } else {
-            ggain[select(n, 0u, scalar)] = partial[at.local];
+            ggain[select(n, 0u, scalar)] = partial[local];
         }
     }
 }

@@ -4,7 +4,7 @@
 // One subgroup a tile of SIZE x SIZE, SIZE of depth at a time in the matrix unit. The baseline, for
 // adapters without one, computes the same tiles in plain arithmetic: it is there for the tests.
 
-import package::shared::index::{At, group_index};
+import package::shared::index::{Group, group_index};
 import package::shared::product::Params;
 
 @if(COOP) enable f16;
@@ -64,11 +64,11 @@ override WG: u32 = 32u;
 }
 
 @compute @workgroup_size(WG)
-fn matmul_coop(at: At) {
+fn matmul_coop(at: Group, @builtin(local_invocation_index) local: u32) {
     let tiles_n = p.n / SIZE;
     let i = group_index(at);
     let row = 4u * p.group_first + i / tiles_n * SIZE;
     if row < min(p.m, 4u * (p.group_first + p.groups)) {
-        tile(row, i % tiles_n * SIZE, at.local);
+        tile(row, i % tiles_n * SIZE, local);
     }
 }

@@ -8,7 +8,7 @@
 
 import package::shared::activation::activate;
 import package::shared::blocks::{depth_mask, masked, masked_rows};
-import package::shared::index::{At, group_index};
+import package::shared::index::{Group, group_index};
 import package::shared::tile::tile_at;
 import package::shared::tiles::{
     STEP, brings_a, brought, bring_a, bring_b, place_of, multiply, column_sums,
@@ -23,7 +23,7 @@ override SUMS: bool = false;
 override ADD: bool = false;
 
 @compute @workgroup_size(128)
-fn matmul_tiled(at: At) {
+fn matmul_tiled(at: Group, @builtin(local_invocation_index) local: u32) {
     let tile = group_index(at);
     let tiles_n = (p.n + 63u) / 64u;
     let tiles_m = (p.groups + 15u) / 16u;
@@ -38,14 +38,14 @@ fn matmul_tiled(at: At) {
     }
     let end = min(p.k, (chunk + 1u) * p.chunk);
 
-    let at_block = brought(at.local);
-    let place = place_of(at.local);
+    let at_block = brought(local);
+    let place = place_of(local);
     var acc: array<mat4x4<f32>, 2>;
     var sums: vec4<f32>;
     for (var k0 = chunk * p.chunk; k0 < end; k0 += 4u * STEP) {
         let kd = k0 + 4u * at_block.x;
         let mask = depth_mask(kd, end);
-        if brings_a(at.local) {
+        if brings_a(local) {
             bring_a(at_block, masked(a_block(A_T, entry * p.stride_a, g + at_block.y, kd), mask));
         } else {
             let block = b_block(B_T, entry * p.stride_b, kd, col + 4u * at_block.y);

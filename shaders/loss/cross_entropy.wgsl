@@ -7,7 +7,7 @@
 // One invocation a part, or one workgroup with the condition WORKGROUP.
 
 import package::shared::finite::greatest;
-import package::shared::index::{At, group_index, item_index};
+import package::shared::index::{Group, group_index};
 import package::shared::math::{exp_below, ln_of};
 import package::shared::reduce::{LANES, RANGE, Place, row_sum, row_max};
 import package::shared::scores::score_of;
@@ -73,19 +73,25 @@ fn row_loss(r: u32, first: u32, at: Place) -> f32 {
 }
 
 @compute @workgroup_size(RANGE)
-fn cross_entropy(at: At) {
-    @if(SUBGROUPS) let place = Place(at.local, at.lane, at.subgroup, at.subgroups);
-    @if(!SUBGROUPS) let place = Place(at.local, 0u, 0u, 0u);
+fn cross_entropy(
+    at: Group,
+    @builtin(local_invocation_index) local: u32,
+    @if(SUBGROUPS) @builtin(subgroup_invocation_id) lane: u32,
+    @if(SUBGROUPS) @builtin(subgroup_id) subgroup: u32,
+    @if(SUBGROUPS) @builtin(num_subgroups) subgroups: u32,
+) {
+    @if(SUBGROUPS) let place = Place(local, lane, subgroup, subgroups);
+    @if(!SUBGROUPS) let place = Place(local, 0u, 0u, 0u);
     @if(WORKGROUP) let i = group_index(at);
-    @if(!WORKGROUP) let i = item_index(at, RANGE);
+    @if(!WORKGROUP) let i = group_index(at) * RANGE + local;
     if i >= p.parts {
         return;
     }
     var total = 0.0;
     for (var r = i * p.span; r < min((i + 1u) * p.span, p.rows); r++) {
-        total += row_loss(r, at.local % LANES, place);
+        total += row_loss(r, local % LANES, place);
     }
-    if at.local % LANES == 0u {
+    if local % LANES == 0u {
         part[i] = total;
     }
 }

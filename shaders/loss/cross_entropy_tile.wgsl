@@ -11,7 +11,7 @@
 // One invocation a row, or one workgroup with the condition WORKGROUP. Three walks over the row.
 
 import package::shared::finite::greatest;
-import package::shared::index::{At, group_index, item_index};
+import package::shared::index::{Group, group_index};
 import package::shared::math::{exp_below, ln_of};
 import package::shared::reduce::{LANES, RANGE, Place, row_sum, row_max};
 
@@ -79,17 +79,23 @@ fn join(r: u32, found: vec2<f32>, hit: f32, inside: bool) {
 }
 
 @compute @workgroup_size(RANGE)
-fn cross_entropy_tile(at: At) {
-    @if(SUBGROUPS) let from_place = Place(at.local, at.lane, at.subgroup, at.subgroups);
-    @if(!SUBGROUPS) let from_place = Place(at.local, 0u, 0u, 0u);
+fn cross_entropy_tile(
+    at: Group,
+    @builtin(local_invocation_index) local: u32,
+    @if(SUBGROUPS) @builtin(subgroup_invocation_id) lane: u32,
+    @if(SUBGROUPS) @builtin(subgroup_id) subgroup: u32,
+    @if(SUBGROUPS) @builtin(num_subgroups) subgroups: u32,
+) {
+    @if(SUBGROUPS) let from_place = Place(local, lane, subgroup, subgroups);
+    @if(!SUBGROUPS) let from_place = Place(local, 0u, 0u, 0u);
     @if(WORKGROUP) let i = group_index(at);
-    @if(!WORKGROUP) let i = item_index(at, RANGE);
+    @if(!WORKGROUP) let i = group_index(at) * RANGE + local;
     if i >= p.rows {
         return;
     }
     let base = i * p.width;
     let r = p.row_first + i;
-    let first = at.local % LANES;
+    let first = local % LANES;
     let target_class = targets[r];
     let counts = target_class < p.classes;
     let place = target_class - p.class_first;

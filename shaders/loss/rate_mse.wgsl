@@ -5,7 +5,7 @@
 // rate: [columns]; part: [parts].
 // One invocation a part, or one workgroup with the condition WORKGROUP; each column by one invocation.
 
-import package::shared::index::{At, group_index, item_index};
+import package::shared::index::{Group, group_index};
 import package::shared::reduce::{LANES, RANGE, Place, row_sum};
 
 @if(!BITS) alias Element = f32;
@@ -48,23 +48,29 @@ fn spikes_of(n: u32) -> f32 {
 }
 
 @compute @workgroup_size(RANGE)
-fn rate_mse(at: At) {
-    @if(SUBGROUPS) let first = Place(at.local, at.lane, at.subgroup, at.subgroups);
-    @if(!SUBGROUPS) let first = Place(at.local, 0u, 0u, 0u);
+fn rate_mse(
+    at: Group,
+    @builtin(local_invocation_index) local: u32,
+    @if(SUBGROUPS) @builtin(subgroup_invocation_id) lane: u32,
+    @if(SUBGROUPS) @builtin(subgroup_id) subgroup: u32,
+    @if(SUBGROUPS) @builtin(num_subgroups) subgroups: u32,
+) {
+    @if(SUBGROUPS) let first = Place(local, lane, subgroup, subgroups);
+    @if(!SUBGROUPS) let first = Place(local, 0u, 0u, 0u);
     @if(WORKGROUP) let i = group_index(at);
-    @if(!WORKGROUP) let i = item_index(at, RANGE);
+    @if(!WORKGROUP) let i = group_index(at) * RANGE + local;
     if i >= p.parts {
         return;
     }
     var total = 0.0;
     let end = min((i + 1u) * p.span, p.columns);
-    for (var n = i * p.span + at.local % LANES; n < end; n += LANES) {
+    for (var n = i * p.span + local % LANES; n < end; n += LANES) {
         let r = spikes_of(n) / f32(p.steps);
         rate[n] = r;
         total += (r - p.wanted) * (r - p.wanted);
     }
     total = row_sum(total, first);
-    if at.local % LANES == 0u {
+    if local % LANES == 0u {
         part[i] = total;
     }
 }

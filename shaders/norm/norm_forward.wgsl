@@ -11,7 +11,7 @@
 
 import package::shared::deviation::{Row, deviation, row_of};
 import package::shared::finite::root_of;
-import package::shared::index::{At, group_index, item_index};
+import package::shared::index::{Group, group_index};
 import package::shared::reduce::{LANES, RANGE, Place, row_max, row_sum};
 import package::shared::squares::to_middle;
 
@@ -72,16 +72,22 @@ fn sum_of(base: u32, first: u32, row: Row, shift: f32, squared: bool) -> f32 {
 }
 
 @compute @workgroup_size(RANGE)
-fn norm_forward(at: At) {
-    @if(SUBGROUPS) let start = Place(at.local, at.lane, at.subgroup, at.subgroups);
-    @if(!SUBGROUPS) let start = Place(at.local, 0u, 0u, 0u);
+fn norm_forward(
+    at: Group,
+    @builtin(local_invocation_index) local: u32,
+    @if(SUBGROUPS) @builtin(subgroup_invocation_id) lane: u32,
+    @if(SUBGROUPS) @builtin(subgroup_id) subgroup: u32,
+    @if(SUBGROUPS) @builtin(num_subgroups) subgroups: u32,
+) {
+    @if(SUBGROUPS) let start = Place(local, lane, subgroup, subgroups);
+    @if(!SUBGROUPS) let start = Place(local, 0u, 0u, 0u);
     @if(WORKGROUP) let row = group_index(at);
-    @if(!WORKGROUP) let row = item_index(at, RANGE);
+    @if(!WORKGROUP) let row = group_index(at) * RANGE + local;
     if row >= p.rows {
         return;
     }
     let base = row * p.length;
-    let first = at.local % LANES;
+    let first = local % LANES;
     var pivot = 0.0;
     if !RMS {
         pivot = first_look(base);

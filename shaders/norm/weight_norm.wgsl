@@ -5,7 +5,7 @@
 // One invocation a column, or one workgroup with the condition WORKGROUP.
 
 import package::shared::finite::root_of;
-import package::shared::index::{At, group_index, item_index};
+import package::shared::index::{Group, group_index};
 import package::shared::reduce::{LANES, RANGE, Place, row_max, row_sum};
 import package::shared::squares::to_middle;
 
@@ -36,11 +36,11 @@ fn squares_of(n: u32, first: u32, s: f32) -> vec2<f32> {
 }
 
 @compute @workgroup_size(RANGE)
-fn weight_norm(at: At) {
-    let start = Place(at.local, 0u, 0u, 0u);
+fn weight_norm(at: Group, @builtin(local_invocation_index) local: u32) {
+    let start = Place(local, 0u, 0u, 0u);
     @if(WORKGROUP) let n = group_index(at);
-    @if(!WORKGROUP) let n = item_index(at, RANGE);
-    let first = at.local % LANES;
+    @if(!WORKGROUP) let n = group_index(at) * RANGE + local;
+    let first = local % LANES;
     if n >= p.columns {
         return;
     }

@@ -4,7 +4,7 @@
 // v, g: [K, N]; length: [N]; norm: [2, N] of the norm times s, and s; gv: [K, N], g_length: [N], outputs.
 // One invocation a column, or one workgroup with the condition WORKGROUP.
 
-import package::shared::index::{At, group_index, item_index};
+import package::shared::index::{Group, group_index};
 import package::shared::reduce::{LANES, RANGE, Place, row_sum};
 
 struct Params {
@@ -21,11 +21,11 @@ struct Params {
 @group(1) @binding(0) var<uniform> p: Params;
 
 @compute @workgroup_size(RANGE)
-fn weight_norm_backward(at: At) {
-    let place = Place(at.local, 0u, 0u, 0u);
+fn weight_norm_backward(at: Group, @builtin(local_invocation_index) local: u32) {
+    let place = Place(local, 0u, 0u, 0u);
     @if(WORKGROUP) let n = group_index(at);
-    @if(!WORKGROUP) let n = item_index(at, RANGE);
-    let first = at.local % LANES;
+    @if(!WORKGROUP) let n = group_index(at) * RANGE + local;
+    let first = local % LANES;
     if n >= p.columns {
         return;
     }

@@ -6,7 +6,7 @@
 // One workgroup a chunk: strided sums in registers, then a tree in workgroup memory. With WG = 1 no
 // barrier is left: that is for software adapters.
 
-import package::shared::index::{At, group_index};
+import package::shared::index::{Group, group_index};
 import package::shared::magnitude::to_one;
 
 struct Params {
@@ -26,18 +26,18 @@ var<workgroup> tops: array<vec2<f32>, 256>;
 var<workgroup> sums: array<vec3<f32>, 256>;
 
 @compute @workgroup_size(WG)
-fn overlap(at: At) {
+fn overlap(at: Group, @builtin(local_invocation_index) local: u32) {
     let k = group_index(at);
     let end = min((k + 1u) * p.chunk, p.count);
     var top = vec2(0.0);
-    for (var i = k * p.chunk + at.local; i < end; i += WG) {
+    for (var i = k * p.chunk + local; i < end; i += WG) {
         top = max(top, abs(vec2(g[i], w[i])));
     }
-    tops[at.local] = top;
+    tops[local] = top;
     for (var half = WG / 2u; half > 0u; half /= 2u) {
         workgroupBarrier();
-        if at.local < half {
-            tops[at.local] = max(tops[at.local], tops[at.local + half]);
+        if local < half {
+            tops[local] = max(tops[local], tops[local + half]);
         }
     }
     if WG > 1u {
@@ -47,7 +47,7 @@ fn overlap(at: At) {
     let scale = vec2(to_one(top.x), to_one(top.y));
     var sum = vec3(0.0);
     // Chains of 64 keep the rounding of long sums small.
-    for (var block = k * p.chunk + at.local; block < end; block += 64u * WG) {
+    for (var block = k * p.chunk + local; block < end; block += 64u * WG) {
         var part = vec3(0.0);
         for (var i = block; i < min(block + 64u * WG, end); i += WG) {
             let v = vec2(g[i], w[i]) * scale;
@@ -55,14 +55,14 @@ fn overlap(at: At) {
         }
         sum += part;
     }
-    sums[at.local] = sum;
+    sums[local] = sum;
     for (var half = WG / 2u; half > 0u; half /= 2u) {
         workgroupBarrier();
-        if at.local < half {
-            sums[at.local] += sums[at.local + half];
+        if local < half {
+            sums[local] += sums[local + half];
         }
     }
-    if at.local == 0u && k < p.groups {
+    if local == 0u && k < p.groups {
         partials[5u * k] = sums[0].x;
         partials[5u * k + 1u] = sums[0].y;
         partials[5u * k + 2u] = sums[0].z;

@@ -8,7 +8,7 @@
 // barrier is left: that is for software adapters.
 
 import package::shared::finite::is_not_finite;
-import package::shared::index::{At, group_index};
+import package::shared::index::{Group, group_index};
 import package::shared::squares::squared;
 
 struct Params {
@@ -52,7 +52,7 @@ fn value(j: u32, i: u32) -> f32 {
 }
 
 @compute @workgroup_size(WG)
-fn square_sums(at: At) {
+fn square_sums(at: Group, @builtin(local_invocation_index) local: u32) {
     let k = group_index(at);
     var j = 0u;
     var before = 0u;
@@ -64,21 +64,21 @@ fn square_sums(at: At) {
     let start = (k - before) * chunk;
     let end = min(start + chunk, p.counts[j / 4u][j % 4u]);
     var sum = vec4<f32>(0.0);
-    for (var i = start + at.local; i < end; i += WG) {
+    for (var i = start + local; i < end; i += WG) {
         let v = value(j, i);
         sum += vec4<f32>(squared(v), 0.0);
         if is_not_finite(v) {
             sum.w = 1.0;
         }
     }
-    sums[at.local] = sum;
+    sums[local] = sum;
     for (var half = WG / 2u; half > 0u; half /= 2u) {
         workgroupBarrier();
-        if at.local < half {
-            sums[at.local] += sums[at.local + half];
+        if local < half {
+            sums[local] += sums[local + half];
         }
     }
-    if at.local == 0u && k < p.ends[j / 4u][j % 4u] {
+    if local == 0u && k < p.ends[j / 4u][j % 4u] {
         let all = sums[0];
         partials[p.offset + k] = vec4<f32>(all.xyz, min(all.w, 1.0));
     }

@@ -5,7 +5,7 @@
 // One invocation a column, or one workgroup with the condition WORKGROUP.
 
 import package::shared::finite::greatest;
-import package::shared::index::{At, group_index, item_index};
+import package::shared::index::{Group, group_index};
 import package::shared::magnitude::to_one;
 import package::shared::reduce::{LANES, RANGE, Place, row_sum, row_max};
 
@@ -21,11 +21,11 @@ struct Params {
 @group(1) @binding(0) var<uniform> p: Params;
 
 @compute @workgroup_size(RANGE)
-fn unit_columns(at: At) {
-    let start = Place(at.local, 0u, 0u, 0u);
+fn unit_columns(at: Group, @builtin(local_invocation_index) local: u32) {
+    let start = Place(local, 0u, 0u, 0u);
     @if(WORKGROUP) let j = group_index(at);
-    @if(!WORKGROUP) let j = item_index(at, RANGE);
-    let first = at.local % LANES;
+    @if(!WORKGROUP) let j = group_index(at) * RANGE + local;
+    let first = local % LANES;
     if j >= p.columns {
         return;
     }

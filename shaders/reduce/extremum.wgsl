@@ -5,7 +5,7 @@
 // every 256th element, then a tree in which the larger value wins, and the smaller index among equals.
 
 import package::shared::finite::rank_of;
-import package::shared::index::{At, group_index, item_index};
+import package::shared::index::{Group, group_index};
 import package::shared::reduce::{LANES, RANGE};
 
 struct Params {
@@ -28,10 +28,10 @@ fn value_of(i: u32) -> u32 {
 }
 
 @compute @workgroup_size(RANGE)
-fn extremum(at: At) {
+fn extremum(at: Group, @builtin(local_invocation_index) local: u32) {
     @if(WORKGROUP) let row = group_index(at);
-    @if(WORKGROUP) let lane = at.local;
-    @if(!WORKGROUP) let row = item_index(at, RANGE);
+    @if(WORKGROUP) let lane = local;
+    @if(!WORKGROUP) let row = group_index(at) * RANGE + local;
     @if(!WORKGROUP) let lane = 0u;
     if row >= p.outer * p.inner {
         return;
@@ -47,17 +47,17 @@ fn extremum(at: At) {
         }
     }
     @if(WORKGROUP) {
-        values[at.local] = value;
-        places[at.local] = place;
+        values[local] = value;
+        places[local] = place;
         for (var half = LANES / 2u; half > 0u; half /= 2u) {
             workgroupBarrier();
-            if at.local < half {
-                let other = values[at.local + half];
-                let there = places[at.local + half];
-                let mine = values[at.local];
-                if other > mine || (other == mine && there < places[at.local]) {
-                    values[at.local] = other;
-                    places[at.local] = there;
+            if local < half {
+                let other = values[local + half];
+                let there = places[local + half];
+                let mine = values[local];
+                if other > mine || (other == mine && there < places[local]) {
+                    values[local] = other;
+                    places[local] = there;
                 }
             }
         }

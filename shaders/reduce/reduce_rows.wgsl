@@ -7,7 +7,7 @@
 // One workgroup a piece: each invocation folds every 256th element in four short chains, then a tree.
 
 import package::shared::finite::{greatest, root_of};
-import package::shared::index::{At, group_index};
+import package::shared::index::{Group, group_index};
 import package::shared::reduce::{WIDTH, Place, tree_sum, tree_max};
 
 struct Params {
@@ -50,9 +50,15 @@ fn fold(a: f32, b: f32) -> f32 {
 }
 
 @compute @workgroup_size(WIDTH)
-fn reduce_rows(at: At) {
-    @if(SUBGROUPS) let place = Place(at.local, at.lane, at.subgroup, at.subgroups);
-    @if(!SUBGROUPS) let place = Place(at.local, 0u, 0u, 0u);
+fn reduce_rows(
+    at: Group,
+    @builtin(local_invocation_index) local: u32,
+    @if(SUBGROUPS) @builtin(subgroup_invocation_id) lane: u32,
+    @if(SUBGROUPS) @builtin(subgroup_id) subgroup: u32,
+    @if(SUBGROUPS) @builtin(num_subgroups) subgroups: u32,
+) {
+    @if(SUBGROUPS) let place = Place(local, lane, subgroup, subgroups);
+    @if(!SUBGROUPS) let place = Place(local, 0u, 0u, 0u);
     let piece = group_index(at);
     if piece >= p.outer * p.splits {
         return;
@@ -67,7 +73,7 @@ fn reduce_rows(at: At) {
         start = term(base + first, o);
     }
     var chains = vec4<f32>(start);
-    var i = base + first + at.local;
+    var i = base + first + local;
     while i + 3u * WIDTH < end {
         chains.x = fold(chains.x, term(i, o));
         chains.y = fold(chains.y, term(i + WIDTH, o));
@@ -85,7 +91,7 @@ fn reduce_rows(at: At) {
     } else {
         total = tree_max(total, place);
     }
-    if at.local == 0u {
+    if local == 0u {
         total = select(total, -total, OP == 2u) / p.divisor;
         if ROOT == 1u {
             total = root_of(total);

@@ -5,7 +5,7 @@
 // One invocation a row, or one workgroup with the condition WORKGROUP. Three walks over the row.
 
 import package::shared::finite::greatest;
-import package::shared::index::{At, group_index, item_index};
+import package::shared::index::{Group, group_index};
 import package::shared::math::{exp_below, ln_of};
 import package::shared::reduce::{LANES, RANGE, Place, row_sum, row_max};
 
@@ -22,16 +22,22 @@ override LOG: u32 = 0u;
 @group(1) @binding(0) var<uniform> p: Params;
 
 @compute @workgroup_size(RANGE)
-fn softmax(at: At) {
-    @if(SUBGROUPS) let place = Place(at.local, at.lane, at.subgroup, at.subgroups);
-    @if(!SUBGROUPS) let place = Place(at.local, 0u, 0u, 0u);
+fn softmax(
+    at: Group,
+    @builtin(local_invocation_index) local: u32,
+    @if(SUBGROUPS) @builtin(subgroup_invocation_id) lane: u32,
+    @if(SUBGROUPS) @builtin(subgroup_id) subgroup: u32,
+    @if(SUBGROUPS) @builtin(num_subgroups) subgroups: u32,
+) {
+    @if(SUBGROUPS) let place = Place(local, lane, subgroup, subgroups);
+    @if(!SUBGROUPS) let place = Place(local, 0u, 0u, 0u);
     @if(WORKGROUP) let row = group_index(at);
-    @if(!WORKGROUP) let row = item_index(at, RANGE);
+    @if(!WORKGROUP) let row = group_index(at) * RANGE + local;
     if row >= p.outer * p.inner {
         return;
     }
     let base = row / p.inner * p.length * p.inner + row % p.inner;
-    let first = at.local % LANES;
+    let first = local % LANES;
     var largest = x[base];
     for (var k = first; k < p.length; k += LANES) {
         largest = greatest(largest, x[base + k * p.inner]);

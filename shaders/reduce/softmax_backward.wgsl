@@ -4,7 +4,7 @@
 // y, g, gx: [outer, length, inner]; a row is (o, j).
 // One invocation a row, or one workgroup with the condition WORKGROUP. Two walks over the row.
 
-import package::shared::index::{At, group_index, item_index};
+import package::shared::index::{Group, group_index};
 import package::shared::math::exp_below;
 import package::shared::reduce::{LANES, RANGE, Place, row_sum};
 
@@ -22,16 +22,22 @@ override LOG: u32 = 0u;
 @group(1) @binding(0) var<uniform> p: Params;
 
 @compute @workgroup_size(RANGE)
-fn softmax_backward(at: At) {
-    @if(SUBGROUPS) let place = Place(at.local, at.lane, at.subgroup, at.subgroups);
-    @if(!SUBGROUPS) let place = Place(at.local, 0u, 0u, 0u);
+fn softmax_backward(
+    at: Group,
+    @builtin(local_invocation_index) local: u32,
+    @if(SUBGROUPS) @builtin(subgroup_invocation_id) lane: u32,
+    @if(SUBGROUPS) @builtin(subgroup_id) subgroup: u32,
+    @if(SUBGROUPS) @builtin(num_subgroups) subgroups: u32,
+) {
+    @if(SUBGROUPS) let place = Place(local, lane, subgroup, subgroups);
+    @if(!SUBGROUPS) let place = Place(local, 0u, 0u, 0u);
     @if(WORKGROUP) let row = group_index(at);
-    @if(!WORKGROUP) let row = item_index(at, RANGE);
+    @if(!WORKGROUP) let row = group_index(at) * RANGE + local;
     if row >= p.outer * p.inner {
         return;
     }
     let base = row / p.inner * p.length * p.inner + row % p.inner;
-    let first = at.local % LANES;
+    let first = local % LANES;
     // Chains of 64 keep the rounding of long rows small.
     var sum = 0.0;
     for (var block = first; block < p.length; block += 64u * LANES) {

@@ -13,7 +13,7 @@
 // are written.
 // Walks (shared/walk.wgsl): c stays in a register; loads go eight steps ahead.
 
-import package::shared::index::{At, group_index};
+import package::shared::index::{Group, group_index};
 import package::shared::decay::{p, Rate, rate_at, advance, decayed, LOGIT};
 import package::shared::walk::{SPAN, Walk, walk_at};
 
@@ -132,8 +132,8 @@ fn steps(one: Rate, first: u32, count: u32, start: Carry) -> Carry {
 }
 
 @compute @workgroup_size(WG)
-fn decay_backward(at: At) {
-    let item = group_index(at) * WG * p.share.span + at.local;
+fn decay_backward(at: Group, @builtin(local_invocation_index) local: u32) {
+    let item = group_index(at) * WG * p.share.span + local;
     var walks: array<Walk, SPAN>;
     var rates: array<Rate, SPAN>;
     var carries: array<Carry, SPAN>;

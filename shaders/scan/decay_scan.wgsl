@@ -7,7 +7,7 @@
 // and last [chunks, columns] is h at each chunk's end; with EMIT, last [columns] is h of the last step.
 // Walks (shared/walk.wgsl): h stays in a register; loads go eight steps ahead.
 
-import package::shared::index::{At, group_index};
+import package::shared::index::{Group, group_index};
 import package::shared::decay::{p, Rate, rate_at, advance};
 import package::shared::walk::{SPAN, Walk, walk_at};
 
@@ -69,8 +69,8 @@ fn steps(one: Rate, first: u32, count: u32, start: f32) -> f32 {
 }
 
 @compute @workgroup_size(WG)
-fn decay_scan(at: At) {
-    let item = group_index(at) * WG * p.share.span + at.local;
+fn decay_scan(at: Group, @builtin(local_invocation_index) local: u32) {
+    let item = group_index(at) * WG * p.share.span + local;
     var walks: array<Walk, SPAN>;
     var rates: array<Rate, SPAN>;
     var now: array<f32, SPAN>;

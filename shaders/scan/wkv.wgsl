@@ -9,7 +9,7 @@
 // memories at each chunk's end; with EMIT, last [3, columns] is that after the last step.
 // Walks (shared/walk.wgsl): the memory stays in registers; loads go eight steps ahead.
 
-import package::shared::index::{At, group_index};
+import package::shared::index::{Group, group_index};
 import package::shared::finite::is_not_finite;
 import package::shared::math::exp_of;
 import package::shared::walk::{SPAN, Share, Walk, walk_at};
@@ -165,8 +165,8 @@ fn steps(one: Channel, t: u32, c: u32, count: u32, start: Memory) -> Memory {
 }
 
 @compute @workgroup_size(WG)
-fn wkv(at: At) {
-    let item = group_index(at) * WG * p.span + at.local;
+fn wkv(at: Group, @builtin(local_invocation_index) local: u32) {
+    let item = group_index(at) * WG * p.span + local;
     let row = p.columns;
     var walks: array<Walk, SPAN>;
     var channels: array<Channel, SPAN>;

@@ -13,7 +13,7 @@
 // are written.
 // Walks (shared/walk.wgsl); loads go eight steps ahead.
 
-import package::shared::index::{At, group_index};
+import package::shared::index::{Group, group_index};
 import package::shared::walk::{SPAN, Share, Walk, walk_at};
 import package::shared::wkv::{
     Memory, Weights, EVERY, weights_out, weights_in, remember
@@ -150,8 +150,8 @@ fn steps(one: Channel, first: u32, end: u32, c: u32, start: Carry) -> Carry {
 }
 
 @compute @workgroup_size(WG)
-fn wkv_backward(at: At) {
-    let item = group_index(at) * WG * p.span + at.local;
+fn wkv_backward(at: Group, @builtin(local_invocation_index) local: u32) {
+    let item = group_index(at) * WG * p.span + local;
     let items = p.columns * p.chunks;
     var walks: array<Walk, SPAN>;
     var channels: array<Channel, SPAN>;

@@ -15,7 +15,7 @@
 // below 1; r = c / sqrt(w), over 1 + margin sqrt(alpha).
 // One invocation a matrix, or one workgroup with the condition WORKGROUP.
 
-import package::shared::index::{At, group_index, item_index};
+import package::shared::index::{Group, group_index};
 import package::shared::reduce::{LANES, RANGE, Place, row_sum, row_max};
 
 struct Params {
@@ -81,17 +81,23 @@ fn write_iteration(e: u32, i: u32, now: vec4<f32>, first: bool, scale: f32) {
 }
 
 @compute @workgroup_size(RANGE)
-fn clip_plan(at: At) {
-    @if(SUBGROUPS) let place = Place(at.local, at.lane, at.subgroup, at.subgroups);
-    @if(!SUBGROUPS) let place = Place(at.local, 0u, 0u, 0u);
+fn clip_plan(
+    at: Group,
+    @builtin(local_invocation_index) local: u32,
+    @if(SUBGROUPS) @builtin(subgroup_invocation_id) lane: u32,
+    @if(SUBGROUPS) @builtin(subgroup_id) subgroup: u32,
+    @if(SUBGROUPS) @builtin(num_subgroups) subgroups: u32,
+) {
+    @if(SUBGROUPS) let place = Place(local, lane, subgroup, subgroups);
+    @if(!SUBGROUPS) let place = Place(local, 0u, 0u, 0u);
     @if(WORKGROUP) let e = group_index(at);
-    @if(!WORKGROUP) let e = item_index(at, RANGE);
+    @if(!WORKGROUP) let e = group_index(at) * RANGE + local;
     if e >= p.entries {
         return;
     }
     var widest = 0.0;
     var squares = 0.0;
-    for (var i = at.local % LANES; i < p.m; i += LANES) {
+    for (var i = local % LANES; i < p.m; i += LANES) {
         let row = rows[e * p.m + i];
         widest = max(widest, row.x);
         squares += row.y;
@@ -108,12 +114,12 @@ fn clip_plan(at: At) {
     let s = facts[e].x;
     let shift = w / total;
     let slope = 1.0 / total;
-    if at.local % LANES == 0u {
+    if local % LANES == 0u {
         let outer = select(facts[e].w / sqrt(w), 0.0, s == 0.0) / (1.0 + p.margin / sqrt(shift));
         start[2u * e] = vec4<f32>(shift, slope, outer, 0.0);
     }
     let j = grid_row(w, total);
-    for (var i = at.local % LANES; i < p.most; i += LANES) {
+    for (var i = local % LANES; i < p.most; i += LANES) {
         let now = schedules[j * p.most + i];
         var first = i == 0u;
         if i > 0u {

@@ -3,7 +3,7 @@
 // s: [count, length]; rows: [count] pairs.
 // One invocation a row, or one workgroup with the condition WORKGROUP.
 
-import package::shared::index::{At, group_index, item_index};
+import package::shared::index::{Group, group_index};
 import package::shared::reduce::{LANES, RANGE, Place, row_sum};
 
 struct Params {
@@ -16,24 +16,30 @@ struct Params {
 @group(1) @binding(0) var<uniform> p: Params;
 
 @compute @workgroup_size(RANGE)
-fn gram_rows(at: At) {
-    @if(SUBGROUPS) let first = Place(at.local, at.lane, at.subgroup, at.subgroups);
-    @if(!SUBGROUPS) let first = Place(at.local, 0u, 0u, 0u);
+fn gram_rows(
+    at: Group,
+    @builtin(local_invocation_index) local: u32,
+    @if(SUBGROUPS) @builtin(subgroup_invocation_id) lane: u32,
+    @if(SUBGROUPS) @builtin(subgroup_id) subgroup: u32,
+    @if(SUBGROUPS) @builtin(num_subgroups) subgroups: u32,
+) {
+    @if(SUBGROUPS) let first = Place(local, lane, subgroup, subgroups);
+    @if(!SUBGROUPS) let first = Place(local, 0u, 0u, 0u);
     @if(WORKGROUP) let row = group_index(at);
-    @if(!WORKGROUP) let row = item_index(at, RANGE);
+    @if(!WORKGROUP) let row = group_index(at) * RANGE + local;
     if row >= p.count {
         return;
     }
     var sum = 0.0;
     var squares = 0.0;
-    for (var j = at.local % LANES; j < p.length; j += LANES) {
+    for (var j = local % LANES; j < p.length; j += LANES) {
         let v = s[row * p.length + j];
         sum += abs(v);
         squares += v * v;
     }
     sum = row_sum(sum, first);
     squares = row_sum(squares, first);
-    if at.local % LANES == 0u {
+    if local % LANES == 0u {
         rows[row] = vec2<f32>(sum, squares);
     }
 }

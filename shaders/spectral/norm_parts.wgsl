@@ -4,7 +4,7 @@
 // power of two that brings the maximum to [1, 2), so that no square leaves the range.
 // One invocation a chunk, or one workgroup with the condition WORKGROUP. Two walks over the chunk.
 
-import package::shared::index::{At, group_index, item_index};
+import package::shared::index::{Group, group_index};
 import package::shared::finite::is_not_finite;
 import package::shared::magnitude::to_one;
 import package::shared::reduce::{LANES, RANGE, Place, row_sum, row_max};
@@ -22,17 +22,23 @@ struct Params {
 @group(1) @binding(0) var<uniform> p: Params;
 
 @compute @workgroup_size(RANGE)
-fn norm_parts(at: At) {
-    @if(SUBGROUPS) let place = Place(at.local, at.lane, at.subgroup, at.subgroups);
-    @if(!SUBGROUPS) let place = Place(at.local, 0u, 0u, 0u);
+fn norm_parts(
+    at: Group,
+    @builtin(local_invocation_index) local: u32,
+    @if(SUBGROUPS) @builtin(subgroup_invocation_id) lane: u32,
+    @if(SUBGROUPS) @builtin(subgroup_id) subgroup: u32,
+    @if(SUBGROUPS) @builtin(num_subgroups) subgroups: u32,
+) {
+    @if(SUBGROUPS) let place = Place(local, lane, subgroup, subgroups);
+    @if(!SUBGROUPS) let place = Place(local, 0u, 0u, 0u);
     @if(WORKGROUP) let row = group_index(at);
-    @if(!WORKGROUP) let row = item_index(at, RANGE);
+    @if(!WORKGROUP) let row = group_index(at) * RANGE + local;
     if row >= p.entries * p.chunks {
         return;
     }
     let chunk = row % p.chunks;
     let base = row / p.chunks * p.count;
-    let begin = base + chunk * p.chunk + at.local % LANES;
+    let begin = base + chunk * p.chunk + local % LANES;
     let end = base + min((chunk + 1u) * p.chunk, p.count);
     var largest = 0.0;
     var fault = 0.0;
@@ -56,7 +62,7 @@ fn norm_parts(at: At) {
         sum += part;
     }
     sum = row_sum(sum, place);
-    if at.local % LANES == 0u {
+    if local % LANES == 0u {
         parts[p.first * p.chunks + row] = vec4<f32>(largest, sum, fault, 0.0);
     }
 }

@@ -4,7 +4,7 @@
 // A workgroup of 128 makes a tile of 64 x 64 on or above the diagonal (shared/tiles.wgsl). Whether there is
 // anything to do is the same for a whole workgroup.
 
-import package::shared::index::{At, group_index};
+import package::shared::index::{Group, group_index};
 import package::shared::symmetric::{
     p, entry_at, coefficients, upper_tile, upper_tiles, a_block, b_block, finish,
 };
@@ -14,7 +14,7 @@ override PLAN: bool = false;
 override ROWS: bool = false;
 
 @compute @workgroup_size(128)
-fn symmetric_product_tiled(at: At) {
+fn symmetric_product_tiled(at: Group, @builtin(local_invocation_index) local: u32) {
     let item = group_index(at);
     if item >= p.tile_count {
         return;
@@ -26,15 +26,15 @@ fn symmetric_product_tiled(at: At) {
         return;
     }
     let corner = 16u * upper_tile((p.tile_first + item) % tiles);
-    let at_block = brought(at.local);
-    let place = place_of(at.local);
+    let at_block = brought(local);
+    let place = place_of(local);
     var sums: array<mat4x4<f32>, 2>;
     let blocks = select(0u, p.k / 4u, factors.z != 0.0);
     for (var d0 = 0u; d0 < blocks; d0 += STEP) {
         let d = d0 + at_block.x;
         let inside = f32(d < blocks);
         let safe = min(d, blocks - 1u);
-        if brings_a(at.local) {
+        if brings_a(local) {
             bring_a(at_block, inside * a_block(first, corner.x + at_block.y, safe));
         } else {
             bring_b(at_block, inside * b_block(ROWS, first, safe, corner.y + at_block.y));

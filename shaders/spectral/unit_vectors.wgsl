@@ -4,7 +4,7 @@
 // `enter`; norms: [count]. A zero vector stays zero; where `enter` is 0, so is the norm.
 // One invocation a vector, or one workgroup with the condition WORKGROUP. Two walks over it.
 
-import package::shared::index::{At, group_index, item_index};
+import package::shared::index::{Group, group_index};
 import package::shared::reduce::{LANES, RANGE, Place, row_sum};
 
 struct Params {
@@ -19,17 +19,23 @@ struct Params {
 @group(1) @binding(0) var<uniform> p: Params;
 
 @compute @workgroup_size(RANGE)
-fn unit_vectors(at: At) {
-    @if(SUBGROUPS) let place = Place(at.local, at.lane, at.subgroup, at.subgroups);
-    @if(!SUBGROUPS) let place = Place(at.local, 0u, 0u, 0u);
+fn unit_vectors(
+    at: Group,
+    @builtin(local_invocation_index) local: u32,
+    @if(SUBGROUPS) @builtin(subgroup_invocation_id) lane: u32,
+    @if(SUBGROUPS) @builtin(subgroup_id) subgroup: u32,
+    @if(SUBGROUPS) @builtin(num_subgroups) subgroups: u32,
+) {
+    @if(SUBGROUPS) let place = Place(local, lane, subgroup, subgroups);
+    @if(!SUBGROUPS) let place = Place(local, 0u, 0u, 0u);
     @if(WORKGROUP) let row = group_index(at);
-    @if(!WORKGROUP) let row = item_index(at, RANGE);
+    @if(!WORKGROUP) let row = group_index(at) * RANGE + local;
     if row >= p.count {
         return;
     }
     let base = row * p.length;
     var sum = 0.0;
-    for (var i = at.local % LANES; i < p.length; i += LANES) {
+    for (var i = local % LANES; i < p.length; i += LANES) {
         sum += x[base + i] * x[base + i];
     }
     let norm = sqrt(row_sum(sum, place));
@@ -37,10 +43,10 @@ fn unit_vectors(at: At) {
     if norm > 0.0 {
         factor = 1.0 / norm;
     }
-    for (var i = at.local % LANES; i < p.length; i += LANES) {
+    for (var i = local % LANES; i < p.length; i += LANES) {
         y[base + i] = factor * x[base + i];
     }
-    if at.local % LANES == 0u {
+    if local % LANES == 0u {
         let enter = facts[row].x;
         var scaled = 0.0;
         if enter != 0.0 {

@@ -7,7 +7,7 @@
 // the place of the last element equal to it that counts.
 
 import package::shared::finite::{SIGN_BIT, rank_of};
-import package::shared::index::{At, group_index, item_index};
+import package::shared::index::{Group, group_index};
 import package::shared::reduce::{LANES, RANGE, Place, row_sum};
 
 struct Params {
@@ -45,16 +45,22 @@ fn equal_before(base: u32, first: u32, key: u32, end: u32, at: Place) -> u32 {
 }
 
 @compute @workgroup_size(RANGE)
-fn top_k_mask(at: At) {
-    @if(SUBGROUPS) let start = Place(at.local, at.lane, at.subgroup, at.subgroups);
-    @if(!SUBGROUPS) let start = Place(at.local, 0u, 0u, 0u);
+fn top_k_mask(
+    at: Group,
+    @builtin(local_invocation_index) local: u32,
+    @if(SUBGROUPS) @builtin(subgroup_invocation_id) lane: u32,
+    @if(SUBGROUPS) @builtin(subgroup_id) subgroup: u32,
+    @if(SUBGROUPS) @builtin(num_subgroups) subgroups: u32,
+) {
+    @if(SUBGROUPS) let start = Place(local, lane, subgroup, subgroups);
+    @if(!SUBGROUPS) let start = Place(local, 0u, 0u, 0u);
     @if(WORKGROUP) let row = group_index(at);
-    @if(!WORKGROUP) let row = item_index(at, RANGE);
+    @if(!WORKGROUP) let row = group_index(at) * RANGE + local;
     if row >= p.rows {
         return;
     }
     let base = row * p.length;
-    let first = at.local % LANES;
+    let first = local % LANES;
     var key = 0u;
     for (var bit = 32u; bit > 0u; bit--) {
         let higher = key | (1u << (bit - 1u));

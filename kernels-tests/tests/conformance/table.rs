@@ -85,6 +85,32 @@ fn names_of_bindings_and_constants_are_those_of_the_files() {
     }
 }
 
+/// Tint takes a struct of arguments for different in each invocation as soon as one of its members is, and
+/// refuses barriers behind it; naga's HLSL has no place for a subgroup's numbers in a struct.
+#[test]
+fn arguments_in_a_struct_suit_other_compilers() {
+    use naga::{Binding, BuiltIn, TypeInner};
+    for (kernel, i, variant) in variants() {
+        let barriers = kernel.wgsl(i).unwrap().contains("workgroupBarrier");
+        let module = &kernel.program(i).unwrap().module;
+        for argument in &module.entry_points[0].function.arguments {
+            let TypeInner::Struct { members, .. } = &module.types[argument.ty].inner else {
+                continue;
+            };
+            for member in members {
+                let Some(Binding::BuiltIn(builtin)) = member.binding else { continue };
+                let suits = match builtin {
+                    BuiltIn::WorkGroupId | BuiltIn::NumWorkGroups => true,
+                    BuiltIn::LocalInvocationIndex => !barriers,
+                    _ => false,
+                };
+                let label = format!("{} ({})", kernel.name, variant.name);
+                assert!(suits, "{label}: {builtin:?} in a struct");
+            }
+        }
+    }
+}
+
 #[test]
 fn exported_texts_enable_what_they_use() {
     for (kernel, i, variant) in variants() {
