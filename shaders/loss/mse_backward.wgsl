@@ -3,6 +3,7 @@
 // x, y, gx: [count]; g: [1].
 // One invocation an element.
 
+import package::shared::deviation::difference_times;
 import package::shared::index::{At, item_index};
 
 struct Params {
@@ -21,6 +22,6 @@ override WG: u32 = 64u;
 fn mse_backward(at: At) {
     let i = item_index(at, WG);
     if i < p.count {
-        gx[i] = 2.0 * g[0] * (x[i] - y[i]) / f32(p.count);
+        gx[i] = difference_times(x[i], y[i], g[0] / (0.5 * f32(p.count)));
     }
 }

@@ -5,8 +5,10 @@
 // One invocation SPAN neighbouring elements of x, whose indices are counted on instead of divided
 // out.
 
+import package::shared::deviation::difference_times;
 import package::shared::finite::keep_nan;
 import package::shared::index::{At, item_index};
+import package::shared::magnitude::to_one;
 
 struct Params {
     outer: u32,
@@ -27,9 +29,11 @@ override NORM: u32 = 0u;
 
 fn slope(x: f32, m: f32, g: f32) -> f32 {
     if NORM == 0u {
-        return (x - m) * g / p.divisor;
+        return difference_times(x, m, g / p.divisor);
     }
-    return keep_nan(m, select(0.0, x / max(m, 1e-38) * g, m > 0.0));
+    // A quotient of numbers near the ends of f32 is not what WGSL promises much of.
+    let s = to_one(m);
+    return keep_nan(m, select(0.0, x * s / (m * s) * g, m > 0.0));
 }
 
 @compute @workgroup_size(WG)

@@ -9,8 +9,9 @@
 // One invocation an output, no barrier: four chains at a time, closed after 32 elements each, so
 // that a sum of n terms has chains of 32 and n / 128.
 
-import package::shared::finite::{greatest_four, root_of};
+import package::shared::finite::greatest_four;
 import package::shared::index::{At, item_index};
+import package::shared::second_look::{Finish, finished, may_look_again, second_look};
 
 struct Params {
     outer: u32,
@@ -32,27 +33,27 @@ override ROOT: u32 = 0u;
 @group(0) @binding(2) var<storage, read_write> y: array<f32>;
 @group(1) @binding(0) var<uniform> p: Params;
 
-// The term of element i, in column c. A minimum is the maximum of the negated terms.
-fn term(i: u32, c: u32) -> f32 {
-    var v = x[i];
+// The term of element i, times `by`, in column c. A minimum is the maximum of the negated terms.
+fn term(i: u32, c: u32, by: f32) -> f32 {
+    var v = x[i] * by;
     if TERM == 1u {
         v *= v;
     } else if TERM == 2u {
-        v -= center[c];
+        v -= center[c] * by;
         v *= v;
     } else if TERM == 3u {
-        v -= center[i];
+        v -= center[i] * by;
         v *= v;
     }
     return select(v, -v, OP == 2u);
 }
 
-fn terms(i: u32, stride: u32, c: u32) -> vec4<f32> {
+fn terms(i: u32, stride: u32, c: u32, by: f32) -> vec4<f32> {
     return vec4(
-        term(i, c),
-        term(i + stride, c),
-        term(i + 2u * stride, c),
-        term(i + 3u * stride, c),
+        term(i, c, by),
+        term(i + stride, c, by),
+        term(i + 2u * stride, c, by),
+        term(i + 3u * stride, c, by),
     );
 }
 
@@ -64,11 +65,11 @@ fn fold(a: vec4<f32>, b: vec4<f32>) -> vec4<f32> {
 }
 
 // The fold of `count` elements from element `first` on, `stride` apart.
-fn fold_piece(first: u32, stride: u32, count: u32, c: u32) -> f32 {
+fn fold_piece(first: u32, stride: u32, count: u32, c: u32, by: f32) -> f32 {
     // Folding an element twice changes no extremum: those start from the first of the piece.
     var start = vec4<f32>(0.0);
     if OP != 0u {
-        start = vec4(term(first, c));
+        start = vec4(term(first, c, by));
     }
     var total = start;
     var i = first;
@@ -77,14 +78,14 @@ fn fold_piece(first: u32, stride: u32, count: u32, c: u32) -> f32 {
         let quads = min(left / 4u, 32u);
         var chains = start;
         for (var q = 0u; q < quads; q++) {
-            chains = fold(chains, terms(i, stride, c));
+            chains = fold(chains, terms(i, stride, c, by));
             i += 4u * stride;
         }
         total = fold(total, chains);
         left -= 4u * quads;
     }
     for (; left > 0u; left--) {
-        total = fold(total, vec4(term(i, c), start.yzw));
+        total = fold(total, vec4(term(i, c, by), start.yzw));
         i += stride;
     }
     let pair = fold(total, total.zwxy);
@@ -109,10 +110,15 @@ fn reduce_columns(at: At) {
         count = (p.length - s + p.splits - 1u) / p.splits;
     }
     let start = (o * p.length + first) * p.inner + j;
-    var total = fold_piece(start, step * p.inner, count, o * p.inner + j);
-    total = select(total, -total, OP == 2u) / p.divisor;
-    if ROOT == 1u {
-        total = root_of(total);
+    let column = o * p.inner + j;
+    var total = fold_piece(start, step * p.inner, count, column, 1.0);
+    let finish = Finish(p.divisor, ROOT == 1u, TERM != 0u);
+    var by = 1.0;
+    if OP == 0u && may_look_again(finish) {
+        by = second_look(total, finish);
+        if by != 1.0 {
+            total = fold_piece(start, step * p.inner, count, column, by);
+        }
     }
-    y[out] = total;
+    y[out] = finished(select(total, -total, OP == 2u), by, finish);
 }

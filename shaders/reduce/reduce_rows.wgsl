@@ -6,9 +6,10 @@
 // y: [outer, splits]. Piece s is elements s * chunk .. (s + 1) * chunk of a row.
 // One workgroup a piece: each invocation folds every 256th element in four short chains, then a tree.
 
-import package::shared::finite::{greatest, root_of};
+import package::shared::finite::greatest;
 import package::shared::index::{Group, group_index};
 import package::shared::reduce::{WIDTH, Place, tree_sum, tree_max};
+import package::shared::second_look::{Finish, finished, may_look_again, second_look};
 
 struct Params {
     outer: u32,
@@ -27,16 +28,16 @@ override ROOT: u32 = 0u;
 @group(0) @binding(2) var<storage, read_write> y: array<f32>;
 @group(1) @binding(0) var<uniform> p: Params;
 
-// The term of element i, in row o. A minimum is the maximum of the negated terms.
-fn term(i: u32, o: u32) -> f32 {
-    var v = x[i];
+// The term of element i, times `by`, in row o. A minimum is the maximum of the negated terms.
+fn term(i: u32, o: u32, by: f32) -> f32 {
+    var v = x[i] * by;
     if TERM == 1u {
         v *= v;
     } else if TERM == 2u {
-        v -= center[o];
+        v -= center[o] * by;
         v *= v;
     } else if TERM == 3u {
-        v -= center[i];
+        v -= center[i] * by;
         v *= v;
     }
     return select(v, -v, OP == 2u);
@@ -47,6 +48,24 @@ fn fold(a: f32, b: f32) -> f32 {
         return a + b;
     }
     return greatest(a, b);
+}
+
+// The fold of an invocation's elements from `first` on, before `end`.
+fn fold_lane(first: u32, end: u32, o: u32, start: f32, by: f32) -> f32 {
+    var chains = vec4<f32>(start);
+    var i = first;
+    while i + 3u * WIDTH < end {
+        chains.x = fold(chains.x, term(i, o, by));
+        chains.y = fold(chains.y, term(i + WIDTH, o, by));
+        chains.z = fold(chains.z, term(i + 2u * WIDTH, o, by));
+        chains.w = fold(chains.w, term(i + 3u * WIDTH, o, by));
+        i += 4u * WIDTH;
+    }
+    while i < end {
+        chains.x = fold(chains.x, term(i, o, by));
+        i += WIDTH;
+    }
+    return fold(fold(chains.x, chains.y), fold(chains.z, chains.w));
 }
 
 @compute @workgroup_size(WIDTH)
@@ -70,32 +89,27 @@ fn reduce_rows(
     // Folding an element twice changes no extremum: those start from the first of the piece.
     var start = 0.0;
     if OP != 0u {
-        start = term(base + first, o);
+        start = term(base + first, o, 1.0);
     }
-    var chains = vec4<f32>(start);
-    var i = base + first + local;
-    while i + 3u * WIDTH < end {
-        chains.x = fold(chains.x, term(i, o));
-        chains.y = fold(chains.y, term(i + WIDTH, o));
-        chains.z = fold(chains.z, term(i + 2u * WIDTH, o));
-        chains.w = fold(chains.w, term(i + 3u * WIDTH, o));
-        i += 4u * WIDTH;
-    }
-    while i < end {
-        chains.x = fold(chains.x, term(i, o));
-        i += WIDTH;
-    }
-    var total = fold(fold(chains.x, chains.y), fold(chains.z, chains.w));
+    let own = base + first + local;
+    var total = fold_lane(own, end, o, start, 1.0);
+    let finish = Finish(p.divisor, ROOT == 1u, TERM != 0u);
+    var by = 1.0;
     if OP == 0u {
         total = tree_sum(total, place);
     } else {
         total = tree_max(total, place);
     }
-    if local == 0u {
-        total = select(total, -total, OP == 2u) / p.divisor;
-        if ROOT == 1u {
-            total = root_of(total);
+    if OP == 0u && may_look_again(finish) {
+        by = second_look(total, finish);
+        var again = 0.0;
+        if by != 1.0 {
+            again = fold_lane(own, end, o, 0.0, by);
         }
-        y[piece] = total;
+        again = tree_sum(again, place);
+        total = select(total, again, by != 1.0);
+    }
+    if local == 0u {
+        y[piece] = finished(select(total, -total, OP == 2u), by, finish);
     }
 }

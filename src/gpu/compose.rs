@@ -36,6 +36,7 @@ const SHARED: &[(&str, &str)] = &[
     ("reduce", include_str!("../../shaders/shared/reduce.wgsl")),
     ("rng", include_str!("../../shaders/shared/rng.wgsl")),
     ("scores", include_str!("../../shaders/shared/scores.wgsl")),
+    ("second_look", include_str!("../../shaders/shared/second_look.wgsl")),
     ("spectrum", include_str!("../../shaders/shared/spectrum.wgsl")),
     ("squares", include_str!("../../shaders/shared/squares.wgsl")),
     ("stages", include_str!("../../shaders/shared/stages.wgsl")),

@@ -26,3 +26,10 @@ pub(crate) fn to_middle<R: Real>(size: R) -> R {
         R::one()
     }
 }
+
+/// `(x - m) f`, where the difference alone may be beyond f32: `shared/deviation.wgsl`.
+#[inline(always)]
+pub(crate) fn difference_times<R: Real>(x: R, m: R, f: R) -> R {
+    let (d, half) = (x - m, R::lit(0.5));
+    if d.is_infinite() { (half * x - half * m) * (f + f) } else { d * f }
+}

@@ -24,7 +24,7 @@ pub(crate) use args::Slot;
 pub use args::{HostArgs, Named};
 pub(crate) use each::each;
 pub(crate) use exp::exp;
-pub(crate) use magnitude::{LARGE, SMALL, UP, to_middle, to_one};
+pub(crate) use magnitude::{LARGE, SMALL, UP, difference_times, to_middle, to_one};
 pub use memory::Array;
 pub(crate) use memory::HostBuffer;
 pub(crate) use order::{above, above_zero, greatest, keep_nan, least, limited};

@@ -6,7 +6,7 @@ use super::linear_cross_entropy::TileParams;
 use super::rate_mse::{BackwardParams as RateBackward, Params as RateParams};
 use super::stable_max::Scores;
 use crate::host::parallel::*;
-use crate::host::{HostArgs, Real, exp, greatest, vectorised};
+use crate::host::{HostArgs, Real, difference_times, exp, greatest, vectorised};
 use crate::reduce::{log_sum_exp, pairwise};
 use std::borrow::Cow;
 
@@ -199,8 +199,9 @@ pub(super) fn scale_by<R: Real>(args: &mut HostArgs<'_, R>) {
 
 pub(super) fn mse_backward<R: Real>(args: &mut HostArgs<'_, R>) {
     let (x, y, g, gx) = (args.reals(0), args.reals(1), args.reals(2), args.reals_mut(3));
-    let scale = R::lit(2.0) * g[0] / R::lit(x.len() as f64);
-    gx.par_iter_mut().zip(x).zip(y).for_each(|((gx, x), y)| *gx = scale * (*x - *y));
+    let scale = g[0] / R::lit(0.5 * x.len() as f64);
+    let each = |((gx, x), y): ((&mut R, &R), &R)| *gx = difference_times(*x, *y, scale);
+    gx.par_iter_mut().zip(x).zip(y).for_each(each);
 }
 
 pub(super) fn rate_mse<R: Real>(args: &mut HostArgs<'_, R>) {

@@ -16,7 +16,7 @@ pub(super) static REDUCE_ROWS: Kernel = Kernel::new(
 .params::<RowParams>()
 .cost(cost)
 .variants(TREES)
-.turns(|args| 80 + u64::from(args.params::<RowParams>().chunk) / 1024);
+.turns(|args| 160 + u64::from(args.params::<RowParams>().chunk) / 512);
 
 /// One invocation an output, without barriers.
 pub(super) static REDUCE_COLUMNS: Kernel = Kernel::new(
@@ -31,7 +31,8 @@ pub(super) static REDUCE_COLUMNS: Kernel = Kernel::new(
     let p: ColumnParams = args.params();
     let apart = p.interleaved == 1;
     let count = u64::from(if apart { p.length.div_ceil(p.splits) } else { p.chunk });
-    count / 4 + count / 64 + 10
+    // Twice: a sum may be looked at again.
+    2 * (count / 4 + count / 64 + 10)
 });
 
 /// The variants of a kernel that folds over a workgroup.
@@ -91,7 +92,8 @@ pub(crate) enum Term<'a> {
     Difference(&'a Tensor),
 }
 
-/// A fold: of terms, then divided, then rooted.
+/// A fold: of terms, then divided, then rooted (sums of squares alone). What f32 holds comes out, be sums
+/// on the way beyond its range.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Fold<'a> {
     pub(crate) op: Op,
@@ -152,17 +154,23 @@ pub(crate) fn fold(x: &Tensor, pass: Pass, fold: Fold<'_>) -> Result<Tensor> {
     let software = capabilities.software;
     let cut = if software { software_cut(pass) } else { hardware_cut(pass) };
     let last = cut.splits <= 1;
-    let (divisor, root) = if last { (fold.divisor, fold.root) } else { (1.0, false) };
+    // Parts of a norm are norms; of a mean they are divided, so that they do not overflow.
+    let divisor = match fold {
+        _ if last => fold.divisor,
+        Fold { root: true, .. } | Fold { divisor: 1.0, .. } => 1.0,
+        _ => cut.chunk.next_power_of_two() as f32,
+    };
     let shape = [pass.outer, cut.splits.max(1), pass.inner];
     let y = Tensor::empty(x.device(), shape, DType::F32)?;
     if y.count() > 0 {
-        stage(x, &y, pass, cut, Fold { divisor, root, ..fold })?;
+        stage(x, &y, pass, cut, Fold { divisor, ..fold })?;
     }
     if last {
         return y.reshape([pass.outer, pass.inner]);
     }
     let rest = Pass { length: cut.splits, ..pass };
-    self::fold(&y, rest, Fold { term: Term::Value, ..fold })
+    let term = if fold.root { Term::Square } else { Term::Value };
+    self::fold(&y, rest, Fold { term, divisor: fold.divisor / divisor, ..fold })
 }
 
 /// One launch: from x to its pieces.

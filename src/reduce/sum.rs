@@ -63,9 +63,11 @@ fn sum_over(x: &Tensor, axes: &Axes, keepdims: bool, divisor: f32) -> Result<Ten
         return Tensor::zeros(x.device(), result, DType::F32);
     }
     let passes = axes.passes();
-    let mut y = x.clone();
+    let (mut y, mut rest) = (x.clone(), divisor);
     for (i, pass) in passes.iter().enumerate() {
-        let divisor = if i + 1 == passes.len() { divisor } else { 1.0 };
+        let last = i + 1 == passes.len() || rest == 1.0;
+        let divisor = if last { rest } else { pass.length.next_power_of_two() as f32 };
+        rest /= divisor;
         y = fold(&y, *pass, Fold { divisor, ..Fold::of(Op::Sum) })?;
     }
     y.reshape(result)

@@ -6,7 +6,7 @@ use super::rate::Params as RateParams;
 use super::rows::Extents;
 use super::spread::Params as SpreadParams;
 use crate::host::parallel::*;
-use crate::host::{HostArgs, Real, above, greatest, keep_nan, least};
+use crate::host::{HostArgs, Real, above, difference_times, greatest, keep_nan, least};
 
 /// A fold as the constants of its launch name it.
 #[derive(Clone, Copy)]
@@ -15,6 +15,8 @@ struct How<R> {
     term: u32,
     root: bool,
     divisor: R,
+    /// What elements are multiplied with.
+    by: R,
 }
 
 impl<R: Real> How<R> {
@@ -24,6 +26,7 @@ impl<R: Real> How<R> {
             term: args.constant_or("TERM", 0),
             root: args.constant_or("ROOT", 0) == 1,
             divisor: R::lit(f64::from(divisor)),
+            by: R::one(),
         }
     }
 
@@ -32,17 +35,18 @@ impl<R: Real> How<R> {
     fn take(&self, lanes: &mut [R], x: &[R], center: &[R], at: usize, c: usize) {
         let width = lanes.len();
         let x = &x[at..at + width];
+        let by = self.by;
         let square = |v: R| v * v;
         match self.term {
-            0 => self.fold(lanes, x.iter().copied()),
-            1 => self.fold(lanes, x.iter().map(|x| square(*x))),
+            0 => self.fold(lanes, x.iter().map(|x| *x * by)),
+            1 => self.fold(lanes, x.iter().map(|x| square(*x * by))),
             2 => {
                 let center = &center[c..c + width];
-                self.fold(lanes, x.iter().zip(center).map(|(x, m)| square(*x - *m)));
+                self.fold(lanes, x.iter().zip(center).map(|(x, m)| square(*x * by - *m * by)));
             }
             _ => {
                 let other = &center[at..at + width];
-                self.fold(lanes, x.iter().zip(other).map(|(x, m)| square(*x - *m)));
+                self.fold(lanes, x.iter().zip(other).map(|(x, m)| square(*x * by - *m * by)));
             }
         }
     }
@@ -72,7 +76,7 @@ impl<R: Real> How<R> {
         x: &[R],
         center: &[R],
         count: usize,
-        row: impl Fn(usize) -> (usize, usize),
+        row: &dyn Fn(usize) -> (usize, usize),
     ) {
         let mut block = vec![self.start(); y.len()];
         y.fill(self.start());
@@ -84,7 +88,32 @@ impl<R: Real> How<R> {
             }
             self.fold(y, block.iter().copied());
         }
-        y.iter_mut().for_each(|y| *y = self.finish(*y));
+        for (j, y) in y.iter_mut().enumerate() {
+            let by = self.second_look(*y);
+            if by == R::one() {
+                *y = self.finish(*y);
+            } else {
+                let beside = |k: usize| (row(k).0 + j, row(k).1 + j);
+                Self { by, ..*self }.rows(std::slice::from_mut(y), x, center, count, &beside);
+            }
+        }
+    }
+
+    /// What elements are to be multiplied with where their sum left the range of f32
+    /// (`shared/second_look.wgsl`); 1 where it did not, or this is that look.
+    fn second_look(&self, sum: R) -> R {
+        let power = |e: i32| R::lit(2f64.powi(e));
+        let beyond = !sum.is_finite();
+        match () {
+            () if self.op != 0 || self.by != R::one() => R::one(),
+            () if self.root && beyond => power(-80),
+            () if self.root && sum < power(-100) => power(100),
+            () if self.root || self.divisor == R::one() || !beyond => R::one(),
+            () => {
+                let exponent = self.divisor.log2().floor().f64() as i32 + 1;
+                power(if self.term == 0 { -exponent } else { -(exponent + 1) / 2 })
+            }
+        }
     }
 
     /// The fold of `count` neighbours from `at` on, all with the center at `c`: 16 lanes wide.
@@ -104,12 +133,18 @@ impl<R: Real> How<R> {
         }
         let mut y = [self.start()];
         total.iter().for_each(|v| self.fold(&mut y, std::iter::once(*v)));
+        let by = self.second_look(y[0]);
+        if by != R::one() {
+            return Self { by, ..*self }.run(x, center, at, count, c);
+        }
         self.finish(y[0])
     }
 
     fn finish(&self, total: R) -> R {
-        let y = total / self.divisor;
-        if self.root { y.sqrt() } else { y }
+        if self.root {
+            return (total / self.divisor).sqrt() / self.by;
+        }
+        total / (self.divisor * self.by * if self.term == 0 { R::one() } else { self.by })
     }
 }
 
@@ -187,7 +222,7 @@ pub(super) fn reduce_columns<R: Real>(args: &mut HostArgs<'_, R>) {
         y.par_chunks_mut(SIDE).enumerate().for_each(|(side, y)| {
             let j = side * SIDE;
             let row = |k: usize| ((o * length + first + k * step) * inner + j, o * inner + j);
-            how.rows(y, x, center, count, row);
+            how.rows(y, x, center, count, &row);
         });
     });
 }
@@ -244,7 +279,7 @@ pub(super) fn moment_backward<R: Real>(args: &mut HostArgs<'_, R>) {
         for (j, gx) in gx.iter_mut().enumerate() {
             let (x, m, g) = (x[line * inner + j], m[o * inner + j], g[o * inner + j]);
             *gx = match norm {
-                false => (x - m) * g / divisor,
+                false => difference_times(x, m, g / divisor),
                 true if m > R::zero() => x / m * g,
                 true => keep_nan(m, R::zero()),
             };

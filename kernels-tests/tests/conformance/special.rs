@@ -251,8 +251,8 @@ fn reductions() {
             add("mean", &PLANTED, &|v| v.mean(&[axis], false));
             add("max", &PLANTED, &|v| v.max(&[axis], false));
             add("min", &PLANTED, &|v| v.min(&[axis], false));
-            add("variance", &WITHOUT_ENDS, &|v| v.variance(&[axis], false, 1));
-            add("norm", &WITHOUT_ENDS, &|v| v.norm(&[axis], false));
+            add("variance", &PLANTED, &|v| v.variance(&[axis], false, 1));
+            add("norm", &PLANTED, &|v| v.norm(&[axis], false));
             add("softmax", &PLANTED, &|v| v.softmax(axis));
             add("log_softmax", &PLANTED, &|v| v.log_softmax(axis));
         }

@@ -2,7 +2,7 @@
 
 use super::{Input, input, none, run};
 use kernels_tests::{Random, Subject, oracle, subjects};
-use spikegrad::{Result, Var};
+use spikegrad::{Result, Var, loss};
 
 /// What an input is multiplied with.
 const SIZES: [f32; 11] = [1e-37, 1e-30, 1e-24, 1e-16, 1e-10, 1.0, 1e10, 1e16, 1e24, 1e30, 1e38];
@@ -28,6 +28,10 @@ fn faults(
         values[inputs.len()] = Random::new(3).values(y[0].len(), 0.5, 1.5);
         let outcome = |device| run(device, inputs, &values, true, &f).unwrap();
         let expected = outcome(oracle());
+        // Nor what follows from it.
+        if expected[0].iter().any(|v| v.abs() > f64::from(f32::MAX)) {
+            continue;
+        }
         for Subject { label, device } in subjects() {
             for (o, (found, expected)) in outcome(device).iter().zip(&expected).enumerate() {
                 let most = expected.iter().fold(0.0f64, |m, v| m.max(v.abs()));
@@ -107,6 +111,52 @@ fn rows_of_the_largest_numbers() {
                         "eps {eps:e}, rms {rms}, {label}, output {o} [{i}]: {a:e}, not {b:e}"
                     );
                 }
+            }
+        }
+    }
+}
+
+/// Rows and columns, short, and of several parts.
+#[test]
+fn moments() {
+    let mut all = Vec::new();
+    for shape in [&[5usize, 16] as &'static [usize], &[3, 200], &[2, 20_000]] {
+        // What is added up is beyond f32 long before the mean is.
+        let x = [input(shape, -3.0, 3.0)];
+        let above = [input(shape, 1.0, 3.0)];
+        let y = [x[0], x[0]];
+        for axes in [&[0usize] as &[usize], &[1], &[0, 1]] {
+            let what = |name: &str| format!("{name} over {axes:?} of {shape:?}");
+            all.extend(faults(&what("norm"), 1e-5, &x, &[0], |v| v[0].norm(axes, false)));
+            all.extend(faults(&what("mean"), 1e-5, &above, &[0], |v| v[0].mean(axes, false)));
+            let variance = |v: &[Var]| v[0].variance(axes, false, 1);
+            all.extend(faults(&what("variance"), 1e-4, &x, &[0], variance));
+        }
+        all.extend(faults("mse", 1e-5, &y, &[0, 1], |v| loss::mse(&v[0], &v[1])));
+    }
+    none(&all);
+}
+
+/// One number that is far above all others.
+#[test]
+fn moments_with_an_outlier() {
+    let shape: &'static [usize] = &[2, 900];
+    let mut values = Random::new(5).values(1800, 0.5, 1.5);
+    (values[7], values[910]) = (-3e20, 3e20);
+    let x = [input(shape, 0.0, 1.0), input(shape, 0.0, 1.0)];
+    let inputs = [values.clone(), vec![0.0; 1800], vec![1.0; 2]];
+    type Run = fn(&[Var]) -> Result<Var>;
+    let runs: [(&str, Run); 3] = [
+        ("variance", |v| v[0].variance(&[1], false, 0)),
+        ("norm", |v| v[0].norm(&[1], false)),
+        ("mse", |v| loss::mse(&v[0], &v[1])),
+    ];
+    for (what, f) in runs {
+        let expected = run(oracle(), &x, &inputs, true, &f).unwrap();
+        for Subject { label, device } in subjects() {
+            let found = run(device, &x, &inputs, true, &f).unwrap();
+            for (a, b) in found[0].iter().zip(&expected[0]) {
+                assert!((a - b).abs() <= 1e-5 * b.abs(), "{what} on {label}: {a:e}, not {b:e}");
             }
         }
     }
