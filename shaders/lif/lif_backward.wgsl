@@ -204,8 +204,8 @@ fn walk_chunk(one: Neuron, c: u32, chunk: u32, start: Carry) -> Carry {
     }
     if (LEARN & 1u) != 0u {
         carry.decay += part(carry.gh, before - v_rest());
-        carry.gh = 0.0;
     }
+    carry.gh = 0.0;
     return carry;
 }
 
@@ -253,7 +253,7 @@ fn store_sums(c: u32, carry: Carry) {
     let row = p.columns;
     sums[c] = carry.a;
     if LEARN != 0u {
-        sums[row + c] = carry.decay - select(0.0, part(carry.gh, v_rest()), RESET == RESET_HARD);
+        sums[row + c] = carry.decay - select(0.0, part(carry.gh, v_rest()), (LEARN & 1u) != 0u);
         sums[2u * row + c] = carry.threshold;
         sums[3u * row + c] = carry.gain;
         sums[4u * row + c] = carry.gh;

@@ -24,6 +24,9 @@ pub(crate) struct Tuning {
     pub(crate) interleaved: bool,
     /// The invocations that a sum over many rows is cut into pieces for.
     pub(crate) invocations: usize,
+    /// Steps from which on the lanes of a workgroup that walks over steps wait for each other: where
+    /// they would else go through all steps a few at a time, and lose the caches.
+    pub(crate) march_from: usize,
 }
 
 const HARDWARE: Tuning = Tuning {
@@ -34,6 +37,7 @@ const HARDWARE: Tuning = Tuning {
     tiles: true,
     interleaved: true,
     invocations: 1 << 16,
+    march_from: usize::MAX,
 };
 
 const SOFTWARE: Tuning = Tuning {
@@ -44,10 +48,11 @@ const SOFTWARE: Tuning = Tuning {
     tiles: false,
     interleaved: false,
     invocations: 1 << 12,
+    march_from: 128,
 };
 
 /// The host runs its own loops, cut as for a software adapter.
-const HOST: Tuning = SOFTWARE;
+const HOST: Tuning = Tuning { march_from: usize::MAX, ..SOFTWARE };
 
 impl Device {
     /// What suits this device.

@@ -2,11 +2,13 @@
 
 mod backward;
 mod forward;
+mod layer;
+pub(crate) mod membrane;
 mod neuron;
 mod parameters;
+pub(crate) mod params;
 mod scan;
-mod surrogate;
-mod twin;
+pub(crate) mod surrogate;
 
 pub use neuron::{Gain, Gradient, Lif, Neurons, Reset, Save, Spikes};
 pub use scan::LifOutput;

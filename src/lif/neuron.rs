@@ -1,7 +1,7 @@
 //! The options of a LIF layer.
 
 use super::Surrogate;
-use super::surrogate;
+use super::params::{DETACHED, FULL, HARD, NONE, SOFT, SPATIAL};
 use crate::error::{Error, Result};
 use crate::tape::Var;
 
@@ -331,21 +331,6 @@ impl Reset {
     }
 }
 
-pub(super) const NONE: u32 = 0;
-pub(super) const SOFT: u32 = 1;
-pub(super) const HARD: u32 = 2;
-
-/// Where a neuron's parameter comes from (`shared/membrane.wgsl`).
-pub(super) const FIXED: u32 = 0;
-pub(super) const SCALAR: u32 = 1;
-pub(super) const EACH: u32 = 2;
-pub(super) const TIED: u32 = 3;
-
-/// Through what the gradient flows (`lif/lif_backward.wgsl`).
-pub(super) const FULL: u32 = 0;
-pub(super) const DETACHED: u32 = 1;
-pub(super) const SPATIAL: u32 = 2;
-
 impl Lif {
     pub(super) fn gradient_code(&self) -> u32 {
         match (self.gradient, self.detach) {
@@ -356,6 +341,6 @@ impl Lif {
     }
 
     pub(super) fn surrogate_code(&self) -> u32 {
-        surrogate::Surrogate::code(self.surrogate)
+        self.surrogate.code()
     }
 }

@@ -1,76 +1,83 @@
 //! Gradients of decay, threshold and gain: sums over the batch.
 
-use super::backward::{DECAY, GAIN, Saved, THRESHOLD};
-use super::neuron::{EACH, FIXED, Save};
-use super::twin;
-use crate::kernel::{Kernel, shader};
-use crate::tape::Backward;
-use crate::{DType, Result, Tensor};
+use super::layer::Scan;
+use super::params::{EACH, FIXED, SCALAR};
+use crate::host::{HostArgs, Real};
+use crate::kernel::CostArgs;
+use crate::{DType, Result, Tensor, kernel};
 
-/// `g[n] = sum over the batch of sums[k, b, n]`
-pub(super) static LIF_PARAMETERS: Kernel = Kernel::new(
-    "lif",
-    "lif_parameters",
-    shader!("lif/lif_parameters"),
-    crate::twin!(twin::parameters),
-)
-.params::<Params>()
-.turns(|args| {
-    // Over all columns by a workgroup, or over the batch by its eighths.
+kernel! {
+    /// `g[n] = sum over the batch of sums[k, b, n]`
+    pub(super) static LIF_PARAMETERS = "lif/lif_parameters";
+    params = struct Params { columns: u32, neurons: u32 };
+    oracle = lif_parameters;
+    turns = turns;
+}
+
+/// Over all columns by a workgroup, or over the batch by its eighths.
+fn turns(args: &CostArgs<'_>) -> u64 {
     let p: Params = args.params();
     u64::from(p.columns.div_ceil(p.neurons.saturating_mul(8).clamp(1, 256))) + 12
-});
+}
 
-crate::params! {
-    pub(super) struct Params {
-        columns: u32,
-        neurons: u32,
+/// The parameters, in the order of the rows below the first.
+const NAMES: [&str; 3] = ["DECAY", "THRESHOLD", "GAIN"];
+const GRADIENTS: [&str; 3] = ["gdecay", "gthreshold", "ggain"];
+
+fn lif_parameters<R: Real>(args: &mut HostArgs<'_, R>) {
+    let p: Params = args.params();
+    let (columns, neurons) = (p.columns as usize, p.neurons as usize);
+    let (sums, v0) = (args.reals("sums"), args.reals("v0"));
+    let has_state = args.flag("STATE");
+    for (k, (name, gradient)) in NAMES.into_iter().zip(GRADIENTS).enumerate() {
+        let form = args.constant(name);
+        if form == FIXED {
+            continue;
+        }
+        let gradient = args.reals_mut(gradient);
+        gradient.fill(R::zero());
+        for c in 0..columns {
+            let mut share = sums[(k + 1) * columns + c];
+            if has_state && k == 0 {
+                share += sums[4 * columns + c] * v0[c];
+            }
+            gradient[if form == SCALAR { 0 } else { c % neurons }] += share;
+        }
     }
 }
 
 /// The rows that backward leaves: dL/dv0, decay, threshold, gain, gh of the first step.
 pub(super) const ROWS: usize = 5;
 
-/// Gives the gradients of the parameters that are learned.
+/// Neurons of a workgroup.
+const TILE: usize = 32;
+
+/// The gradients of the parameters that are learned. `v0`: the first state, where its share of the
+/// decay is still to be added.
 pub(super) fn reduce(
-    saved: &Saved,
-    bw: &mut Backward<'_>,
+    scan: &Scan,
+    v0: Option<&Tensor>,
     learn: [bool; 3],
     sums: &Tensor,
-) -> Result<()> {
-    let scan = &saved.scan;
-    let device = sums.device();
+) -> Result<[Option<Tensor>; 3]> {
     let values = [&scan.decay, &scan.threshold, &scan.gain];
     let forms = [scan.forms.decay, scan.forms.threshold, scan.forms.gain];
-    let mut gradients = Vec::with_capacity(3);
-    let mut reduced = [FIXED; 3];
-    for (i, learned) in learn.into_iter().enumerate() {
-        gradients.push(match values[i] {
-            Some(value) if learned => {
-                reduced[i] = forms[i];
-                Tensor::empty(device, value.shape(), DType::F32)?
-            }
-            _ => Tensor::empty(device, [1], DType::F32)?,
-        });
-    }
-    // With checkpoints the sums hold the share of the first state already.
-    let v0 = saved.v0.as_ref().filter(|_| learn[0] && scan.lif.save == Save::Membrane);
     let params = Params { columns: scan.params.columns, neurons: scan.params.neurons };
-    let mut launch = device.launch(&LIF_PARAMETERS).params(&params);
-    for (name, form) in ["DECAY", "THRESHOLD", "GAIN"].into_iter().zip(reduced) {
-        launch = launch.constant(name, form);
+    let mut launch = sums.device().launch(&LIF_PARAMETERS).params(&params);
+    launch = launch.constant("STATE", v0.is_some()).bind("sums", sums).bind_if("v0", v0);
+    let mut gradients = [const { None }; 3];
+    let mut groups = 1;
+    for i in 0..3 {
+        let value = values[i].as_ref().filter(|_| learn[i]);
+        if let Some(value) = value {
+            gradients[i] = Some(Tensor::empty(sums.device(), value.shape(), DType::F32)?);
+            if forms[i] == EACH {
+                groups = (scan.params.neurons as usize).div_ceil(TILE);
+            }
+        }
+        launch = launch.constant(NAMES[i], if value.is_some() { forms[i] } else { FIXED });
+        launch = launch.bind_if(GRADIENTS[i], gradients[i].as_ref());
     }
-    launch = launch.constant("STATE", u32::from(v0.is_some()));
-    launch = launch.bind_next(sums).bind_next(v0.unwrap_or(sums));
-    for gradient in &gradients {
-        launch = launch.bind_next(gradient);
-    }
-    // A workgroup is 32 neurons wide, or one sum.
-    let tiled = reduced.contains(&EACH);
-    launch = launch.items_of(if tiled { scan.params.neurons as usize } else { 1 }, 32);
-    launch.layers(3).record()?;
-    for (input, gradient) in [DECAY, THRESHOLD, GAIN].into_iter().zip(gradients) {
-        bw.give(input, gradient);
-    }
-    Ok(())
+    launch.workgroups(groups).layers(3).record()?;
+    Ok(gradients)
 }

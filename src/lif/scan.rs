@@ -3,12 +3,12 @@
 use super::OP;
 use super::backward::{self, Saved};
 use super::forward;
-use super::neuron::{EACH, FIXED, Gain, Lif, Neurons, SCALAR, Save, TIED};
-use crate::dispatch::Launch;
+use super::layer::Scan;
+use super::neuron::{Gain, Lif, Neurons, Save};
+use super::params::TIED;
 use crate::error::{Error, Result};
-use crate::kernel::Kernel;
 use crate::tape::Var;
-use crate::{DType, Device, Shape, Tensor};
+use crate::{DType, Tensor};
 
 /// What a scan returns.
 #[derive(Debug, Clone)]
@@ -18,122 +18,6 @@ pub struct LifOutput {
     pub spikes: Var,
     /// The membrane after the last step, of the input's shape without its leading axis.
     pub state: Var,
-}
-
-crate::params! {
-    /// `LifParams` of `shared/membrane.wgsl`.
-    pub(super) struct Params {
-        columns: u32,
-        steps: u32,
-        neurons: u32,
-        decay: f32,
-        threshold: f32,
-        gain: f32,
-        v_reset: f32,
-        low: f32,
-        high: f32,
-        alpha: f32,
-        /// What the oracle emits instead of spikes: 1 and the code of a surrogate.
-        relaxed: u32,
-    }
-}
-
-/// Columns of a workgroup, and of one that marches: the `override WG` of both shaders.
-const WORKGROUP: u32 = 128;
-const MARCHING_WORKGROUP: u32 = 256;
-
-/// Steps from which on a software adapter does better if a workgroup marches together.
-const LONG: usize = 128;
-
-/// Where each parameter comes from.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Forms {
-    pub(super) decay: u32,
-    pub(super) threshold: u32,
-    pub(super) gain: u32,
-}
-
-/// A scan: what both directions share.
-pub(super) struct Scan {
-    pub(super) lif: Lif,
-    pub(super) shape: Shape,
-    pub(super) params: Params,
-    pub(super) forms: Forms,
-    pub(super) decay: Option<Tensor>,
-    pub(super) threshold: Option<Tensor>,
-    pub(super) gain: Option<Tensor>,
-}
-
-impl Scan {
-    fn new(lif: &Lif, shape: Shape, neurons: &Neurons<'_>) -> Self {
-        let value = |v: Option<&Var>| v.map(|v| v.value().clone());
-        let form = |v: &Option<Tensor>| match v {
-            None => FIXED,
-            Some(v) if v.count() == 1 => SCALAR,
-            Some(_) => EACH,
-        };
-        let (decay, threshold) = (value(neurons.decay), value(neurons.threshold));
-        let gain = value(neurons.gain);
-        let (fixed_gain, gain_form) = match (lif.gain, &gain, &decay) {
-            (_, Some(_), _) => (1.0, form(&gain)),
-            (Gain::Fixed(gain), ..) => (gain, FIXED),
-            (Gain::Leak, _, None) => ((1.0 - lif.decay) as f32, FIXED),
-            (Gain::Leak, _, Some(_)) => (1.0, TIED),
-        };
-        let (low, high) = lif.clamp.unwrap_or((f32::MIN, f32::MAX));
-        let params = Params {
-            columns: shape.iter().skip(1).product::<usize>() as u32,
-            steps: shape.first().copied().unwrap_or(0) as u32,
-            neurons: if shape.rank() > 1 { shape[shape.rank() - 1] as u32 } else { 1 },
-            decay: lif.decay as f32,
-            threshold: lif.threshold,
-            gain: fixed_gain,
-            v_reset: lif.reset.value(),
-            low,
-            high,
-            alpha: lif.surrogate.parameter(),
-            relaxed: if lif.smooth { 1 + lif.surrogate_code() } else { 0 },
-        };
-        let forms = Forms { decay: form(&decay), threshold: form(&threshold), gain: gain_form };
-        Self { lif: *lif, shape, params, forms, decay, threshold, gain }
-    }
-
-    pub(super) fn columns(&self) -> usize {
-        self.params.columns as usize
-    }
-
-    pub(super) fn steps(&self) -> usize {
-        self.params.steps as usize
-    }
-
-    /// Steps between checkpoints.
-    pub(super) fn every(&self) -> u32 {
-        if let Save::Checkpoints(every) = self.lif.save { every } else { 0 }
-    }
-
-    /// The shape without its leading axis.
-    pub(super) fn state_shape(&self) -> Result<Shape> {
-        Shape::new(&self.shape.dims()[1..])
-    }
-
-    /// What both directions set alike: parameters, constants and grid.
-    pub(super) fn prepare(&self, device: &Device, kernel: &'static Kernel) -> Launch {
-        let software = device.capabilities().software && !device.is_host();
-        let marches = software && self.steps() >= LONG;
-        let mut launch = device.launch(kernel).params(&self.params);
-        launch = if marches {
-            launch.constant("MARCH", 1u32).items_of(self.columns(), MARCHING_WORKGROUP)
-        } else {
-            launch.items_of(self.columns(), WORKGROUP)
-        };
-        launch
-            .constant("RESET", self.lif.reset.code())
-            .constant("STRICT", u32::from(self.lif.strict))
-            .constant("CLAMP", u32::from(self.lif.clamp.is_some()))
-            .constant("DECAY", self.forms.decay)
-            .constant("THRESHOLD", self.forms.threshold)
-            .constant("GAIN", self.forms.gain)
-    }
 }
 
 impl Lif {

@@ -1,4 +1,4 @@
-//! Surrogate derivatives, as data: one table for the shader fragment and the twins.
+//! Surrogate derivatives, as data: one table for the shader fragment and the CPU.
 
 use crate::host::{Real, exp, keep_nan};
 use std::f64::consts::FRAC_PI_2;
@@ -33,11 +33,11 @@ pub enum Surrogate {
     Rectangle(f32),
 }
 
-pub(super) const ATAN: u32 = 0;
-pub(super) const SIGMOID: u32 = 1;
-pub(super) const FAST_SIGMOID: u32 = 2;
-pub(super) const TRIANGLE: u32 = 3;
-pub(super) const RECTANGLE: u32 = 4;
+pub(crate) const ATAN: u32 = 0;
+pub(crate) const SIGMOID: u32 = 1;
+pub(crate) const FAST_SIGMOID: u32 = 2;
+pub(crate) const TRIANGLE: u32 = 3;
+pub(crate) const RECTANGLE: u32 = 4;
 
 impl Default for Surrogate {
     fn default() -> Self {
@@ -122,7 +122,7 @@ impl Surrogate {
 
 /// A surrogate's constants, ready for a loop.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Slope<R> {
+pub(crate) struct Slope<R> {
     a: R,
     half: R,
     inverse: R,
@@ -130,7 +130,7 @@ pub(super) struct Slope<R> {
 }
 
 impl<R: Real> Slope<R> {
-    pub(super) fn new(parameter: f32) -> Self {
+    pub(crate) fn new(parameter: f32) -> Self {
         let a = f64::from(parameter);
         let (half, inverse, scale) = (R::lit(a / 2.0), R::lit(1.0 / a), R::lit(FRAC_PI_2 * a));
         Self { a: R::lit(a), half, inverse, scale }
@@ -138,7 +138,7 @@ impl<R: Real> Slope<R> {
 
     /// The derivative of surrogate number `CODE` at `u`.
     #[inline(always)]
-    pub(super) fn at<const CODE: u32>(&self, u: R) -> R {
+    pub(crate) fn at<const CODE: u32>(&self, u: R) -> R {
         let one = R::one();
         match CODE {
             SIGMOID => {

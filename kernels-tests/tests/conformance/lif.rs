@@ -560,12 +560,17 @@ fn launches_and_traffic() {
 #[test]
 fn the_shadow_check_agrees() {
     for device in &own_devices() {
-        device.shadow(true);
-        let lif = Lif::new().decay(0.9).output(Spikes::Bits);
-        let outcome = Case::new(lif, 40, 3, 50).forms([2, 1, 2]).run(device);
-        device.shadow(false);
-        if let Err(e) = outcome {
-            panic!("{}: {e}", device);
+        let bits = Lif::new().decay(0.9).output(Spikes::Bits);
+        let rest = Lif::new().reset(Reset::Hard(-0.3));
+        let again = rest.save(Save::Checkpoints(8));
+        // A threshold alone: what stands in the rows of the others is seen too.
+        for (lif, forms) in [(bits, [2, 1, 2]), (rest, [0, 1, 0]), (again, [0, 2, 0])] {
+            device.shadow(true);
+            let outcome = Case::new(lif, 40, 3, 50).forms(forms).run(device);
+            device.shadow(false);
+            if let Err(e) = outcome {
+                panic!("{device}, {lif:?}: {e}");
+            }
         }
     }
 }

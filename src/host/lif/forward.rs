@@ -1,48 +1,45 @@
-//! The twin of `lif_forward`.
+//! `lif_forward`.
 
-use super::block::{Pick, Same, Table};
+use super::block::{Neuron, Pick, Same, Table};
 use super::rows::forward_row;
-use super::{Layer, Options, smooth};
+use super::{Layer, Options};
 use crate::host::columns::{cut_mut, each_block, width};
-use crate::host::{HostArgs, Real, vectorised};
-use crate::lif::neuron::{HARD, NONE, SOFT};
+use crate::host::{HostArgs, vectorised};
+use crate::lif::params::{HARD, NONE, SOFT};
 
 /// What a block of columns reads and writes.
-struct Block<'a, R> {
+struct Block<'a> {
     first: usize,
-    x: &'a [R],
-    state: &'a mut [R],
+    x: &'a [f32],
+    state: &'a mut [f32],
     /// Rows of `save`, spikes and words; empty where they are not wanted.
-    save: Vec<&'a mut [R]>,
-    spikes: Vec<&'a mut [R]>,
+    save: Vec<&'a mut [f32]>,
+    spikes: Vec<&'a mut [f32]>,
     words: Vec<&'a mut [u32]>,
 }
 
-pub(in crate::lif) fn forward<R: Real>(args: &mut HostArgs<'_, R>) {
-    let o = Options::new(args);
-    let layer = Layer::new(args, o, 1, Some(3));
-    let x = args.reals(0);
-    let saves = args.constant_or("SAVE", 0);
-    let has_state = args.constant_or("STATE", 0) != 0;
-    let dense = args.is_real(6);
-    let state = args.reals_mut(4);
-    let save = args.reals_mut(5);
-    let save = if saves == 0 { &mut [] } else { save };
-    let mut words: &mut [u32] = &mut [];
-    let mut spikes: &mut [R] = &mut [];
-    if dense {
-        spikes = args.reals_mut(6);
-        if args.slots.len() > 7 {
-            words = args.words_mut(7);
-        }
-    } else {
-        words = args.words_mut(6);
-    }
-    if !has_state {
-        state.fill(R::zero());
-    }
-    if let Some(code) = o.smooth {
-        return smooth::forward(&layer, code, x, state, save, spikes);
+/// What is saved for backward.
+#[derive(Clone, Copy)]
+struct Saving {
+    /// The membrane of every step.
+    membrane: bool,
+    /// The state before every so many steps.
+    every: Option<usize>,
+}
+
+pub(crate) fn forward(args: &mut HostArgs<'_, f32>) {
+    let layer = Layer::new(args);
+    let o = layer.options;
+    let x = args.reals("x");
+    let saves = args.constant("SAVE");
+    let every = (saves == 2).then(|| args.constant("EVERY") as usize);
+    let saving = Saving { membrane: saves == 1, every };
+    let state = args.reals_mut("state");
+    let save = args.reals_mut("save");
+    let spikes: &mut [f32] = if args.when("DENSE") { args.reals_mut("spikes") } else { &mut [] };
+    let words: &mut [u32] = if args.when("PACKED") { args.words_mut("words") } else { &mut [] };
+    if !args.flag("STATE") {
+        state.fill(0.0);
     }
     let width = width(o.columns, o.steps);
     let mut saves_cut = cut_mut(save, o.columns, width).into_iter();
@@ -59,64 +56,64 @@ pub(in crate::lif) fn forward<R: Real>(args: &mut HostArgs<'_, R>) {
     each_block(blocks.collect(), |_, block| {
         if layer.varies() {
             let table = Table::new(&layer, block.first, block.state.len());
-            by_reset(&o, table.pick(), saves, block);
+            by_reset(&o, table.pick(), saving, block);
         } else {
-            by_reset(&o, Same(layer.neuron(0)), saves, block);
+            by_reset(&o, Same(Neuron::of(&layer, 0)), saving, block);
         }
     });
 }
 
-fn by_reset<R: Real, P: Pick<R>>(o: &Options<R>, neurons: P, saves: u32, block: Block<'_, R>) {
+fn by_reset<P: Pick>(o: &Options, neurons: P, saving: Saving, block: Block<'_>) {
     match (o.reset, o.clamp) {
-        (HARD, false) => run::<R, P, HARD, false>(o, neurons, saves, block),
-        (HARD, true) => run::<R, P, HARD, true>(o, neurons, saves, block),
-        (SOFT, false) => run::<R, P, SOFT, false>(o, neurons, saves, block),
-        (SOFT, true) => run::<R, P, SOFT, true>(o, neurons, saves, block),
-        (_, false) => run::<R, P, NONE, false>(o, neurons, saves, block),
-        (_, true) => run::<R, P, NONE, true>(o, neurons, saves, block),
+        (HARD, false) => run::<P, HARD, false>(o, neurons, saving, block),
+        (HARD, true) => run::<P, HARD, true>(o, neurons, saving, block),
+        (SOFT, false) => run::<P, SOFT, false>(o, neurons, saving, block),
+        (SOFT, true) => run::<P, SOFT, true>(o, neurons, saving, block),
+        (_, false) => run::<P, NONE, false>(o, neurons, saving, block),
+        (_, true) => run::<P, NONE, true>(o, neurons, saving, block),
     }
 }
 
-fn run<R: Real, P: Pick<R>, const RESET: u32, const CLAMP: bool>(
-    o: &Options<R>,
+fn run<P: Pick, const RESET: u32, const CLAMP: bool>(
+    o: &Options,
     neurons: P,
-    saves: u32,
-    mut block: Block<'_, R>,
+    saving: Saving,
+    mut block: Block<'_>,
 ) {
     let n = block.state.len();
     // The charged membrane has a row to itself where it is not saved.
-    let mut scratch = if saves == 1 { Vec::new() } else { vec![R::zero(); n] };
+    let mut scratch = if saving.membrane { Vec::new() } else { vec![0.0; n] };
     vectorised(
         #[inline(always)]
         || {
             for t in 0..o.steps {
-                if saves == 2 && t % o.every == 0 {
-                    block.save[t / o.every].copy_from_slice(block.state);
+                if let Some(every) = saving.every.filter(|every| t % every == 0) {
+                    block.save[t / every].copy_from_slice(block.state);
                 }
                 let start = t * o.columns + block.first;
                 let x = &block.x[start..start + n];
-                let raw: &mut [R] = if saves == 1 { block.save[t] } else { &mut scratch };
+                let raw: &mut [f32] = if saving.membrane { block.save[t] } else { &mut scratch };
                 let word = block.words.get_mut(t / 32);
                 let spikes = block.spikes.get_mut(t);
                 let (v, bit) = (&mut *block.state, t % 32);
                 match (word, spikes) {
                     (None, Some(s)) => {
                         let s = &mut s[..n];
-                        forward_row::<R, P, RESET, CLAMP>(
+                        forward_row::<P, RESET, CLAMP>(
                             o,
                             neurons,
                             x,
                             v,
                             raw,
                             #[inline(always)]
-                            |i, fired| s[i] = if fired { R::one() } else { R::zero() },
+                            |i, fired| s[i] = if fired { 1.0 } else { 0.0 },
                         );
                     }
                     (Some(w), spikes) => {
                         let w = &mut w[..n];
                         let kept = if bit == 0 { 0 } else { u32::MAX };
                         match spikes {
-                            None => forward_row::<R, P, RESET, CLAMP>(
+                            None => forward_row::<P, RESET, CLAMP>(
                                 o,
                                 neurons,
                                 x,
@@ -127,7 +124,7 @@ fn run<R: Real, P: Pick<R>, const RESET: u32, const CLAMP: bool>(
                             ),
                             Some(s) => {
                                 let s = &mut s[..n];
-                                forward_row::<R, P, RESET, CLAMP>(
+                                forward_row::<P, RESET, CLAMP>(
                                     o,
                                     neurons,
                                     x,
@@ -136,7 +133,7 @@ fn run<R: Real, P: Pick<R>, const RESET: u32, const CLAMP: bool>(
                                     #[inline(always)]
                                     |i, fired| {
                                         w[i] = w[i] & kept | u32::from(fired) << bit;
-                                        s[i] = if fired { R::one() } else { R::zero() };
+                                        s[i] = if fired { 1.0 } else { 0.0 };
                                     },
                                 );
                             }
