@@ -47,8 +47,8 @@ fn four(one: Rate, i: u32, start: f32, inputs: vec4<f32>) -> f32 {
     return step(one, i + 3u * row, now, inputs.w);
 }
 
-// `count` steps whose first element stands at `first`; h after them. Written out, not in loops: see
-// MOST_STEPS in src/scan/plan.rs.
+// `count` steps whose first element stands at `first`; h after them. Written out, not in loops, whose
+// turns software adapters count.
 fn steps(one: Rate, first: u32, count: u32, start: f32) -> f32 {
     let row = p.share.columns;
     var now = start;

@@ -12,6 +12,7 @@ mod advice;
 mod builder;
 mod tuning;
 pub use builder::DeviceBuilder;
+pub(crate) use tuning::WalkTiles;
 
 /// A device: a GPU through Vulkan, Metal or DX12, or the host CPU. A cheap handle; clones are the
 /// same device.

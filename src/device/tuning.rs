@@ -27,6 +27,38 @@ pub(crate) struct Tuning {
     /// Steps from which on the lanes of a workgroup that walks over steps wait for each other: where
     /// they would else go through all steps a few at a time, and lose the caches.
     pub(crate) march_from: usize,
+    /// How scans walk through time.
+    pub(crate) walks: Walks,
+}
+
+/// How scans walk through time: in one walk a column, or in chunks.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Walks {
+    /// Columns from which on one walk is faster than chunks.
+    pub(crate) enough: usize,
+    /// Walks that there should be where there are fewer columns.
+    pub(crate) wanted: usize,
+    /// Whether both are numbers a thread of the processor.
+    pub(crate) a_thread: bool,
+    /// Threads below which chunks, which cost more work, never pay.
+    pub(crate) least_threads: usize,
+    /// Where an invocation takes several walks: how.
+    pub(crate) tiles: Option<WalkTiles>,
+}
+
+/// How an invocation takes several walks.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct WalkTiles {
+    /// Invocations of a workgroup: the lanes of a vector register.
+    pub(crate) lanes: u32,
+    /// Workgroups a thread: with one, a thread that starts late keeps all waiting.
+    pub(crate) groups: usize,
+    /// Rows of so many walks and less are left to one workgroup a thread: parts of rows that are
+    /// shorter still cost more than waiting.
+    pub(crate) short_row: usize,
+    /// Columns and steps from which on a walk stays with its column for long.
+    pub(crate) long_row: usize,
+    pub(crate) long_walk: usize,
 }
 
 const HARDWARE: Tuning = Tuning {
@@ -38,6 +70,15 @@ const HARDWARE: Tuning = Tuning {
     interleaved: true,
     invocations: 1 << 16,
     march_from: usize::MAX,
+    // An estimate: eight loads in flight an invocation must cover the latency of the memory at its
+    // bandwidth.
+    walks: Walks {
+        enough: 1 << 15,
+        wanted: 1 << 15,
+        a_thread: false,
+        least_threads: 1,
+        tiles: None,
+    },
 };
 
 const SOFTWARE: Tuning = Tuning {
@@ -49,10 +90,31 @@ const SOFTWARE: Tuning = Tuning {
     interleaved: false,
     invocations: 1 << 12,
     march_from: 128,
+    // With 64 columns and two threads neither plan brings more than 23 to 42 % of the copy's bandwidth,
+    // differently from run to run; one walk reads less.
+    walks: Walks {
+        enough: 32,
+        wanted: 8,
+        a_thread: true,
+        least_threads: 1,
+        tiles: Some(WalkTiles {
+            lanes: 8,
+            groups: 4,
+            short_row: 1 << 10,
+            long_row: 1 << 8,
+            long_walk: 1 << 9,
+        }),
+    },
 };
 
 /// The host runs its own loops, cut as for a software adapter.
-const HOST: Tuning = Tuning { march_from: usize::MAX, ..SOFTWARE };
+const HOST: Tuning = Tuning {
+    march_from: usize::MAX,
+    // Chunks cost twice the work: they pay where there are more than twice as many threads as blocks of
+    // columns, of the 256 that a thread is given at least.
+    walks: Walks { enough: 128, wanted: 1, a_thread: true, least_threads: 3, tiles: None },
+    ..SOFTWARE
+};
 
 impl Device {
     /// What suits this device.

@@ -16,6 +16,7 @@ pub(crate) mod parallel;
 mod product;
 mod ranged;
 mod real;
+pub(crate) mod scan;
 mod sums;
 mod threads;
 mod turns;

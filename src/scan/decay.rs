@@ -2,10 +2,12 @@
 
 use super::decay_backward::Saved;
 use super::decay_forward;
-use super::plan::{Cut, Plan, Share};
+use super::params::{FIXED, LOGIT, VALUE};
+use super::plan::{Cut, Plan, check_tensor};
+use super::rate::Scan;
 use crate::error::{Error, Result};
 use crate::tape::Var;
-use crate::{DType, Launch, Tensor};
+use crate::{DType, Tensor};
 
 /// What a channel keeps of its state from one step to the next: `lam`, in [0, 1].
 ///
@@ -65,50 +67,6 @@ pub struct Recurrence {
     tied: bool,
     plan: Plan,
 }
-
-crate::params! {
-    /// `DecayParams` of `shared/decay.wgsl`.
-    pub(super) struct Params {
-        share: Share,
-        decay: f32,
-    }
-}
-
-/// Where `lam` comes from (`shared/decay.wgsl`).
-pub(super) const FIXED: u32 = 0;
-pub(super) const VALUE: u32 = 1;
-pub(super) const LOGIT: u32 = 2;
-
-/// What all launches of a recurrence share.
-#[derive(Debug, Clone)]
-pub(super) struct Scan {
-    pub(super) cut: Cut,
-    pub(super) form: u32,
-    pub(super) tied: bool,
-    pub(super) rate: Option<Tensor>,
-    /// `lam`, if it is a number.
-    fixed: f32,
-}
-
-impl Scan {
-    /// Parameters and constants of a launch.
-    pub(super) fn prepare(&self, launch: Launch, share: Share) -> Launch {
-        let heads = self.rate.as_ref().map_or(1, Tensor::count);
-        let group = (self.cut.channels / heads.max(1)).max(1) as u32;
-        let params = Params { share: Share { group, ..share }, decay: self.fixed };
-        launch.params(&params).constant("FORM", self.form)
-    }
-
-    /// The tensor of decays, or anything.
-    pub(super) fn rate<'a>(&'a self, any: &'a Tensor) -> &'a Tensor {
-        self.rate.as_ref().unwrap_or(any)
-    }
-}
-
-/// The inputs of the node.
-pub(super) const U: usize = 0;
-pub(super) const RATE: usize = 1;
-pub(super) const INITIAL: usize = 2;
 
 impl Recurrence {
     /// `h[t] = lam h[t-1] + u[t]`.
@@ -215,12 +173,6 @@ impl Recurrence {
             }
         }
     }
-}
-
-/// Refuses a tensor of another device or type.
-pub(super) fn check_tensor(op: &'static str, u: &Var, other: &Var) -> Result<()> {
-    u.value().same_device(op, other.value())?;
-    other.value().expect(op, DType::F32)
 }
 
 fn pair(op: &'static str, vars: Vec<Var>) -> Result<DecayOutput> {

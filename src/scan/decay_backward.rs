@@ -1,24 +1,24 @@
 //! The backward launch of a recurrence.
 
-use super::decay::{INITIAL, Params, RATE, Scan, U};
-use super::decay_forward::emits;
-use super::plan::{Share, WALKS};
-use super::{decay_carry, twin};
-use crate::kernel::{Cost, CostArgs, Kernel, shader};
+use super::decay_carry;
+use super::params::{DecayParams, LOGIT, Share, emits};
+use super::plan::WALKS;
+use super::rate::{Scan, of_channels};
+use crate::host::{self, HostArgs, Real};
+use crate::kernel::{Cost, CostArgs};
 use crate::tape::Backward;
-use crate::{DType, Result, Shape, Tensor, reduce};
+use crate::{DType, Device, Result, Shape, Tensor, kernel, reduce};
 
-/// `a = gh[t] + lam a`, from the last step to the first
-pub(super) static DECAY_BACKWARD: Kernel = Kernel::new(
-    "scan",
-    "decay_backward",
-    shader!("scan/decay_backward"),
-    crate::twin!(twin::decay_backward),
-)
-.params::<Params>()
-.variants(WALKS)
-.cost(cost)
-.turns(|args| args.params::<Params>().share.turns(args, 37, 8));
+kernel! {
+    /// `a = gh[t] + lam a`, from the last step to the first
+    pub(super) static DECAY_BACKWARD = "scan/decay_backward";
+    params = DecayParams;
+    oracle = decay_backward;
+    host = host::scan::decay_backward;
+    variants = WALKS;
+    cost = cost;
+    turns = |args| args.params::<DecayParams>().share.turns(args, 37, 8);
+}
 
 /// The upstream gradient and that of the input; where the decay is learned, the input and every
 /// eighth row of the output.
@@ -26,21 +26,56 @@ fn cost(args: &CostArgs<'_>) -> Cost {
     if !emits(args) {
         return Cost::default();
     }
-    let share = args.params::<Params>().share.fraction();
-    let set = |name: &str| args.constants.iter().any(|c| c.0 == name && c.1 != 0.0);
-    let mut moved = args.words[5] as f64;
-    let mut flops = 4.0;
-    if args.constants.iter().all(|c| c.0 != "UPSTREAM" || c.1 != 0.0) {
-        moved += args.words[0] as f64;
+    let share = args.params::<DecayParams>().share.fraction();
+    let words = |name| args.words_of(name) as f64;
+    let moved = (words("gh") + words("gu") + words("u") + words("h") / 8.0) * share;
+    let flops = if args.constant("LEARN") != 0 { 11.0 } else { 4.0 };
+    Cost {
+        bytes: (moved + words("carry") + words("sums")) * 4.0,
+        flops: words("gu") * share * flops,
     }
-    if set("LEARN") {
-        moved += args.words[2] as f64 + args.words[3] as f64 / 8.0;
-        flops = 11.0;
-    }
-    let states = (args.words[6] + args.words[7]) as f64;
-    let elements = args.words[5] as f64 * share;
-    Cost { bytes: (moved * share + states) * 4.0, flops: elements * flops }
 }
+
+fn decay_backward<R: Real>(args: &mut HostArgs<'_, R>) {
+    let share = args.params::<DecayParams>().share;
+    let (columns, rates) = (share.columns as usize, of_channels(args));
+    let (tied, given, more) = (args.flag("TIED"), args.flag("CARRY"), args.flag("MORE"));
+    let (state, emit, learn) = (args.flag("STATE"), args.flag("EMIT"), args.flag("LEARN"));
+    let (upstream, logit) = (args.flag("UPSTREAM"), args.constant("FORM") == LOGIT);
+    let [gh, u, h, initial] = ["gh", "u", "h", "initial"].map(|name| args.reals(name));
+    let [gu, carry, sums] = ["gu", "carry", "sums"].map(|name| args.reals_mut(name));
+    for (chunk, c, steps) in share.walks() {
+        let (at, rate) = (chunk * columns + c, &rates[c % rates.len()]);
+        let mut through = if given { carry[at] } else { R::zero() };
+        let mut sum = R::zero();
+        for i in steps.rev().map(|t| t * columns + c) {
+            let a = through + if upstream { gh[i] } else { R::zero() };
+            through = rate.decayed(a);
+            if emit {
+                gu[i] = rate.gain(tied) * a;
+            }
+            if emit && learn {
+                let before = match i.checked_sub(columns) {
+                    Some(before) => h[before],
+                    None if state => initial[i],
+                    None => R::zero(),
+                };
+                sum += a * if tied { before - u[i] } else { before };
+            }
+        }
+        carry[at] = through;
+        if emit && learn {
+            let slope = if logit { rate.lam * rate.leak } else { R::one() };
+            let before = if more { sums[at] } else { R::zero() };
+            sums[at] = sum * slope + before;
+        }
+    }
+}
+
+/// The inputs of the node.
+pub(super) const U: usize = 0;
+pub(super) const RATE: usize = 1;
+pub(super) const INITIAL: usize = 2;
 
 /// What backward needs.
 pub(super) struct Saved {
@@ -51,16 +86,17 @@ pub(super) struct Saved {
     pub(super) initial: Option<Tensor>,
 }
 
-/// Where a launch reads and writes.
-struct Bindings<'a> {
-    gu: &'a Tensor,
+/// What a launch writes.
+struct Outputs<'a> {
+    /// With the sums, where it is no search for what goes from chunk to chunk.
+    gu: Option<&'a Tensor>,
+    /// Where the decay is learned.
+    sums: Option<&'a Tensor>,
     carry: &'a Tensor,
-    sums: &'a Tensor,
     /// Whether `carry` holds anything.
     given: bool,
     /// Whether `sums` does.
     more: bool,
-    emit: bool,
 }
 
 impl Saved {
@@ -72,23 +108,25 @@ impl Saved {
             Some(gh) => *gh.shape(),
             None => with_steps(cut.steps, some.shape())?,
         };
-        let learn = bw.needs(RATE) && self.history.is_some();
+        let rate = self.scan.rate.as_ref();
+        let rate = rate.filter(|_| bw.needs(RATE) && self.history.is_some());
         let gu = Tensor::empty(&device, shape, DType::F32)?;
-        let states = [cut.chunks, cut.columns];
-        let sums = if learn { states } else { [1, 1] };
-        let sums = Tensor::empty(&device, sums, DType::F32)?;
-        let carry = self.carry(bw, &device, &gu, &sums)?;
+        let sums = match rate {
+            Some(_) => Some(Tensor::empty(&device, [cut.chunks, cut.columns], DType::F32)?),
+            None => None,
+        };
+        let carry = self.carry(bw, &device)?;
         let given = cut.is_chunked() || bw.upstream(1).is_some();
         for (i, share) in cut.shares().into_iter().rev().enumerate() {
             let (given, more) = (given || i > 0, i > 0);
-            let to = Bindings { gu: &gu, carry: &carry, sums: &sums, given, more, emit: true };
-            self.walk(bw, share, to)?;
+            let (gu, sums) = (Some(&gu), sums.as_ref());
+            self.walk(bw, share, Outputs { gu, sums, carry: &carry, given, more })?;
         }
         bw.give(U, gu);
         if bw.needs(INITIAL) {
             bw.give(INITIAL, self.first_row(&carry, &shape)?);
         }
-        if let Some(rate) = self.scan.rate.as_ref().filter(|_| learn) {
+        if let (Some(rate), Some(sums)) = (rate, sums) {
             let rows = sums.count() / cut.channels;
             let heads = rate.count();
             let sums = sums.reshape([rows, heads, cut.channels / heads])?;
@@ -98,13 +136,7 @@ impl Saved {
     }
 
     /// The gradient that each chunk begins with at its end.
-    fn carry(
-        &self,
-        bw: &Backward<'_>,
-        device: &crate::Device,
-        gu: &Tensor,
-        sums: &Tensor,
-    ) -> Result<Tensor> {
+    fn carry(&self, bw: &Backward<'_>, device: &Device) -> Result<Tensor> {
         let cut = &self.scan.cut;
         let of_last = bw.upstream(1);
         if !cut.is_chunked() {
@@ -115,7 +147,8 @@ impl Saved {
         }
         let carry = Tensor::empty(device, [cut.chunks, cut.columns], DType::F32)?;
         if bw.upstream(0).is_some() {
-            let to = Bindings { gu, carry: &carry, sums, given: false, more: false, emit: false };
+            let (given, more) = (false, false);
+            let to = Outputs { gu: None, sums: None, carry: &carry, given, more };
             self.walk(bw, cut.whole(), to)?;
         } else {
             carry.clear()?;
@@ -132,26 +165,28 @@ impl Saved {
         row.reshape(Shape::new(&shape.dims()[1..])?)
     }
 
-    fn walk(&self, bw: &Backward<'_>, share: Share, to: Bindings<'_>) -> Result<()> {
+    fn walk(&self, bw: &Backward<'_>, share: Share, to: Outputs<'_>) -> Result<()> {
         let scan = &self.scan;
         let gh = bw.upstream(0);
-        let learn = to.emit && bw.needs(RATE) && self.history.is_some();
-        let launch = scan.prepare(scan.cut.walk(to.gu.device(), &DECAY_BACKWARD), share);
-        let launch = launch
-            .constant("TIED", u32::from(scan.tied))
-            .constant("STATE", u32::from(self.initial.is_some()))
-            .constant("CARRY", u32::from(to.given))
-            .constant("UPSTREAM", u32::from(gh.is_some()))
-            .constant("LEARN", u32::from(learn))
-            .constant("MORE", u32::from(to.more))
-            .constant("EMIT", u32::from(to.emit));
-        // One of them is there: where there is no gradient of h, there is one of the last state.
-        let Some(any) = gh.or(bw.upstream(1)) else { return Ok(()) };
-        let (u, h) = self.history.as_ref().map_or((any, any), |(u, h)| (u, h));
-        let launch =
-            launch.bind_next(gh.unwrap_or(any)).bind_next(scan.rate(any)).bind_next(u).bind_next(h);
-        let launch = launch.bind_next(self.initial.as_ref().unwrap_or(any));
-        launch.bind_next(to.gu).bind_next(to.carry).bind_next(to.sums).record()
+        let history = self.history.as_ref().filter(|_| to.sums.is_some());
+        let initial = self.initial.as_ref().filter(|_| to.sums.is_some());
+        let launch = scan.prepare(scan.cut.walk(to.carry.device(), &DECAY_BACKWARD), share);
+        launch
+            .constant("TIED", scan.tied)
+            .constant("STATE", initial.is_some())
+            .constant("CARRY", to.given)
+            .constant("UPSTREAM", gh.is_some())
+            .constant("LEARN", to.sums.is_some())
+            .constant("MORE", to.more)
+            .constant("EMIT", to.gu.is_some())
+            .bind_if("gh", gh)
+            .bind_if("u", history.map(|(u, _)| u))
+            .bind_if("h", history.map(|(_, h)| h))
+            .bind_if("initial", initial)
+            .bind_if("gu", to.gu)
+            .bind("carry", to.carry)
+            .bind_if("sums", to.sums)
+            .record()
     }
 }
 

@@ -1,24 +1,44 @@
 //! The launch that joins the chunks of a recurrence.
 
-use super::decay::{Params, Scan};
-use super::twin;
-use crate::kernel::{Cost, CostArgs, Kernel, shader};
-use crate::{Result, Tensor};
+use super::params::DecayParams;
+use super::rate::{Scan, of_channels};
+use crate::host::{HostArgs, Real};
+use crate::kernel::{Cost, CostArgs};
+use crate::{Result, Tensor, kernel};
 
-/// `x[i] = lam^length x[i-1] + left[i-1]`
-pub(super) static DECAY_CARRY: Kernel = Kernel::new(
-    "scan",
-    "decay_carry",
-    shader!("scan/decay_carry"),
-    crate::twin!(twin::decay_carry),
-)
-.params::<Params>()
-.cost(cost)
-.turns(|args| 20 + 3 * u64::from(args.params::<Params>().share.chunks));
+kernel! {
+    /// `x[i] = lam^length x[i-1] + left[i-1]`
+    pub(super) static DECAY_CARRY = "scan/decay_carry";
+    params = DecayParams;
+    oracle = decay_carry;
+    cost = cost;
+    turns = |args| 20 + 3 * u64::from(args.params::<DecayParams>().share.chunks);
+}
 
 /// Chunks are no part of an ideal implementation; reading and writing their states is.
 fn cost(args: &CostArgs<'_>) -> Cost {
-    Cost { bytes: args.words[2] as f64 * 8.0, flops: args.words[2] as f64 * 2.0 }
+    let states = args.words_of("carry") as f64;
+    Cost { bytes: states * 8.0, flops: states * 2.0 }
+}
+
+fn decay_carry<R: Real>(args: &mut HostArgs<'_, R>) {
+    let share = args.params::<DecayParams>().share;
+    let (columns, steps) = (share.columns as usize, share.steps as usize);
+    let (chunk, chunks) = (share.chunk as usize, share.chunks as usize);
+    let rates = of_channels(args);
+    let (state, reverse) = (args.flag("STATE"), args.flag("REVERSE"));
+    let initial = args.reals("initial");
+    let carry = args.reals_mut("carry");
+    for c in 0..columns {
+        let mut x = if state { initial[c] } else { R::zero() };
+        for i in 0..chunks {
+            let at = if reverse { chunks - 1 - i } else { i };
+            let length = chunk.min(steps - at * chunk);
+            let left = &mut carry[at * columns + c];
+            let next = rates[c % rates.len()].over(length) * x + *left;
+            *left = std::mem::replace(&mut x, next);
+        }
+    }
 }
 
 /// Turns what the chunks leave into what they start from, beginning with `initial`; from the last
@@ -30,17 +50,6 @@ pub(super) fn join(
     reverse: bool,
 ) -> Result<()> {
     let launch = scan.prepare(scan.cut.join(carry.device(), &DECAY_CARRY), scan.cut.whole());
-    let launch = launch.constant("STATE", u32::from(initial.is_some()));
-    let launch = launch.constant("REVERSE", u32::from(reverse));
-    // A binding that is not read must still not be the one that is written.
-    let any = scan.rate.as_ref();
-    let unused;
-    let any = match initial.or(any) {
-        Some(tensor) => tensor,
-        None => {
-            unused = Tensor::empty(carry.device(), [1], crate::DType::F32)?;
-            &unused
-        }
-    };
-    launch.bind_next(initial.unwrap_or(any)).bind_next(scan.rate(any)).bind_next(carry).record()
+    let launch = launch.constant("STATE", initial.is_some()).constant("REVERSE", reverse);
+    launch.bind_if("initial", initial).bind("carry", carry).record()
 }

@@ -1,33 +1,56 @@
 //! The forward launch of a recurrence.
 
-use super::decay::{Params, Scan};
-use super::plan::{Share, WALKS};
-use super::{decay_carry, twin};
-use crate::kernel::{Cost, CostArgs, Kernel, shader};
-use crate::{DType, Result, Shape, Tensor};
+use super::decay_carry;
+use super::params::{DecayParams, Share, emits};
+use super::plan::WALKS;
+use super::rate::{Scan, of_channels};
+use crate::host::{self, HostArgs, Real};
+use crate::kernel::{Cost, CostArgs};
+use crate::{DType, Result, Shape, Tensor, kernel};
 
-/// `h[t] = lam h[t-1] + gain u[t]`
-pub(super) static DECAY_SCAN: Kernel =
-    Kernel::new("scan", "decay_scan", shader!("scan/decay_scan"), crate::twin!(twin::decay_scan))
-        .params::<Params>()
-        .variants(WALKS)
-        .cost(cost)
-        .turns(|args| args.params::<Params>().share.turns(args, 1, 8));
+kernel! {
+    /// `h[t] = lam h[t-1] + gain u[t]`
+    pub(super) static DECAY_SCAN = "scan/decay_scan";
+    params = DecayParams;
+    oracle = decay_scan;
+    host = host::scan::decay_scan;
+    variants = WALKS;
+    cost = cost;
+    turns = |args| args.params::<DecayParams>().share.turns(args, 1, 8);
+}
 
-/// Input and output once. What finds the states between chunks (`EMIT` off) is no part of an ideal
-/// implementation.
+/// Input and output once.
 fn cost(args: &CostArgs<'_>) -> Cost {
     if !emits(args) {
         return Cost::default();
     }
-    let share = args.params::<Params>().share.fraction();
-    let moved = (args.words[0] + args.words[3]) as f64 * share + args.words[4] as f64;
-    Cost { bytes: moved * 4.0, flops: args.words[0] as f64 * share * 4.0 }
+    let share = args.params::<DecayParams>().share.fraction();
+    let [u, h, last] = ["u", "h", "last"].map(|name| args.words_of(name) as f64);
+    Cost { bytes: ((u + h) * share + last) * 4.0, flops: u * share * 4.0 }
 }
 
-/// Whether a launch writes its outputs.
-pub(super) fn emits(args: &CostArgs<'_>) -> bool {
-    args.constants.iter().all(|c| c.0 != "EMIT" || c.1 != 0.0)
+fn decay_scan<R: Real>(args: &mut HostArgs<'_, R>) {
+    let share = args.params::<DecayParams>().share;
+    let (columns, rates) = (share.columns as usize, of_channels(args));
+    let (tied, state, emit) = (args.flag("TIED"), args.flag("STATE"), args.flag("EMIT"));
+    let (u, starts) = (args.reals("u"), args.reals("starts"));
+    let (h, last) = (args.reals_mut("h"), args.reals_mut("last"));
+    for (chunk, c, steps) in share.walks() {
+        let rate = &rates[c % rates.len()];
+        let end = steps.end;
+        let mut now = if state { starts[chunk * columns + c] } else { R::zero() };
+        for i in steps.map(|t| t * columns + c) {
+            now = rate.decayed(now) + rate.gain(tied) * u[i];
+            if emit {
+                h[i] = now;
+            }
+        }
+        if !emit {
+            last[chunk * columns + c] = now;
+        } else if share.is_last(end) {
+            last[c] = now;
+        }
+    }
 }
 
 /// `h` of every step, and the last.
@@ -36,8 +59,7 @@ pub(super) fn run(scan: &Scan, u: &Tensor, initial: Option<&Tensor>) -> Result<(
     let cut = &scan.cut;
     let mut starts = if cut.is_chunked() {
         let carry = Tensor::empty(device, [cut.chunks, cut.columns], DType::F32)?;
-        let unused = Tensor::empty(device, [1], DType::F32)?;
-        walk(scan, cut.whole(), u, None, [&unused, &carry], false)?;
+        walk(scan, cut.whole(), u, None, None, &carry)?;
         decay_carry::join(scan, initial, &carry, false)?;
         Some(carry)
     } else {
@@ -50,7 +72,7 @@ pub(super) fn run(scan: &Scan, u: &Tensor, initial: Option<&Tensor>) -> Result<(
         if i > 0 {
             starts = Some(std::mem::replace(&mut last, Tensor::empty(device, step, DType::F32)?));
         }
-        walk(scan, share, u, starts.as_ref(), [&h, &last], true)?;
+        walk(scan, share, u, starts.as_ref(), Some(&h), &last)?;
     }
     Ok((h, last))
 }
@@ -60,12 +82,11 @@ fn walk(
     share: Share,
     u: &Tensor,
     starts: Option<&Tensor>,
-    [h, last]: [&Tensor; 2],
-    emit: bool,
+    h: Option<&Tensor>,
+    last: &Tensor,
 ) -> Result<()> {
     let launch = scan.prepare(scan.cut.walk(u.device(), &DECAY_SCAN), share);
-    let launch = launch.constant("TIED", u32::from(scan.tied)).constant("EMIT", u32::from(emit));
-    let launch = launch.constant("STATE", u32::from(starts.is_some()));
-    let launch = launch.bind_next(u).bind_next(scan.rate(u)).bind_next(starts.unwrap_or(u));
-    launch.bind_next(h).bind_next(last).record()
+    let launch = launch.constant("TIED", scan.tied).constant("EMIT", h.is_some());
+    let launch = launch.constant("STATE", starts.is_some()).bind_if("starts", starts);
+    launch.bind("u", u).bind_if("h", h).bind("last", last).record()
 }

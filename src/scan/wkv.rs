@@ -1,14 +1,15 @@
 //! WKV: options, checks, and the node on the tape.
 
-use super::plan::{Cut, Plan};
+use super::memory::{NOTHING, state_shape};
+use super::plan::{Cut, Plan, check_tensor};
 use super::wkv_backward::Saved;
 use super::wkv_forward;
 use crate::error::{Error, Result};
 use crate::tape::Var;
-use crate::{DType, Device, Shape, Tensor};
+use crate::{DType, Device, Tensor};
 
 /// The operator's name in errors.
-pub(super) const OP: &str = "wkv";
+const OP: &str = "wkv";
 
 /// The weighted average over the past that takes the place of attention in SpikeGPT and RWKV-4.
 ///
@@ -65,18 +66,6 @@ pub struct WkvOutput {
     pub state: WkvState,
 }
 
-/// Steps between two memories that are saved: `EVERY` of `shared/wkv.wgsl`.
-pub(super) const EVERY: usize = 8;
-
-/// The exponent of no memory at all: below that of any key.
-pub(super) const NOTHING: f64 = f32::MIN as f64;
-
-/// The inputs of the node.
-pub(super) const K: usize = 0;
-pub(super) const V: usize = 1;
-pub(super) const W: usize = 2;
-pub(super) const U: usize = 3;
-
 impl WkvState {
     /// The memory of nothing, for keys of shape `[T, …]` whose shape without T is `step`.
     ///
@@ -108,11 +97,6 @@ impl WkvState {
     pub fn tensor(&self) -> &Tensor {
         &self.memory
     }
-}
-
-pub(super) fn state_shape(step: &[usize]) -> Result<Shape> {
-    let dims: Vec<usize> = std::iter::once(3).chain(step.iter().copied()).collect();
-    Shape::new(&dims)
 }
 
 impl Wkv {
@@ -186,7 +170,7 @@ pub fn wkv(k: &Var, v: &Var, w: &Var, u: &Var, state: Option<&WkvState>) -> Resu
 fn check(k: &Var, others: [&Var; 3], state: Option<&WkvState>) -> Result<()> {
     k.value().expect(OP, DType::F32)?;
     for other in others {
-        super::decay::check_tensor(OP, k, other)?;
+        check_tensor(OP, k, other)?;
     }
     let Some((_, step)) = k.shape().dims().split_first() else {
         return Err(Error::shape(OP, "the keys have no time axis"));

@@ -1,24 +1,24 @@
 //! The backward launch of WKV.
 
-use super::decay_forward::emits;
-use super::plan::{Cut, Share, WALKS};
-use super::wkv::{K, U, V, W};
-use super::{twin, wkv_carry};
-use crate::kernel::{Cost, CostArgs, Kernel, shader};
+use super::memory::{EVERY, Memory};
+use super::params::{Share, emits};
+use super::plan::{Cut, WALKS};
+use super::wkv_carry;
+use crate::host::{self, HostArgs, Real};
+use crate::kernel::{Cost, CostArgs};
 use crate::tape::Backward;
-use crate::{DType, Result, Tensor, layout, reduce};
+use crate::{DType, Result, Tensor, kernel, layout, reduce};
 
-/// `gk`, `gv`, `gw`, `gu`, from the last step to the first
-pub(super) static WKV_BACKWARD: Kernel = Kernel::new(
-    "scan",
-    "wkv_backward",
-    shader!("scan/wkv_backward"),
-    crate::twin!(twin::wkv_backward),
-)
-.params::<Share>()
-.variants(WALKS)
-.cost(cost)
-.turns(|args| args.params::<Share>().turns(args, 28, 64));
+kernel! {
+    /// `gk`, `gv`, `gw`, `gu`, from the last step to the first
+    pub(super) static WKV_BACKWARD = "scan/wkv_backward";
+    params = Share;
+    oracle = wkv_backward;
+    host = host::scan::wkv_backward;
+    variants = WALKS;
+    cost = cost;
+    turns = |args| args.params::<Share>().turns(args, 28, 64);
+}
 
 /// k, v, gy, gk, gv and what forward saved.
 fn cost(args: &CostArgs<'_>) -> Cost {
@@ -26,20 +26,76 @@ fn cost(args: &CostArgs<'_>) -> Cost {
         return Cost::default();
     }
     let share = args.params::<Share>().fraction();
-    let moved: u64 = args.words[..6].iter().sum();
-    let bytes = (moved as f64 * share + args.words[7] as f64) * 4.0;
-    Cost { bytes, flops: args.words[0] as f64 * share * 56.0 }
+    let moved = ["k", "v", "gy", "saved", "gk", "gv"].map(|name| args.words_of(name));
+    let bytes = (moved.iter().sum::<u64>() as f64 * share + args.words_of("sums") as f64) * 4.0;
+    Cost { bytes, flops: args.words_of("k") as f64 * share * 56.0 }
 }
 
-/// What a launch finds, and what it does.
-#[derive(Clone, Copy)]
-struct Stage {
-    /// Whether the carried gradients are given.
+fn wkv_backward<R: Real>(args: &mut HostArgs<'_, R>) {
+    let share: Share = args.params();
+    let columns = share.columns as usize;
+    let items = columns * share.chunks as usize;
+    let (given, more, emit) = (args.flag("CARRY"), args.flag("MORE"), args.flag("EMIT"));
+    let [k, v, gy, saved] = ["k", "v", "gy", "saved"].map(|name| args.reals(name));
+    let [gk, gv, carry, sums] = ["gk", "gv", "carry", "sums"].map(|name| args.reals_mut(name));
+    let constants = 3 * (share.steps as usize).div_ceil(EVERY) * columns;
+    for (chunk, c, steps) in share.walks() {
+        let (decay, bonus) = (saved[constants + c], saved[constants + columns + c]);
+        let at = chunk * columns + c;
+        // The memory before each step.
+        let mut memories = Vec::with_capacity(steps.len());
+        let mut m = Memory::empty();
+        for t in steps.clone() {
+            if t % EVERY == 0 {
+                m = Memory::load(saved, t / EVERY, columns, c);
+            }
+            memories.push(m);
+            m = m.step(decay, k[t * columns + c], v[t * columns + c]).0;
+        }
+        let (mut gp, mut gq) = (R::zero(), R::zero());
+        if given {
+            (gp, gq) = (carry[at], carry[items + at]);
+        }
+        let (mut gdecay, mut gbonus) = (R::zero(), R::zero());
+        for (t, m) in steps.zip(&memories).rev() {
+            let i = t * columns + c;
+            let (y, out) = m.average(bonus, k[i], v[i]);
+            let (_, into) = m.step(decay, k[i], v[i]);
+            let moved = out.1 * gy[i] * (v[i] - y);
+            if emit {
+                gk[i] = moved + into.1 * (v[i] * gp + gq);
+                gv[i] = out.1 * gy[i] + into.1 * gp;
+            }
+            gbonus += moved;
+            gdecay += into.0 * (m.p * gp + m.q * gq);
+            let through = out.0 * gy[i];
+            gp = into.0 * gp + through;
+            gq = into.0 * gq - through * y;
+        }
+        (carry[at], carry[items + at]) = (gp, gq);
+        if emit {
+            let before = if more { [sums[at], sums[items + at]] } else { [R::zero(); 2] };
+            sums[at] = decay * gdecay + before[0];
+            sums[items + at] = gbonus + before[1];
+        }
+    }
+}
+
+/// The inputs of the node.
+const K: usize = 0;
+const V: usize = 1;
+const W: usize = 2;
+const U: usize = 3;
+
+/// What a launch writes.
+struct Outputs<'a> {
+    /// `gk`, `gv` and the sums, where it is no search for what goes from chunk to chunk.
+    gradients: Option<[&'a Tensor; 3]>,
+    carry: &'a Tensor,
+    /// Whether `carry` holds anything.
     given: bool,
-    /// Whether the sums hold those of later steps.
+    /// Whether the sums do.
     more: bool,
-    /// Whether it writes its outputs.
-    emit: bool,
 }
 
 /// What backward needs.
@@ -62,16 +118,17 @@ impl Saved {
         let sums = Tensor::empty(device, states, DType::F32)?;
         let carry = if cut.is_chunked() {
             let carry = Tensor::empty(device, states, DType::F32)?;
-            let to = [&gk, &gv, &carry, &sums];
-            self.walk(&gy, cut.whole(), to, Stage { given: false, more: false, emit: false })?;
+            let to = Outputs { gradients: None, carry: &carry, given: false, more: false };
+            self.walk(&gy, cut.whole(), &to)?;
             wkv_carry::join_backward(cut, &self.memories, &carry)?;
             carry
         } else {
             Tensor::empty(device, states, DType::F32)?
         };
         for (i, share) in cut.shares().into_iter().rev().enumerate() {
-            let stage = Stage { given: cut.is_chunked() || i > 0, more: i > 0, emit: true };
-            self.walk(&gy, share, [&gk, &gv, &carry, &sums], stage)?;
+            let (given, more) = (cut.is_chunked() || i > 0, i > 0);
+            let gradients = Some([&gk, &gv, &sums]);
+            self.walk(&gy, share, &Outputs { gradients, carry: &carry, given, more })?;
         }
         bw.give(K, gk);
         bw.give(V, gv);
@@ -88,18 +145,20 @@ impl Saved {
         Ok(())
     }
 
-    fn walk(&self, gy: &Tensor, share: Share, to: [&Tensor; 4], stage: Stage) -> Result<()> {
-        let cut = &self.cut;
-        let launch = cut.walk(gy.device(), &WKV_BACKWARD).params(&share);
-        let launch = launch
-            .constant("CARRY", u32::from(stage.given))
-            .constant("MORE", u32::from(stage.more))
-            .constant("EMIT", u32::from(stage.emit));
-        let mut launch =
-            launch.bind_next(&self.k).bind_next(&self.v).bind_next(gy).bind_next(&self.memories);
-        for tensor in to {
-            launch = launch.bind_next(tensor);
-        }
-        launch.record()
+    fn walk(&self, gy: &Tensor, share: Share, to: &Outputs<'_>) -> Result<()> {
+        let launch = self.cut.walk(gy.device(), &WKV_BACKWARD).params(&share);
+        launch
+            .constant("CARRY", to.given)
+            .constant("MORE", to.more)
+            .constant("EMIT", to.gradients.is_some())
+            .bind("k", &self.k)
+            .bind("v", &self.v)
+            .bind("gy", gy)
+            .bind("saved", &self.memories)
+            .bind_if("gk", to.gradients.map(|g| g[0]))
+            .bind_if("gv", to.gradients.map(|g| g[1]))
+            .bind("carry", to.carry)
+            .bind_if("sums", to.gradients.map(|g| g[2]))
+            .record()
     }
 }

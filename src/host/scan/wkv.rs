@@ -1,49 +1,32 @@
-//! The twin of `wkv`.
+//! `wkv`.
 
 use super::parts::{Grid, Part, Rows};
 use crate::host::columns::each_block;
-use crate::host::{HostArgs, Real, exp, least, vectorised};
-use crate::scan::wkv::{EVERY, NOTHING};
+use crate::host::{HostArgs, vectorised};
+use crate::scan::memory::{EVERY, NOTHING, decay_of, weights};
 use std::sync::{Mutex, PoisonError};
-
-pub(super) fn grid<R: Real>(args: &HostArgs<'_, R>) -> Grid {
-    Grid::new(args.params())
-}
 
 /// Columns that are walked through together: what they remember stays in the nearest cache.
 pub(super) const STRIP: usize = 128;
 
-/// `w' = -e^w`, finite: where that overflows nothing is left after one step, but of the step before all
-/// is, and 0 times an infinity would be NaN.
-pub(super) fn decay_of<R: Real>(w: R) -> R {
-    -least(w.exp(), R::max_value())
-}
-
-/// e^0 for the larger of two exponents that differ by `ahead`, and for the smaller what remains.
-#[inline(always)]
-pub(super) fn weights<R: Real>(ahead: R) -> (R, R) {
-    let e = exp(-ahead.abs());
-    if ahead >= R::zero() { (R::one(), e) } else { (e, R::one()) }
-}
-
 /// The memories of a strip of columns: the sums `p` and `q` over e^o, `o = top + age decay`.
-pub(super) struct Memories<R> {
-    pub(super) p: [R; STRIP],
-    pub(super) q: [R; STRIP],
-    top: [R; STRIP],
-    age: [R; STRIP],
-    pub(super) decay: [R; STRIP],
-    pub(super) bonus: [R; STRIP],
+pub(super) struct Memories {
+    pub(super) p: [f32; STRIP],
+    pub(super) q: [f32; STRIP],
+    top: [f32; STRIP],
+    age: [f32; STRIP],
+    pub(super) decay: [f32; STRIP],
+    pub(super) bonus: [f32; STRIP],
 }
 
-impl<R: Real> Memories<R> {
+impl Memories {
     /// Nothing remembered yet; `channel` gives w' and u of a column of the strip.
-    pub(super) fn new(width: usize, channel: impl Fn(usize) -> (R, R)) -> Self {
-        let zeros = [R::zero(); STRIP];
+    pub(super) fn new(width: usize, channel: impl Fn(usize) -> (f32, f32)) -> Self {
+        let zeros = [0.0; STRIP];
         let mut new = Self {
             p: zeros,
             q: zeros,
-            top: [R::lit(NOTHING); STRIP],
+            top: [NOTHING as f32; STRIP],
             age: zeros,
             decay: zeros,
             bonus: zeros,
@@ -56,48 +39,48 @@ impl<R: Real> Memories<R> {
 
     /// Takes rows p, q and o.
     #[inline(always)]
-    pub(super) fn load(&mut self, rows: [&[R]; 3]) {
+    pub(super) fn load(&mut self, rows: [&[f32]; 3]) {
         let n = rows[0].len();
         self.p[..n].copy_from_slice(rows[0]);
         self.q[..n].copy_from_slice(rows[1]);
         self.top[..n].copy_from_slice(rows[2]);
-        self.age[..n].fill(R::zero());
+        self.age[..n].fill(0.0);
     }
 
     /// The exponent of column `i`.
     #[inline(always)]
-    pub(super) fn exponent(&self, i: usize) -> R {
+    pub(super) fn exponent(&self, i: usize) -> f32 {
         self.top[i] + self.age[i] * self.decay[i]
     }
 
     /// The weights of the past and of the step in the output of column `i`.
     #[inline(always)]
-    pub(super) fn out(&self, i: usize, key: R) -> (R, R) {
+    pub(super) fn out(&self, i: usize, key: f32) -> (f32, f32) {
         weights(self.exponent(i) - (self.bonus[i] + key))
     }
 
     /// Takes a step of column `i`; the weights of the past and of the step.
     #[inline(always)]
-    pub(super) fn step(&mut self, i: usize, key: R, value: R) -> (R, R) {
-        let ahead = self.top[i] + (self.age[i] + R::one()) * self.decay[i] - key;
+    pub(super) fn step(&mut self, i: usize, key: f32, value: f32) -> (f32, f32) {
+        let ahead = self.top[i] + (self.age[i] + 1.0) * self.decay[i] - key;
         let (past, now) = weights(ahead);
         self.p[i] = past * self.p[i] + now * value;
         self.q[i] = past * self.q[i] + now;
-        let kept = ahead >= R::zero();
+        let kept = ahead >= 0.0;
         self.top[i] = if kept { self.top[i] } else { key };
-        self.age[i] = if kept { self.age[i] + R::one() } else { R::zero() };
+        self.age[i] = if kept { self.age[i] + 1.0 } else { 0.0 };
         (past, now)
     }
 }
 
 /// Rows p, q and o of a matrix of memories, from row `row` on.
-pub(super) fn memory_rows<R>(
-    rows: &[R],
+pub(super) fn memory_rows(
+    rows: &[f32],
     row: usize,
     columns: usize,
     c: usize,
     n: usize,
-) -> [&[R]; 3] {
+) -> [&[f32]; 3] {
     [0, 1, 2].map(|k| {
         let at = (row + k) * columns + c;
         &rows[at..at + n]
@@ -105,23 +88,22 @@ pub(super) fn memory_rows<R>(
 }
 
 /// What a launch reads.
-struct Task<'a, R> {
+struct Task<'a> {
     grid: Grid,
-    k: &'a [R],
-    v: &'a [R],
-    w: &'a [R],
-    u: &'a [R],
-    starts: Option<&'a [R]>,
+    k: &'a [f32],
+    v: &'a [f32],
+    w: &'a [f32],
+    u: &'a [f32],
+    starts: Option<&'a [f32]>,
 }
 
-pub(in crate::scan) fn wkv<R: Real>(args: &mut HostArgs<'_, R>) {
-    let grid = grid(args);
-    let emit = args.constant_or("EMIT", 1) != 0;
-    let saves = args.constant_or("SAVE", 0) != 0;
-    let starts = (args.constant_or("STATE", 0) != 0).then(|| args.reals(4));
-    let [k, v, w, u] = [0, 1, 2, 3].map(|i| args.reals(i));
+pub(crate) fn wkv(args: &mut HostArgs<'_, f32>) {
+    let grid = Grid::new(args.params());
+    let (emit, saves) = (args.flag("EMIT"), args.flag("SAVE"));
+    let starts = args.flag("STATE").then(|| args.reals("starts"));
+    let [k, v, w, u] = ["k", "v", "w", "u"].map(|name| args.reals(name));
     let task = Task { grid, k, v, w, u, starts };
-    let (y, saved, last) = (args.reals_mut(5), args.reals_mut(6), args.reals_mut(7));
+    let [y, saved, last] = ["y", "saved", "last"].map(|name| args.reals_mut(name));
     let memories = if saves { 3 * grid.steps.div_ceil(EVERY) * grid.columns } else { 0 };
     let (saved, constants) = saved.split_at_mut(memories);
     if saves {
@@ -156,7 +138,7 @@ struct Strip {
 }
 
 /// Writes p, q and o to the first three rows of `to`.
-fn keep<R: Real>(m: &Memories<R>, to: &mut [R], columns: usize, strip: &Strip) {
+fn keep(m: &Memories, to: &mut [f32], columns: usize, strip: &Strip) {
     let first = strip.part.first + strip.offset;
     for i in 0..strip.width {
         let c = first + i;
@@ -164,12 +146,12 @@ fn keep<R: Real>(m: &Memories<R>, to: &mut [R], columns: usize, strip: &Strip) {
     }
 }
 
-fn forward<R: Real>(
-    task: &Task<'_, R>,
+fn forward(
+    task: &Task<'_>,
     strip: &Strip,
-    y: &mut Option<Rows<'_, R>>,
-    saved: &mut Option<Rows<'_, R>>,
-) -> Memories<R> {
+    y: &mut Option<Rows<'_>>,
+    saved: &mut Option<Rows<'_>>,
+) -> Memories {
     let Strip { part, offset, width: n } = *strip;
     let columns = task.grid.columns;
     let first = part.first + offset;

@@ -1,37 +1,49 @@
-//! The twins of `decay_scan` and `decay_backward`.
+//! `decay_scan` and `decay_backward`.
 
 use super::parts::{Grid, Part, Rows};
-use super::rate::{Rate, Table, dropped, of_channels};
 use crate::host::columns::each_block;
-use crate::host::vectorised;
-use crate::host::{HostArgs, Real};
-use crate::scan::decay::{FIXED, LOGIT, Params};
+use crate::host::{HostArgs, vectorised};
+use crate::scan::params::{DecayParams, LOGIT};
+use crate::scan::rate::{Rate, dropped, of_channels};
 
-pub(super) fn grid<R: Real>(args: &HostArgs<'_, R>) -> Grid {
-    Grid::new(args.params::<Params>().share)
+/// The rates of a part's columns, each number for itself.
+struct Table {
+    keep: Vec<f32>,
+    drop: Vec<f32>,
+    gain: Vec<f32>,
+}
+
+impl Table {
+    fn new(rates: &[Rate<f32>], grid: &Grid, part: &Part, tied: bool) -> Self {
+        let at = |c: usize| &rates[c % grid.channels];
+        let columns = part.first..part.first + part.width;
+        Self {
+            keep: columns.clone().map(|c| at(c).keep).collect(),
+            drop: columns.clone().map(|c| at(c).drop).collect(),
+            gain: columns.map(|c| if tied { at(c).leak } else { 1.0 }).collect(),
+        }
+    }
 }
 
 /// Columns below which each is walked through for itself.
 const NARROW: usize = 8;
 
-pub(in crate::scan) fn decay_scan<R: Real>(args: &mut HostArgs<'_, R>) {
-    let grid = grid(args);
+pub(crate) fn decay_scan(args: &mut HostArgs<'_, f32>) {
+    let grid = Grid::new(args.params::<DecayParams>().share);
     let rates = of_channels(args);
-    let tied = args.constant_or("TIED", 0) != 0;
-    let emit = args.constant_or("EMIT", 1) != 0;
-    let starts = (args.constant_or("STATE", 0) != 0).then(|| args.reals(2));
-    let u = args.reals(0);
-    let h = args.reals_mut(3);
-    let last = args.reals_mut(4);
+    let (tied, emit) = (args.flag("TIED"), args.flag("EMIT"));
+    let starts = args.flag("STATE").then(|| args.reals("starts"));
+    let u = args.reals("u");
+    let (h, last) = (args.reals_mut("h"), args.reals_mut("last"));
     let rows = grid.cut(emit, h, grid.start, grid.chunk);
     let work = grid.parts().into_iter().zip(rows).collect();
     let ends = std::sync::Mutex::new(last);
-    each_block(work, |_, (part, rows): (Part, Option<Rows<'_, R>>)| {
+    each_block(work, |_, (part, rows): (Part, Option<Rows<'_>>)| {
         let table = Table::new(&rates, &grid, &part, tied);
         let at = part.chunk * grid.columns + part.first;
         let mut state = match starts {
             Some(starts) => starts[at..at + part.width].to_vec(),
-            None => vec![R::zero(); part.width],
+            None => vec![0.0; part.width],
         };
         forward(&grid, &part, &table, u, &mut state, rows);
         let to = if emit { part.first } else { at };
@@ -42,13 +54,13 @@ pub(in crate::scan) fn decay_scan<R: Real>(args: &mut HostArgs<'_, R>) {
     });
 }
 
-fn forward<R: Real>(
+fn forward(
     grid: &Grid,
     part: &Part,
-    table: &Table<R>,
-    u: &[R],
-    state: &mut [R],
-    mut rows: Option<Rows<'_, R>>,
+    table: &Table,
+    u: &[f32],
+    state: &mut [f32],
+    mut rows: Option<Rows<'_>>,
 ) {
     let n = part.width;
     let (keep, drop, gain) = (&table.keep[..n], &table.drop[..n], &table.gain[..n]);
@@ -88,53 +100,52 @@ fn forward<R: Real>(
 
 /// What the gradient of a decay is made from.
 #[derive(Clone, Copy)]
-struct History<'a, R> {
-    u: &'a [R],
-    h: &'a [R],
-    initial: Option<&'a [R]>,
+struct History<'a> {
+    u: &'a [f32],
+    h: &'a [f32],
+    initial: Option<&'a [f32]>,
 }
 
 /// What a backward launch reads.
-struct Task<'a, R> {
+struct Task<'a> {
     grid: Grid,
-    gh: Option<&'a [R]>,
+    gh: Option<&'a [f32]>,
     /// Where the decay is learned.
-    history: Option<History<'a, R>>,
+    history: Option<History<'a>>,
     tied: bool,
     /// Whether the sums hold those of later steps.
     more: bool,
 }
 
 /// What a part of backward writes.
-struct Outputs<'a, R> {
+struct Outputs<'a> {
     part: Part,
-    gu: Option<Rows<'a, R>>,
-    carry: &'a mut [R],
-    sums: Option<&'a mut [R]>,
+    gu: Option<Rows<'a>>,
+    carry: &'a mut [f32],
+    sums: Option<&'a mut [f32]>,
 }
 
-pub(in crate::scan) fn decay_backward<R: Real>(args: &mut HostArgs<'_, R>) {
-    let grid = grid(args);
+pub(crate) fn decay_backward(args: &mut HostArgs<'_, f32>) {
+    let grid = Grid::new(args.params::<DecayParams>().share);
     let rates = of_channels(args);
-    let set = |name: &str, default: u32| args.constant_or(name, default) != 0;
-    let emit = set("EMIT", 1);
-    let learn = set("LEARN", 0) && emit;
+    let emit = args.flag("EMIT");
+    let learn = args.flag("LEARN") && emit;
     let task = Task {
         grid,
-        gh: set("UPSTREAM", 1).then(|| args.reals(0)),
+        gh: args.flag("UPSTREAM").then(|| args.reals("gh")),
         history: learn.then(|| History {
-            u: args.reals(2),
-            h: args.reals(3),
-            initial: set("STATE", 0).then(|| args.reals(4)),
+            u: args.reals("u"),
+            h: args.reals("h"),
+            initial: args.flag("STATE").then(|| args.reals("initial")),
         }),
-        tied: set("TIED", 0),
-        more: set("MORE", 0),
+        tied: args.flag("TIED"),
+        more: args.flag("MORE"),
     };
-    let given = set("CARRY", 0);
-    let logit = args.constant_or("FORM", FIXED) == LOGIT;
-    let (gu, carry, sums) = (args.reals_mut(5), args.reals_mut(6), args.reals_mut(7));
+    let given = args.flag("CARRY");
+    let logit = args.constant("FORM") == LOGIT;
+    let [gu, carry, sums] = ["gu", "carry", "sums"].map(|name| args.reals_mut(name));
     if !given {
-        carry.fill(R::zero());
+        carry.fill(0.0);
     }
     let parts = grid.parts();
     let width = parts.first().map_or(1, |part| part.width);
@@ -149,24 +160,19 @@ pub(in crate::scan) fn decay_backward<R: Real>(args: &mut HostArgs<'_, R>) {
     each_block(outputs.collect(), |_, outputs| {
         let table = Table::new(&rates, &grid, &outputs.part, task.tied);
         backward(&task, &table, outputs, |c| {
-            let rate: &Rate<R> = &rates[c % grid.channels];
-            if logit { rate.lam * rate.leak } else { R::one() }
+            let rate: &Rate<f32> = &rates[c % grid.channels];
+            if logit { rate.lam * rate.leak } else { 1.0 }
         });
     });
 }
 
-fn backward<R: Real>(
-    task: &Task<'_, R>,
-    table: &Table<R>,
-    mut to: Outputs<'_, R>,
-    slope: impl Fn(usize) -> R,
-) {
+fn backward(task: &Task<'_>, table: &Table, mut to: Outputs<'_>, slope: impl Fn(usize) -> f32) {
     let (part, columns) = (to.part, task.grid.columns);
     let n = part.width;
     let (keep, drop, gain) = (&table.keep[..n], &table.drop[..n], &table.gain[..n]);
     let carry = &mut to.carry[..n];
-    let zeros = vec![R::zero(); n];
-    let (mut a, mut sums) = (vec![R::zero(); n], vec![R::zero(); n]);
+    let zeros = vec![0.0; n];
+    let (mut a, mut sums) = (vec![0.0; n], vec![0.0; n]);
     vectorised(
         #[inline(always)]
         || {
@@ -204,7 +210,7 @@ fn backward<R: Real>(
         },
     );
     for (i, to) in to.sums.into_iter().flatten().enumerate() {
-        let before = if task.more { *to } else { R::zero() };
+        let before = if task.more { *to } else { 0.0 };
         *to = before + sums[i] * slope(part.first + i);
     }
 }

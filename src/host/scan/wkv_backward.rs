@@ -1,63 +1,59 @@
-//! The twin of `wkv_backward`.
+//! `wkv_backward`.
 
 use super::parts::{Grid, Part, Rows};
-use super::wkv::{Memories, STRIP, grid, memory_rows};
+use super::wkv::{Memories, STRIP, memory_rows};
 use crate::host::columns::each_block;
-use crate::host::vectorised;
-use crate::host::{HostArgs, Real};
-use crate::scan::wkv::EVERY;
+use crate::host::{HostArgs, vectorised};
+use crate::scan::memory::EVERY;
 
 /// What a launch reads.
-struct Task<'a, R> {
+struct Task<'a> {
     grid: Grid,
-    k: &'a [R],
-    v: &'a [R],
-    gy: &'a [R],
+    k: &'a [f32],
+    v: &'a [f32],
+    gy: &'a [f32],
     /// Memories of every eighth step.
-    saved: &'a [R],
+    saved: &'a [f32],
     /// w' and u of every column.
-    constants: &'a [R],
-    emit: bool,
+    constants: &'a [f32],
     /// Whether the sums hold those of later steps.
     more: bool,
 }
 
 /// What a part writes: of the gradients that go from chunk to chunk, and the sums over time, one row
 /// of each chunk.
-struct Outputs<'a, R> {
+struct Outputs<'a> {
     part: Part,
-    gk: Option<Rows<'a, R>>,
-    gv: Option<Rows<'a, R>>,
-    carry: [Option<&'a mut [R]>; 2],
-    sums: [&'a mut [R]; 2],
+    gk: Option<Rows<'a>>,
+    gv: Option<Rows<'a>>,
+    carry: [Option<&'a mut [f32]>; 2],
+    sums: Option<[&'a mut [f32]; 2]>,
 }
 
-pub(in crate::scan) fn wkv_backward<R: Real>(args: &mut HostArgs<'_, R>) {
-    let grid = grid(args);
-    let [k, v, gy, saved] = [0, 1, 2, 3].map(|i| args.reals(i));
+pub(crate) fn wkv_backward(args: &mut HostArgs<'_, f32>) {
+    let grid = Grid::new(args.params());
+    let [k, v, gy, saved] = ["k", "v", "gy", "saved"].map(|name| args.reals(name));
     let (saved, constants) = saved.split_at(3 * grid.steps.div_ceil(EVERY) * grid.columns);
-    let emit = args.constant_or("EMIT", 1) != 0;
-    let given = args.constant_or("CARRY", 0) != 0;
-    let more = args.constant_or("MORE", 0) != 0;
-    let task = Task { grid, k, v, gy, saved, constants, emit, more };
-    let [gk, gv, carry, sums] = [4, 5, 6, 7].map(|i| args.reals_mut(i));
+    let (emit, given, more) = (args.flag("EMIT"), args.flag("CARRY"), args.flag("MORE"));
+    let task = Task { grid, k, v, gy, saved, constants, more };
+    let [gk, gv, carry, sums] = ["gk", "gv", "carry", "sums"].map(|name| args.reals_mut(name));
     let parts = grid.parts();
     let width = parts.first().map_or(1, |part| part.width);
     let cut = |to| grid.cut(emit, to, grid.start, grid.chunk).into_iter();
     let (mut gk, mut gv) = (cut(gk), cut(gv));
     if !given {
-        carry.fill(R::zero());
+        carry.fill(0.0);
     }
     let (gp, gq) = carry.split_at_mut(carry.len() / 2);
     let (mut gp, mut gq) = (gp.chunks_mut(width), gq.chunks_mut(width));
     let (gw, gu) = sums.split_at_mut(sums.len() / 2);
-    let sums = gw.chunks_mut(width).zip(gu.chunks_mut(width));
-    let outputs = parts.into_iter().zip(sums).map(|(part, (gw, gu))| Outputs {
+    let mut sums = gw.chunks_mut(width).zip(gu.chunks_mut(width));
+    let outputs = parts.into_iter().map(|part| Outputs {
         part,
         gk: gk.next().flatten(),
         gv: gv.next().flatten(),
         carry: [gp.next(), gq.next()],
-        sums: [gw, gu],
+        sums: sums.next().map(|(gw, gu)| [gw, gu]),
     });
     each_block(outputs.collect(), |_, mut outputs| {
         let part = outputs.part;
@@ -70,28 +66,28 @@ pub(in crate::scan) fn wkv_backward<R: Real>(args: &mut HostArgs<'_, R>) {
 }
 
 /// A row of a strip.
-type Row<R> = [R; STRIP];
+type Row = [f32; STRIP];
 
 /// The steps of a block, computed again: the memory before each, its weights, its output.
-struct Block<R> {
-    p: [Row<R>; EVERY],
-    q: [Row<R>; EVERY],
-    y: [Row<R>; EVERY],
+struct Block {
+    p: [Row; EVERY],
+    q: [Row; EVERY],
+    y: [Row; EVERY],
     /// Of the past and of the step, over the denominator of y.
-    out: [[Row<R>; EVERY]; 2],
+    out: [[Row; EVERY]; 2],
     /// Those of the next memory.
-    into: [[Row<R>; EVERY]; 2],
+    into: [[Row; EVERY]; 2],
 }
 
-impl<R: Real> Block<R> {
+impl Block {
     fn new() -> Box<Self> {
-        let rows = [[R::zero(); STRIP]; EVERY];
+        let rows = [[0.0; STRIP]; EVERY];
         Box::new(Self { p: rows, q: rows, y: rows, out: [rows; 2], into: [rows; 2] })
     }
 
     /// Takes step `j` of the block.
     #[inline(always)]
-    fn step(&mut self, j: usize, m: &mut Memories<R>, k: &[R], v: &[R]) {
+    fn step(&mut self, j: usize, m: &mut Memories, k: &[f32], v: &[f32]) {
         let n = k.len();
         let v = &v[..n];
         let (p, q, y) = (&mut self.p[j][..n], &mut self.q[j][..n], &mut self.y[j][..n]);
@@ -113,17 +109,17 @@ impl<R: Real> Block<R> {
 }
 
 /// What goes from step to step, backwards: gp, gq, and the sums gw' and gu.
-struct Carry<R> {
-    gp: Row<R>,
-    gq: Row<R>,
-    decay: Row<R>,
-    bonus: Row<R>,
+struct Carry {
+    gp: Row,
+    gq: Row,
+    decay: Row,
+    bonus: Row,
 }
 
-impl<R: Real> Carry<R> {
+impl Carry {
     /// Step `j` of the block; writes gk and gv.
     #[inline(always)]
-    fn emit(&mut self, s: &Block<R>, j: usize, v: &[R], gy: &[R], gk: &mut [R], gv: &mut [R]) {
+    fn emit(&mut self, s: &Block, j: usize, v: &[f32], gy: &[f32], gk: &mut [f32], gv: &mut [f32]) {
         let n = v.len();
         let (gy, gk, gv) = (&gy[..n], &mut gk[..n], &mut gv[..n]);
         for i in 0..n {
@@ -139,7 +135,7 @@ impl<R: Real> Carry<R> {
 
     /// Goes to the memory before step `j`.
     #[inline(always)]
-    fn retreat(&mut self, s: &Block<R>, j: usize, gy: &[R]) {
+    fn retreat(&mut self, s: &Block, j: usize, gy: &[f32]) {
         for (i, gy) in gy.iter().enumerate() {
             let through = s.out[0][j][i] * *gy;
             self.gp[i] = s.into[0][j][i] * self.gp[i] + through;
@@ -148,24 +144,18 @@ impl<R: Real> Carry<R> {
     }
 }
 
-fn backward<R: Real>(
-    task: &Task<'_, R>,
-    to: &mut Outputs<'_, R>,
-    offset: usize,
-    n: usize,
-    block: &mut Block<R>,
-) {
+fn backward(task: &Task<'_>, to: &mut Outputs<'_>, offset: usize, n: usize, block: &mut Block) {
     let (part, columns) = (to.part, task.grid.columns);
     let first = part.first + offset;
     let mut m =
         Memories::new(n, |i| (task.constants[first + i], task.constants[columns + first + i]));
-    let zeros = [R::zero(); STRIP];
+    let zeros = [0.0; STRIP];
     let mut carry = Carry { gp: zeros, gq: zeros, decay: zeros, bonus: zeros };
     if let [Some(gp), Some(gq)] = &to.carry {
         carry.gp[..n].copy_from_slice(&gp[offset..offset + n]);
         carry.gq[..n].copy_from_slice(&gq[offset..offset + n]);
     }
-    let row = |matrix: &'_ [R], t: usize| {
+    let row = |matrix: &'_ [f32], t: usize| {
         let at = t * columns + first;
         at..at + n.min(matrix.len())
     };
@@ -194,11 +184,10 @@ fn backward<R: Real>(
             }
         },
     );
-    if task.emit {
-        let [decay, bonus] = &mut to.sums;
+    if let Some([decay, bonus]) = &mut to.sums {
         for i in 0..n {
             let [decay, bonus] = [&mut decay[offset + i], &mut bonus[offset + i]];
-            let before = if task.more { [*decay, *bonus] } else { [R::zero(); 2] };
+            let before = if task.more { [*decay, *bonus] } else { [0.0; 2] };
             *decay = before[0] + m.decay[i] * carry.decay[i];
             *bonus = before[1] + carry.bonus[i];
         }

@@ -1,7 +1,7 @@
 //! How a launch is cut for threads.
 
 use crate::host::columns::{cut_mut, width};
-use crate::scan::plan::Share;
+use crate::scan::params::Share;
 
 /// Columns, steps and chunks of a launch; it covers the steps from `start` on.
 #[derive(Debug, Clone, Copy)]
@@ -58,13 +58,13 @@ impl Grid {
 
     /// The rows of a matrix, `rows` a chunk from row `first` on, as the parts own them, in their
     /// order; nothing if the matrix is not `wanted`.
-    pub(super) fn cut<'a, T>(
+    pub(super) fn cut<'a>(
         &self,
         wanted: bool,
-        matrix: &'a mut [T],
+        matrix: &'a mut [f32],
         first: usize,
         rows: usize,
-    ) -> Vec<Option<Rows<'a, T>>> {
+    ) -> Vec<Option<Rows<'a>>> {
         let (block, width) = (self.block(), self.columns);
         if !wanted {
             return (0..self.chunks * width.div_ceil(block)).map(|_| None).collect();
@@ -81,17 +81,17 @@ impl Grid {
 }
 
 /// Rows of a part.
-pub(super) enum Rows<'a, T> {
+pub(super) enum Rows<'a> {
     /// Whole rows, one after the other.
-    Whole { data: &'a mut [T], width: usize },
+    Whole { data: &'a mut [f32], width: usize },
     /// Parts of rows.
-    Cut(Vec<&'a mut [T]>),
+    Cut(Vec<&'a mut [f32]>),
 }
 
-impl<T> Rows<'_, T> {
+impl Rows<'_> {
     /// Row `i`.
     #[inline(always)]
-    pub(super) fn row(&mut self, i: usize) -> &mut [T] {
+    pub(super) fn row(&mut self, i: usize) -> &mut [f32] {
         match self {
             Rows::Whole { data, width } => &mut data[i * *width..(i + 1) * *width],
             Rows::Cut(rows) => rows[i],
@@ -99,7 +99,7 @@ impl<T> Rows<'_, T> {
     }
 
     /// All rows, if they are whole.
-    pub(super) fn whole(&mut self) -> Option<&mut [T]> {
+    pub(super) fn whole(&mut self) -> Option<&mut [f32]> {
         match self {
             Rows::Whole { data, .. } => Some(data),
             Rows::Cut(_) => None,
