@@ -12,7 +12,7 @@ mod advice;
 mod builder;
 mod tuning;
 pub use builder::DeviceBuilder;
-pub(crate) use tuning::WalkTiles;
+pub(crate) use tuning::{Tuning, WalkTiles};
 
 /// A device: a GPU through Vulkan, Metal or DX12, or the host CPU. A cheap handle; clones are the
 /// same device.

@@ -22,8 +22,16 @@ pub(crate) struct Tuning {
     /// Whether pieces of one sum take every so-manieth element, so that neighbours read neighbours, and
     /// not elements that follow each other.
     pub(crate) interleaved: bool,
-    /// The invocations that a sum over many rows is cut into pieces for.
+    /// The invocations that work on many rows is cut into pieces for.
     pub(crate) invocations: usize,
+    /// Rows up to this length are walked by one invocation each, longer ones by a workgroup.
+    pub(crate) short_row: usize,
+    /// The least and the most elements that one invocation folds in a chain.
+    pub(crate) chain: [usize; 2],
+    /// The least and the most elements that one workgroup folds in a tree.
+    pub(crate) tree: [usize; 2],
+    /// The workgroups that folds of rows are cut into pieces for.
+    pub(crate) workgroups: usize,
     /// Steps from which on the lanes of a workgroup that walks over steps wait for each other: where
     /// they would else go through all steps a few at a time, and lose the caches.
     pub(crate) march_from: usize,
@@ -69,6 +77,10 @@ const HARDWARE: Tuning = Tuning {
     tiles: true,
     interleaved: true,
     invocations: 1 << 16,
+    short_row: 64,
+    chain: [32, 4096],
+    tree: [4096, 16_384],
+    workgroups: 1024,
     march_from: usize::MAX,
     // An estimate: eight loads in flight an invocation must cover the latency of the memory at its
     // bandwidth.
@@ -89,6 +101,10 @@ const SOFTWARE: Tuning = Tuning {
     tiles: false,
     interleaved: false,
     invocations: 1 << 12,
+    short_row: usize::MAX,
+    chain: [1024, 1024],
+    tree: [4096, 16_384],
+    workgroups: 1024,
     march_from: 128,
     // With 64 columns and two threads neither plan brings more than 23 to 42 % of the copy's bandwidth,
     // differently from run to run; one walk reads less.

@@ -1,25 +1,21 @@
 //! Constant current.
 
-use super::{twin, with_steps};
+use super::with_steps;
 use crate::elementwise::{CELLS, launch_cells};
-use crate::kernel::{Kernel, shader};
+use crate::host::{HostArgs, Real};
 use crate::{DType, Result, Tensor, Var};
 
-/// `y[t, n] = x[n]`
-pub(super) static REPEAT_STEPS: Kernel = Kernel::new(
-    "encode",
-    "repeat_steps",
-    shader!("encode/repeat_steps"),
-    crate::twin!(twin::repeat_steps),
-)
-.params::<Params>()
-.variants(CELLS);
+crate::kernel! {
+    /// `y[t, n] = x[n]`
+    pub(super) static REPEAT_STEPS = "encode/repeat_steps";
+    params = struct RepeatParams { cells: u32, all_cells: u32 };
+    oracle = repeat_steps_oracle;
+    variants = CELLS;
+}
 
-crate::params! {
-    struct Params {
-        cells: u32,
-        all_cells: u32,
-    }
+fn repeat_steps_oracle<R: Real>(args: &mut HostArgs<'_, R>) {
+    let x = args.reals("x");
+    args.reals_mut("y").chunks_mut(x.len().max(1)).for_each(|step| step.copy_from_slice(x));
 }
 
 /// The input at every step, as a current: `[...]` becomes `[T, ...]`.
@@ -35,8 +31,8 @@ pub fn constant(x: &Tensor, steps: usize) -> Result<Tensor> {
     }
     let (launch, cells) = launch_cells(x.device(), &REPEAT_STEPS, x.count());
     let all = cells as usize * steps;
-    let params = Params { cells, all_cells: all as u32 };
-    launch.params(&params).bind_next(x).bind_next(&y).items_of(all, 256).record()?;
+    let params = RepeatParams { cells, all_cells: all as u32 };
+    launch.params(&params).bind("x", x).bind("y", &y).items(all).record()?;
     Ok(y)
 }
 

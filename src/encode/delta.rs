@@ -1,23 +1,35 @@
 //! Delta modulation.
 
-use super::twin;
 use crate::elementwise::Packed;
-use crate::kernel::{Kernel, few_turns, shader};
+use crate::host::{HostArgs, Real, each};
+use crate::kernel::few_turns;
 use crate::narrow::positive;
 use crate::{DType, Error, Result, Tensor};
 
-/// `on = [change >= threshold]`, `off = [change <= -threshold]`
-pub(super) static DELTA: Kernel =
-    Kernel::new("encode", "delta", shader!("encode/delta"), crate::twin!(twin::delta))
-        .params::<Params>()
-        .turns(few_turns);
+crate::kernel! {
+    /// `on = [change >= threshold]`, `off = [change <= -threshold]`
+    pub(super) static DELTA = "encode/delta";
+    params = struct DeltaParams { packed: Packed, settled: u32, threshold: f32 };
+    oracle = delta_oracle;
+    turns = few_turns;
+}
 
-crate::params! {
-    pub(super) struct Params {
-        packed: Packed,
-        settled: u32,
-        threshold: f32,
-    }
+/// Comparisons are made in f32 in both precisions: spikes are the same everywhere.
+fn delta_oracle<R: Real>(args: &mut HostArgs<'_, R>) {
+    let p: DeltaParams = args.params();
+    let x = args.reals("x");
+    let row = p.packed.row as usize;
+    let change = |e: usize| {
+        let before = match e.checked_sub(row) {
+            Some(earlier) => x[earlier].f32(),
+            None if p.settled == 1 => x[e].f32(),
+            None => 0.0,
+        };
+        x[e].f32() - before
+    };
+    let (on, off) = (args.words_mut("on"), args.words_mut("off"));
+    each(on, |w| p.packed.word(w, |e| change(e) >= p.threshold));
+    each(off, |w| p.packed.word(w, |e| change(e) <= -p.threshold));
 }
 
 /// The spike trains of [`delta`].
@@ -45,8 +57,8 @@ pub fn delta(x: &Tensor, threshold: f32, settled: bool) -> Result<Delta> {
     }
     let on = Tensor::empty(x.device(), *x.shape(), DType::Bits)?;
     let off = Tensor::empty(x.device(), *x.shape(), DType::Bits)?;
-    let params = Params { packed: Packed::of(&on), settled: u32::from(settled), threshold };
+    let params = DeltaParams { packed: Packed::of(&on), settled: u32::from(settled), threshold };
     let launch = x.device().launch(&DELTA).params(&params);
-    launch.bind_next(x).bind_next(&on).bind_next(&off).items_of(on.words(), 256).record()?;
+    launch.bind("x", x).bind("on", &on).bind("off", &off).items(on.words()).record()?;
     Ok(Delta { on, off })
 }

@@ -1,24 +1,30 @@
 //! Latency code.
 
-use super::{twin, with_steps};
+use super::with_steps;
 use crate::elementwise::Packed;
-use crate::kernel::{Kernel, shader};
+use crate::host::{HostArgs, Real, each};
 use crate::narrow::positive;
 use crate::{DType, Result, Tensor};
 
-/// `s[t, n] = [t = step of x[n]]`
-pub(super) static LATENCY: Kernel =
-    Kernel::new("encode", "latency", shader!("encode/latency"), crate::twin!(twin::latency))
-        .params::<Params>()
-        .turns(|args| 40 + u64::from(args.params::<Params>().packed.steps.div_ceil(32)));
+crate::kernel! {
+    /// `s[t, n] = [t = step of x[n]]`
+    pub(super) static LATENCY = "encode/latency";
+    params = struct LatencyParams { packed: Packed, last: u32, silent: u32, threshold: f32 };
+    oracle = latency_oracle;
+    turns = |args| 40 + u64::from(args.params::<LatencyParams>().packed.steps.div_ceil(32));
+}
 
-crate::params! {
-    pub(super) struct Params {
-        packed: Packed,
-        last: u32,
-        silent: u32,
-        threshold: f32,
-    }
+/// Comparisons are made in f32 in both precisions: spikes are the same everywhere.
+fn latency_oracle<R: Real>(args: &mut HostArgs<'_, R>) {
+    let p: LatencyParams = args.params();
+    let x = args.reals("x");
+    let edges = &args.reals("edges")[..p.last as usize];
+    let row = p.packed.row as usize;
+    // A NaN is above no edge.
+    let step = |v: f32| edges.partition_point(|edge| v <= edge.f32() || v.is_nan());
+    let steps: Vec<Option<usize>> =
+        x.iter().map(|v| (p.silent == 0 || v.f32() > p.threshold).then(|| step(v.f32()))).collect();
+    each(args.words_mut("s"), |w| p.packed.word(w, |e| steps[e % row] == Some(e / row)));
 }
 
 /// How [`latency`] turns intensities into spike times.
@@ -96,13 +102,13 @@ pub fn latency(x: &Tensor, steps: usize, options: Latency) -> Result<Tensor> {
     // A binding cannot be empty: a single step has one edge, which is not looked at.
     let edges: Vec<f32> = (0..last.max(1)).map(|k| options.edge(k)).collect();
     let edges = Tensor::from_slice(x.device(), &edges, [edges.len()])?;
-    let params = Params {
+    let params = LatencyParams {
         packed: Packed::of(&s),
         last: last as u32,
         silent: u32::from(options.silent),
         threshold: options.threshold,
     };
     let launch = x.device().launch(&LATENCY).params(&params);
-    launch.bind_next(x).bind_next(&edges).bind_next(&s).items_of(x.count(), 256).record()?;
+    launch.bind("x", x).bind("edges", &edges).bind("s", &s).items(x.count()).record()?;
     Ok(s)
 }

@@ -9,7 +9,6 @@ mod constant;
 mod delta;
 mod latency;
 mod poisson;
-mod twin;
 
 pub use constant::constant;
 pub use delta::{Delta, delta};

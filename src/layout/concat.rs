@@ -1,25 +1,30 @@
 //! Concatenation.
 
 use super::slice::slice;
-use super::twin;
-use super::view::{ELEMENTS, View, refuse_time};
-use crate::kernel::{Cost, Kernel, shader};
+use super::view::{ELEMENTS, View, moved, refuse_time};
+use crate::host::{HostArgs, Real};
+use crate::kernel::Cost;
 use crate::{Error, Result, Shape, Tensor, Var};
 use std::ops::Range;
 
-/// `y[o, start + j] = x[o, j]`
-pub(super) static PLACE: Kernel =
-    Kernel::new("layout", "place", shader!("layout/place"), crate::twin!(twin::place))
-        .params::<Params>()
-        .cost(|args| Cost { bytes: 8.0 * args.words[0] as f64, flops: 0.0 })
-        .variants(ELEMENTS);
+crate::kernel! {
+    /// `y[o, start + j] = x[o, j]`
+    pub(super) static PLACE = "layout/place";
+    params = struct PlaceParams { outer: u32, run: u32, stride: u32, start: u32 };
+    oracle = place_oracle;
+    cost = |args| Cost { bytes: 8.0 * args.words_of("x") as f64, flops: 0.0 };
+    variants = ELEMENTS;
+}
 
-crate::params! {
-    pub(super) struct Params {
-        outer: u32,
-        run: u32,
-        stride: u32,
-        start: u32,
+fn place_oracle<R: Real>(args: &mut HostArgs<'_, R>) {
+    let p: PlaceParams = args.params();
+    moved!(args, |x, y| place_runs(&p, x, y))
+}
+
+fn place_runs<T: Copy>(p: &PlaceParams, x: &[T], y: &mut [T]) {
+    let (run, start) = (p.run as usize, p.start as usize);
+    for (from, to) in x.chunks(run).zip(y.chunks_mut(p.stride as usize)) {
+        to[start..start + run].copy_from_slice(from);
     }
 }
 
@@ -39,25 +44,26 @@ pub fn concat_tensors(parts: &[&Tensor], axis: usize) -> Result<Tensor> {
     let (outer, total, inner) = y.shape().around(axis)?;
     let mut start = 0;
     for part in parts {
-        let words = View::of("concat", part)?.words;
-        let run = words.shape()[axis] * inner;
-        let params = Params {
+        let part = View::of("concat", part)?;
+        let run = part.shape()[axis] * inner;
+        let params = PlaceParams {
             outer: outer as u32,
             run: run as u32,
             stride: (total * inner) as u32,
             start: start as u32,
         };
-        place(&words, &y, view.variant(), &params)?;
+        place(&part, &y, &params)?;
         start += run;
     }
     view.restore(y)
 }
 
-/// Writes `words` to their place in `y`.
-fn place(words: &Tensor, y: &Tensor, variant: usize, params: &Params) -> Result<()> {
+/// Writes `part` to its place in `y`.
+fn place(part: &View, y: &Tensor, params: &PlaceParams) -> Result<()> {
+    let words = &part.words;
     if words.count() > 0 {
-        let launch = y.device().launch(&PLACE).variant_at(variant).params(params);
-        launch.bind_next(words).bind_next(y).items_of(words.count(), 64).record()?;
+        let launch = part.launch(&PLACE).params(params);
+        launch.bind("x", words).bind("y", y).items(words.count()).record()?;
     }
     Ok(())
 }
@@ -66,13 +72,13 @@ fn place(words: &Tensor, y: &Tensor, variant: usize, params: &Params) -> Result<
 /// only.
 pub(crate) fn place_rows(part: &Tensor, y: &Tensor, first: usize) -> Result<()> {
     let row: usize = y.shape().iter().skip(1).product();
-    let params = Params {
+    let params = PlaceParams {
         outer: 1,
         run: part.count() as u32,
         stride: y.count() as u32,
         start: (first * row) as u32,
     };
-    place(part, y, 0, &params)
+    place(&View::of("concat", part)?, y, &params)
 }
 
 fn none() -> Error {

@@ -1,24 +1,32 @@
 //! Transposition and permutation of axes.
 
 use super::strided::strided;
-use super::twin;
-use super::view::{ELEMENTS, View, refuse_time, strides};
-use crate::kernel::{Kernel, few_turns, shader};
+use super::view::{ELEMENTS, View, moved, refuse_time, strides};
+use crate::host::{self, HostArgs, Real, each};
+use crate::kernel::few_turns;
 use crate::{Error, Result, Shape, Tensor, Var};
 
-/// `y[b, j, i] = x[b, i, j]`
-pub(super) static TRANSPOSE: Kernel =
-    Kernel::new("layout", "transpose", shader!("layout/transpose"), crate::twin!(twin::transpose))
-        .params::<Params>()
-        .variants(ELEMENTS)
-        .turns(few_turns);
+crate::kernel! {
+    /// `y[b, j, i] = x[b, i, j]`
+    pub(crate) static TRANSPOSE = "layout/transpose";
+    params = struct TransposeParams { batch: u32, rows: u32, columns: u32 };
+    oracle = transpose_oracle;
+    host = host::layout::transpose;
+    variants = ELEMENTS;
+    turns = few_turns;
+}
 
-crate::params! {
-    pub(super) struct Params {
-        batch: u32,
-        rows: u32,
-        columns: u32,
-    }
+fn transpose_oracle<R: Real>(args: &mut HostArgs<'_, R>) {
+    let p: TransposeParams = args.params();
+    moved!(args, |x, y| transpose_plain(&p, x, y))
+}
+
+fn transpose_plain<T: Copy + Send + Sync>(p: &TransposeParams, x: &[T], y: &mut [T]) {
+    let (rows, columns) = (p.rows as usize, p.columns as usize);
+    each(y, |at| {
+        let (b, j, i) = (at / rows / columns, at / rows % columns, at % rows);
+        x[(b * rows + i) * columns + j]
+    });
 }
 
 /// x with its axes in another order: axis `a` of the outcome is axis `order[a]` of x.
@@ -97,27 +105,27 @@ fn merged(shape: &Shape, order: &[usize]) -> Vec<(usize, usize)> {
 }
 
 /// The permutation as a batch of transpositions, if it is one.
-fn as_transpose(axes: &[(usize, usize)]) -> Option<Params> {
+fn as_transpose(axes: &[(usize, usize)]) -> Option<TransposeParams> {
     let (batch, columns, rows) = match axes {
         [(a, columns), (b, rows)] if a > b => (1, *columns, *rows),
         [(0, batch), (a, columns), (b, rows)] if a > b => (*batch, *columns, *rows),
         _ => return None,
     };
-    Some(Params { batch: batch as u32, rows: rows as u32, columns: columns as u32 })
+    Some(TransposeParams { batch: batch as u32, rows: rows as u32, columns: columns as u32 })
 }
 
 /// Whether tiles pay: for matrices that fill some of a tile.
-fn by_tiles(x: &Tensor, p: &Params) -> bool {
+fn by_tiles(x: &Tensor, p: &TransposeParams) -> bool {
     x.device().tuning().tiles && p.rows >= 8 && p.columns >= 8
 }
 
-fn by_tile(view: &View, dims: Shape, params: &Params) -> Result<Tensor> {
+fn by_tile(view: &View, dims: Shape, params: &TransposeParams) -> Result<Tensor> {
     let y = view.output(dims)?;
     let tiles = (params.rows as usize).div_ceil(32) * (params.columns as usize).div_ceil(32);
     let groups = params.batch as usize * tiles;
     if groups > 0 {
-        let launch = y.device().launch(&TRANSPOSE).variant_at(view.variant()).params(params);
-        launch.bind_next(&view.words).bind_next(&y).items_of(groups, 1).record()?;
+        let launch = view.launch(&TRANSPOSE).params(params);
+        launch.bind("x", &view.words).bind("y", &y).workgroups(groups).record()?;
     }
     Ok(y)
 }

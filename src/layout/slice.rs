@@ -1,22 +1,15 @@
 //! Slices, and padding with zeros: each the adjoint of the other.
 
 use super::strided::strided;
-use super::twin;
-use super::view::{ELEMENTS, View, octet, refuse_time, strides};
-use crate::kernel::{Kernel, few_turns, shader};
+use super::view::{ELEMENTS, View, moved, octet, refuse_time, strides};
+use crate::host::{HostArgs, Real, each};
+use crate::kernel::few_turns;
 use crate::{Error, Result, Shape, Tensor, Var};
 use std::ops::Range;
 
-/// `y[c] = x[c - before]` inside, 0 outside
-pub(super) static PAD: Kernel =
-    Kernel::new("layout", "pad", shader!("layout/pad"), crate::twin!(twin::pad))
-        .params::<Params>()
-        .variants(ELEMENTS)
-        .turns(few_turns);
-
 crate::params! {
     /// Extents stand innermost first.
-    pub(super) struct Params {
+    pub(super) struct PadParams {
         outside: [u32; 8],
         inside: [u32; 8],
         before: [u32; 8],
@@ -24,6 +17,40 @@ crate::params! {
         rank: u32,
         unused: [u32; 2],
     }
+}
+
+crate::kernel! {
+    /// `y[c] = x[c - before]` inside, 0 outside
+    pub(super) static PAD = "layout/pad";
+    params = PadParams;
+    oracle = pad_oracle;
+    variants = ELEMENTS;
+    turns = few_turns;
+}
+
+fn pad_oracle<R: Real>(args: &mut HostArgs<'_, R>) {
+    let p: PadParams = args.params();
+    moved!(args, |x, y| move_padded(&p, x, y))
+}
+
+fn move_padded<T: Copy + Default + Send + Sync>(p: &PadParams, x: &[T], y: &mut [T]) {
+    each(y, |i| padded(p, i).map_or(T::default(), |from| x[from]));
+}
+
+/// Where element `i` of the outcome comes from; `None` for the zeros outside.
+fn padded(p: &PadParams, i: usize) -> Option<usize> {
+    let (mut rest, mut from, mut stride) = (i, 0, 1);
+    for a in 0..p.rank as usize {
+        let c = rest % p.outside[a] as usize;
+        let inside = c.checked_sub(p.before[a] as usize)?;
+        if inside >= p.inside[a] as usize {
+            return None;
+        }
+        from += inside * stride;
+        stride *= p.inside[a] as usize;
+        rest /= p.outside[a] as usize;
+    }
+    Some(from)
 }
 
 /// The part of x within `ranges`, one for each axis.
@@ -85,14 +112,14 @@ pub fn pad(x: &Tensor, widths: &[(usize, usize)]) -> Result<Tensor> {
     let y = view.output(dims)?;
     if y.count() > 0 {
         let params = pad_params(view.shape(), &dims, widths);
-        let launch = y.device().launch(&PAD).variant_at(view.variant()).params(&params);
-        launch.bind_next(&view.words).bind_next(&y).items_of(y.count(), 64).record()?;
+        let launch = view.launch(&PAD).params(&params);
+        launch.bind("x", &view.words).bind("y", &y).items(y.count()).record()?;
     }
     view.restore(y)
 }
 
 /// Extents innermost first; an axis without padding is made one with the axis outside of it.
-fn pad_params(inside: &Shape, outside: &Shape, widths: &[(usize, usize)]) -> Params {
+fn pad_params(inside: &Shape, outside: &Shape, widths: &[(usize, usize)]) -> PadParams {
     let mut axes: Vec<[usize; 3]> = Vec::new();
     // What the axes inside of the present one come to, as long as they have no padding.
     let mut run = 1;
@@ -107,7 +134,7 @@ fn pad_params(inside: &Shape, outside: &Shape, widths: &[(usize, usize)]) -> Par
     if run > 1 {
         axes.push([run, run, 0]);
     }
-    Params {
+    PadParams {
         outside: octet(axes.iter().map(|a| a[0]), 1),
         inside: octet(axes.iter().map(|a| a[1]), 1),
         before: octet(axes.iter().map(|a| a[2]), 0),

@@ -1,26 +1,14 @@
 //! The copy under permutations, slices and repetitions.
 
-use super::twin;
-use super::view::{ELEMENTS, View, octet};
-use crate::kernel::{Cost, Kernel, few_turns, shader};
+use super::view::{ELEMENTS, View, moved, octet};
+use crate::host::{self, HostArgs, Real, each};
+use crate::kernel::{Cost, CostArgs, few_turns};
 use crate::reduce::over_elements;
 use crate::{Result, Shape, Tensor};
 
-/// `y[c] = x[base + sum_a c_a stride_a]`
-pub(super) static STRIDED: Kernel =
-    Kernel::new("layout", "strided", shader!("layout/strided"), crate::twin!(twin::strided))
-        .params::<Params>()
-        .cost(|args| {
-            // Of a slice only what is taken is read.
-            let read = args.words[0].min(args.words[1]);
-            Cost { bytes: 4.0 * (read + args.words[1]) as f64, flops: 0.0 }
-        })
-        .variants(ELEMENTS)
-        .turns(few_turns);
-
 crate::params! {
     /// Extents and strides stand innermost first.
-    pub(super) struct Params {
+    pub(crate) struct StridedParams {
         dims: [u32; 8],
         strides: [u32; 8],
         count: u32,
@@ -30,6 +18,39 @@ crate::params! {
     }
 }
 
+crate::kernel! {
+    /// `y[c] = x[base + sum_a c_a stride_a]`
+    pub(super) static STRIDED = "layout/strided";
+    params = StridedParams;
+    oracle = strided_oracle;
+    host = host::layout::strided;
+    cost = cost;
+    variants = ELEMENTS;
+    turns = few_turns;
+}
+
+/// Of a slice only what is taken is read.
+fn cost(args: &CostArgs<'_>) -> Cost {
+    let (x, y) = (args.words_of("x"), args.words_of("y"));
+    Cost { bytes: 4.0 * (x.min(y) + y) as f64, flops: 0.0 }
+}
+
+fn strided_oracle<R: Real>(args: &mut HostArgs<'_, R>) {
+    let p: StridedParams = args.params();
+    moved!(args, |x, y| move_strided(&p, x, y))
+}
+
+fn move_strided<T: Copy + Send + Sync>(p: &StridedParams, x: &[T], y: &mut [T]) {
+    each(y, |i| {
+        let (mut rest, mut from) = (i, p.base as usize);
+        for (extent, stride) in p.dims.iter().zip(&p.strides).take(p.rank as usize) {
+            from += rest % *extent as usize * *stride as usize;
+            rest /= *extent as usize;
+        }
+        x[from]
+    });
+}
+
 /// The elements of `view` at `base` plus multiples of `strides`, as a tensor of shape `dims`.
 pub(super) fn strided(view: &View, dims: Shape, strides: &[usize], base: usize) -> Result<Tensor> {
     let y = view.output(dims)?;
@@ -37,7 +58,7 @@ pub(super) fn strided(view: &View, dims: Shape, strides: &[usize], base: usize) 
         return Ok(y);
     }
     let axes = merge(&dims, strides);
-    let params = Params {
+    let params = StridedParams {
         dims: octet(axes.iter().map(|(extent, _)| *extent), 1),
         strides: octet(axes.iter().map(|(_, stride)| *stride), 0),
         count: y.count() as u32,
@@ -45,8 +66,8 @@ pub(super) fn strided(view: &View, dims: Shape, strides: &[usize], base: usize) 
         rank: axes.len() as u32,
         unused: 0,
     };
-    let launch = y.device().launch(&STRIDED).variant_at(view.variant()).params(&params);
-    over_elements(y.device(), launch.bind_next(&view.words).bind_next(&y), y.count()).record()?;
+    let launch = view.launch(&STRIDED).params(&params).bind("x", &view.words).bind("y", &y);
+    over_elements(y.device(), launch, y.count()).record()?;
     Ok(y)
 }
 

@@ -1,13 +1,11 @@
 //! What the layout operators move: 4-byte words, whatever they mean.
 
-use crate::kernel::{Needs, Variant};
-use crate::{DType, Error, Result, Shape, Tensor};
+use crate::kernel::{Kernel, Variant};
+use crate::{DType, Error, Launch, Result, Shape, Tensor};
 
 /// The variants of a kernel that moves words: floats first, since the host holds those apart.
-pub(super) const ELEMENTS: &[Variant] = &[
-    Variant { name: "f32", conditions: &[], needs: Needs::NOTHING },
-    Variant { name: "u32", conditions: &["WORDS"], needs: Needs::NOTHING },
-];
+pub(super) const ELEMENTS: &[Variant] =
+    &[Variant::portable("f32", &[]), Variant::portable("u32", &["WORDS"])];
 
 /// A tensor as words: f32 and u32 as they are, packed spikes with 32 steps a word.
 pub(super) struct View {
@@ -47,9 +45,10 @@ impl View {
         Tensor::empty(self.words.device(), shape, self.words.dtype())
     }
 
-    /// Which of [`ELEMENTS`] moves it.
-    pub(super) fn variant(&self) -> usize {
-        usize::from(self.words.dtype() != DType::F32)
+    /// A launch of a kernel in [`ELEMENTS`] that moves it.
+    pub(super) fn launch(&self, kernel: &'static Kernel) -> Launch {
+        let launch = self.words.device().launch(kernel);
+        launch.when("WORDS", self.words.dtype() != DType::F32)
     }
 
     /// The moved words as what they were.
@@ -83,3 +82,16 @@ pub(super) fn octet(values: impl Iterator<Item = usize>, rest: u32) -> [u32; 8] 
 pub(super) fn strides(shape: &Shape) -> Vec<usize> {
     (0..shape.rank()).map(|a| shape.dims()[a + 1..].iter().product()).collect()
 }
+
+/// Calls a function generic over the element type with a launch's input x and output y: floats and words
+/// are moved alike.
+macro_rules! moved {
+    ($args:ident, $move:expr) => {
+        if $args.is_real("x") {
+            $move($args.reals("x"), $args.reals_mut("y"))
+        } else {
+            $move($args.words("x"), $args.words_mut("y"))
+        }
+    };
+}
+pub(crate) use moved;

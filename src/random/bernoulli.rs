@@ -1,76 +1,76 @@
 //! Bernoulli draws, as f32 or as packed spikes.
 
-use super::{Generator, twin};
+use super::Generator;
+use super::threefry::{unit, word_of};
 use crate::elementwise::Packed;
-use crate::kernel::{Kernel, few_turns, shader};
+use crate::host::{HostArgs, Real, each};
+use crate::kernel::few_turns;
 use crate::{DType, Error, IntoShape, Result, Tensor};
 
-/// `y[e] = [word < threshold]`
-pub(super) static BERNOULLI: Kernel =
-    Kernel::new("random", "bernoulli", shader!("random/bernoulli"), crate::twin!(twin::bernoulli))
-        .params::<Params>()
-        .tolerance(0.0);
-
-/// `s[t, n] = [word < threshold]`, packed
-pub(super) static BERNOULLI_BITS: Kernel = Kernel::new(
-    "random",
-    "bernoulli_bits",
-    shader!("random/bernoulli_bits"),
-    crate::twin!(twin::bernoulli_bits),
-)
-.params::<BitsParams>()
-.turns(few_turns);
-
-/// `y[e] = [uniform < probability[e mod period]]`
-pub(super) static BERNOULLI_EACH: Kernel = Kernel::new(
-    "random",
-    "bernoulli_each",
-    shader!("random/bernoulli_each"),
-    crate::twin!(twin::bernoulli_each),
-)
-.params::<EachParams>()
-.tolerance(0.0);
-
-/// `s[t, n] = [uniform < probability[e mod period]]`, packed
-pub(super) static BERNOULLI_EACH_BITS: Kernel = Kernel::new(
-    "random",
-    "bernoulli_each_bits",
-    shader!("random/bernoulli_each_bits"),
-    crate::twin!(twin::bernoulli_each_bits),
-)
-.params::<EachBitsParams>()
-.turns(few_turns);
-
-crate::params! {
-    pub(super) struct Params {
-        count: u32,
-        key: [u32; 2],
-        chance: Chance,
-    }
+crate::kernel! {
+    /// `y[e] = [word < threshold]`
+    pub(super) static BERNOULLI = "random/bernoulli";
+    params = struct BernoulliParams { count: u32, key: [u32; 2], chance: Chance };
+    oracle = bernoulli_oracle;
+    tolerance = 0.0;
 }
 
-crate::params! {
-    pub(super) struct BitsParams {
-        packed: Packed,
-        key: [u32; 2],
-        chance: Chance,
-    }
+crate::kernel! {
+    /// `s[t, n] = [word < threshold]`, packed
+    pub(super) static BERNOULLI_BITS = "random/bernoulli_bits";
+    params = struct BitsParams { packed: Packed, key: [u32; 2], chance: Chance };
+    oracle = bernoulli_bits_oracle;
+    turns = few_turns;
 }
 
-crate::params! {
-    pub(super) struct EachParams {
-        count: u32,
-        key: [u32; 2],
-        period: u32,
-    }
+crate::kernel! {
+    /// `y[e] = [uniform < probability[e mod period]]`
+    pub(super) static BERNOULLI_EACH = "random/bernoulli_each";
+    params = struct EachParams { count: u32, key: [u32; 2], period: u32 };
+    oracle = bernoulli_each_oracle;
+    tolerance = 0.0;
 }
 
-crate::params! {
-    pub(super) struct EachBitsParams {
-        packed: Packed,
-        key: [u32; 2],
-        period: u32,
-    }
+crate::kernel! {
+    /// `s[t, n] = [uniform < probability[e mod period]]`, packed
+    pub(super) static BERNOULLI_EACH_BITS = "random/bernoulli_each_bits";
+    params = struct EachBitsParams { packed: Packed, key: [u32; 2], period: u32 };
+    oracle = bernoulli_each_bits_oracle;
+    turns = few_turns;
+}
+
+fn one_if<R: Real>(condition: bool) -> R {
+    if condition { R::one() } else { R::zero() }
+}
+
+fn bernoulli_oracle<R: Real>(args: &mut HostArgs<'_, R>) {
+    let p: BernoulliParams = args.params();
+    let step = args.words("step")[0];
+    each(args.reals_mut("y"), |e| one_if(p.chance.holds(word_of(p.key, step, e))));
+}
+
+fn bernoulli_bits_oracle<R: Real>(args: &mut HostArgs<'_, R>) {
+    let p: BitsParams = args.params();
+    let step = args.words("step")[0];
+    each(args.words_mut("s"), |w| p.packed.word(w, |e| p.chance.holds(word_of(p.key, step, e))));
+}
+
+/// Uniform numbers are compared in f32 in both precisions: they are the same bits everywhere.
+fn bernoulli_each_oracle<R: Real>(args: &mut HostArgs<'_, R>) {
+    let p: EachParams = args.params();
+    let step = args.words("step")[0];
+    let chances = args.reals("probability");
+    each(args.reals_mut("y"), |e| {
+        one_if(unit(word_of(p.key, step, e)) < chances[e % p.period as usize].f32())
+    });
+}
+
+fn bernoulli_each_bits_oracle<R: Real>(args: &mut HostArgs<'_, R>) {
+    let p: EachBitsParams = args.params();
+    let step = args.words("step")[0];
+    let chances = args.reals("probability");
+    let chance = |e: usize| chances[e % p.period as usize].f32();
+    each(args.words_mut("s"), |w| p.packed.word(w, |e| unit(word_of(p.key, step, e)) < chance(e)));
 }
 
 crate::params! {
@@ -112,14 +112,16 @@ impl Generator {
         check_dtype("bernoulli", dtype)?;
         let y = self.output(shape, dtype)?;
         let key = self.next_key();
-        let launch = if dtype == DType::Bits {
+        if dtype == DType::Bits {
             let params = BitsParams { packed: Packed::of(&y), key, chance };
-            self.device().launch(&BERNOULLI_BITS).params(&params).items_of(y.words(), 256)
+            let launch = self.device().launch(&BERNOULLI_BITS).params(&params);
+            launch.bind("step", self.step()).bind("s", &y).items(y.words()).record()?;
         } else {
-            let params = Params { count: y.count() as u32, key, chance };
-            self.device().launch(&BERNOULLI).params(&params).items_of(y.count().div_ceil(2), 256)
-        };
-        launch.bind_next(self.step()).bind_next(&y).record()?;
+            let params = BernoulliParams { count: y.count() as u32, key, chance };
+            let launch = self.device().launch(&BERNOULLI).params(&params);
+            let launch = launch.bind("step", self.step()).bind("y", &y);
+            launch.items(y.count().div_ceil(2)).record()?;
+        }
         Ok(y)
     }
 
@@ -149,17 +151,17 @@ impl Generator {
         if y.count() == 0 {
             return Ok(y);
         }
-        let launch = if dtype == DType::Bits {
+        if dtype == DType::Bits {
             let params = EachBitsParams { packed: Packed::of(&y), key, period };
-            self.device().launch(&BERNOULLI_EACH_BITS).params(&params).items_of(y.words(), 256)
+            let launch = self.device().launch(&BERNOULLI_EACH_BITS).params(&params);
+            let launch = launch.bind("step", self.step()).bind("probability", p).bind("s", &y);
+            launch.items(y.words()).record()?;
         } else {
             let params = EachParams { count: y.count() as u32, key, period };
-            self.device()
-                .launch(&BERNOULLI_EACH)
-                .params(&params)
-                .items_of(y.count().div_ceil(2), 256)
-        };
-        launch.bind_next(self.step()).bind_next(p).bind_next(&y).record()?;
+            let launch = self.device().launch(&BERNOULLI_EACH).params(&params);
+            let launch = launch.bind("step", self.step()).bind("probability", p).bind("y", &y);
+            launch.items(y.count().div_ceil(2)).record()?;
+        }
         Ok(y)
     }
 }

@@ -1,13 +1,20 @@
 //! The generator: seed, streams, and a step counter in device memory.
 
 use super::normal::quantile_table;
-use super::{threefry, twin};
-use crate::kernel::{Kernel, shader};
+use super::threefry;
+use crate::host::{HostArgs, Real};
 use crate::{DType, Device, Result, Tensor};
 
-/// `step[0] += 1`
-pub(super) static ADVANCE: Kernel =
-    Kernel::new("random", "advance", shader!("random/advance"), crate::twin!(twin::advance));
+crate::kernel! {
+    /// `step[0] += 1`
+    pub(super) static ADVANCE = "random/advance";
+    oracle = advance_oracle;
+}
+
+fn advance_oracle<R: Real>(args: &mut HostArgs<'_, R>) {
+    let step = args.words_mut("step");
+    step[0] = step[0].wrapping_add(1);
+}
 
 /// A source of random tensors. The same seed gives the same bits on every device.
 ///
@@ -82,7 +89,7 @@ impl Generator {
     /// Device loss.
     pub fn advance(&mut self) -> Result<()> {
         self.stream = 0;
-        self.device.launch(&ADVANCE).bind_next(&self.step).record()
+        self.device.launch(&ADVANCE).bind("step", &self.step).record()
     }
 
     /// The device it draws on.

@@ -11,7 +11,6 @@ mod dropout;
 mod generator;
 mod normal;
 mod threefry;
-mod twin;
 mod uniform;
 
 pub use generator::{Generator, GeneratorState};

@@ -1,21 +1,35 @@
 //! Standard normal numbers.
 
-use super::{Generator, twin};
-use crate::kernel::{Kernel, shader};
+use super::Generator;
+use super::threefry::word_of;
+use crate::host::{HostArgs, Real, each};
 use crate::{DType, IntoShape, Result, Tensor};
 use std::sync::OnceLock;
 
-/// `y[e]` standard normal
-pub(super) static NORMAL: Kernel =
-    Kernel::new("random", "draw_normal", shader!("random/draw_normal"), crate::twin!(twin::normal))
-        .params::<Params>()
-        .tolerance(0.0);
+crate::kernel! {
+    /// `y[e]` standard normal
+    pub(super) static NORMAL = "random/draw_normal";
+    params = struct NormalParams { count: u32, key: [u32; 2] };
+    oracle = draw_normal_oracle;
+    tolerance = 0.0;
+}
 
-crate::params! {
-    pub(super) struct Params {
-        count: u32,
-        key: [u32; 2],
-    }
+/// Draws are made in f32 in both precisions: they are the same bits everywhere.
+fn draw_normal_oracle<R: Real>(args: &mut HostArgs<'_, R>) {
+    let p: NormalParams = args.params();
+    let step = args.words("step")[0];
+    let table = args.reals("table");
+    each(args.reals_mut("y"), |e| {
+        let word = word_of(p.key, step, e);
+        let magnitude = word & 0x7fff_ffff;
+        let octave = (magnitude.leading_zeros() - 1).min(31);
+        // The bits after the first one, at the top.
+        let rest = magnitude.checked_shl(octave + 2).unwrap_or(0);
+        let at = 2 * (octave * 32 + (rest >> 27)) as usize;
+        let fraction = (rest >> 15 & 0xfff) as f32;
+        let value = table[at].f32() + table[at + 1].f32() * fraction;
+        R::lit(if word >> 31 == 1 { -value } else { value }.into())
+    });
 }
 
 impl Generator {
@@ -29,10 +43,10 @@ impl Generator {
     /// Those of [`Tensor::empty`].
     pub fn normal(&mut self, shape: impl IntoShape) -> Result<Tensor> {
         let y = self.output(shape, DType::F32)?;
-        let params = Params { count: y.count() as u32, key: self.next_key() };
+        let params = NormalParams { count: y.count() as u32, key: self.next_key() };
         let launch = self.device().launch(&NORMAL).params(&params);
-        let launch = launch.bind_next(self.step()).bind_next(self.table()).bind_next(&y);
-        launch.items_of(y.count().div_ceil(2), 256).record()?;
+        let launch = launch.bind("step", self.step()).bind("table", self.table()).bind("y", &y);
+        launch.items(y.count().div_ceil(2)).record()?;
         Ok(y)
     }
 }

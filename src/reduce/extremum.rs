@@ -2,18 +2,30 @@
 
 use super::axes::{Axes, Pass};
 use super::fold::{Fold, Op, fold};
+use super::moved_last;
 use super::rows::{Extents, RowTurns, WALKERS, along, over_elements, over_rows};
 use super::sum::refuse_empty;
-use super::{moved_last, twin};
-use crate::kernel::{CostArgs, Kernel, few_turns, shader};
+use crate::host::parallel::*;
+use crate::host::{HostArgs, Real, above};
+use crate::kernel::{CostArgs, few_turns};
 use crate::{DType, Result, Tensor, Var, layout};
 
-/// The first index of the largest or smallest element.
-pub(super) static EXTREMUM: Kernel =
-    Kernel::new("reduce", "extremum", shader!("reduce/extremum"), crate::twin!(twin::extremum))
-        .params::<Extents>()
-        .variants(WALKERS)
-        .turns(turns);
+crate::kernel! {
+    /// The first index of the largest or smallest element.
+    pub(super) static EXTREMUM = "reduce/extremum";
+    params = Extents;
+    oracle = extremum_oracle;
+    variants = WALKERS;
+    turns = turns;
+}
+
+crate::kernel! {
+    /// `y[o, k, j] = x[o, j] if k = index[o, j], else 0`
+    pub(super) static PLACE_BACK = "reduce/place_back";
+    params = Extents;
+    oracle = place_back_oracle;
+    turns = few_turns;
+}
 
 /// One walk over a row, and a tree.
 fn turns(args: &CostArgs<'_>) -> u64 {
@@ -21,15 +33,29 @@ fn turns(args: &CostArgs<'_>) -> u64 {
     row.walk() + row.fold
 }
 
-/// `y[o, k, j] = x[o, j] if k = index[o, j], else 0`
-pub(super) static PLACE_BACK: Kernel = Kernel::new(
-    "reduce",
-    "place_back",
-    shader!("reduce/place_back"),
-    crate::twin!(twin::place_back),
-)
-.params::<Extents>()
-.turns(few_turns);
+fn extremum_oracle<R: Real>(args: &mut HostArgs<'_, R>) {
+    let p: Extents = args.params();
+    let min = args.flag("MIN");
+    let (x, y) = (args.reals("x"), args.words_mut("y"));
+    y.par_iter_mut().enumerate().for_each(|(row, y)| {
+        let value = |k: u32| x[p.row_start(row) + (k * p.inner) as usize];
+        let better = |a: R, b: R| if min { above(-a, -b) } else { above(a, b) };
+        *y = (1..p.length).fold(0, |best, k| if better(value(k), value(best)) { k } else { best });
+    });
+}
+
+fn place_back_oracle<R: Real>(args: &mut HostArgs<'_, R>) {
+    let p: Extents = args.params();
+    let (x, index, y) = (args.reals("x"), args.words("index"), args.reals_mut("y"));
+    let inner = p.inner as usize;
+    y.par_chunks_mut(inner).enumerate().for_each(|(line, y)| {
+        let (o, k) = (line / p.length as usize, line % p.length as usize);
+        for (j, y) in y.iter_mut().enumerate() {
+            let here = index[o * inner + j] as usize == k;
+            *y = if here { x[o * inner + j] } else { R::zero() };
+        }
+    });
+}
 
 /// The largest element over `axes`.
 ///
@@ -91,9 +117,9 @@ fn index(x: &Tensor, pass: Pass, how: Op) -> Result<Tensor> {
     let y = Tensor::empty(x.device(), [pass.outer, pass.inner], DType::U32)?;
     if y.count() > 0 {
         over_rows(x.device(), &EXTREMUM, &Extents::from(pass), [y.count(), pass.length])
-            .constant("MIN", u32::from(how == Op::Min))
-            .bind_next(x)
-            .bind_next(&y)
+            .constant("MIN", how == Op::Min)
+            .bind("x", x)
+            .bind("y", &y)
             .record()?;
     }
     Ok(y)
@@ -106,7 +132,7 @@ fn extremum_backward(x: &Tensor, pass: Pass, how: Op, gradient: &Tensor) -> Resu
     let gx = Tensor::empty(x.device(), *x.shape(), DType::F32)?;
     if gx.count() > 0 {
         let launch = x.device().launch(&PLACE_BACK).params(&Extents::from(pass));
-        let launch = launch.bind_next(gradient).bind_next(&index).bind_next(&gx);
+        let launch = launch.bind("x", gradient).bind("index", &index).bind("y", &gx);
         over_elements(x.device(), launch, gx.count()).record()?;
     }
     Ok(gx)

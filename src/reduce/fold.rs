@@ -2,65 +2,26 @@
 //! as its length asks for, always in the same order.
 
 use super::axes::Pass;
-use super::twin;
-use crate::kernel::{Cost, CostArgs, Kernel, Needs, Variant, shader};
+use crate::device::Tuning;
+use crate::host::{self, HostArgs, Real, each, greatest, least};
+use crate::kernel::{Cost, CostArgs, Needs, Variant};
 use crate::{DType, Result, Tensor};
 
-/// One workgroup an output; for rows on hardware.
-pub(super) static REDUCE_ROWS: Kernel = Kernel::new(
-    "reduce",
-    "reduce_rows",
-    shader!("reduce/reduce_rows"),
-    crate::twin!(twin::reduce_rows),
-)
-.params::<RowParams>()
-.cost(cost)
-.variants(TREES)
-.turns(|args| 160 + u64::from(args.params::<RowParams>().chunk) / 512);
-
-/// One invocation an output, without barriers.
-pub(super) static REDUCE_COLUMNS: Kernel = Kernel::new(
-    "reduce",
-    "reduce_columns",
-    shader!("reduce/reduce_columns"),
-    crate::twin!(twin::reduce_columns),
-)
-.params::<ColumnParams>()
-.cost(cost)
-.turns(|args| {
-    let p: ColumnParams = args.params();
-    let apart = p.interleaved == 1;
-    let count = u64::from(if apart { p.length.div_ceil(p.splits) } else { p.chunk });
-    // Twice: a sum may be looked at again.
-    2 * (count / 4 + count / 64 + 10)
-});
-
-/// The variants of a kernel that folds over a workgroup.
-pub(crate) const TREES: &[Variant] = &[
-    Variant { name: "baseline", conditions: &[], needs: Needs::NOTHING },
-    Variant { name: "subgroups", conditions: &[], needs: Needs::SUBGROUPS },
-];
-
-/// x is read and y written once, and the center where the term has one (else x stands in for it).
-fn cost(args: &CostArgs<'_>) -> Cost {
-    let term = args.constants.iter().find(|(name, _)| *name == "TERM").map_or(0.0, |(_, v)| *v);
-    let center = if term >= 2.0 { args.words[1] } else { 0 };
-    let bytes = 4.0 * (args.words[0] + center + args.words[2]) as f64;
-    Cost { bytes, flops: args.words[0] as f64 * (1.0 + term) }
+crate::kernel! {
+    /// One workgroup an output.
+    pub(crate) static REDUCE_ROWS = "reduce/reduce_rows";
+    params = struct RowParams { outer: u32, length: u32, splits: u32, chunk: u32, divisor: f32 };
+    oracle = reduce_rows_oracle;
+    host = host::reduce::reduce_rows;
+    cost = cost;
+    variants = TREES;
+    turns = |args| 160 + u64::from(args.params::<RowParams>().chunk) / 512;
 }
 
-crate::params! {
-    pub(super) struct RowParams {
-        outer: u32,
-        length: u32,
-        splits: u32,
-        chunk: u32,
-        divisor: f32,
-    }
-}
-
-crate::params! {
-    pub(super) struct ColumnParams {
+crate::kernel! {
+    /// One invocation an output, without barriers.
+    pub(crate) static REDUCE_COLUMNS = "reduce/reduce_columns";
+    params = struct ColumnParams {
         outer: u32,
         length: u32,
         inner: u32,
@@ -68,7 +29,90 @@ crate::params! {
         chunk: u32,
         interleaved: u32,
         divisor: f32,
-    }
+    };
+    oracle = reduce_columns_oracle;
+    host = host::reduce::reduce_columns;
+    cost = cost;
+    turns = column_turns;
+}
+
+fn column_turns(args: &CostArgs<'_>) -> u64 {
+    let p: ColumnParams = args.params();
+    let apart = p.interleaved == 1;
+    let count = u64::from(if apart { p.length.div_ceil(p.splits) } else { p.chunk });
+    // Twice: a sum may be looked at again.
+    2 * (count / 4 + count / 64 + 10)
+}
+
+/// The variants of a kernel that folds over a workgroup.
+pub(crate) const TREES: &[Variant] = &[
+    Variant::portable("baseline", &[]),
+    Variant { name: "subgroups", conditions: &[], needs: Needs::SUBGROUPS },
+];
+
+/// Everything moved once; an operation to fold an element, and up to three for its term.
+fn cost(args: &CostArgs<'_>) -> Cost {
+    let operations = 1 + args.constant("TERM");
+    Cost { bytes: args.all_bytes(), flops: (args.words_of("x") * operations) as f64 }
+}
+
+fn reduce_rows_oracle<R: Real>(args: &mut HostArgs<'_, R>) {
+    let p: RowParams = args.params();
+    let (length, splits, chunk) = (p.length as usize, p.splits as usize, p.chunk as usize);
+    fold_oracle(args, p.divisor, |out| {
+        let (o, first) = (out / splits, out % splits * chunk);
+        Piece { first: o * length + first, step: 1, count: chunk.min(length - first), center: o }
+    });
+}
+
+fn reduce_columns_oracle<R: Real>(args: &mut HostArgs<'_, R>) {
+    let p: ColumnParams = args.params();
+    let (length, inner) = (p.length as usize, p.inner as usize);
+    let (splits, chunk) = (p.splits as usize, p.chunk as usize);
+    fold_oracle(args, p.divisor, |out| {
+        let (o, s, j) = (out / inner / splits, out / inner % splits, out % inner);
+        let (first, step, count) = match p.interleaved {
+            1 => (s, splits, (length - s).div_ceil(splits)),
+            _ => (s * chunk, 1, chunk.min(length - s * chunk)),
+        };
+        let first = (o * length + first) * inner + j;
+        Piece { first, step: step * inner, count, center: o * inner + j }
+    });
+}
+
+/// What one output is folded from: `count` elements, `step` apart, and where its center stands.
+struct Piece {
+    first: usize,
+    step: usize,
+    count: usize,
+    center: usize,
+}
+
+fn fold_oracle<R: Real>(
+    args: &mut HostArgs<'_, R>,
+    divisor: f32,
+    piece: impl Fn(usize) -> Piece + Sync,
+) {
+    let (op, term, root) = (args.constant("OP"), args.constant("TERM"), args.flag("ROOT"));
+    let (x, center) = (args.reals("x"), args.reals("center"));
+    let square = |v: R| v * v;
+    each(args.reals_mut("y"), |out| {
+        let piece = piece(out);
+        let elements = (0..piece.count).map(|k| piece.first + k * piece.step);
+        let terms = elements.map(|at| match term {
+            0 => x[at],
+            1 => square(x[at]),
+            2 => square(x[at] - center[piece.center]),
+            _ => square(x[at] - center[at]),
+        });
+        let total = match op {
+            0 => terms.sum::<R>(),
+            1 => terms.fold(R::neg_infinity(), |y, v| greatest(v, y)),
+            _ => terms.fold(R::infinity(), |y, v| least(v, y)),
+        };
+        let y = total / R::lit(divisor.into());
+        if root { y.sqrt() } else { y }
+    });
 }
 
 /// How two values become one.
@@ -118,41 +162,30 @@ struct Cut {
     rows: bool,
 }
 
-/// The longest piece that one invocation sums: its chains stay at 32 elements.
+/// The longest piece that one invocation folds where outputs alone keep the device busy: its chains stay
+/// at 32 elements.
 const LONGEST_CHAIN: usize = 4096;
-/// The longest piece that one workgroup folds: 64 elements an invocation.
-const LONGEST_TREE: usize = 16_384;
-/// Rows up to this length are folded by one invocation each on hardware too.
-const SHORT_ROW: usize = 64;
 
-/// The cut for software: long pieces of neighbouring elements, enough of them for every core.
-fn software_cut(pass: Pass) -> Cut {
+/// The cut into as many pieces as fill the device, none of them too short or too long.
+fn cut(tuning: &Tuning, pass: Pass) -> Cut {
     let outputs = pass.outer * pass.inner;
-    let chunk = if outputs >= 4096 { LONGEST_CHAIN } else { 1024 };
-    let splits = pass.length.div_ceil(chunk);
-    Cut { splits, chunk, rows: false }
-}
-
-/// The cut for hardware: as many pieces as fill it.
-fn hardware_cut(pass: Pass) -> Cut {
-    let outputs = pass.outer * pass.inner;
-    if pass.inner == 1 && pass.length > SHORT_ROW {
-        const WORKGROUPS: usize = 1024;
-        let chunk = (pass.length * outputs).div_ceil(WORKGROUPS).clamp(4096, LONGEST_TREE);
-        return Cut { splits: pass.length.div_ceil(chunk), chunk, rows: true };
-    }
-    const INVOCATIONS: usize = 1 << 16;
-    let chunk = (pass.length * outputs).div_ceil(INVOCATIONS).clamp(32, LONGEST_CHAIN);
-    Cut { splits: pass.length.div_ceil(chunk), chunk, rows: false }
+    let share = |among: usize, [least, most]: [usize; 2]| {
+        (pass.length * outputs).div_ceil(among).clamp(least, most)
+    };
+    let rows = pass.inner == 1 && pass.length > tuning.short_row;
+    let chunk = match rows {
+        true => share(tuning.workgroups, tuning.tree),
+        false if outputs >= tuning.invocations => LONGEST_CHAIN,
+        false => share(tuning.invocations, tuning.chain),
+    };
+    Cut { splits: pass.length.div_ceil(chunk), chunk, rows }
 }
 
 /// The fold of the middle axis: a tensor of shape `[outer, inner]`.
 ///
 /// `pass.length` must not be 0, and x must hold `outer * length * inner` f32 elements.
 pub(crate) fn fold(x: &Tensor, pass: Pass, fold: Fold<'_>) -> Result<Tensor> {
-    let capabilities = x.device().capabilities();
-    let software = capabilities.software;
-    let cut = if software { software_cut(pass) } else { hardware_cut(pass) };
+    let cut = cut(x.device().tuning(), pass);
     let last = cut.splits <= 1;
     // Parts of a norm are norms; of a mean they are divided, so that they do not overflow.
     let divisor = match fold {
@@ -176,29 +209,29 @@ pub(crate) fn fold(x: &Tensor, pass: Pass, fold: Fold<'_>) -> Result<Tensor> {
 /// One launch: from x to its pieces.
 fn stage(x: &Tensor, y: &Tensor, pass: Pass, cut: Cut, fold: Fold<'_>) -> Result<()> {
     let (term, center) = match fold.term {
-        Term::Value => (0, x),
-        Term::Square => (1, x),
-        Term::Deviation(center) => (2, center),
-        Term::Difference(other) => (3, other),
+        Term::Value => (0, None),
+        Term::Square => (1, None),
+        Term::Deviation(center) => (2, Some(center)),
+        Term::Difference(other) => (3, Some(other)),
     };
     let device = x.device();
     let (outer, length) = (pass.outer as u32, pass.length as u32);
     let (splits, chunk, divisor) = (cut.splits as u32, cut.chunk as u32, fold.divisor);
     let launch = if cut.rows {
         let params = RowParams { outer, length, splits, chunk, divisor };
-        device.launch(&REDUCE_ROWS).params(&params).items_of(y.count(), 1)
+        device.launch(&REDUCE_ROWS).params(&params).workgroups(y.count())
     } else {
         let interleaved = u32::from(device.tuning().interleaved);
         let inner = pass.inner as u32;
         let params = ColumnParams { outer, length, inner, splits, chunk, interleaved, divisor };
-        device.launch(&REDUCE_COLUMNS).params(&params).items_of(y.count(), 64)
+        device.launch(&REDUCE_COLUMNS).params(&params).items(y.count())
     };
     launch
         .constant("OP", fold.op as u32)
         .constant("TERM", term)
-        .constant("ROOT", u32::from(fold.root))
-        .bind_next(x)
-        .bind_next(center)
-        .bind_next(y)
+        .constant("ROOT", fold.root)
+        .bind("x", x)
+        .bind_if("center", center)
+        .bind("y", y)
         .record()
 }

@@ -1,41 +1,27 @@
 //! What every operator asks of the indices that it takes: that they are in range, or padding.
 
 use crate::host::{HostArgs, Real};
-use crate::kernel::{Kernel, shader};
+use crate::kernel::CostArgs;
 use crate::{DType, Error, Result, Tensor};
 
-/// The first index out of range, and one over the number of those that count.
-pub(super) static CHECK_INDICES: Kernel = Kernel::new(
-    "reduce",
-    "check_indices",
-    shader!("reduce/check_indices"),
-    crate::twin!(first_wrong),
-)
-.params::<Params>()
-.turns(|args| {
-    let count = u64::from(args.params::<Params>().count);
-    count.div_ceil(256) + 2 * count.div_ceil(1 << 16) + 20
-});
-
-/// Indices with one of them turned into an index of nothing.
-pub(super) static HIDE_INDEX: Kernel =
-    Kernel::new("reduce", "hide_index", shader!("reduce/hide_index"), crate::twin!(hide))
-        .params::<HideParams>();
-
-crate::params! {
-    pub(super) struct Params {
-        count: u32,
-        below: u32,
-        padding: u32,
-        site: u32,
-    }
+crate::kernel! {
+    /// The first index out of range, and one over the number of those that count.
+    pub(super) static CHECK_INDICES = "reduce/check_indices";
+    params = struct CheckParams { count: u32, below: u32, padding: u32, site: u32 };
+    oracle = check_indices_oracle;
+    turns = turns;
 }
 
-crate::params! {
-    pub(super) struct HideParams {
-        count: u32,
-        hidden: u32,
-    }
+crate::kernel! {
+    /// Indices with one of them turned into an index of nothing.
+    pub(super) static HIDE_INDEX = "reduce/hide_index";
+    params = struct HideParams { count: u32, hidden: u32 };
+    oracle = hide_index_oracle;
+}
+
+fn turns(args: &CostArgs<'_>) -> u64 {
+    let count = u64::from(args.params::<CheckParams>().count);
+    count.div_ceil(256) + 2 * count.div_ceil(1 << 16) + 20
 }
 
 /// What an operator takes indices for.
@@ -72,7 +58,7 @@ impl Range {
         indices.expect(self.op, DType::U32)?;
         let device = indices.device();
         let share = Tensor::empty(device, [1], DType::F32)?;
-        let params = Params {
+        let params = CheckParams {
             count: indices.count() as u32,
             // A table of more rows than a u32 counts takes any index.
             below: u32::try_from(self.below).unwrap_or(u32::MAX),
@@ -81,8 +67,8 @@ impl Range {
             site: device.index_site(self.op, self.what),
         };
         let launch = device.launch(&CHECK_INDICES).params(&params);
-        let launch = launch.constant("PADDED", u32::from(self.padding.is_some()));
-        let launch = launch.constant("FRESH", u32::from(device.is_host()));
+        let launch = launch.constant("PADDED", self.padding.is_some());
+        let launch = launch.constant("FRESH", device.is_host());
         let launch = launch.bind("indices", indices).bind("share", &share);
         launch.bind_note("note", &device.index_note()?).record()?;
         Ok(share)
@@ -95,7 +81,7 @@ impl Range {
         let y = Tensor::empty(indices.device(), *indices.shape(), DType::U32)?;
         let params = HideParams { count: indices.count() as u32, hidden: padding };
         let launch = indices.device().launch(&HIDE_INDEX).params(&params);
-        launch.bind_next(indices).bind_next(&y).items_of(indices.count(), 64).record()?;
+        launch.bind("x", indices).bind("y", &y).items(indices.count()).record()?;
         Ok(y)
     }
 
@@ -107,15 +93,16 @@ impl Range {
     }
 }
 
-fn first_wrong<R: Real>(args: &mut HostArgs<'_, R>) {
-    let p: Params = args.params();
-    let padded = args.constant_or("PADDED", 0) != 0;
-    let (indices, note, share) = (args.words(0), args.words_mut(1), args.reals_mut(2));
+fn check_indices_oracle<R: Real>(args: &mut HostArgs<'_, R>) {
+    let p: CheckParams = args.params();
+    let padded = args.flag("PADDED");
+    let (indices, note, share) =
+        (args.words("indices"), args.words_mut("note"), args.reals_mut("share"));
     let counts = |t: &u32| !(padded && *t == p.padding);
     let valid = indices.iter().filter(|t| **t < p.below && counts(t)).count();
     share[0] = R::lit(valid.max(1) as f64).recip();
     let wrong = indices.iter().position(|t| *t >= p.below && counts(t));
-    if args.constant_or("FRESH", 0) != 0 {
+    if args.flag("FRESH") {
         note.fill(0);
     }
     if let Some(at) = wrong.filter(|_| note[0] == 0) {
@@ -123,9 +110,9 @@ fn first_wrong<R: Real>(args: &mut HostArgs<'_, R>) {
     }
 }
 
-fn hide<R: Real>(args: &mut HostArgs<'_, R>) {
+fn hide_index_oracle<R: Real>(args: &mut HostArgs<'_, R>) {
     let p: HideParams = args.params();
-    let (x, y) = (args.words(0), args.words_mut(1));
+    let (x, y) = (args.words("x"), args.words_mut("y"));
     for (y, x) in y.iter_mut().zip(x) {
         *y = if *x == p.hidden { u32::MAX } else { *x };
     }

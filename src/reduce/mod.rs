@@ -15,21 +15,22 @@ mod rows;
 mod softmax;
 mod spread;
 mod sum;
-mod twin;
 
 pub(crate) use axes::Pass;
 pub use extremum::{argmax, argmin, max, min};
-pub(crate) use fold::{Fold, Op, Term, fold};
+pub(crate) use fold::{ColumnParams, Fold, Op, RowParams, Term, fold};
 pub use moment::{norm, variance};
 pub(crate) use pieces::{LONGEST, Pieces};
 pub(crate) use rate::{over_time, steps};
 pub use rate::{rate, spike_count};
 pub(crate) use rows::{
-    ROWS, RowTurns, SHARERS, WALKERS, over_columns, over_elements, over_rows, rows_shared, walked,
+    Extents, ROWS, RowTurns, SHARERS, WALKERS, over_columns, over_elements, over_rows, rows_shared,
+    walked,
 };
 pub use sum::{mean, sum, sum_to};
-pub(crate) use twin::{lane_max, lane_sum, log_sum_exp, pairwise};
 
+// Other families take them from here still.
+pub(crate) use crate::host::{lane_max, lane_sum, log_sum_exp, pairwise};
 use crate::kernel::Kernel;
 use crate::{Result, Tensor, layout};
 use axes::Axes;

@@ -3,27 +3,36 @@
 use super::axes::{Axes, Pass};
 use super::fold::{Fold, Op, Term, fold};
 use super::rows::over_elements;
-use super::{Moved, moved_last, twin};
-use crate::kernel::{Kernel, few_turns, shader};
+use super::{Moved, moved_last};
+use crate::host::parallel::*;
+use crate::host::{HostArgs, Real, difference_times, keep_nan};
+use crate::kernel::few_turns;
 use crate::{DType, Error, Result, Tensor, Var, layout};
 
-/// `gx = (x - m) g / divisor`, or `x g / m`
-pub(super) static MOMENT_BACKWARD: Kernel = Kernel::new(
-    "reduce",
-    "moment_backward",
-    shader!("reduce/moment_backward"),
-    crate::twin!(twin::moment_backward),
-)
-.params::<Params>()
-.turns(few_turns);
+crate::kernel! {
+    /// `gx = (x - m) g / divisor`, or `x g / m`
+    pub(super) static MOMENT_BACKWARD = "reduce/moment_backward";
+    params = struct MomentParams { outer: u32, length: u32, inner: u32, divisor: f32 };
+    oracle = moment_backward_oracle;
+    turns = few_turns;
+}
 
-crate::params! {
-    pub(super) struct Params {
-        outer: u32,
-        length: u32,
-        inner: u32,
-        divisor: f32,
-    }
+fn moment_backward_oracle<R: Real>(args: &mut HostArgs<'_, R>) {
+    let p: MomentParams = args.params();
+    let norm = args.flag("NORM");
+    let (x, m, g, gx) = (args.reals("x"), args.reals("m"), args.reals("g"), args.reals_mut("gx"));
+    let (inner, divisor) = (p.inner as usize, R::lit(f64::from(p.divisor)));
+    gx.par_chunks_mut(inner).enumerate().for_each(|(line, gx)| {
+        let o = line / p.length as usize;
+        for (j, gx) in gx.iter_mut().enumerate() {
+            let (x, m, g) = (x[line * inner + j], m[o * inner + j], g[o * inner + j]);
+            *gx = match norm {
+                false => difference_times(x, m, g / divisor),
+                true if m > R::zero() => x / m * g,
+                true => keep_nan(m, R::zero()),
+            };
+        }
+    });
 }
 
 /// The variance of x over `axes`: `sum_k (x_k - mean)^2 / (n - correction)` over n elements. In two
@@ -99,7 +108,7 @@ fn moment_backward(
     divisor: Option<f32>,
 ) -> Result<Tensor> {
     let Pass { outer, length, inner } = moved.pass;
-    let params = Params {
+    let params = MomentParams {
         outer: outer as u32,
         length: length as u32,
         inner: inner as u32,
@@ -108,8 +117,8 @@ fn moment_backward(
     let gx = Tensor::empty(m.device(), *moved.x.shape(), DType::F32)?;
     if gx.count() > 0 {
         let launch = m.device().launch(&MOMENT_BACKWARD).params(&params);
-        let launch = launch.constant("NORM", u32::from(divisor.is_none()));
-        let launch = launch.bind_next(&moved.x).bind_next(m).bind_next(gradient).bind_next(&gx);
+        let launch = launch.constant("NORM", divisor.is_none());
+        let launch = launch.bind("x", &moved.x).bind("m", m).bind("g", gradient).bind("gx", &gx);
         over_elements(m.device(), launch, gx.count()).record()?;
     }
     layout::permute(&gx, &moved.back)

@@ -3,22 +3,29 @@
 use super::axes::Pass;
 use super::fold::{Fold, Op, fold};
 use super::spread::spread;
-use super::twin;
-use crate::kernel::{Kernel, shader};
+use crate::host::parallel::*;
+use crate::host::{HostArgs, Real};
 use crate::{DType, Error, Result, Shape, Tensor, Var};
 
-/// `y[n] = (spikes of column n) / divisor`
-pub(super) static RATE_BITS: Kernel =
-    Kernel::new("reduce", "rate_bits", shader!("reduce/rate_bits"), crate::twin!(twin::rate_bits))
-        .params::<Params>()
-        .turns(|args| u64::from(args.params::<Params>().steps.div_ceil(32)) + 1);
+crate::kernel! {
+    /// `y[n] = (spikes of column n) / divisor`
+    pub(super) static RATE_BITS = "reduce/rate_bits";
+    params = struct RateParams { steps: u32, columns: u32, divisor: f32 };
+    oracle = rate_bits_oracle;
+    turns = |args| u64::from(args.params::<RateParams>().steps.div_ceil(32)) + 1;
+}
 
-crate::params! {
-    pub(super) struct Params {
-        steps: u32,
-        columns: u32,
-        divisor: f32,
-    }
+fn rate_bits_oracle<R: Real>(args: &mut HostArgs<'_, R>) {
+    let p: RateParams = args.params();
+    let (x, y) = (args.words("x"), args.reals_mut("y"));
+    let columns = p.columns as usize;
+    y.par_iter_mut().enumerate().for_each(|(n, y)| {
+        let count: u32 = (0..p.steps.div_ceil(32) as usize)
+            .map(|w| x[w * columns + n])
+            .map(|w| w.count_ones())
+            .sum();
+        *y = R::lit(f64::from(count)) / R::lit(f64::from(p.divisor));
+    });
 }
 
 /// The mean over the leading axis, time: `[T, ..] -> [..]`, of f32 or of packed spikes. In spikes a
@@ -50,9 +57,9 @@ pub(crate) fn over_time(op: &'static str, x: &Tensor, divisor: f32) -> Result<Te
     }
     let y = Tensor::empty(x.device(), rest, DType::F32)?;
     if columns > 0 {
-        let params = Params { steps: steps as u32, columns: columns as u32, divisor };
+        let params = RateParams { steps: steps as u32, columns: columns as u32, divisor };
         let launch = x.device().launch(&RATE_BITS).params(&params);
-        launch.bind_next(x).bind_next(&y).items_of(columns, 64).record()?;
+        launch.bind("x", x).bind("y", &y).items(columns).record()?;
     }
     Ok(y)
 }

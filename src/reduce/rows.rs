@@ -15,9 +15,6 @@ pub(crate) const ROWS: &[Variant] = &[
 /// Without subgroups: the first of [`ROWS`].
 pub(crate) const WALKERS: &[Variant] = &[ROWS[0], ROWS[1]];
 
-/// Rows up to this length are walked by one invocation on hardware too.
-const SHORT: usize = 64;
-
 /// The invocations that share a row: `LANES` of `shared/reduce.wgsl`.
 pub(crate) const SHARERS: usize = 256;
 
@@ -73,7 +70,7 @@ pub(crate) fn over_rows<P: NoUninit>(
 /// save, but one invocation takes no more of a row than its device runs loops. The launch has its
 /// parameters and its other conditions.
 pub(crate) fn rows_shared(device: &Device, launch: &Launch, length: usize) -> bool {
-    !(device.tuning().alone || length <= SHORT) || !launch.ends()
+    length > device.tuning().short_row || !launch.ends()
 }
 
 /// The launch over `rows` rows, each of one invocation or shared by a workgroup.
@@ -116,10 +113,18 @@ pub(super) fn along(op: &'static str, shape: &Shape, axis: usize) -> Result<Pass
 
 crate::params! {
     /// Extents of `[outer, length, inner]`: the parameters of kernels that need no more.
-    pub(super) struct Extents {
+    pub(crate) struct Extents {
         outer: u32,
         length: u32,
         inner: u32,
+    }
+}
+
+impl Extents {
+    /// Where row `row` of `[outer, length, inner]` starts.
+    pub(super) fn row_start(&self, row: usize) -> usize {
+        let inner = self.inner as usize;
+        row / inner * self.length as usize * inner + row % inner
     }
 }
 

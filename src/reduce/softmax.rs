@@ -2,27 +2,30 @@
 
 use super::axes::Pass;
 use super::rows::{Extents, ROWS, RowTurns, along, over_rows};
-use super::twin;
-use crate::kernel::{CostArgs, Kernel, shader};
+use crate::host::parallel::*;
+use crate::host::{self, HostArgs, Real, greatest};
+use crate::kernel::CostArgs;
 use crate::{DType, Result, Tensor, Var};
 
-/// `y = exp(x - m) / sum exp(x - m)`, or its logarithm
-pub(super) static SOFTMAX: Kernel =
-    Kernel::new("reduce", "softmax", shader!("reduce/softmax"), crate::twin!(twin::softmax))
-        .params::<Extents>()
-        .variants(ROWS)
-        .turns(turns);
+crate::kernel! {
+    /// `y = exp(x - m) / sum exp(x - m)`, or its logarithm
+    pub(super) static SOFTMAX = "reduce/softmax";
+    params = Extents;
+    oracle = softmax_oracle;
+    host = host::reduce::softmax;
+    variants = ROWS;
+    turns = turns;
+}
 
-/// Its gradient, from the output.
-pub(super) static SOFTMAX_BACKWARD: Kernel = Kernel::new(
-    "reduce",
-    "softmax_backward",
-    shader!("reduce/softmax_backward"),
-    crate::twin!(twin::softmax_backward),
-)
-.params::<Extents>()
-.variants(ROWS)
-.turns(turns);
+crate::kernel! {
+    /// Its gradient, from the output.
+    pub(super) static SOFTMAX_BACKWARD = "reduce/softmax_backward";
+    params = Extents;
+    oracle = softmax_backward_oracle;
+    host = host::reduce::softmax_backward;
+    variants = ROWS;
+    turns = turns;
+}
 
 /// Three walks over a row and two folds; backward has fewer.
 fn turns(args: &CostArgs<'_>) -> u64 {
@@ -30,14 +33,57 @@ fn turns(args: &CostArgs<'_>) -> u64 {
     2 * row.walk() + row.chains() + 2 * row.fold
 }
 
+fn softmax_oracle<R: Real>(args: &mut HostArgs<'_, R>) {
+    let p: Extents = args.params();
+    let log = args.flag("LOG");
+    let x = args.reals("x");
+    by_rows(&p, args.reals_mut("y"), |row| {
+        let largest = row.iter().fold(x[row[0]], |m, k| greatest(m, x[*k]));
+        let sum: R = row.iter().map(|k| (x[*k] - largest).exp()).sum();
+        let y = |k: &usize| match log {
+            true => x[*k] - largest - sum.ln(),
+            false => (x[*k] - largest).exp() / sum,
+        };
+        row.iter().map(y).collect()
+    });
+}
+
+fn softmax_backward_oracle<R: Real>(args: &mut HostArgs<'_, R>) {
+    let p: Extents = args.params();
+    let log = args.flag("LOG");
+    let (y, g) = (args.reals("y"), args.reals("g"));
+    by_rows(&p, args.reals_mut("gx"), |row| {
+        let sum: R = row.iter().map(|k| if log { g[*k] } else { g[*k] * y[*k] }).sum();
+        let gx = |k: &usize| match log {
+            true => g[*k] - y[*k].exp() * sum,
+            false => y[*k] * (g[*k] - sum),
+        };
+        row.iter().map(gx).collect()
+    });
+}
+
+/// Writes to the places of each row what `values` makes of them.
+fn by_rows<R: Real>(p: &Extents, y: &mut [R], values: impl Fn(&[usize]) -> Vec<R> + Sync) {
+    let (length, inner) = (p.length as usize, p.inner as usize);
+    y.par_chunks_mut(length * inner).enumerate().for_each(|(o, y)| {
+        for j in 0..inner {
+            let start = p.row_start(o * inner + j);
+            let row: Vec<usize> = (0..length).map(|k| start + k * inner).collect();
+            for (k, value) in values(&row).into_iter().enumerate() {
+                y[k * inner + j] = value;
+            }
+        }
+    });
+}
+
 fn softmax(x: &Tensor, pass: Pass, log: bool) -> Result<Tensor> {
     let y = Tensor::empty(x.device(), *x.shape(), DType::F32)?;
     if y.count() > 0 {
         let extents = [pass.outer * pass.inner, pass.length];
         over_rows(x.device(), &SOFTMAX, &Extents::from(pass), extents)
-            .constant("LOG", u32::from(log))
-            .bind_next(x)
-            .bind_next(&y)
+            .constant("LOG", log)
+            .bind("x", x)
+            .bind("y", &y)
             .record()?;
     }
     Ok(y)
@@ -48,10 +94,10 @@ fn softmax_backward(y: &Tensor, gradient: &Tensor, pass: Pass, log: bool) -> Res
     if gx.count() > 0 {
         let extents = [pass.outer * pass.inner, pass.length];
         over_rows(y.device(), &SOFTMAX_BACKWARD, &Extents::from(pass), extents)
-            .constant("LOG", u32::from(log))
-            .bind_next(y)
-            .bind_next(gradient)
-            .bind_next(&gx)
+            .constant("LOG", log)
+            .bind("y", y)
+            .bind("g", gradient)
+            .bind("gx", &gx)
             .record()?;
     }
     Ok(gx)
