@@ -5,7 +5,7 @@
 // One invocation an element.
 
 import package::shared::activation::{
-    activate_derivative, RELU, LEAKY_RELU, SIGMOID, TANH, SOFTPLUS,
+    activate_derivative, Relu, LeakyRelu, Sigmoid, Tanh, Softplus,
 };
 import package::shared::finite::keep_nan;
 import package::shared::index::{At, item_index};
@@ -27,9 +27,9 @@ override FROM_OUTPUT: bool = false;
 
 fn derivative_from_output(y: f32) -> f32 {
     switch ACT {
-        case SIGMOID: { return y * (1.0 - y); }
-        case TANH: { return 1.0 - y * y; }
-        case SOFTPLUS: { return 1.0 - exp_below(-y); }
+        case Sigmoid: { return y * (1.0 - y); }
+        case Tanh: { return 1.0 - y * y; }
+        case Softplus: { return 1.0 - exp_below(-y); }
         default: { return keep_nan(y, select(p.slope, 1.0, y > 0.0)); }
     }
 }

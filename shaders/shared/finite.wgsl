@@ -71,6 +71,12 @@ fn greatest_two(a: vec2<f32>, b: vec2<f32>) -> vec2<f32> {
     return keep_nan_two(a, keep_nan_two(b, max(a, b)));
 }
 
+// 1 where the first is the greater, 1/2 where both are equal, else 0; NaN if either is.
+fn share_of(first: f32, second: f32) -> f32 {
+    let part = select(select(0.0, 1.0, first > second), 0.5, first == second);
+    return keep_nan(first, keep_nan(second, part));
+}
+
 // x limited to low .. high.
 fn limited(x: f32, low: f32, high: f32) -> f32 {
     return keep_nan(x, min(max(x, low), high));

@@ -3,7 +3,7 @@
 // a, b, y: [cells]; raw: [1]. A cell is one element, or four (condition `wide`).
 // One invocation a cell.
 
-import package::shared::activation::sigmoid;
+import package::shared::curves::sigmoid;
 import package::shared::cells::Cell;
 import package::shared::index::{At, item_index};
 

@@ -6,7 +6,7 @@
 // neighbours.
 // One invocation a piece.
 
-import package::shared::activation::{sigmoid, sigmoid_slope};
+import package::shared::curves::{sigmoid, sigmoid_slope};
 import package::shared::cells::Cell;
 import package::shared::index::{At, item_index};
 

@@ -1,124 +1,112 @@
-//! Activations, as data: one table for the shader fragment, the twins and fused epilogues.
+//! Activations: data for fused epilogues, and operators.
 
-use crate::host::{Real, above_zero, greatest, keep_nan, limited};
+use super::cells::one_operation_each;
+use super::table::functions;
+use super::{CELLS, launch_cells};
+use crate::host::{HostArgs, Real, above_zero, each, greatest, keep_nan, limited};
+use crate::{DType, Error, Result, Tensor, Var};
 
-/// An activation function.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub enum Activation {
+functions! {
+    /// An activation function.
+    #[derive(Debug, Clone, Copy, PartialEq)]
+    enum Activation by activate;
+    wgsl ACTIVATION_WGSL = "\
+// Activations and their derivatives, by number: made of the table in `elementwise/activation.rs`.
+
+import package::shared::curves::{
+    gelu_inner, gelu_tanh_slope, normal_cdf, relu, sigmoid, sigmoid_slope, tanh_safe,
+};
+import package::shared::finite::keep_nan;
+import package::shared::math::{exp_below, ln_1p};
+
+",
+        "fn activate(kind: u32, slope: f32, x: f32) -> f32",
+        "// At the argument; NaN of NaN.
+fn activate_derivative(kind: u32, slope: f32, saved: f32) -> f32";
+
     /// `x`
-    #[default]
-    Identity,
+    0 Identity identity[] {
+        value(x) = x, "x";
+        derivative(x) = R::one(), "1.0";
+        second(x) = R::zero();
+    }
     /// `max(x, 0)`, derivative 0 at 0
-    Relu,
+    1 Relu relu[] {
+        value(x) = greatest(x, R::zero()), "relu(x)";
+        derivative(x) = above_zero(x), "keep_nan(x, select(0.0, 1.0, x > 0.0))";
+        second(x) = keep_nan(x, R::zero());
+    }
     /// `x` for `x > 0`, else `slope x`
-    LeakyRelu(f32),
-    /// `x Phi(x)`, with the error function (Hendrycks and Gimpel 2016)
-    Gelu,
-    /// `x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3)))`
-    GeluTanh,
+    2 LeakyRelu leaky_relu[0: slope] where (f32) {
+        value(x) = if x > R::zero() { x } else { slope * x }, "select(slope * x, x, x > 0.0)";
+        derivative(x) = keep_nan(x, if x > R::zero() { R::one() } else { slope }),
+            "keep_nan(x, select(slope, 1.0, x > 0.0))";
+        second(x) = keep_nan(x, R::zero());
+    }
+    /// `x Phi(x)`, with the normal distribution function (Hendrycks and Gimpel 2016)
+    3 Gelu gelu[] {
+        value(x) = x * normal_cdf(x), "x * normal_cdf(x)";
+        derivative(x) = normal_cdf(x) + x * normal_density(x),
+            "normal_cdf(x) + x * 0.3989422804 * exp_below(-0.5 * x * x)";
+        second(x) = normal_density(x) * (R::lit(2.0) - x * x);
+    }
+    /// `x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3)))` (Hendrycks and Gimpel 2016)
+    4 GeluTanh gelu_tanh[] {
+        value(x) = x * sigmoid(R::lit(2.0) * gelu_inner(x)), "x * sigmoid(2.0 * gelu_inner(x))";
+        derivative(x) = gelu_tanh_slope(x), "gelu_tanh_slope(x)";
+        second(x) = gelu_tanh_bend(x);
+    }
     /// `1 / (1 + e^-x)`
-    Sigmoid,
+    5 Sigmoid sigmoid[] {
+        value(x) = sigmoid(x), "sigmoid(x)";
+        derivative(x) = sigmoid_slope(x), "sigmoid_slope(x)";
+        second(x) = sigmoid_bend(x);
+    }
     /// `tanh x`
-    Tanh,
+    6 Tanh tanh[] {
+        value(x) = x.tanh(), "tanh_safe(x)";
+        derivative(x) = R::lit(4.0) * sigmoid_slope(R::lit(2.0) * x),
+            "4.0 * sigmoid_slope(2.0 * x)";
+        second(x) = R::lit(8.0) * sigmoid_bend(R::lit(2.0) * x);
+    }
     /// `x sigmoid(x)`
-    Silu,
+    7 Silu silu[] {
+        value(x) = x * sigmoid(x), "x * sigmoid(x)";
+        derivative(x) = sigmoid(x) + x * sigmoid_slope(x), "sigmoid(x) + x * sigmoid_slope(x)";
+        second(x) = R::lit(2.0) * sigmoid_slope(x) + x * sigmoid_bend(x);
+    }
     /// `ln(1 + e^x)`
-    Softplus,
+    8 Softplus softplus[] {
+        value(x) = greatest(x, R::zero()) + (-x.abs()).exp().ln_1p(),
+            "relu(x) + ln_1p(exp_below(-abs(x)))";
+        derivative(x) = sigmoid(x), "sigmoid(x)";
+        second(x) = sigmoid_slope(x);
+    }
     /// `max(x, 0)^2` (So et al. 2021, section 3)
-    SquaredRelu,
+    9 SquaredRelu squared_relu[] {
+        value(x) = greatest(x, R::zero()) * greatest(x, R::zero()), "relu(x) * relu(x)";
+        derivative(x) = R::lit(2.0) * greatest(x, R::zero()), "2.0 * relu(x)";
+        second(x) = R::lit(2.0) * above_zero(x);
+    }
+}
+
+// Not derived: a row's attributes are those of its methods too.
+#[allow(clippy::derivable_impls)]
+impl Default for Activation {
+    fn default() -> Self {
+        Activation::Identity
+    }
 }
 
 impl Activation {
-    /// Its number in `shared/activation.wgsl`.
-    pub(crate) fn code(self) -> u32 {
-        match self {
-            Activation::Identity => 0,
-            Activation::Relu => 1,
-            Activation::LeakyRelu(_) => 2,
-            Activation::Gelu => 3,
-            Activation::GeluTanh => 4,
-            Activation::Sigmoid => 5,
-            Activation::Tanh => 6,
-            Activation::Silu => 7,
-            Activation::Softplus => 8,
-            Activation::SquaredRelu => 9,
-        }
-    }
-
-    /// The activation of a number.
+    /// The activation of a code.
     pub(crate) fn from_code(code: u32, slope: f32) -> Self {
-        match code {
-            1 => Activation::Relu,
-            2 => Activation::LeakyRelu(slope),
-            3 => Activation::Gelu,
-            4 => Activation::GeluTanh,
-            5 => Activation::Sigmoid,
-            6 => Activation::Tanh,
-            7 => Activation::Silu,
-            8 => Activation::Softplus,
-            9 => Activation::SquaredRelu,
-            _ => Activation::Identity,
-        }
+        Self::of(code, [slope, 0.0])
     }
 
     /// The slope of a leaky rectifier; 0 for the others.
     pub(crate) fn slope(self) -> f32 {
-        if let Activation::LeakyRelu(slope) = self { slope } else { 0.0 }
-    }
-
-    /// Its value at `x`.
-    pub(crate) fn apply<R: Real>(self, x: R) -> R {
-        match self {
-            Activation::Identity => x,
-            Activation::Relu => greatest(x, R::zero()),
-            Activation::LeakyRelu(slope) => {
-                if x > R::zero() {
-                    x
-                } else {
-                    R::lit(slope.into()) * x
-                }
-            }
-            Activation::Gelu => x * normal_cdf(x),
-            Activation::GeluTanh => x * sigmoid(R::lit(2.0) * gelu_inner(x)),
-            Activation::Sigmoid => sigmoid(x),
-            Activation::Tanh => x.tanh(),
-            Activation::Silu => x * sigmoid(x),
-            Activation::Softplus => greatest(x, R::zero()) + (-x.abs()).exp().ln_1p(),
-            Activation::SquaredRelu => greatest(x, R::zero()) * greatest(x, R::zero()),
-        }
-    }
-
-    /// Its derivative at `x`; NaN of NaN.
-    pub(crate) fn derivative<R: Real>(self, x: R) -> R {
-        let one = R::one();
-        match self {
-            Activation::Identity => one,
-            Activation::Relu => above_zero(x),
-            Activation::LeakyRelu(slope) => {
-                if x > R::zero() {
-                    one
-                } else {
-                    keep_nan(x, R::lit(slope.into()))
-                }
-            }
-            Activation::Gelu => {
-                let density = (-R::lit(0.5) * x * x).exp() * R::lit(0.398_942_280_401_432_7);
-                normal_cdf(x) + x * density
-            }
-            Activation::GeluTanh => {
-                // Further out the slope is 0, and must not meet an x^2 that overflows.
-                let near = limited(x, R::lit(-32.0), R::lit(32.0));
-                let u = R::lit(2.0) * gelu_inner(near);
-                let square = near * near;
-                let inner = R::lit(2.0 * GELU_SCALE) * (one + R::lit(3.0 * GELU_CUBIC) * square);
-                sigmoid(u) + x * sigmoid_slope(u) * inner
-            }
-            Activation::Sigmoid => sigmoid_slope(x),
-            Activation::Tanh => R::lit(4.0) * sigmoid_slope(R::lit(2.0) * x),
-            Activation::Silu => sigmoid(x) + x * sigmoid_slope(x),
-            Activation::Softplus => sigmoid(x),
-            Activation::SquaredRelu => R::lit(2.0) * greatest(x, R::zero()),
-        }
+        self.constants()[0]
     }
 }
 
@@ -146,4 +134,142 @@ fn sigmoid_slope<R: Real>(x: R) -> R {
 fn normal_cdf<R: Real>(x: R) -> R {
     let tail = R::lit(0.5 * libm::erfc(x.abs().f64() * std::f64::consts::FRAC_1_SQRT_2));
     if x >= R::zero() { R::one() - tail } else { tail }
+}
+
+/// `sigmoid''(x)`
+fn sigmoid_bend<R: Real>(x: R) -> R {
+    sigmoid_slope(x) * (sigmoid(-x) - sigmoid(x))
+}
+
+/// The normal density.
+fn normal_density<R: Real>(x: R) -> R {
+    (-R::lit(0.5) * x * x).exp() * R::lit(0.398_942_280_401_432_7)
+}
+
+/// Further out the slope of `gelu_tanh` does not change, and must not meet an `x^2` that overflows.
+fn near<R: Real>(x: R) -> R {
+    limited(x, R::lit(-32.0), R::lit(32.0))
+}
+
+/// The derivative of twice [`gelu_inner`].
+fn gelu_inner_slope<R: Real>(x: R) -> R {
+    R::lit(2.0 * GELU_SCALE) * (R::one() + R::lit(3.0 * GELU_CUBIC) * x * x)
+}
+
+fn gelu_tanh_slope<R: Real>(x: R) -> R {
+    let u = R::lit(2.0) * gelu_inner(near(x));
+    sigmoid(u) + x * sigmoid_slope(u) * gelu_inner_slope(near(x))
+}
+
+fn gelu_tanh_bend<R: Real>(x: R) -> R {
+    let x = near(x);
+    let (u, slope) = (R::lit(2.0) * gelu_inner(x), gelu_inner_slope(x));
+    let bend = R::lit(12.0 * GELU_SCALE * GELU_CUBIC) * x;
+    let inner = sigmoid_bend(u) * slope * slope + sigmoid_slope(u) * bend;
+    R::lit(2.0) * sigmoid_slope(u) * slope + x * inner
+}
+
+crate::params! {
+    pub(super) struct ActivateParams {
+        cells: u32,
+        slope: f32,
+    }
+}
+
+crate::kernel! {
+    /// `y[i] = activation(x[i])`
+    pub(super) static ACTIVATE = "elementwise/activate";
+    params = ActivateParams;
+    oracle = activate_oracle;
+    variants = CELLS;
+    cost = |args| one_operation_each(args, "y");
+}
+
+crate::kernel! {
+    /// `gx[i] = g[i] activation'(x[i])`
+    pub(super) static ACTIVATE_BACKWARD = "elementwise/activate_backward";
+    params = ActivateParams;
+    oracle = activate_backward_oracle;
+    variants = CELLS;
+    cost = |args| one_operation_each(args, "gx");
+}
+
+fn activate_oracle<R: Real>(args: &mut HostArgs<'_, R>) {
+    let p: ActivateParams = args.params();
+    let f = Activation::of(args.constant("KIND"), [p.slope, 0.0]);
+    let x = args.reals("x");
+    each(args.reals_mut("y"), |i| f.apply(x[i]));
+}
+
+fn activate_backward_oracle<R: Real>(args: &mut HostArgs<'_, R>) {
+    let p: ActivateParams = args.params();
+    let f = Activation::of(args.constant("KIND"), [p.slope, 0.0]);
+    let (x, g) = (args.reals("saved"), args.reals("g"));
+    each(args.reals_mut("gx"), |i| g[i] * f.derivative(x[i]));
+}
+
+/// The activation of every element.
+///
+/// # Errors
+/// [`Error::DType`] for other elements than f32; [`Error::Argument`] for a slope that is not finite.
+pub fn activate(activation: Activation, x: &Tensor) -> Result<Tensor> {
+    x.expect("activate", DType::F32)?;
+    if !activation.slope().is_finite() {
+        return Err(Error::argument(
+            "activate",
+            format!("{activation:?}: the slope is not finite"),
+        ));
+    }
+    let y = Tensor::empty(x.device(), *x.shape(), DType::F32)?;
+    let (launch, cells) = launch_cells(x.device(), &ACTIVATE, x.count());
+    let params = ActivateParams { cells, slope: activation.slope() };
+    launch
+        .constant("KIND", activation.code())
+        .params(&params)
+        .bind("x", x)
+        .bind("y", &y)
+        .record()?;
+    Ok(y)
+}
+
+/// `g activation'(x)` of every element: the gradient of the input, from the input and the gradient
+/// of the output.
+///
+/// # Errors
+/// [`Error::DType`] for other elements than f32; [`Error::Shape`] for different shapes.
+pub fn activate_backward(activation: Activation, x: &Tensor, g: &Tensor) -> Result<Tensor> {
+    x.expect("activate_backward", DType::F32)?;
+    g.expect("activate_backward", DType::F32)?;
+    if x.shape() != g.shape() {
+        let detail = format!("a gradient of {} for an input of {}", g.shape(), x.shape());
+        return Err(Error::shape("activate_backward", detail));
+    }
+    let gx = Tensor::empty(x.device(), *x.shape(), DType::F32)?;
+    let (launch, cells) = launch_cells(x.device(), &ACTIVATE_BACKWARD, x.count());
+    let params = ActivateParams { cells, slope: activation.slope() };
+    let launch = launch.constant("KIND", activation.code()).params(&params);
+    launch.bind("saved", x).bind("g", g).bind("gx", &gx).record()?;
+    Ok(gx)
+}
+
+impl Var {
+    /// The activation of every element. Backward is one launch that recomputes it from the input.
+    ///
+    /// # Errors
+    /// [`Error::DType`] for other elements than f32; [`Error::Argument`] for a slope that is not
+    /// finite.
+    pub fn activate(&self, activation: Activation) -> Result<Var> {
+        if activation == Activation::Identity {
+            return Ok(self.clone());
+        }
+        let y = activate(activation, self.value())?;
+        let x = self.value().clone();
+        self.tape().record_one("activate", &[self], y, move |bw| {
+            if let Some(g) = bw.upstream(0) {
+                let gx = activate_backward(activation, &x, g)?;
+                bw.give(0, gx);
+            }
+            Ok(())
+        })
+    }
 }

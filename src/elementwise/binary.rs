@@ -2,6 +2,7 @@
 
 use super::broadcast::{Strides, strides};
 use super::cells::one_operation_each;
+use super::table::functions_of_two;
 use super::unary::{Unary, unary};
 use super::{CELLS, launch_cells};
 use crate::host::{HostArgs, Real, each, greatest, keep_nan, least};
@@ -45,14 +46,14 @@ crate::kernel! {
 }
 
 fn binary_oracle<R: Real>(args: &mut HostArgs<'_, R>) {
-    let op = Binary::from_code(args.constant("OP"));
+    let op = Binary::of(args.constant("OP"));
     let (a, b) = (args.reals("a"), args.reals("b"));
     each(args.reals_mut("y"), |i| op.apply(a[i], b[i]));
 }
 
 fn binary_broadcast_oracle<R: Real>(args: &mut HostArgs<'_, R>) {
     let p: BroadcastParams = args.params();
-    let op = Binary::from_code(args.constant("OP"));
+    let op = Binary::of(args.constant("OP"));
     let (a, b) = (args.reals("a"), args.reals("b"));
     each(args.reals_mut("y"), |i| {
         let (at_a, at_b) = p.strides.offsets(p.rank, i);
@@ -62,100 +63,83 @@ fn binary_broadcast_oracle<R: Real>(args: &mut HostArgs<'_, R>) {
 
 fn binary_backward_oracle<R: Real>(args: &mut HostArgs<'_, R>) {
     let p: BroadcastParams = args.params();
-    let op = Binary::from_code(args.constant("OP"));
+    let op = Binary::of(args.constant("OP"));
     let for_b = args.flag("SIDE");
     let (a, b, g) = (args.reals("a"), args.reals("b"), args.reals("g"));
     each(args.reals_mut("gx"), |i| {
         let (at_a, at_b) = p.strides.offsets(p.rank, i);
-        let (da, db) = op.derivatives(a[at_a], b[at_b]);
+        let [da, db] = op.derivatives(a[at_a], b[at_b]);
         g[i] * if for_b { db } else { da }
     });
 }
 
-/// An operator of two numbers. NaN if either is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Binary {
-    /// `a + b`
-    Add,
-    /// `a - b`
-    Sub,
-    /// `a b`
-    Mul,
-    /// `a / b`
-    Div,
-    /// The lesser; where both are equal, each gets half the gradient
-    Minimum,
-    /// The greater; where both are equal, each gets half the gradient
-    Maximum,
+functions_of_two! {
+    /// An operator of two numbers. NaN if either is.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    enum Binary by binary;
+    wgsl BINARY_WGSL = "\
+// Operators of two numbers, and their derivatives with respect to a (side 0) or b (side 1): made of the
+// table in `elementwise/binary.rs`.
+
+import package::shared::finite::{greatest, least, share_of};
+
+",
+        "fn combine(kind: u32, a: f32, b: f32) -> f32",
+        "fn combine_derivative(kind: u32, side: u32, a: f32, b: f32) -> f32";
+
+    /// `a + b`, with broadcasting
+    0 Add add(a, b) {
+        value = a + b, "a + b";
+        by_a = R::one(), "1.0";
+        by_b = R::one(), "1.0";
+        second = [R::zero(); 3];
+    }
+    /// `a - b`, with broadcasting
+    1 Sub sub(a, b) {
+        value = a - b, "a - b";
+        by_a = R::one(), "1.0";
+        by_b = -R::one(), "-1.0";
+        second = [R::zero(); 3];
+    }
+    /// `a b`, element by element, with broadcasting
+    2 Mul mul(a, b) {
+        value = a * b, "a * b";
+        by_a = b, "b";
+        by_b = a, "a";
+        second = [R::zero(), R::one(), R::zero()];
+    }
+    /// `a / b`, with broadcasting
+    3 Div div(a, b) {
+        value = a / b, "a / b";
+        by_a = b.recip(), "1.0 / b";
+        // b^2 may overflow where the quotient does not.
+        by_b = -(a / b) / b, "-(a / b) / b";
+        second = [R::zero(), -b.recip() / b, R::lit(2.0) * (a / b) / b / b];
+    }
+    /// The lesser, with broadcasting; where both are equal, each gets half the gradient
+    4 Minimum minimum(a, b) {
+        value = least(a, b), "least(a, b)";
+        by_a = share_of(b, a), "share_of(b, a)";
+        by_b = share_of(a, b), "share_of(a, b)";
+        second = [R::zero(); 3];
+    }
+    /// The greater, with broadcasting; where both are equal, each gets half the gradient
+    5 Maximum maximum(a, b) {
+        value = greatest(a, b), "greatest(a, b)";
+        by_a = share_of(a, b), "share_of(a, b)";
+        by_b = share_of(b, a), "share_of(b, a)";
+        second = [R::zero(); 3];
+    }
 }
 
-impl Binary {
-    /// Its number in `shared/binary.wgsl`.
-    pub(super) fn code(self) -> u32 {
-        match self {
-            Binary::Add => 0,
-            Binary::Sub => 1,
-            Binary::Mul => 2,
-            Binary::Div => 3,
-            Binary::Minimum => 4,
-            Binary::Maximum => 5,
-        }
-    }
-
-    /// The operator of a number.
-    pub(super) fn from_code(code: u32) -> Self {
-        match code {
-            1 => Binary::Sub,
-            2 => Binary::Mul,
-            3 => Binary::Div,
-            4 => Binary::Minimum,
-            5 => Binary::Maximum,
-            _ => Binary::Add,
-        }
-    }
-
-    fn name(self) -> &'static str {
-        match self {
-            Binary::Add => "add",
-            Binary::Sub => "sub",
-            Binary::Mul => "mul",
-            Binary::Div => "div",
-            Binary::Minimum => "minimum",
-            Binary::Maximum => "maximum",
-        }
-    }
-
-    /// Its value.
-    pub(super) fn apply<R: Real>(self, a: R, b: R) -> R {
-        match self {
-            Binary::Add => a + b,
-            Binary::Sub => a - b,
-            Binary::Mul => a * b,
-            Binary::Div => a / b,
-            Binary::Minimum => least(a, b),
-            Binary::Maximum => greatest(a, b),
-        }
-    }
-
-    /// Its derivatives with respect to both operands.
-    pub(super) fn derivatives<R: Real>(self, a: R, b: R) -> (R, R) {
-        let one = R::one();
-        let greater = if a == b {
-            R::lit(0.5)
-        } else if a > b {
-            one
-        } else {
-            keep_nan(a, keep_nan(b, R::zero()))
-        };
-        match self {
-            Binary::Add => (one, one),
-            Binary::Sub => (one, -one),
-            Binary::Mul => (b, a),
-            // b^2 may overflow where the quotient does not.
-            Binary::Div => (b.recip(), -(a / b) / b),
-            Binary::Minimum => (one - greater, greater),
-            Binary::Maximum => (greater, one - greater),
-        }
+/// 1 where the first is the greater, 1/2 where both are equal, else 0; NaN if either is.
+fn share_of<R: Real>(first: R, second: R) -> R {
+    if first == second {
+        R::lit(0.5)
+    } else if first > second {
+        R::one()
+    } else {
+        keep_nan(first, keep_nan(second, R::zero()))
     }
 }
 
@@ -254,53 +238,5 @@ impl Var {
             }
             Ok(())
         })
-    }
-
-    /// `self + other`, with broadcasting.
-    ///
-    /// # Errors
-    /// Those of [`binary`](Self::binary).
-    pub fn add(&self, other: &Var) -> Result<Var> {
-        self.binary(Binary::Add, other)
-    }
-
-    /// `self - other`, with broadcasting.
-    ///
-    /// # Errors
-    /// Those of [`binary`](Self::binary).
-    pub fn sub(&self, other: &Var) -> Result<Var> {
-        self.binary(Binary::Sub, other)
-    }
-
-    /// `self * other`, element by element, with broadcasting.
-    ///
-    /// # Errors
-    /// Those of [`binary`](Self::binary).
-    pub fn mul(&self, other: &Var) -> Result<Var> {
-        self.binary(Binary::Mul, other)
-    }
-
-    /// `self / other`, element by element, with broadcasting.
-    ///
-    /// # Errors
-    /// Those of [`binary`](Self::binary).
-    pub fn div(&self, other: &Var) -> Result<Var> {
-        self.binary(Binary::Div, other)
-    }
-
-    /// The lesser of both, with broadcasting; where they are equal, each gets half the gradient.
-    ///
-    /// # Errors
-    /// Those of [`binary`](Self::binary).
-    pub fn minimum(&self, other: &Var) -> Result<Var> {
-        self.binary(Binary::Minimum, other)
-    }
-
-    /// The greater of both, with broadcasting; where they are equal, each gets half the gradient.
-    ///
-    /// # Errors
-    /// Those of [`binary`](Self::binary).
-    pub fn maximum(&self, other: &Var) -> Result<Var> {
-        self.binary(Binary::Maximum, other)
     }
 }

@@ -4,7 +4,6 @@
 //! elements allows, an invocation moves four of them at once.
 
 mod accumulate;
-mod activate;
 mod activation;
 mod binary;
 mod bits;
@@ -15,12 +14,13 @@ mod fill;
 mod fma_peak;
 mod half;
 mod step;
+mod table;
 mod unary;
 
 pub(crate) use accumulate::accumulate;
-pub use activate::{activate, activate_backward};
-pub use activation::Activation;
-pub(crate) use activation::sigmoid;
+pub(crate) use activation::{ACTIVATION_WGSL, sigmoid};
+pub use activation::{Activation, activate, activate_backward};
+pub(crate) use binary::BINARY_WGSL;
 pub use binary::{Binary, binary};
 pub(crate) use bits::Packed;
 pub use bits::{pack, unpack};
@@ -31,6 +31,7 @@ pub use fma_peak::fma_peak;
 pub(crate) use fma_peak::{CHAINS, FmaPeakParams, STEPS};
 pub use half::{from_half, to_half};
 pub(crate) use step::{BOX, COMPAND, Step, Stride};
+pub(crate) use unary::UNARY_WGSL;
 pub use unary::{Unary, unary};
 
 // Other families take it from here still.
@@ -40,8 +41,8 @@ use crate::kernel::Kernel;
 /// The kernels of the family.
 pub const KERNELS: &[&Kernel] = &[
     &accumulate::ACCUMULATE,
-    &activate::ACTIVATE,
-    &activate::ACTIVATE_BACKWARD,
+    &activation::ACTIVATE,
+    &activation::ACTIVATE_BACKWARD,
     &binary::BINARY,
     &binary::BINARY_BACKWARD,
     &binary::BINARY_BROADCAST,

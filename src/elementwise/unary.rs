@@ -1,6 +1,7 @@
 //! Functions of one number, and arithmetic with a constant.
 
 use super::cells::one_operation_each;
+use super::table::functions;
 use super::{CELLS, launch_cells};
 use crate::host::{HostArgs, Real, each, keep_nan, limited};
 use crate::{DType, Error, Result, Tensor, Var};
@@ -33,160 +34,126 @@ crate::kernel! {
 
 fn unary_oracle<R: Real>(args: &mut HostArgs<'_, R>) {
     let p: UnaryParams = args.params();
-    let f = Unary::from_code(args.constant("OP"), p.first, p.second);
+    let f = Unary::of(args.constant("OP"), [p.first, p.second]);
     let x = args.reals("x");
     each(args.reals_mut("y"), |i| f.apply(x[i]));
 }
 
 fn unary_backward_oracle<R: Real>(args: &mut HostArgs<'_, R>) {
     let p: UnaryParams = args.params();
-    let f = Unary::from_code(args.constant("OP"), p.first, p.second);
+    let f = Unary::of(args.constant("OP"), [p.first, p.second]);
     let (saved, g) = (args.reals("saved"), args.reals("g"));
-    each(args.reals_mut("gx"), |i| g[i] * f.derivative(saved[i]));
+    each(args.reals_mut("gx"), |i| g[i] * f.slope_from(saved[i]));
 }
 
-/// A function of one number. NaN of NaN, and so is the derivative.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Unary {
+functions! {
+    /// A function of one number. NaN of NaN, and so is the derivative.
+    #[derive(Debug, Clone, Copy, PartialEq)]
+    enum Unary by unary;
+    wgsl UNARY_WGSL = "\
+// Functions of one number with up to two constants, and their derivatives from what was saved: the
+// argument, or the value. Made of the table in `elementwise/unary.rs`.
+
+import package::shared::curves::{power, power_slope};
+import package::shared::finite::{keep_nan, limited, root_of, sign_of};
+import package::shared::math::{atan_of, exp_of, ln_of};
+
+",
+        "fn evaluate(kind: u32, first: f32, second: f32, x: f32) -> f32",
+        "fn derivative(kind: u32, first: f32, second: f32, saved: f32) -> f32";
+
     /// `scale x + shift`
-    Affine {
+    0 Affine affine[scale: scale, shift: shift] where {
         /// The factor.
         scale: f32,
         /// The summand.
         shift: f32,
-    },
+    } {
+        value(x) = scale * x + shift, "first * x + second";
+        derivative(x) = scale, "first";
+        second(x) = R::zero();
+    }
     /// `e^x`; below -87 it is 0 on GPUs
-    Exp,
+    1 Exp exp[] {
+        value(x) = x.exp(), "exp_of(x)";
+        derivative(y) = y, "y";
+        second(x) = x.exp();
+    }
     /// `ln x`: -infinity of 0, NaN below
-    Ln,
-    /// `sqrt x`, NaN below 0; derivative 0 at 0
-    Sqrt,
+    2 Ln ln[] {
+        value(x) = x.ln(), "ln_of(x)";
+        derivative(x) = x.recip(), "1.0 / x";
+        second(x) = -(x * x).recip();
+    }
+    /// `sqrt x`, NaN below 0; the derivative at 0 is taken as 0
+    3 Sqrt sqrt[] {
+        value(x) = x.sqrt(), "root_of(x)";
+        derivative(y) = keep_nan(y, if y > R::zero() { R::lit(0.5) / y } else { R::zero() }),
+            "keep_nan(y, select(0.0, 0.5 / y, y > 0.0))";
+        second(x) = {
+            let y = x.sqrt();
+            keep_nan(y, if y > R::zero() { R::lit(-0.25) / (x * y) } else { R::zero() })
+        };
+    }
     /// `x^2`
-    Square,
+    4 Square square[] {
+        value(x) = x * x, "x * x";
+        derivative(x) = x + x, "2.0 * x";
+        second(x) = R::lit(2.0);
+    }
     /// `|x|`, derivative 0 at 0
-    Abs,
+    5 Abs abs[] {
+        value(x) = x.abs(), "abs(x)";
+        derivative(x) = sign(x), "sign_of(x)";
+        second(x) = R::zero();
+    }
     /// `1 / x`
-    Recip,
-    /// -1, 0 or 1; derivative 0
-    Sign,
-    /// `x` limited to `low ..= high`, which may be infinite; derivative 1 within and at the ends
-    Clamp {
+    6 Recip recip[] {
+        value(x) = x.recip(), "1.0 / x";
+        derivative(y) = -y * y, "-y * y";
+        second(x) = R::lit(2.0) / (x * x * x);
+    }
+    /// -1, 0 or 1; no gradient passes
+    7 Sign sign[] {
+        value(x) = sign(x), "sign_of(x)";
+        derivative(x) = R::zero(), "0.0";
+        second(x) = R::zero();
+    }
+    /// `x` limited to `low ..= high`, which may be infinite; the derivative is 1 within and at the ends,
+    /// else 0
+    8 Clamp clamp[low: low, high: high] where {
         /// The least value.
         low: f32,
         /// The greatest value.
         high: f32,
-    },
+    } {
+        value(x) = limited(x, low, high), "limited(x, first, second)";
+        derivative(x) = keep_nan(x, if x >= low && x <= high { R::one() } else { R::zero() }),
+            "keep_nan(x, select(0.0, 1.0, x >= first && x <= second))";
+        second(x) = R::zero();
+    }
     /// `x^exponent`: of `x < 0` for whole exponents only, else NaN. `x^0` is 1
-    Power(f32),
+    9 Power power[0: exponent] where (f32) {
+        value(x) = x.powf(exponent), "power(x, first)";
+        derivative(x) = power_slope(x, exponent), "power_slope(x, first)";
+        second(x) = power_bend(x, exponent);
+    }
     /// `arctan x`
-    Atan,
+    10 Atan atan[] {
+        value(x) = x.atan(), "atan_of(x)";
+        derivative(x) = (R::one() + x * x).recip(), "1.0 / (1.0 + x * x)";
+        second(x) = R::lit(-2.0) * x / ((R::one() + x * x) * (R::one() + x * x));
+    }
 }
 
-impl Unary {
-    /// Its number in `shared/unary.wgsl`.
-    pub(super) fn code(self) -> u32 {
-        match self {
-            Unary::Affine { .. } => 0,
-            Unary::Exp => 1,
-            Unary::Ln => 2,
-            Unary::Sqrt => 3,
-            Unary::Square => 4,
-            Unary::Abs => 5,
-            Unary::Recip => 6,
-            Unary::Sign => 7,
-            Unary::Clamp { .. } => 8,
-            Unary::Power(_) => 9,
-            Unary::Atan => 10,
-        }
-    }
+/// `e x^(e - 1)`: nothing for the constant `x^0`, never 0 times an infinity.
+fn power_slope<R: Real>(x: R, e: R) -> R {
+    if e == R::zero() { R::zero() } else { e * x.powf(e - R::one()) }
+}
 
-    /// What errors call it: the method that makes it.
-    fn name(self) -> &'static str {
-        match self {
-            Unary::Affine { .. } => "affine",
-            Unary::Exp => "exp",
-            Unary::Ln => "ln",
-            Unary::Sqrt => "sqrt",
-            Unary::Square => "square",
-            Unary::Abs => "abs",
-            Unary::Recip => "recip",
-            Unary::Sign => "sign",
-            Unary::Clamp { .. } => "clamp",
-            Unary::Power(_) => "power",
-            Unary::Atan => "atan",
-        }
-    }
-
-    /// The function of a number and its two constants.
-    pub(super) fn from_code(code: u32, first: f32, second: f32) -> Self {
-        match code {
-            1 => Unary::Exp,
-            2 => Unary::Ln,
-            3 => Unary::Sqrt,
-            4 => Unary::Square,
-            5 => Unary::Abs,
-            6 => Unary::Recip,
-            7 => Unary::Sign,
-            8 => Unary::Clamp { low: first, high: second },
-            9 => Unary::Power(first),
-            10 => Unary::Atan,
-            _ => Unary::Affine { scale: first, shift: second },
-        }
-    }
-
-    fn constants(self) -> (f32, f32) {
-        match self {
-            Unary::Affine { scale, shift } => (scale, shift),
-            Unary::Clamp { low, high } => (low, high),
-            Unary::Power(exponent) => (exponent, 0.0),
-            _ => (0.0, 0.0),
-        }
-    }
-
-    /// Whether the derivative is cheaper from the output than from the input.
-    fn saves_output(self) -> bool {
-        matches!(self, Unary::Exp | Unary::Sqrt | Unary::Recip)
-    }
-
-    /// Its value at `x`.
-    pub(super) fn apply<R: Real>(self, x: R) -> R {
-        let real = |v: f32| R::lit(v.into());
-        match self {
-            Unary::Affine { scale, shift } => real(scale) * x + real(shift),
-            Unary::Exp => x.exp(),
-            Unary::Ln => x.ln(),
-            Unary::Sqrt => x.sqrt(),
-            Unary::Square => x * x,
-            Unary::Abs => x.abs(),
-            Unary::Recip => x.recip(),
-            Unary::Sign => sign(x),
-            Unary::Clamp { low, high } => limited(x, real(low), real(high)),
-            Unary::Power(exponent) => x.powf(real(exponent)),
-            Unary::Atan => x.atan(),
-        }
-    }
-
-    /// Its derivative, from the output where [`saves_output`](Self::saves_output), else the input.
-    pub(super) fn derivative<R: Real>(self, saved: R) -> R {
-        let real = |v: f32| R::lit(v.into());
-        let when =
-            |condition: bool, value: R| keep_nan(saved, if condition { value } else { R::zero() });
-        match self {
-            Unary::Affine { scale, .. } => real(scale),
-            Unary::Exp => saved,
-            Unary::Ln => saved.recip(),
-            Unary::Sqrt => when(saved > R::zero(), R::lit(0.5) / saved),
-            Unary::Square => saved + saved,
-            Unary::Abs => sign(saved),
-            Unary::Recip => -saved * saved,
-            Unary::Sign => R::zero(),
-            Unary::Clamp { low, high } => when(saved >= real(low) && saved <= real(high), R::one()),
-            // Nothing for the constant x^0, never 0 times an infinity.
-            Unary::Power(0.0) => R::zero(),
-            Unary::Power(e) => real(e) * saved.powf(real(e) - R::one()),
-            Unary::Atan => (R::one() + saved * saved).recip(),
-        }
-    }
+/// Its derivative, likewise.
+fn power_bend<R: Real>(x: R, e: R) -> R {
+    if e == R::zero() { R::zero() } else { e * power_slope(x, e - R::one()) }
 }
 
 fn sign<R: Real>(x: R) -> R {
@@ -206,7 +173,7 @@ fn sign<R: Real>(x: R) -> R {
 /// finite (limits may be infinite) or limits that are crossed.
 pub fn unary(f: Unary, x: &Tensor) -> Result<Tensor> {
     x.expect(f.name(), DType::F32)?;
-    let (first, second) = f.constants();
+    let [first, second] = f.constants();
     // A limit may be infinite: there is none on that side.
     let sound = |v: f32| v.is_finite() || matches!(f, Unary::Clamp { .. }) && !v.is_nan();
     if !sound(first) || !sound(second) {
@@ -223,7 +190,7 @@ pub fn unary(f: Unary, x: &Tensor) -> Result<Tensor> {
 }
 
 fn unary_backward(f: Unary, saved: &Tensor, g: &Tensor) -> Result<Tensor> {
-    let (first, second) = f.constants();
+    let [first, second] = f.constants();
     let gx = Tensor::empty(g.device(), *g.shape(), DType::F32)?;
     let (launch, cells) = launch_cells(g.device(), &UNARY_BACKWARD, g.count());
     let launch = launch.constant("OP", f.code()).params(&UnaryParams { cells, first, second });
@@ -262,7 +229,7 @@ impl Var {
                 Ok(())
             });
         }
-        let saved = if f.saves_output() { y.clone() } else { self.value().clone() };
+        let saved = if f.saves_value() { y.clone() } else { self.value().clone() };
         self.tape().record_one(f.name(), &[self], y, move |bw| {
             if let Some(g) = bw.upstream(0) {
                 let gx = unary_backward(f, &saved, g)?;
@@ -273,9 +240,21 @@ impl Var {
     }
 }
 
-/// Methods of [`Var`] that are one [`Unary`] each.
+/// Methods of [`Tensor`] and [`Var`] that are a [`Unary`] with some constants.
 macro_rules! methods {
     ($($(#[$doc:meta])* $name:ident($($argument:ident),*) = $f:expr;)*) => {
+        impl Tensor {
+            $(
+                $(#[$doc])*
+                ///
+                /// # Errors
+                /// Those of [`unary`].
+                pub fn $name(&self, $($argument: f32),*) -> Result<Tensor> {
+                    unary($f, self)
+                }
+            )*
+        }
+
         impl Var {
             $(
                 $(#[$doc])*
@@ -299,30 +278,10 @@ methods! {
     mul_scalar(c) = Unary::Affine { scale: c, shift: 0.0 };
     /// `x / c`, as the product with the rounded `1 / c`
     div_scalar(c) = Unary::Affine { scale: c.recip(), shift: 0.0 };
-    /// `scale x + shift`
-    affine(scale, shift) = Unary::Affine { scale, shift };
     /// `min(x, c)`; the derivative is 1 where both are equal
     minimum_scalar(c) = Unary::Clamp { low: f32::NEG_INFINITY, high: c };
     /// `max(x, c)`; the derivative is 1 where both are equal
     maximum_scalar(c) = Unary::Clamp { low: c, high: f32::INFINITY };
-    /// `x` limited to `low ..= high`; the derivative is 1 within and at the ends, else 0
-    clamp(low, high) = Unary::Clamp { low, high };
-    /// `x^exponent`: of `x < 0` for whole exponents only, else NaN. `x^0` is 1
-    power(exponent) = Unary::Power(exponent);
     /// `-x`
     neg() = Unary::Affine { scale: -1.0, shift: 0.0 };
-    /// `e^x`; below -87 it is 0 on GPUs
-    exp() = Unary::Exp;
-    /// `ln x`: -infinity of 0, NaN below
-    ln() = Unary::Ln;
-    /// `sqrt x`, NaN below 0; the derivative at 0 is taken as 0
-    sqrt() = Unary::Sqrt;
-    /// `x^2`
-    square() = Unary::Square;
-    /// `|x|`, derivative 0 at 0
-    abs() = Unary::Abs;
-    /// `1 / x`
-    recip() = Unary::Recip;
-    /// -1, 0 or 1; no gradient passes
-    sign() = Unary::Sign;
 }

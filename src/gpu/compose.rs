@@ -1,20 +1,22 @@
 //! Shader composition: imports and conditions, by `wesl`.
 
+use crate::elementwise;
 use crate::error::{Error, Result};
 use wesl::{EscapeMangler, Mangler, ManglerKind, VirtualResolver, Wesl};
 
-/// The fragments in `shaders/shared/`, by the name under which a shader imports them:
+/// The fragments in `shaders/shared/`, and those that tables of functions make, by the name under which a shader imports them:
 /// `import package::shared::NAME::item;`.
 const SHARED: &[(&str, &str)] = &[
-    ("activation", include_str!("../../shaders/shared/activation.wgsl")),
+    ("activation", elementwise::ACTIVATION_WGSL),
     ("applied", include_str!("../../shaders/shared/applied.wgsl")),
-    ("binary", include_str!("../../shaders/shared/binary.wgsl")),
+    ("binary", elementwise::BINARY_WGSL),
     ("blocks", include_str!("../../shaders/shared/blocks.wgsl")),
     ("butterfly", include_str!("../../shaders/shared/butterfly.wgsl")),
     ("cache", include_str!("../../shaders/shared/cache.wgsl")),
     ("cells", include_str!("../../shaders/shared/cells.wgsl")),
     ("complex", include_str!("../../shaders/shared/complex.wgsl")),
     ("concrete", include_str!("../../shaders/shared/concrete.wgsl")),
+    ("curves", include_str!("../../shaders/shared/curves.wgsl")),
     ("decay", include_str!("../../shaders/shared/decay.wgsl")),
     ("deviation", include_str!("../../shaders/shared/deviation.wgsl")),
     ("digits", include_str!("../../shaders/shared/digits.wgsl")),
@@ -48,7 +50,7 @@ const SHARED: &[(&str, &str)] = &[
     ("tile", include_str!("../../shaders/shared/tile.wgsl")),
     ("tiles", include_str!("../../shaders/shared/tiles.wgsl")),
     ("token", include_str!("../../shaders/shared/token.wgsl")),
-    ("unary", include_str!("../../shaders/shared/unary.wgsl")),
+    ("unary", elementwise::UNARY_WGSL),
     ("walk", include_str!("../../shaders/shared/walk.wgsl")),
     ("wkv", include_str!("../../shaders/shared/wkv.wgsl")),
 ];

@@ -73,6 +73,18 @@ fn elementwise_operators() {
             both(b, y);
         }
     });
+    t.on("functions", |b| {
+        let (x, y) = (b.double(), b.double());
+        for f in Unary::all(b.real(), b.real()) {
+            let _ = (f.apply(x), f.derivative(x), f.second_derivative(x));
+        }
+        for f in Activation::all(b.real(), b.real()) {
+            let _ = (f.apply(x), f.derivative(x), f.second_derivative(x));
+        }
+        for f in Binary::all() {
+            let _ = (f.apply(x, y), f.derivatives(x, y), f.second_derivatives(x, y));
+        }
+    });
     t.on("binary", |b| {
         let op = b.pick(&[Binary::Add, Binary::Div, Binary::Maximum]);
         let _ = elementwise::binary(op, &b.tensor(), &b.tensor());

@@ -1,28 +1,21 @@
 //! Conformance of the `elementwise` family.
 
 use half::f16;
-use kernels_tests::{ACTIVATIONS, Random, conform, conform_sums, subjects};
+use kernels_tests::{Random, conform, conform_sums, subjects};
 use proptest::prelude::*;
 use spikegrad::elementwise::{self, Activation, Binary, Unary};
 use spikegrad::tape::gradient_check;
 use spikegrad::{DType, Device, Error, Result, Tape, Tensor, Var};
 
-const BINARIES: [Binary; 6] =
-    [Binary::Add, Binary::Sub, Binary::Mul, Binary::Div, Binary::Minimum, Binary::Maximum];
+/// Every function of one number, with constants that suit all of them, and some more.
+fn unaries() -> impl Iterator<Item = Unary> {
+    let more = [Unary::Affine { scale: -1.5, shift: 0.25 }, Unary::Power(1.7)];
+    Unary::all(-0.5, 0.75).into_iter().chain(more)
+}
 
-const UNARIES: [Unary; 11] = [
-    Unary::Affine { scale: -1.5, shift: 0.25 },
-    Unary::Exp,
-    Unary::Ln,
-    Unary::Sqrt,
-    Unary::Square,
-    Unary::Abs,
-    Unary::Recip,
-    Unary::Sign,
-    Unary::Clamp { low: -0.5, high: 0.75 },
-    Unary::Power(1.7),
-    Unary::Atan,
-];
+fn activations() -> Vec<Activation> {
+    Activation::all(0.1, 0.0)
+}
 
 /// Values in ±[0.3, 2.3): away from the poles and kinks at 0, and from overflow.
 fn away_from_zero(random: &mut Random, count: usize) -> Vec<f32> {
@@ -95,12 +88,13 @@ fn binary_with_broadcasting() {
         (&[0, 3], &[3]),
         (&[0], &[0]),
     ];
+    let binaries = Binary::all();
     for (i, (a, b)) in shapes.into_iter().enumerate() {
         // All operators where both shapes agree, and where they do not; one each for the rest.
         if i == 2 || i == 8 {
-            BINARIES.into_iter().for_each(|op| check_binary(op, a, b));
+            Binary::all().into_iter().for_each(|op| check_binary(op, a, b));
         } else {
-            check_binary(BINARIES[i % 6], a, b);
+            check_binary(binaries[i % binaries.len()], a, b);
         }
     }
 }
@@ -118,7 +112,7 @@ proptest! {
         };
         let a = side(&|d| d.1);
         let b = side(&|d| d.2 || !d.1);
-        check_binary(BINARIES[op], &a, &b[cut.min(b.len())..]);
+        check_binary(Binary::all()[op], &a, &b[cut.min(b.len())..]);
     }
 }
 
@@ -156,7 +150,7 @@ fn binary_gradients_are_those_of_finite_differences() {
     let mut random = Random::new(3);
     let mut values = |n| away_from_zero(&mut random, n).into_iter().map(f64::from).collect();
     let (x, y): (Vec<f64>, Vec<f64>) = (values(12), values(4));
-    for op in BINARIES {
+    for op in Binary::all() {
         let inputs = [(x.clone(), [3, 1, 4].as_slice()), (y.clone(), [2, 2, 1].as_slice())];
         let inputs = [(inputs[0].0.clone(), &[3, 4][..]), (inputs[1].0.clone(), &[4][..])];
         let outcome = gradient_check(&inputs, 1e-5, |v| Ok(vec![v[0].binary(op, &v[1])?])).unwrap();
@@ -169,8 +163,8 @@ fn binary_gradients_are_those_of_finite_differences() {
 
 #[test]
 fn unary_functions() {
-    for f in UNARIES {
-        let positive = matches!(f, Unary::Ln | Unary::Sqrt | Unary::Power(_));
+    for f in unaries() {
+        let positive = f.apply(-1.0f64).is_nan();
         for count in [1, 64, 1021] {
             let x = away_from_zero(&mut Random::new(count as u64), count);
             let x: Vec<f32> = x.into_iter().map(|v| if positive { v.abs() } else { v }).collect();
@@ -196,6 +190,69 @@ fn dense_range() -> Vec<f32> {
     let wide = (-20_000..=20_000).map(|i| i as f32 * 1e-3);
     let near = (-120..=120).map(|i: i32| 1.2f32.powi(i.abs() - 100) * 0.1 * i.signum() as f32);
     wide.chain(near).collect()
+}
+
+/// Points on both sides of 0, away from the kinks of all functions.
+fn points() -> impl Iterator<Item = f64> {
+    (1..40).map(|i| f64::from(i) * 0.11).flat_map(|x| [x, -x])
+}
+
+/// Compares `found` with the central difference of `f` at `x`, if that is a number.
+fn compare(label: &str, x: f64, f: impl Fn(f64) -> f64, found: f64) -> bool {
+    const STEP: f64 = 1e-5;
+    let expected = (f(x + STEP) - f(x - STEP)) / (2.0 * STEP);
+    let close = (found - expected).abs() <= 1e-5 * expected.abs().max(1.0);
+    assert!(close || expected.is_nan(), "{label} at {x}: {found}, not {expected}");
+    !expected.is_nan()
+}
+
+macro_rules! derivatives_hold {
+    ($functions:expr) => {
+        for f in $functions {
+            let label = format!("{f:?}");
+            let number = |x: &f64| {
+                compare(&label, *x, |x| f.derivative(x), f.second_derivative(*x));
+                compare(&label, *x, |x| f.apply(x), f.derivative(*x))
+            };
+            let seen = points().filter(number).count();
+            assert!(seen > 30, "{label} is a number at {seen} points");
+        }
+    };
+}
+
+#[test]
+fn derivatives_are_those_of_finite_differences() {
+    derivatives_hold!(unaries());
+    derivatives_hold!(activations());
+}
+
+#[test]
+fn derivatives_of_two_are_those_of_finite_differences() {
+    for f in Binary::all() {
+        for (a, b) in points().map(|x| (x, 0.7 * x + 0.3 * x.signum())) {
+            let label = format!("{f:?} with {a}, {b}");
+            let [by_a, by_b] = f.derivatives(a, b);
+            let [twice_a, by_both, twice_b] = f.second_derivatives(a, b);
+            compare(&label, a, |a| f.apply(a, b), by_a);
+            compare(&label, b, |b| f.apply(a, b), by_b);
+            compare(&label, a, |a| f.derivatives(a, b)[0], twice_a);
+            compare(&label, b, |b| f.derivatives(a, b)[0], by_both);
+            compare(&label, a, |a| f.derivatives(a, b)[1], by_both);
+            compare(&label, b, |b| f.derivatives(a, b)[1], twice_b);
+        }
+    }
+}
+
+/// The methods of tensors and variables are the rows of the tables.
+#[test]
+fn methods_apply_their_functions() {
+    conform("methods", 1e-6, |device| {
+        let x = Tensor::from_slice(device, &[0.4f32, 1.1, 2.3], [3])?;
+        let v = Tape::new().leaf(&x);
+        assert_eq!(x.exp()?.to_vec::<f32>()?, v.exp()?.value().to_vec::<f32>()?);
+        assert_eq!(x.gelu()?.to_vec::<f32>()?, v.gelu()?.value().to_vec::<f32>()?);
+        Ok(vec![x.exp()?, x.clamp(0.5, 2.0)?, x.gelu()?, x.mul(&x)?.add_scalar(1.0)?])
+    });
 }
 
 #[test]
@@ -230,7 +287,7 @@ fn activations_are_accurate() {
             elementwise::activate_backward(f, &t, &one).unwrap(),
         ]
     };
-    for f in ACTIVATIONS {
+    for f in activations() {
         let expected = on(oracle, f).map(|t| t.to_vec::<f64>().unwrap());
         for s in subjects() {
             for (i, found) in on(&s.device, f).into_iter().enumerate() {
@@ -246,7 +303,7 @@ fn activations_are_accurate() {
 
 #[test]
 fn activation_gradients() {
-    for f in ACTIVATIONS {
+    for f in activations() {
         let x = away_from_zero(&mut Random::new(4), 37);
         conform(&format!("{f:?}"), 2e-6, |device| {
             with_gradients(device, &[(&x, &[37])], |v| v[0].activate(f))
