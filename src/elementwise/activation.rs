@@ -264,7 +264,7 @@ impl Var {
         }
         let y = activate(activation, self.value())?;
         let x = self.value().clone();
-        self.tape().record_one("activate", &[self], y, move |bw| {
+        self.tape().record_one(activation.name(), &[self], y, move |bw| {
             if let Some(g) = bw.upstream(0) {
                 let gx = activate_backward(activation, &x, g)?;
                 bw.give(0, gx);
