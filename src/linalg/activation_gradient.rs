@@ -1,24 +1,39 @@
 //! The gradient through the activation of a product's epilogue.
 
-use super::twin;
 use crate::elementwise::Activation;
-use crate::kernel::{Kernel, shader};
-use crate::{Result, Tensor};
+use crate::host::parallel::*;
+use crate::host::{HostArgs, Real};
+use crate::{Result, Tensor, kernel};
 
 /// `gz = gy act'(z)`
-pub(super) static ACTIVATE_GRADIENT: Kernel = Kernel::new(
-    "linalg",
-    "activate_gradient",
-    shader!("linalg/activate_gradient"),
-    crate::twin!(twin::activate_gradient),
-)
-.params::<Params>();
+fn activate_gradient<R: Real>(args: &mut HostArgs<'_, R>) {
+    let p: Params = args.params();
+    let activation = Activation::from_code(args.constant("ACT"), p.slope);
+    let from_output = args.flag("FROM_OUTPUT");
+    let (gy, saved) = (args.reals("gy"), args.reals("saved"));
+    let derivative = |at: R| {
+        if from_output { derivative_from_output(activation, at) } else { activation.derivative(at) }
+    };
+    let gz = args.reals_mut("gz");
+    let each = gz.par_iter_mut().zip(gy).zip(saved).at_least(1024);
+    each.for_each(|((gz, gy), at)| *gz = *gy * derivative(*at));
+}
 
-crate::params! {
-    pub(super) struct Params {
-        count: u32,
-        slope: f32,
+fn derivative_from_output<R: Real>(activation: Activation, y: R) -> R {
+    match activation {
+        Activation::Sigmoid => y * (R::one() - y),
+        Activation::Tanh => R::one() - y * y,
+        Activation::Softplus => -(-y).exp_m1(),
+        // The rectifiers have the sign of their input.
+        rectifier => rectifier.derivative(y),
     }
+}
+
+kernel! {
+    /// `gz = gy act'(z)`
+    pub(super) static ACTIVATE_GRADIENT = "linalg/activate_gradient";
+    params = struct Params { count: u32, slope: f32 };
+    oracle = activate_gradient;
 }
 
 /// Whether the derivative is a function of the activation's value, so that the output serves as what
@@ -47,11 +62,11 @@ pub(super) fn through(activation: Activation, gy: &Tensor, saved: &Tensor) -> Re
     let launch = gy.device().launch(&ACTIVATE_GRADIENT).params(&params);
     launch
         .constant("ACT", activation.code())
-        .constant("FROM_OUTPUT", u32::from(from_output(activation)))
-        .bind_next(gy)
-        .bind_next(saved)
-        .bind_next(&gz)
-        .items_of(gy.count(), 64)
+        .constant("FROM_OUTPUT", from_output(activation))
+        .bind("gy", gy)
+        .bind("saved", saved)
+        .bind("gz", &gz)
+        .items(gy.count())
         .record()?;
     Ok(gz)
 }

@@ -1,30 +1,8 @@
 //! Products with packed spikes as left operand.
 
-use super::product::{BITS_VARIANTS, Extra, Left, MatmulKernel, Params, Product, cost, turns};
-use super::twin;
+use super::params::{Extra, Left, MatmulKernel, Product};
 use crate::elementwise::Activation;
-use crate::kernel::{Kernel, shader};
 use crate::{DType, Result, Tensor};
-
-/// `C[t, b, :] = act(sum_k S[t, b, k] W[k, :] + bias)`
-pub(super) static BITS_MATMUL: Kernel =
-    Kernel::new("linalg", "bits_matmul", shader!("linalg/bits_matmul"), crate::twin!(twin::bits))
-        .params::<Params>()
-        .variants(BITS_VARIANTS)
-        .cost(cost)
-        .turns(turns);
-
-/// `C[k, :] = sum_{t, b} S[t, b, k] G[t, b, :]`
-pub(super) static BITS_MATMUL_TN: Kernel = Kernel::new(
-    "linalg",
-    "bits_matmul_tn",
-    shader!("linalg/bits_matmul_tn"),
-    crate::twin!(twin::bits_transposed),
-)
-.params::<Params>()
-.variants(BITS_VARIANTS)
-.cost(cost)
-.turns(turns);
 
 /// Steps, samples (all axes between the first and the last) and features of packed spikes.
 pub(super) fn sizes(spikes: &Tensor) -> [usize; 3] {

@@ -1,42 +1,61 @@
 //! The second launch of a product whose depth was split.
 
-use super::product::{Extra, Product};
-use super::twin;
-use crate::kernel::{Kernel, shader};
-use crate::{DType, Result, Shape, Tensor};
+use super::params::{Extra, Product};
+use crate::elementwise::Activation;
+use crate::host::{HostArgs, Real};
+use crate::{Result, Tensor, kernel};
 
-/// `c = act(sum of chunks + bias)`, in the order of the chunks.
-pub(super) static MATMUL_COMBINE: Kernel = Kernel::new(
-    "linalg",
-    "matmul_combine",
-    shader!("linalg/matmul_combine"),
-    crate::twin!(twin::combine),
-)
-.params::<Params>()
-.turns(|args| 2 + 2 * u64::from(args.params::<Params>().chunks));
+/// The sum over chunks, and the epilogue.
+fn matmul_combine<R: Real>(args: &mut HostArgs<'_, R>) {
+    let p: Params = args.params();
+    let (count, n) = (p.count as usize, p.n as usize);
+    let (parts, bias, partial_sums) = (args.reals("parts"), args.reals("bias"), args.reals("sums"));
+    let activation = Activation::from_code(args.constant("ACT"), p.slope);
+    let (pre, sums, add) = (args.flag("PRE"), args.flag("SUMS"), args.flag("ADD"));
+    let (c, extra) = (args.reals_mut("c"), args.reals_mut("extra"));
+    let total = |of: &[R], stride: usize, i: usize| -> R {
+        (0..p.chunks as usize).map(|chunk| of[chunk * stride + i]).sum()
+    };
+    for (i, c) in c.iter_mut().enumerate().take(count) {
+        let mut z = total(parts, count, i);
+        if p.has_bias != 0 {
+            z += bias[i % n];
+        }
+        if pre {
+            extra[i] = z;
+        }
+        let y = activation.apply(z);
+        *c = if add { *c + y } else { y };
+    }
+    if sums {
+        for (i, sum) in extra.iter_mut().enumerate().take(n) {
+            *sum = total(partial_sums, n, i);
+        }
+    }
+}
 
-crate::params! {
-    pub(super) struct Params {
+kernel! {
+    /// `c = act(sum of chunks + bias)`, in the order of the chunks.
+    pub(super) static MATMUL_COMBINE = "linalg/matmul_combine";
+    params = struct Params {
         count: u32,
         n: u32,
         chunks: u32,
         has_bias: u32,
         slope: f32,
-    }
+    };
+    oracle = matmul_combine;
+    turns = |args| 2 + 2 * u64::from(args.params::<Params>().chunks);
 }
 
-/// Sums `chunks` partial products and applies the epilogue of `product`.
+/// Sums the `chunks` partial products `parts`, and their column sums, into `c` and the second output, with
+/// the epilogue of `product`.
 pub(super) fn combine(
     product: &Product<'_>,
     chunks: usize,
-    parts: &Tensor,
-    sums: &Tensor,
-    shape: Shape,
-    extra_shape: Shape,
-) -> Result<(Tensor, Tensor)> {
-    let device = parts.device();
-    let c = product.output(shape, DType::F32)?;
-    let extra = Tensor::empty(device, extra_shape, DType::F32)?;
+    [parts, c]: [&Tensor; 2],
+    [sums, extra]: [Option<&Tensor>; 2],
+) -> Result<()> {
     let params = Params {
         count: c.count() as u32,
         n: product.n as u32,
@@ -46,17 +65,17 @@ pub(super) fn combine(
     };
     let column_sums = product.extra == Extra::ColumnSums;
     let items = c.count() + if column_sums { product.n } else { 0 };
-    let launch = device.launch(&MATMUL_COMBINE).params(&params).bind_next(parts);
+    let launch = parts.device().launch(&MATMUL_COMBINE).params(&params);
     launch
-        .bind_next(product.bias.unwrap_or(parts))
-        .bind_next(sums)
-        .bind_next(&c)
-        .bind_next(&extra)
+        .bind("parts", parts)
+        .bind_if("bias", product.bias)
+        .bind_if("sums", sums)
+        .bind("c", c)
+        .bind_if("extra", extra)
         .constant("ACT", product.activation.code())
-        .constant("PRE", u32::from(product.extra == Extra::PreActivation))
-        .constant("SUMS", u32::from(column_sums))
-        .constant("ADD", u32::from(product.target.is_some()))
-        .items_of(items, 64)
-        .record()?;
-    Ok((c, extra))
+        .constant("PRE", product.extra == Extra::PreActivation)
+        .constant("SUMS", column_sums)
+        .constant("ADD", product.target.is_some())
+        .items(items)
+        .record()
 }

@@ -1,23 +1,29 @@
 //! Between f32 and f16 storage.
 
-use super::twin;
-use crate::kernel::{Kernel, Needs, Variant, shader};
-use crate::{DType, Result, Tensor};
+use super::twin::{floats, pack};
+use crate::host::{HostArgs, Real};
+use crate::kernel::Variant;
+use crate::{DType, Result, Tensor, kernel};
 
-/// `y = x` in the other type.
-pub(super) static CONVERT: Kernel =
-    Kernel::new("linalg", "convert", shader!("linalg/convert"), crate::twin!(twin::convert))
-        .params::<Params>()
-        .tolerance(1e-3)
-        .variants(&[
-            Variant { name: "to f16", conditions: &[], needs: Needs::NOTHING },
-            Variant { name: "from f16", conditions: &["FROM_HALF"], needs: Needs::NOTHING },
-        ]);
-
-crate::params! {
-    pub(super) struct Params {
-        count: u32,
+/// Between reals and pairs of f16.
+fn convert_oracle<R: Real>(args: &mut HostArgs<'_, R>) {
+    let p: Params = args.params();
+    let count = p.count as usize;
+    if args.when("FROM_HALF") {
+        let x = floats(args, "x");
+        args.reals_mut("y")[..count].copy_from_slice(&x[..count]);
+    } else {
+        pack(&args.reals("x")[..count], args.words_mut("y"));
     }
+}
+
+kernel! {
+    /// `y = x` in the other type.
+    pub(super) static CONVERT = "linalg/convert";
+    params = struct Params { count: u32 };
+    oracle = convert_oracle;
+    tolerance = 1e-3;
+    variants = &[Variant::portable("to f16", &[]), Variant::portable("from f16", &["FROM_HALF"])];
 }
 
 /// An f32 tensor in f16.
@@ -32,13 +38,8 @@ pub(super) fn widen(x: &Tensor) -> Result<Tensor> {
 
 fn convert(x: &Tensor, to: DType) -> Result<Tensor> {
     let y = Tensor::empty(x.device(), *x.shape(), to)?;
-    let launch = x.device().launch(&CONVERT).variant_at(usize::from(to == DType::F32));
-    let params = Params { count: x.count() as u32 };
-    launch
-        .params(&params)
-        .bind_next(x)
-        .bind_next(&y)
-        .items_of(x.count().div_ceil(2), 64)
-        .record()?;
+    let launch = x.device().launch(&CONVERT).when("FROM_HALF", to == DType::F32);
+    let launch = launch.params(&Params { count: x.count() as u32 });
+    launch.bind("x", x).bind("y", &y).items(x.count().div_ceil(2)).record()?;
     Ok(y)
 }

@@ -1,35 +1,43 @@
 //! Products by cooperative matrices: an experimental feature, used only where it is asked for.
 
-use super::product::{Left, Params, Product, cost};
-use super::twin;
+use super::params::{Left, Params, Product, cost};
+use super::twin::{View, floats, multiply};
 use crate::elementwise::Activation;
-use crate::kernel::{Kernel, Needs, Variant, shader};
-use crate::{DType, Error, Result, Shape, Tensor};
+use crate::host::{HostArgs, Real};
+use crate::kernel::{Needs, Variant};
+use crate::{DType, Error, Result, Shape, Tensor, kernel};
 
-/// `C = A B` with f16 operands. The baseline computes the same in plain arithmetic.
-pub(super) static MATMUL_COOP: Kernel =
-    Kernel::new("linalg", "matmul_coop", shader!("linalg/matmul_coop"), crate::twin!(twin::coop))
-        .params::<Params>()
-        .cost(cost)
-        .variants(&[
-            Variant { name: "plain", conditions: &[], needs: Needs::NOTHING },
-            Variant {
-                name: "cooperative 8 x 8",
-                conditions: &["COOP", "EIGHT"],
-                needs: Needs::COOP_MATRIX,
-            },
-            Variant {
-                name: "cooperative 16 x 16",
-                conditions: &["COOP"],
-                needs: Needs::COOP_MATRIX,
-            },
-        ])
-        .turns(|args| {
-            // The baseline has a walk for each of an invocation's elements.
-            let depth = u64::from(args.params::<Params>().k);
-            let elements = 256u64.div_ceil(args.constant_or("WG", 32).max(1));
-            if args.variant == 0 { elements * (depth + 2) } else { depth / 8 + 2 }
-        });
+/// A dense product of f16 operands without epilogue.
+fn matmul_coop<R: Real>(args: &mut HostArgs<'_, R>) {
+    let p: Params = args.params();
+    let [m, n, k] = [p.m, p.n, p.k].map(|v| v as usize);
+    let (a, b) = (floats(args, "a"), floats(args, "b"));
+    let (a, b) = (View::new(&a, m, k, false), View::new(&b, k, n, false));
+    multiply(a, b, args.reals_mut("c"), false);
+}
+
+kernel! {
+    /// `C = A B` with f16 operands. The baseline computes the same in plain arithmetic.
+    pub(super) static MATMUL_COOP = "linalg/matmul_coop";
+    params = Params;
+    oracle = matmul_coop;
+    cost = cost;
+    variants = &[
+        Variant::portable("plain", &[]),
+        Variant {
+            name: "cooperative 8 x 8",
+            conditions: &["COOP", "EIGHT"],
+            needs: Needs::COOP_MATRIX,
+        },
+        Variant { name: "cooperative 16 x 16", conditions: &["COOP"], needs: Needs::COOP_MATRIX },
+    ];
+    turns = |args| {
+        // The baseline has a walk for each of an invocation's elements.
+        let depth = u64::from(args.params::<Params>().k);
+        let elements = 256u64.div_ceil(args.constant("WG").max(1));
+        if args.when("COOP") { depth / 8 + 2 } else { elements * (depth + 2) }
+    };
+}
 
 /// What every extent must be a multiple of.
 const TILE: usize = 16;
@@ -58,9 +66,9 @@ pub(super) fn run(product: &Product<'_>, shape: Shape) -> Result<Tensor> {
     let tiles = product.m / size * (product.n / size);
     // A workgroup of one subgroup. Where the driver takes smaller ones, each computes the tile.
     let subgroup = device.capabilities().subgroup_size.1.clamp(8, 128);
-    let launch = device.launch(&MATMUL_COOP).variant_at(if size == 8 { 1 } else { 2 });
+    let launch = device.launch(&MATMUL_COOP).when("COOP", true).when("EIGHT", size == 8);
     let launch = launch.params(&params).constant("WG", subgroup);
-    launch.bind_next(product.a).bind_next(product.b).bind_next(&c).items_of(tiles, 1).record()?;
+    launch.bind("a", product.a).bind("b", product.b).bind("c", &c).workgroups(tiles).record()?;
     Ok(c)
 }
 

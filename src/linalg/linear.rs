@@ -2,7 +2,7 @@
 
 use super::activation_gradient::{from_output, through};
 use super::matmul::check_bias;
-use super::product::Extra;
+use super::params::Extra;
 use super::{Layout, Matmul, bits, matmul};
 use crate::elementwise::Activation;
 use crate::{DType, Error, Result, Tensor, Var};

@@ -1,41 +1,9 @@
 //! Products of dense matrices.
 
-use super::product::{DENSE_VARIANTS, Extra, Left, MatmulKernel, Params, Product, cost, turns};
-use super::{convert, twin};
+use super::convert;
+use super::params::{Extra, Left, MatmulKernel, Product};
 use crate::elementwise::Activation;
-use crate::kernel::{Kernel, shader};
 use crate::{DType, Error, Result, Shape, Tensor, Var};
-
-/// Register tiles, no workgroup memory.
-pub(super) static MATMUL: Kernel =
-    Kernel::new("linalg", "matmul", shader!("linalg/matmul"), crate::twin!(twin::dense))
-        .params::<Params>()
-        .variants(DENSE_VARIANTS)
-        .cost(cost)
-        .turns(turns);
-
-/// Tiles in workgroup memory.
-pub(super) static MATMUL_TILED: Kernel = Kernel::new(
-    "linalg",
-    "matmul_tiled",
-    shader!("linalg/matmul_tiled"),
-    crate::twin!(twin::dense),
-)
-.params::<Params>()
-.variants(DENSE_VARIANTS)
-.cost(cost)
-.turns(|args| 2 * turns(args));
-
-/// One output an invocation.
-pub(super) static MATMUL_NAIVE: Kernel = Kernel::new(
-    "linalg",
-    "matmul_naive",
-    shader!("linalg/matmul_naive"),
-    crate::twin!(twin::dense),
-)
-.params::<Params>()
-.cost(cost)
-.turns(|args| 1 + u64::from(args.params::<Params>().k));
 
 /// Which operand of a product is transposed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -11,14 +11,17 @@ mod bits;
 mod combine;
 mod convert;
 mod coop;
+mod dense;
 mod linear;
 mod matmul;
+mod params;
 mod product;
+mod spikes;
 mod twin;
 
 pub use linear::linear;
 pub use matmul::{Layout, Matmul, matmul};
-pub use product::MatmulKernel;
+pub use params::MatmulKernel;
 pub(crate) use product::{BUSY_INVOCATIONS, launch_flops, register_tile, split_depth};
 pub(crate) use twin::{View, floats as floats_of, multiply, pack as pack_halves, unpack_halves};
 
@@ -26,13 +29,13 @@ use crate::kernel::Kernel;
 
 /// The kernels of the family.
 pub const KERNELS: &[&Kernel] = &[
-    &matmul::MATMUL,
-    &matmul::MATMUL_TILED,
-    &matmul::MATMUL_NAIVE,
+    &dense::MATMUL,
+    &dense::MATMUL_TILED,
+    &dense::MATMUL_NAIVE,
     &coop::MATMUL_COOP,
     &combine::MATMUL_COMBINE,
-    &bits::BITS_MATMUL,
-    &bits::BITS_MATMUL_TN,
+    &spikes::BITS_MATMUL,
+    &spikes::BITS_MATMUL_TN,
     &activation_gradient::ACTIVATE_GRADIENT,
     &convert::CONVERT,
 ];

@@ -1,31 +1,10 @@
 //! How a matrix product is run: which kernel, which tile, in how many launches.
 
-use super::{bits, combine, coop, matmul};
-use crate::elementwise::Activation;
+use super::params::{Extra, Left, MatmulKernel, Params, Product};
+use super::{combine, coop, dense, spikes};
+use crate::dispatch::Launch;
 use crate::gpu::Capabilities;
-use crate::kernel::{Cost, CostArgs, Kernel, Variant};
 use crate::{DType, Result, Shape, Tensor};
-
-crate::params! {
-    /// The parameters of every product kernel, as in `shared/operands.wgsl`.
-    pub(super) struct Params {
-        m: u32,
-        n: u32,
-        k: u32,
-        batch_first: u32,
-        batch: u32,
-        group_first: u32,
-        groups: u32,
-        batches: u32,
-        stride_a: u32,
-        stride_b: u32,
-        chunk: u32,
-        steps: u32,
-        lanes: u32,
-        has_bias: u32,
-        slope: f32,
-    }
-}
 
 /// Floating-point work of one launch: larger products are split over rows and batch entries, so
 /// that a launch stays far below a driver's watchdog on a slow GPU too.
@@ -55,82 +34,6 @@ const MAX_CHUNKS: usize = 128;
 /// The tile of a workgroup of `matmul_tiled`, in rows and columns.
 const TILED: usize = 64;
 
-/// How operands are stored and read. Chosen from the operands, not from the adapter.
-pub(super) const DENSE_VARIANTS: &[Variant] = &[
-    Variant::portable("f32", &[]),
-    Variant::portable("f32 by four", &["VEC"]),
-    Variant::portable("f16", &["HALF"]),
-    Variant::portable("f16 by four", &["HALF", "VEC"]),
-    Variant::portable("f16 by four to f16", &["HALF", "VEC", "HALF_OUT"]),
-];
-
-/// Likewise for packed spikes.
-pub(super) const BITS_VARIANTS: &[Variant] =
-    &[Variant::portable("bits", &["BITS"]), Variant::portable("bits by four", &["BITS", "VEC"])];
-
-/// What the left operand is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Left {
-    /// A matrix, transposed or not.
-    Dense { transposed: bool },
-    /// Packed spikes `[steps, lanes, k]`; rows of C are (step, lane).
-    Spikes { steps: usize, lanes: usize },
-    /// Packed spikes `[steps, lanes, m]`; the depth is (step, lane).
-    SpikesTransposed { steps: usize, lanes: usize },
-}
-
-/// A second output.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Extra {
-    None,
-    /// `A B + bias` before the activation.
-    PreActivation,
-    /// The sums of B's columns.
-    ColumnSums,
-}
-
-/// Which kernel computes a product.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[non_exhaustive]
-pub enum MatmulKernel {
-    /// The one that suits device and sizes.
-    #[default]
-    Auto,
-    /// One output an invocation: the baseline of measurements.
-    Naive,
-    /// Register tiles without workgroup memory.
-    Registers,
-    /// Tiles in workgroup memory.
-    Tiled,
-    /// Cooperative matrices: f16 operands, f32 sums, `[M, K]` times `[K, N]` with extents that are
-    /// multiples of 16, no bias, no activation. Only on a device opened with
-    /// [`coop_matrix`](crate::DeviceBuilder::coop_matrix).
-    Coop,
-}
-
-/// A product `act(A B + bias)` with checked sizes.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Product<'a> {
-    pub(super) a: &'a Tensor,
-    pub(super) b: &'a Tensor,
-    pub(super) left: Left,
-    pub(super) b_transposed: bool,
-    pub(super) bias: Option<&'a Tensor>,
-    pub(super) activation: Activation,
-    pub(super) extra: Extra,
-    pub(super) m: usize,
-    pub(super) n: usize,
-    pub(super) k: usize,
-    pub(super) batches: usize,
-    /// Whether every batch entry has an operand of its own.
-    pub(super) batched: [bool; 2],
-    pub(super) kernel: MatmulKernel,
-    /// The type of C.
-    pub(super) output: DType,
-    /// A C that is added to, instead of a new one.
-    pub(super) target: Option<&'a Tensor>,
-}
-
 /// Kernel, tile and depth split of a product.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Plan {
@@ -144,17 +47,12 @@ pub(super) struct Plan {
     /// Chunks that the depth is split into.
     pub(super) chunks: usize,
     /// Whether rows are read four elements at a time.
-    pub(super) wide: bool,
+    pub(super) vec4: bool,
 }
 
 /// The deepest chunk of a software adapter, whose loops end early: those over a block, of 4 or of 16 of
 /// depth, take no more turns than it has depth, and those of the tiled kernel not twice as many.
 const DEEPEST: usize = 60_000;
-
-/// The turns of the loops of a product.
-pub(super) fn turns(args: &CostArgs<'_>) -> u64 {
-    u64::from(args.params::<Params>().chunk) + 200
-}
 
 /// Chooses kernel, tile and depth split.
 ///
@@ -198,7 +96,7 @@ pub(super) fn plan(
     let deepest = if kernel == MatmulKernel::Tiled { DEEPEST / 2 } else { DEEPEST };
     let chunk = if capabilities.max_turns.is_some() { chunk.min(deepest) } else { chunk };
     let chunks = k.max(1).div_ceil(chunk);
-    Plan { kernel, blocks, workgroup, chunk, chunks, wide: false }
+    Plan { kernel, blocks, workgroup, chunk, chunks, vec4: false }
 }
 
 /// How a kernel that keeps its tile in registers is cut.
@@ -240,43 +138,55 @@ impl Product<'_> {
             return Ok((coop::run(self, shape)?, None));
         }
         let extra_shape = match self.extra {
-            Extra::None => Shape::new(&[4])?,
-            Extra::PreActivation => shape,
-            Extra::ColumnSums => Shape::new(&[self.n])?,
+            Extra::None => None,
+            Extra::PreActivation => Some(shape),
+            Extra::ColumnSums => Some(Shape::new(&[self.n])?),
         };
         let plan = self.plan();
         let (c, extra) = if shape.count() == 0 {
             let c = self.output(shape, DType::F32)?;
-            (c, self.extra_of_nothing(extra_shape)?)
+            (c, extra_shape.map(|shape| self.extra_of_nothing(shape)).transpose()?)
         } else if plan.chunks == 1 {
             let c = self.output(shape, self.direct_output(&plan))?;
-            let extra = Tensor::empty(self.a.device(), extra_shape, DType::F32)?;
-            self.launch(&plan, &c, &extra)?;
+            let extra = self.empty(extra_shape)?;
+            self.launch(&plan, &c, extra.as_ref())?;
             (c, extra)
         } else {
             self.run_split(&plan, shape, extra_shape)?
         };
         let c = if c.dtype() == self.output { c } else { super::convert::narrow(&c)? };
-        Ok((c, (self.extra != Extra::None).then_some(extra)))
+        Ok((c, extra))
+    }
+
+    /// The two launches of a product whose depth is split.
+    fn run_split(
+        &self,
+        plan: &Plan,
+        shape: Shape,
+        extra_shape: Option<Shape>,
+    ) -> Result<(Tensor, Option<Tensor>)> {
+        let device = self.a.device();
+        let parts = [plan.chunks, self.batches, self.m, self.n];
+        let parts = Tensor::empty(device, parts, DType::F32)?;
+        let sums = self.extra == Extra::ColumnSums;
+        let sums = sums.then(|| Shape::new(&[plan.chunks, self.n])).transpose()?;
+        let sums = self.empty(sums)?;
+        self.launch(plan, &parts, sums.as_ref())?;
+        let (c, extra) = (self.output(shape, DType::F32)?, self.empty(extra_shape)?);
+        combine::combine(self, plan.chunks, [&parts, &c], [sums.as_ref(), extra.as_ref()])?;
+        Ok((c, extra))
     }
 
     /// A new C, or the one that is added to.
-    pub(super) fn output(&self, shape: Shape, dtype: DType) -> Result<Tensor> {
+    fn output(&self, shape: Shape, dtype: DType) -> Result<Tensor> {
         match self.target {
             Some(target) => target.reshape(shape),
             None => Tensor::empty(self.a.device(), shape, dtype),
         }
     }
 
-    /// The two launches of a product whose depth is split.
-    fn run_split(&self, plan: &Plan, shape: Shape, extra_shape: Shape) -> Result<(Tensor, Tensor)> {
-        let device = self.a.device();
-        let parts = [plan.chunks, self.batches, self.m, self.n];
-        let parts = Tensor::empty(device, parts, DType::F32)?;
-        let sums = if self.extra == Extra::ColumnSums { [plan.chunks, self.n] } else { [1, 4] };
-        let sums = Tensor::empty(device, sums, DType::F32)?;
-        self.launch(plan, &parts, &sums)?;
-        combine::combine(self, plan.chunks, &parts, &sums, shape, extra_shape)
+    fn empty(&self, shape: Option<Shape>) -> Result<Option<Tensor>> {
+        shape.map(|shape| Tensor::empty(self.a.device(), shape, DType::F32)).transpose()
     }
 
     fn plan(&self) -> Plan {
@@ -288,7 +198,7 @@ impl Product<'_> {
         };
         let sizes = [self.m, self.n, depth, self.batches];
         let mut plan = plan(device.capabilities(), self.kernel, self.left, sizes);
-        plan.wide = self.by_four(depth);
+        plan.vec4 = self.by_four(depth);
         if device.is_host() || plan.kernel == MatmulKernel::Naive {
             plan.chunk = depth.max(1).next_multiple_of(4);
         }
@@ -298,7 +208,7 @@ impl Product<'_> {
 
     /// The type that the product kernel itself can write.
     fn direct_output(&self, plan: &Plan) -> DType {
-        if self.a.dtype() == DType::F16 && plan.wide { self.output } else { DType::F32 }
+        if self.a.dtype() == DType::F16 && plan.vec4 { self.output } else { DType::F32 }
     }
 
     /// The second output where C has no elements: only column sums can have any.
@@ -309,7 +219,9 @@ impl Product<'_> {
         }
         let ones = crate::elementwise::full(device, [1, self.k], 1.0)?;
         let b = self.b.reshape([self.k, self.n])?;
-        matmul::matmul(&ones, &b, matmul::Layout::NN)?.reshape(shape)
+        let left = Left::Dense { transposed: false };
+        let sums = Product { a: &ones, b: &b, left, m: 1, extra: Extra::None, ..*self };
+        sums.run(shape).map(|(sums, _)| sums)
     }
 
     /// Whether rows can be read and written four elements at a time.
@@ -323,19 +235,24 @@ impl Product<'_> {
         depth > 0 && extents.iter().all(|e| e.is_multiple_of(4) && *e > 0)
     }
 
-    /// The kernel and the number of its variant.
-    fn kernel(&self, plan: &Plan, c: &Tensor) -> (&'static Kernel, usize) {
-        let wide = plan.wide;
-        let half = 2 * usize::from(self.a.dtype() == DType::F16);
-        let to_half = usize::from(c.dtype() == DType::F16);
-        let dense = half + usize::from(wide) + to_half;
-        match (self.left, plan.kernel) {
-            (Left::Spikes { .. }, _) => (&bits::BITS_MATMUL, usize::from(wide)),
-            (Left::SpikesTransposed { .. }, _) => (&bits::BITS_MATMUL_TN, usize::from(wide)),
-            (_, MatmulKernel::Naive) => (&matmul::MATMUL_NAIVE, 0),
-            (_, MatmulKernel::Tiled) => (&matmul::MATMUL_TILED, dense),
-            _ => (&matmul::MATMUL, dense),
-        }
+    /// A launch of the kernel, under the conditions of the operands.
+    fn compiled(&self, plan: &Plan, c: &Tensor) -> Launch {
+        let device = self.a.device();
+        let launch = match (self.left, plan.kernel) {
+            (Left::Spikes { .. }, _) => device.launch(&spikes::BITS_MATMUL).when("BITS", true),
+            (Left::SpikesTransposed { .. }, _) => {
+                device.launch(&spikes::BITS_MATMUL_TN).when("BITS", true)
+            }
+            (_, MatmulKernel::Naive) => return device.launch(&dense::MATMUL_NAIVE),
+            (_, MatmulKernel::Tiled) => self.dense(device.launch(&dense::MATMUL_TILED), c),
+            _ => self.dense(device.launch(&dense::MATMUL), c),
+        };
+        launch.when("VEC", plan.vec4)
+    }
+
+    fn dense(&self, launch: Launch, c: &Tensor) -> Launch {
+        let launch = launch.when("HALF", self.a.dtype() == DType::F16);
+        launch.when("HALF_OUT", c.dtype() == DType::F16)
     }
 
     /// Groups of four rows of C.
@@ -347,12 +264,18 @@ impl Product<'_> {
     }
 
     /// Records the launches that together cover C.
-    fn launch(&self, plan: &Plan, c: &Tensor, extra: &Tensor) -> Result<()> {
+    fn launch(&self, plan: &Plan, c: &Tensor, extra: Option<&Tensor>) -> Result<()> {
         self.launch_within(launch_flops(self.a.device()), plan, c, extra)
     }
 
     /// Likewise, each with at most about `limit` operations.
-    fn launch_within(&self, limit: f64, plan: &Plan, c: &Tensor, extra: &Tensor) -> Result<()> {
+    fn launch_within(
+        &self,
+        limit: f64,
+        plan: &Plan,
+        c: &Tensor,
+        extra: Option<&Tensor>,
+    ) -> Result<()> {
         let entry_flops = 2.0 * self.m as f64 * self.n as f64 * self.k as f64;
         let groups = self.groups();
         let parts = (entry_flops / limit).ceil().max(1.0) as usize;
@@ -398,27 +321,22 @@ impl Product<'_> {
     }
 
     /// Records the launch over the rows and batch entries that `params` names.
-    fn launch_part(&self, plan: &Plan, params: &Params, c: &Tensor, extra: &Tensor) -> Result<()> {
-        let device = self.a.device();
-        let (kernel, variant) = self.kernel(plan, c);
+    fn launch_part(
+        &self,
+        plan: &Plan,
+        params: &Params,
+        c: &Tensor,
+        extra: Option<&Tensor>,
+    ) -> Result<()> {
         let fused = plan.chunks == 1;
-        let unused;
-        let bias = match self.bias {
-            Some(bias) if fused => bias,
-            _ if self.b.dtype() == DType::F32 => self.b,
-            _ => {
-                unused = Tensor::empty(device, [4], DType::F32)?;
-                &unused
-            }
-        };
-        let mut launch = device.launch(kernel).variant_at(variant).params(params);
-        launch = launch.bind_next(self.a).bind_next(self.b).bind_next(bias).bind_next(c);
+        let launch = self.compiled(plan, c).params(params);
+        let launch = launch.bind("a", self.a).bind("b", self.b);
+        let mut launch = launch.bind_if("bias", self.bias.filter(|_| fused)).bind("c", c);
         if let Left::Dense { transposed } = self.left {
-            launch = launch.constant("A_T", u32::from(transposed));
-            launch = launch.constant("B_T", u32::from(self.b_transposed));
+            launch = launch.constant("A_T", transposed).constant("B_T", self.b_transposed);
         }
         if self.target.is_some() && fused {
-            launch = launch.constant("ADD", 1u32);
+            launch = launch.constant("ADD", true);
         }
         let transposed_spikes = matches!(self.left, Left::SpikesTransposed { .. });
         if !transposed_spikes {
@@ -426,37 +344,27 @@ impl Product<'_> {
         }
         if plan.kernel == MatmulKernel::Naive {
             let rows = self.m.min(4 * params.groups as usize);
-            return launch.items_of(params.batch as usize * rows * self.n, 64).record();
+            return launch.items(params.batch as usize * rows * self.n).record();
         }
         if self.extra == Extra::PreActivation {
-            launch = launch.constant("PRE", u32::from(fused));
+            launch = launch.constant("PRE", fused);
         }
         if self.extra == Extra::ColumnSums {
-            launch = launch.constant("SUMS", 1u32);
+            launch = launch.constant("SUMS", true);
         }
         let [rb, cb] = plan.blocks;
-        if plan.kernel == MatmulKernel::Registers {
-            launch = launch.constant("RB", rb as u32).constant("CB", cb as u32);
-            launch = launch.constant("WG", plan.workgroup);
-            if !transposed_spikes {
-                launch = launch.constant("TAIL", u32::from(!self.k.is_multiple_of(4)));
-            }
-        }
         let tiles = (params.groups as usize).div_ceil(rb) * self.n.div_ceil(4 * cb);
         let tiles = plan.chunks * params.batch as usize * tiles;
-        launch.bind_next(extra).items_of(tiles, plan.workgroup).record()
+        launch = launch.bind_if("extra", extra);
+        if plan.kernel == MatmulKernel::Tiled {
+            return launch.workgroups(tiles).record();
+        }
+        if !transposed_spikes {
+            launch = launch.constant("TAIL", !self.k.is_multiple_of(4));
+        }
+        let launch = launch.constant("RB", rb as u32).constant("CB", cb as u32);
+        launch.constant("WG", plan.workgroup).items(tiles).record()
     }
-}
-
-/// `2 m n k` operations; every operand moved once.
-pub(super) fn cost(args: &CostArgs<'_>) -> Cost {
-    let p: Params = args.params();
-    let part = f64::from(p.batch) / f64::from(p.batches.max(1))
-        * (4.0 * f64::from(p.groups) / f64::from(p.m.max(1))).min(1.0);
-    let products = f64::from(p.m) * f64::from(p.n) * f64::from(p.k) * f64::from(p.batches);
-    let used = args.words.iter().enumerate().filter(|(i, _)| *i != 2 || p.has_bias != 0);
-    let bytes: u64 = used.map(|(_, words)| words * 4).sum();
-    Cost { bytes: bytes as f64 * part, flops: 2.0 * products * part }
 }
 
 #[cfg(test)]
@@ -511,7 +419,7 @@ mod tests {
         let shape = [product.batches, product.m, product.n];
         let c = Tensor::zeros(device, shape, DType::F32).unwrap();
         let extra = Tensor::zeros(device, [product.n.max(4)], DType::F32).unwrap();
-        product.launch_within(limit, &product.plan(), &c, &extra).unwrap();
+        product.launch_within(limit, &product.plan(), &c, Some(&extra)).unwrap();
         [c.to_vec::<f32>().unwrap(), extra.to_vec::<f32>().unwrap()].concat()
     }
 

@@ -1,12 +1,9 @@
 //! The CPU twins: the GEMM crate does the work, in f32 and in f64.
 
-use super::activation_gradient::Params as GradientParams;
-use super::combine::Params as CombineParams;
-use super::convert::Params as ConvertParams;
-use super::product::Params;
+use super::params::Params;
 use crate::elementwise::Activation;
 use crate::host::parallel::*;
-use crate::host::{HostArgs, Real, gemm};
+use crate::host::{HostArgs, Named, Real, gemm};
 use half::f16;
 use std::borrow::Cow;
 
@@ -72,14 +69,27 @@ pub(crate) fn multiply<R: Real>(a: View<'_, R>, b: View<'_, R>, c: &mut [R], add
 /// over a part of the rows or of the batch, or with chunks of the depth, comes from a GPU that is
 /// being checked.
 pub(super) fn dense<R: Real>(args: &mut HostArgs<'_, R>) {
+    let (before, sums) = (args.flag("PRE"), args.flag("SUMS"));
+    dense_with(args, before, sums);
+}
+
+/// Likewise by the kernel without a second output.
+pub(super) fn naive<R: Real>(args: &mut HostArgs<'_, R>) {
+    dense_with(args, false, false);
+}
+
+fn dense_with<R: Real>(args: &mut HostArgs<'_, R>, before: bool, sums: bool) {
     let p: Params = args.params();
     let [m, n, k] = [p.m, p.n, p.k].map(|v| v as usize);
-    let (a_t, b_t) = (args.constant_or("A_T", 0) != 0, args.constant_or("B_T", 0) != 0);
-    let (a, b) = (floats(args, 0), floats(args, 1));
+    let (a_t, b_t) = (args.flag("A_T"), args.flag("B_T"));
+    let (a, b) = (floats(args, "a"), floats(args, "b"));
     let first = (4 * p.group_first as usize).min(m);
     let rows = (4 * p.groups as usize).min(m - first);
     let chunk = p.chunk as usize;
-    let mut out = Output::take(args, &p);
+    let add = args.flag("ADD");
+    let mut out = Output { add, ..Output::take(args, &p) };
+    out.before = before.then(|| args.reals_mut("extra"));
+    out.sums = sums.then(|| args.reals_mut("extra"));
     for part in 0..k.div_ceil(chunk).max(1) {
         let (from, to) = (part * chunk, k.min((part + 1) * chunk));
         for entry in p.batch_first as usize..(p.batch_first + p.batch) as usize {
@@ -96,15 +106,6 @@ pub(super) fn dense<R: Real>(args: &mut HostArgs<'_, R>) {
         }
     }
     out.finish(args);
-}
-
-/// A dense product of f16 operands without epilogue.
-pub(super) fn coop<R: Real>(args: &mut HostArgs<'_, R>) {
-    let p: Params = args.params();
-    let [m, n, k] = [p.m, p.n, p.k].map(|v| v as usize);
-    let (a, b) = (floats(args, 0), floats(args, 1));
-    let (a, b) = (View::new(&a, m, k, false), View::new(&b, k, n, false));
-    multiply(a, b, args.reals_mut(2), false);
 }
 
 /// Rows and columns of a matrix (stored transposed or not): borrowed where that is all of it.
@@ -128,11 +129,11 @@ fn part_of<R: Real>(
 }
 
 /// Floats of a binding that holds f32 or pairs of f16.
-pub(crate) fn floats<'a, R: Real>(args: &HostArgs<'a, R>, i: usize) -> Cow<'a, [R]> {
-    if args.is_real(i) {
-        return Cow::Borrowed(args.reals(i));
+pub(crate) fn floats<'a, R: Real>(args: &HostArgs<'a, R>, binding: impl Named) -> Cow<'a, [R]> {
+    if args.is_real(binding) {
+        return Cow::Borrowed(args.reals(binding));
     }
-    Cow::Owned(unpack_halves(args.words(i)))
+    Cow::Owned(unpack_halves(args.words(binding)))
 }
 
 /// The numbers of pairs of f16.
@@ -162,20 +163,19 @@ enum Target<'a, R> {
 
 impl<'a, R: Real> Output<'a, R> {
     fn take(args: &mut HostArgs<'a, R>, p: &Params) -> Self {
-        let flag = |args: &HostArgs<'a, R>, name| args.constant_or(name, 0) != 0;
-        let c = if args.is_real(3) {
-            Target::Direct(args.reals_mut(3))
+        let c = if args.is_real("c") {
+            Target::Direct(args.reals_mut("c"))
         } else {
             Target::Half(vec![R::zero(); (p.batches * p.m * p.n) as usize])
         };
         Self {
             n: p.n as usize,
-            bias: (p.has_bias != 0).then(|| args.reals(2)),
-            activation: Activation::from_code(args.constant_or("ACT", 0), p.slope),
-            add: flag(args, "ADD"),
+            bias: (p.has_bias != 0).then(|| args.reals("bias")),
+            activation: Activation::from_code(args.constant("ACT"), p.slope),
+            add: false,
             c,
-            before: flag(args, "PRE").then(|| args.reals_mut(4)),
-            sums: flag(args, "SUMS").then(|| args.reals_mut(4)),
+            before: None,
+            sums: None,
         }
     }
 
@@ -210,7 +210,7 @@ impl<'a, R: Real> Output<'a, R> {
 
     fn finish(self, args: &mut HostArgs<'_, R>) {
         if let Target::Half(values) = self.c {
-            pack(&values, args.words_mut(3));
+            pack(&values, args.words_mut("c"));
         }
     }
 }
@@ -270,9 +270,10 @@ fn panel_rows(features: usize) -> usize {
 pub(super) fn bits<R: Real>(args: &mut HostArgs<'_, R>) {
     let p: Params = args.params();
     let [m, n, k, lanes] = [p.m, p.n, p.k, p.lanes].map(|v| v as usize);
-    let (words, w) = (args.words(0), args.reals(1));
+    let (words, w) = (args.words("a"), args.reals("b"));
     let chunk = p.chunk as usize;
-    let mut out = Output::take(args, &p);
+    let before = args.flag("PRE").then(|| args.reals_mut("extra"));
+    let mut out = Output { before, ..Output::take(args, &p) };
     let rows = panel_rows(k);
     let mut panel = vec![R::zero(); rows.min(m) * k];
     for part in 0..k.div_ceil(chunk).max(1) {
@@ -304,13 +305,13 @@ fn covered_rows(p: &Params, most: usize) -> Vec<(usize, usize)> {
 pub(super) fn bits_transposed<R: Real>(args: &mut HostArgs<'_, R>) {
     let p: Params = args.params();
     let [m, n, lanes, steps] = [p.m, p.n, p.lanes, p.steps].map(|v| v as usize);
-    let (words, g) = (args.words(0), args.reals(1));
+    let (words, g) = (args.words("a"), args.reals("b"));
     let depth = lanes * steps.div_ceil(4);
     let chunk = (p.chunk as usize / 4).max(1);
     let first = (4 * p.group_first as usize).min(m);
     let rows = first..(first + 4 * p.groups as usize).min(m);
-    let c = args.reals_mut(3);
-    let mut sums = (args.constant_or("SUMS", 0) != 0 && first == 0).then(|| args.reals_mut(4));
+    let c = args.reals_mut("c");
+    let mut sums = (args.flag("SUMS") && first == 0).then(|| args.reals_mut("extra"));
     let mut product = vec![R::zero(); m * n];
     for part in 0..depth.div_ceil(chunk).max(1) {
         product.fill(R::zero());
@@ -364,73 +365,5 @@ fn transposed_rows<R: Real>(words: &[u32], g: &[R], [total, lanes, m, n]: [usize
         unpack(words, lanes, m, first, panel);
         let b = View::new(&g[first * n..][..count * n], count, n, false);
         multiply(View::new(panel, m, count, true), b, &mut c[..m * n], true);
-    }
-}
-
-/// The sum over chunks, and the epilogue.
-pub(super) fn combine<R: Real>(args: &mut HostArgs<'_, R>) {
-    let p: CombineParams = args.params();
-    let (count, n) = (p.count as usize, p.n as usize);
-    let (parts, bias, partial_sums) = (args.reals(0), args.reals(1), args.reals(2));
-    let activation = Activation::from_code(args.constant_or("ACT", 0), p.slope);
-    let (pre, sums) = (args.constant_or("PRE", 0) != 0, args.constant_or("SUMS", 0) != 0);
-    let add = args.constant_or("ADD", 0) != 0;
-    let c = args.reals_mut(3);
-    let extra = args.reals_mut(4);
-    let total = |of: &[R], stride: usize, i: usize| -> R {
-        (0..p.chunks as usize).map(|chunk| of[chunk * stride + i]).sum()
-    };
-    for (i, c) in c.iter_mut().enumerate().take(count) {
-        let mut z = total(parts, count, i);
-        if p.has_bias != 0 {
-            z += bias[i % n];
-        }
-        if pre {
-            extra[i] = z;
-        }
-        let y = activation.apply(z);
-        *c = if add { *c + y } else { y };
-    }
-    if sums {
-        for (i, sum) in extra.iter_mut().enumerate().take(n) {
-            *sum = total(partial_sums, n, i);
-        }
-    }
-}
-
-/// Between reals and pairs of f16.
-pub(super) fn convert<R: Real>(args: &mut HostArgs<'_, R>) {
-    let p: ConvertParams = args.params();
-    let count = p.count as usize;
-    if args.is_real(0) {
-        let x = args.reals(0);
-        pack(&x[..count], args.words_mut(1));
-    } else {
-        let x = floats(args, 0);
-        args.reals_mut(1)[..count].copy_from_slice(&x[..count]);
-    }
-}
-
-/// `gz = gy act'(z)`
-pub(super) fn activate_gradient<R: Real>(args: &mut HostArgs<'_, R>) {
-    let p: GradientParams = args.params();
-    let activation = Activation::from_code(args.constant_or("ACT", 0), p.slope);
-    let from_output = args.constant_or("FROM_OUTPUT", 0) != 0;
-    let (gy, saved) = (args.reals(0), args.reals(1));
-    let derivative = |at: R| {
-        if from_output { derivative_from_output(activation, at) } else { activation.derivative(at) }
-    };
-    let gz = args.reals_mut(2);
-    let each = gz.par_iter_mut().zip(gy).zip(saved).at_least(1024);
-    each.for_each(|((gz, gy), at)| *gz = *gy * derivative(*at));
-}
-
-fn derivative_from_output<R: Real>(activation: Activation, y: R) -> R {
-    match activation {
-        Activation::Sigmoid => y * (R::one() - y),
-        Activation::Tanh => R::one() - y * y,
-        Activation::Softplus => -(-y).exp_m1(),
-        // The rectifiers have the sign of their input.
-        rectifier => rectifier.derivative(y),
     }
 }
