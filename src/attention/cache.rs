@@ -4,28 +4,26 @@ use super::gated::{Gate, SpikeAttention};
 use super::rotary::angles;
 use super::twin::cache as twin;
 use crate::dispatch::Launch;
-use crate::kernel::{Kernel, Needs, Variant, shader};
-use crate::{DType, Device, Error, Result, Tensor};
+use crate::kernel::{Kernel, Variant};
+use crate::{DType, Device, Error, Result, Tensor, kernel};
 
 const OP: &str = "attention_cache";
 
-/// Appends open tokens.
-pub(super) static CACHE_EXTEND: Kernel = Kernel::new(
-    "attention",
-    "cache_extend",
-    shader!("attention/cache_extend"),
-    crate::twin!(twin::extend),
-)
-.params::<Params>()
-.variants(VARIANTS)
-.turns(|args| args.params::<Params>().extend_turns(args.constant_or("WG", 64)));
+kernel! {
+    /// Appends open tokens.
+    pub(super) static CACHE_EXTEND = "attention/cache_extend";
+    params = Params;
+    oracle = twin::extend;
+    variants = VARIANTS;
+    turns = |args| args.params::<Params>().extend_turns(args.constant("WG"));
+}
 
-/// How spikes are stored, and rows read: [`AttentionCache::prepare`] computes the place.
+/// How spikes are stored, and rows read.
 pub(super) const VARIANTS: &[Variant] = &[
-    Variant { name: "f32", conditions: &[], needs: Needs::NOTHING },
-    Variant { name: "f32, by four", conditions: &["VEC"], needs: Needs::NOTHING },
-    Variant { name: "bits", conditions: &["BITS"], needs: Needs::NOTHING },
-    Variant { name: "bits, by four", conditions: &["BITS", "VEC"], needs: Needs::NOTHING },
+    Variant::portable("f32", &[]),
+    Variant::portable("f32, by four", &["VEC"]),
+    Variant::portable("bits", &["BITS"]),
+    Variant::portable("bits, by four", &["BITS", "VEC"]),
 ];
 
 crate::params! {
@@ -188,7 +186,7 @@ impl AttentionCache {
         self.width / self.layout.0
     }
 
-    /// What both kernels share: variant, constants and the first six bindings.
+    /// What both kernels share: conditions and the first six bindings.
     pub(super) fn prepare(
         &self,
         kernel: &'static Kernel,
@@ -196,15 +194,13 @@ impl AttentionCache {
         turns: Option<&Tensor>,
     ) -> Launch {
         let launch = self.rows.device().launch(kernel);
-        let bits = usize::from(spikes.dtype() == DType::Bits);
-        let launch = launch.variant_at(2 * bits + usize::from(self.is_wide()));
-        let launch =
-            launch.bind_next(k).bind_next(v).bind_next(spikes).bind_next(turns.unwrap_or(k));
-        launch.bind_next(&self.rows).bind_next(&self.marks)
+        let launch = launch.when("BITS", spikes.dtype() == DType::Bits).when("VEC", self.by_four());
+        let launch = launch.bind("k", k).bind("v", v).bind("spikes", spikes);
+        launch.bind_if("turns", turns).bind("rows", &self.rows).bind("marks", &self.marks)
     }
 
     /// Whether both halves of a row are read four channels at a time.
-    fn is_wide(&self) -> bool {
+    fn by_four(&self) -> bool {
         self.head().is_multiple_of(8)
     }
 
@@ -216,7 +212,7 @@ impl AttentionCache {
         channels: usize,
     ) -> Params {
         let (heads, window, anchors, rotary) = self.layout;
-        let units = (self.head() / if self.is_wide() { 4 } else { 1 }) as u32;
+        let units = (self.head() / if self.by_four() { 4 } else { 1 }) as u32;
         let (groups, least) = match attention.gate {
             Gate::Position => (1, 1),
             Gate::Head => (heads as u32, 1),
@@ -355,7 +351,7 @@ impl SpikeAttention {
             let launch = cache.prepare(&CACHE_EXTEND, [k, v, spikes], turns.as_ref());
             let lanes = params.lanes as usize;
             let launch = launch.params(&params).constant("WG", workgroup);
-            launch.items_of(lanes * workgroup as usize, workgroup).record()?;
+            launch.workgroups(lanes).record()?;
         }
         cache.advance(steps);
         Ok(())

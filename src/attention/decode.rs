@@ -3,28 +3,26 @@
 use super::cache::{AttentionCache, Params, VARIANTS};
 use super::gated::SpikeAttention;
 use super::twin::cache as twin;
-use crate::kernel::{Cost, CostArgs, Kernel, shader};
-use crate::{DType, Error, Result, Tensor};
+use crate::kernel::{Cost, CostArgs};
+use crate::{DType, Error, Result, Tensor, kernel};
 
 const OP: &str = "decode";
 
-/// `o = sum_j exp(s_j) v_j / sum_j exp(s_j)` over the cache
-pub(super) static DECODE_ATTEND: Kernel = Kernel::new(
-    "attention",
-    "decode_attend",
-    shader!("attention/decode_attend"),
-    crate::twin!(twin::decode),
-)
-.params::<Params>()
-.variants(VARIANTS)
-.cost(cost)
-.turns(|args| args.params::<Params>().decode_turns(args.constant_or("WG", u64::from(WORKGROUP))));
+kernel! {
+    /// `o = sum_j exp(s_j) v_j / sum_j exp(s_j)` over the cache
+    pub(super) static DECODE_ATTEND = "attention/decode_attend";
+    params = Params;
+    oracle = twin::decode;
+    variants = VARIANTS;
+    cost = cost;
+    turns = |args| args.params::<Params>().decode_turns(args.constant("WG"));
+}
 
 /// All that the cache can hold, read once: how much of it is open is known on the device alone.
 fn cost(args: &CostArgs<'_>) -> Cost {
     let p: Params = args.params();
     let seen = f64::from(p.position + 1).min(f64::from(p.window) + 1.0 + f64::from(p.anchors));
-    let rows = args.words[0] as f64 * seen;
+    let rows = args.words_of("k") as f64 * seen;
     Cost { bytes: 4.0 * 2.0 * rows, flops: 4.0 * rows }
 }
 
@@ -95,9 +93,8 @@ impl SpikeAttention {
         let launch = cache.prepare(&DECODE_ATTEND, [k, v, spikes], turns.as_ref());
         let launch = launch.params(&params).constant("WG", workgroup);
         let launch = launch.constant("UNITS", params.units);
-        let launch =
-            launch.constant("QUERY_GATE", u32::from(self.query_gate)).bind_next(q).bind_next(o);
-        launch.items_of(cache.batch() * self.heads * workgroup as usize, workgroup).record()
+        let launch = launch.constant("QUERY_GATE", self.query_gate).bind("q", q).bind("o", o);
+        launch.workgroups(cache.batch() * self.heads).record()
     }
 }
 

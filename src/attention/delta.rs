@@ -2,18 +2,15 @@
 
 use super::geometry::Geometry;
 use super::twin;
-use crate::kernel::{Kernel, shader};
-use crate::{DType, Result, Tensor};
+use crate::{DType, Result, Tensor, kernel};
 
-/// `delta[r] = go[r].o[r]`, and compact rows of `go`
-pub(super) static ATTENTION_DELTA: Kernel = Kernel::new(
-    "attention",
-    "attention_delta",
-    shader!("attention/attention_delta"),
-    crate::twin!(twin::delta),
-)
-.params::<Geometry>()
-.turns(|args| u64::from(args.params::<Geometry>().quads) + 1);
+kernel! {
+    /// `delta[r] = go[r].o[r]`, and compact rows of `go`
+    pub(super) static ATTENTION_DELTA = "attention/attention_delta";
+    params = Geometry;
+    oracle = twin::delta;
+    turns = |args| u64::from(args.params::<Geometry>().quads) + 1;
+}
 
 /// Writes the deltas to the second half of `stats`; gives the open rows of `go`.
 pub(super) fn run(
@@ -26,8 +23,7 @@ pub(super) fn run(
     let device = order.device();
     let rows = Tensor::empty(device, [p.rows(), p.stride()], DType::F32)?;
     let launch = device.launch(&ATTENTION_DELTA).params(p);
-    let launch =
-        launch.bind_next(order).bind_next(o).bind_next(go).bind_next(&rows).bind_next(stats);
-    launch.items_of(p.rows(), 64).record()?;
+    let launch = launch.bind("order", order).bind("o", o).bind("go", go);
+    launch.bind("go_rows", &rows).bind("stats", stats).items(p.rows()).record()?;
     Ok(rows)
 }

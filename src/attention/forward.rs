@@ -2,25 +2,21 @@
 
 use super::geometry::{Geometry, SLICE, forward_cost, pair_turns};
 use super::twin;
-use crate::kernel::{Kernel, Needs, Variant, shader};
-use crate::{DType, Result, Tensor};
+use crate::kernel::Variant;
+use crate::{DType, Result, Tensor, kernel};
 
-/// `o[r] = sum over seen keys of softmax(q[r].k) v`, over compact rows
-pub(super) static ATTENTION_FORWARD: Kernel = Kernel::new(
-    "attention",
-    "attention_forward",
-    shader!("attention/attention_forward"),
-    crate::twin!(twin::forward),
-)
-.params::<Geometry>()
-.variants(VARIANTS)
-.cost(forward_cost)
-.turns(pair_turns);
+kernel! {
+    /// `o[r] = sum over seen keys of softmax(q[r].k) v`, over compact rows
+    pub(super) static ATTENTION_FORWARD = "attention/attention_forward";
+    params = Geometry;
+    oracle = twin::forward;
+    variants = VARIANTS;
+    cost = forward_cost;
+    turns = pair_turns;
+}
 
-const VARIANTS: &[Variant] = &[
-    Variant { name: "registers", conditions: &[], needs: Needs::NOTHING },
-    Variant { name: "tiled", conditions: &["TILED"], needs: Needs::NOTHING },
-];
+const VARIANTS: &[Variant] =
+    &[Variant::portable("registers", &[]), Variant::portable("tiled", &["TILED"])];
 
 /// What the launch writes.
 pub(super) struct Outcome {
@@ -37,12 +33,12 @@ pub(super) fn run(p: &Geometry, order: &Tensor, [q, k, v]: &[Tensor; 3]) -> Resu
     let stats = Tensor::empty(device, [2, p.rows()], DType::F32)?;
     let launch = device.launch(&ATTENTION_FORWARD).params(p);
     let launch = launch
-        .bind_next(order)
-        .bind_next(q)
-        .bind_next(k)
-        .bind_next(v)
-        .bind_next(&o)
-        .bind_next(&stats);
+        .bind("order", order)
+        .bind("q", q)
+        .bind("k", k)
+        .bind("v", v)
+        .bind("o", &o)
+        .bind("stats", &stats);
     p.over_pairs(device, launch, SLICE, |rows| p.steps.div_ceil(rows)).record()?;
     Ok(Outcome { o, stats })
 }

@@ -2,27 +2,22 @@
 
 use super::twin;
 use super::{Gate, OP};
-use crate::kernel::{Kernel, Needs, Variant, shader};
-use crate::{DType, Error, Result, Tensor};
+use crate::kernel::Variant;
+use crate::{DType, Error, Result, Tensor, kernel};
 
-/// `gate[s, b, h] = [enough channels spike]`
-pub(super) static SPIKE_GATE: Kernel = Kernel::new(
-    "attention",
-    "spike_gate",
-    shader!("attention/spike_gate"),
-    crate::twin!(twin::spike_gate),
-)
-.params::<Params>()
-.variants(VARIANTS)
-.turns(|args| {
-    let p: Params = args.params();
-    u64::from(p.channels / p.groups.max(1)) + 2
-});
+kernel! {
+    /// `gate[s, b, h] = [enough channels spike]`
+    pub(super) static SPIKE_GATE = "attention/spike_gate";
+    params = Params;
+    oracle = twin::spike_gate;
+    variants = VARIANTS;
+    turns = |args| {
+        let p: Params = args.params();
+        u64::from(p.channels / p.groups.max(1)) + 2
+    };
+}
 
-const VARIANTS: &[Variant] = &[
-    Variant { name: "f32", conditions: &[], needs: Needs::NOTHING },
-    Variant { name: "bits", conditions: &["BITS"], needs: Needs::NOTHING },
-];
+const VARIANTS: &[Variant] = &[Variant::portable("f32", &[]), Variant::portable("bits", &["BITS"])];
 
 crate::params! {
     pub(super) struct Params {
@@ -65,7 +60,8 @@ pub(super) fn gate_of(spikes: &Tensor, gate: Gate, heads: usize) -> Result<Tenso
     }
     let [steps, batch, channels, groups] = [steps, batch, channels, groups].map(|n| n as u32);
     let params = Params { steps, batch, channels, groups, least };
-    let launch = device.launch(&SPIKE_GATE).variant_at(usize::from(spikes.dtype() == DType::Bits));
-    launch.params(&params).bind_next(spikes).bind_next(&out).items_of(out.count(), 64).record()?;
+    let launch = device.launch(&SPIKE_GATE).when("BITS", spikes.dtype() == DType::Bits);
+    let launch = launch.params(&params).bind("spikes", spikes).bind("gate", &out);
+    launch.items(out.count()).record()?;
     Ok(out)
 }

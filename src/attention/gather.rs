@@ -2,18 +2,15 @@
 
 use super::geometry::Geometry;
 use super::twin;
-use crate::kernel::{Kernel, shader};
-use crate::{DType, Result, Tensor};
+use crate::{DType, Result, Tensor, kernel};
 
-/// Compact rows of q, k and v; q and k turned by their position
-pub(super) static ATTENTION_GATHER: Kernel = Kernel::new(
-    "attention",
-    "attention_gather",
-    shader!("attention/attention_gather"),
-    crate::twin!(twin::gather),
-)
-.params::<Geometry>()
-.turns(|args| u64::from(args.params::<Geometry>().quads) + 1);
+kernel! {
+    /// Compact rows of q, k and v; q and k turned by their position
+    pub(super) static ATTENTION_GATHER = "attention/attention_gather";
+    params = Geometry;
+    oracle = twin::gather;
+    turns = |args| u64::from(args.params::<Geometry>().quads) + 1;
+}
 
 /// Compact rows `[B, H, S, d padded to 4]` of `[q, k, v]`, of which those above the count of open
 /// positions hold anything.
@@ -26,13 +23,13 @@ pub(super) fn run(
     let device = order.device();
     let rows = || Tensor::empty(device, [p.rows(), p.stride()], DType::F32);
     let out = [rows()?, rows()?, rows()?];
-    let mut launch = device.launch(&ATTENTION_GATHER).params(p).bind_next(order);
-    launch = launch.bind_next(table.unwrap_or(inputs[0]));
-    for input in inputs {
-        launch = launch.bind_next(input);
+    let launch = device.launch(&ATTENTION_GATHER).params(p).bind("order", order);
+    let mut launch = launch.bind_if("table", table);
+    for (name, input) in ["q", "k", "v"].into_iter().zip(inputs) {
+        launch = launch.bind(name, input);
     }
-    for rows in &out {
-        launch = launch.bind_next(rows);
+    for (name, rows) in ["q_rows", "k_rows", "v_rows"].into_iter().zip(&out) {
+        launch = launch.bind(name, rows);
     }
     p.moving(device, launch, 3 * p.rows()).record()?;
     Ok(out)

@@ -4,7 +4,7 @@ use super::OP;
 use crate::device::Device;
 use crate::dispatch::Launch;
 use crate::error::{Error, Result};
-use crate::kernel::{Cost, CostArgs, Needs, Variant};
+use crate::kernel::{Cost, CostArgs, Variant};
 
 crate::params! {
     /// `shared/gated.wgsl`'s `Geometry`.
@@ -34,8 +34,8 @@ crate::params! {
 
 /// The ways to compile the gradients.
 pub(super) const GRADIENTS: &[Variant] = &[
-    Variant { name: "registers", conditions: &["BACKWARD"], needs: Needs::NOTHING },
-    Variant { name: "tiled", conditions: &["BACKWARD", "TILED"], needs: Needs::NOTHING },
+    Variant::portable("registers", &["BACKWARD"]),
+    Variant::portable("tiled", &["BACKWARD", "TILED"]),
 ];
 
 /// `TILE`, `SLICE` and `STRETCH` of `shared/pairs.wgsl`.
@@ -69,7 +69,7 @@ impl Geometry {
     pub(super) fn moving(&self, device: &Device, launch: Launch, rows: usize) -> Launch {
         let whole = device.tuning().rows_whole;
         let parts = if whole { 1 } else { self.quads as usize };
-        launch.constant("WHOLE", u32::from(whole)).items_of(rows * parts, 64)
+        launch.constant("WHOLE", whole).items(rows * parts)
     }
 
     /// A launch over pairs, in `tasks(rows)` tasks of so many rows a head: where barriers are dear an
@@ -82,10 +82,11 @@ impl Geometry {
         tasks: impl Fn(u32) -> u32,
     ) -> Launch {
         if device.tuning().alone {
-            return launch.variant_at(0).items_of(self.all_heads() * tasks(4) as usize, 64);
+            return launch.items(self.all_heads() * tasks(4) as usize);
         }
         let slices = self.quads.div_ceil(slice) as usize;
-        launch.variant_at(1).items_of(self.all_heads() * tasks(TILE) as usize * slices, 1)
+        let groups = self.all_heads() * tasks(TILE) as usize * slices;
+        launch.when("TILED", true).workgroups(groups)
     }
 
     /// Rows of the sums of anchors, after the compact rows.
@@ -153,7 +154,7 @@ impl Geometry {
 pub(super) fn pair_turns(args: &CostArgs<'_>) -> u64 {
     let p: Geometry = args.params();
     let (range, quads) = (u64::from(p.longest_range()), u64::from(p.quads));
-    if args.variant == 0 {
+    if !args.when("TILED") {
         return (range / 4 + 4) * (2 * quads + 4) + 2 * quads + 16;
     }
     (range / 32 + 4) * (3 * quads + 160) + 64

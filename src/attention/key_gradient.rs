@@ -2,20 +2,17 @@
 
 use super::geometry::{GRADIENTS, Geometry, STRETCH, key_cost, pair_turns};
 use super::twin;
-use crate::kernel::{Kernel, shader};
-use crate::{DType, Result, Tensor};
+use crate::{DType, Result, Tensor, kernel};
 
-/// `gk[j] = sum over queries that see j of dS q`, `gv[j] = … of P go`
-pub(super) static ATTENTION_KEY_GRADIENT: Kernel = Kernel::new(
-    "attention",
-    "attention_key_gradient",
-    shader!("attention/attention_key_gradient"),
-    crate::twin!(twin::key_gradient),
-)
-.params::<Geometry>()
-.variants(GRADIENTS)
-.cost(key_cost)
-.turns(pair_turns);
+kernel! {
+    /// `gk[j] = sum over queries that see j of dS q`, `gv[j] = … of P go`
+    pub(super) static ATTENTION_KEY_GRADIENT = "attention/attention_key_gradient";
+    params = Geometry;
+    oracle = twin::key_gradient;
+    variants = GRADIENTS;
+    cost = key_cost;
+    turns = pair_turns;
+}
 
 /// Compact rows of the gradients of the turned keys and of the values, each followed by the parts of
 /// the anchors' sums.
@@ -29,15 +26,16 @@ pub(super) fn run(
     let device = order.device();
     let rows = || Tensor::empty(device, [p.rows() + p.parts(), p.stride()], DType::F32);
     let [gk, gv] = [rows()?, rows()?];
-    let launch = device.launch(&ATTENTION_KEY_GRADIENT).params(p).bind_next(order);
+    let launch = device.launch(&ATTENTION_KEY_GRADIENT).params(p).when("BACKWARD", true);
     let launch = launch
-        .bind_next(q)
-        .bind_next(k)
-        .bind_next(v)
-        .bind_next(go)
-        .bind_next(stats)
-        .bind_next(&gk)
-        .bind_next(&gv);
+        .bind("order", order)
+        .bind("q", q)
+        .bind("k", k)
+        .bind("v", v)
+        .bind("go", go)
+        .bind("stats", stats)
+        .bind("gk", &gk)
+        .bind("gv", &gv);
     let tasks = |rows| p.steps.div_ceil(rows) + p.segments * p.anchors.div_ceil(rows);
     p.over_pairs(device, launch, STRETCH, tasks).record()?;
     Ok([gk, gv])

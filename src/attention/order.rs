@@ -2,30 +2,22 @@
 
 use super::geometry::Geometry;
 use super::twin;
-use crate::kernel::{Kernel, Needs, Variant, shader};
-use crate::{DType, Result, Tensor};
+use crate::kernel::Variant;
+use crate::{DType, Result, Tensor, kernel};
 
-/// `rank[g, s]`, `index[g, ..]`
-pub(super) static GATE_ORDER: Kernel = Kernel::new(
-    "attention",
-    "gate_order",
-    shader!("attention/gate_order"),
-    crate::twin!(twin::gate_order),
-)
-.params::<Params>()
-.variants(VARIANTS)
-.turns(|args| {
-    let lanes = args.constant_or("WG", u64::from(LANES)).max(1);
-    2 * u64::from(args.params::<Params>().steps).div_ceil(lanes) + lanes + 3
-});
+kernel! {
+    /// `rank[g, s]`, `index[g, ..]`
+    pub(super) static GATE_ORDER = "attention/gate_order";
+    params = Params;
+    oracle = twin::gate_order;
+    variants = VARIANTS;
+    turns = |args| {
+        let lanes = args.constant("WG").max(1);
+        2 * u64::from(args.params::<Params>().steps).div_ceil(lanes) + lanes + 3
+    };
+}
 
-const VARIANTS: &[Variant] = &[
-    Variant { name: "u32", conditions: &[], needs: Needs::NOTHING },
-    Variant { name: "f32", conditions: &["REAL"], needs: Needs::NOTHING },
-];
-
-/// Invocations a group, unless the launch says otherwise.
-const LANES: u32 = 256;
+const VARIANTS: &[Variant] = &[Variant::portable("u32", &[]), Variant::portable("f32", &["REAL"])];
 
 crate::params! {
     pub(super) struct Params {
@@ -54,7 +46,8 @@ pub(super) fn of(p: &Geometry, key_gate: &Tensor, query_gate: Option<&Tensor>) -
 fn write(gate: &Tensor, order: &Tensor, params: Params) -> Result<()> {
     let device = gate.device();
     let lanes = device.tuning().order_lanes;
-    let launch = device.launch(&GATE_ORDER).variant_at(usize::from(gate.dtype() == DType::F32));
-    let launch = launch.constant("WG", lanes).params(&params).bind_next(gate).bind_next(order);
-    launch.items_of(params.groups as usize, 1).record()
+    let launch = device.launch(&GATE_ORDER).when("REAL", gate.dtype() == DType::F32);
+    let launch = launch.constant("WG", lanes).params(&params);
+    let launch = launch.bind("gate", gate).bind("order", order);
+    launch.workgroups(params.groups as usize).record()
 }

@@ -2,21 +2,18 @@
 
 use super::geometry::Geometry;
 use super::twin;
-use crate::kernel::{Kernel, shader};
-use crate::{DType, Result, Shape, Tensor};
+use crate::{DType, Result, Shape, Tensor, kernel};
 
-/// `y[position of r] = x[r]`, turned back; zero at silent positions
-pub(super) static ATTENTION_SCATTER: Kernel = Kernel::new(
-    "attention",
-    "attention_scatter",
-    shader!("attention/attention_scatter"),
-    crate::twin!(twin::scatter),
-)
-.params::<Geometry>()
-.turns(|args| {
-    let p: Geometry = args.params();
-    u64::from(p.width) * (2 * u64::from(p.segments) + 3) + 1
-});
+kernel! {
+    /// `y[position of r] = x[r]`, turned back; zero at silent positions
+    pub(super) static ATTENTION_SCATTER = "attention/attention_scatter";
+    params = Geometry;
+    oracle = twin::scatter;
+    turns = |args| {
+        let p: Geometry = args.params();
+        u64::from(p.width) * (2 * u64::from(p.segments) + 3) + 1
+    };
+}
 
 /// What the compact rows are.
 #[derive(Debug, Clone, Copy)]
@@ -40,11 +37,9 @@ pub(super) fn run(
     let device = order.device();
     let y = Tensor::empty(device, shape, DType::F32)?;
     let launch = device.launch(&ATTENTION_SCATTER).params(p);
-    let launch = launch.constant("KEYS", u32::from(rows.keys));
-    let launch = launch.constant("TURN", u32::from(rows.table.is_some()));
-    let launch = launch.constant("SCALED", u32::from(rows.scaled));
-    let launch =
-        launch.bind_next(order).bind_next(rows.table.unwrap_or(x)).bind_next(x).bind_next(&y);
+    let launch = launch.constant("KEYS", rows.keys).constant("SCALED", rows.scaled);
+    let launch = launch.constant("TURN", rows.table.is_some()).bind_if("table", rows.table);
+    let launch = launch.bind("order", order).bind("x", x).bind("y", &y);
     p.moving(device, launch, p.rows()).record()?;
     Ok(y)
 }

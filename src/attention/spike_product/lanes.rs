@@ -83,7 +83,7 @@ fn launch_within(
         let params = Params { lane_first: first as u32, lane_count: count as u32, ..params };
         let launch = prepare().params(&params).constant("WG", tile.workgroup);
         let launch = launch.constant("RB", rb as u32).constant("CB", cb as u32);
-        launch.items_of(tiles * count, tile.workgroup).record()?;
+        launch.items(tiles * count).record()?;
     }
     Ok(())
 }
@@ -144,7 +144,7 @@ mod tests {
         let c = Tensor::zeros(device, [count * rows * width], DType::F32).unwrap();
         let params = LANES.params(width, width, 0.5);
         launch_within(most, device, params, [rows, width, depth, 1], || {
-            device.launch(kernel).variant_at(1).bind_next(&spikes).bind_next(&b).bind_next(&c)
+            device.launch(kernel).when("VEC", true).bind("a", &spikes).bind("b", &b).bind("c", &c)
         })
         .unwrap();
         c.to_vec().unwrap()

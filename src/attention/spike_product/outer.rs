@@ -2,20 +2,18 @@
 
 use super::lanes::{Lanes, Params, cost, summed};
 use crate::attention::twin::spike_product as twin;
-use crate::kernel::{Kernel, Variant, shader};
-use crate::{Result, Tensor};
+use crate::kernel::Variant;
+use crate::{Result, Tensor, kernel};
 
-/// `C[l, i, :] = scale sum_t A[t, l, i] G[t, l, :]`
-pub(in crate::attention) static SPIKE_OUTER: Kernel = Kernel::new(
-    "attention",
-    "spike_outer",
-    shader!("attention/spike_outer"),
-    crate::twin!(twin::outer),
-)
-.params::<Params>()
-.variants(VARIANTS)
-.cost(cost)
-.turns(|args| u64::from(args.params::<Params>().chunk) + 128);
+kernel! {
+    /// `C[l, i, :] = scale sum_t A[t, l, i] G[t, l, :]`
+    pub(in crate::attention) static SPIKE_OUTER = "attention/spike_outer";
+    params = Params;
+    oracle = twin::outer;
+    variants = VARIANTS;
+    cost = cost;
+    turns = |args| u64::from(args.params::<Params>().chunk) + 128;
+}
 
 const VARIANTS: &[Variant] =
     &[Variant::portable("bits", &[]), Variant::portable("bits by four", &["VEC"])];
@@ -24,10 +22,7 @@ const VARIANTS: &[Variant] =
 pub(super) fn outer(a: &Tensor, g: &Tensor, lanes: Lanes, scale: f32) -> Result<Tensor> {
     summed(lanes, a, scale, |c| {
         let launch = a.device().launch(&SPIKE_OUTER);
-        launch
-            .variant_at(usize::from(lanes.width.is_multiple_of(4)))
-            .bind_next(a)
-            .bind_next(g)
-            .bind_next(c)
+        let launch = launch.when("VEC", lanes.width.is_multiple_of(4));
+        launch.bind("a", a).bind("b", g).bind("c", c)
     })
 }

@@ -2,20 +2,18 @@
 
 use super::lanes::{Lanes, Params, summed};
 use crate::attention::twin::spike_product as twin;
-use crate::kernel::{Cost, CostArgs, Kernel, Variant, shader};
-use crate::{Result, Tensor};
+use crate::kernel::{Cost, CostArgs, Variant};
+use crate::{Result, Tensor, kernel};
 
-/// `C[l, i, j] = sum_t A[t, l, i] B[t, l, j]`
-pub(in crate::attention) static SPIKE_OVERLAP: Kernel = Kernel::new(
-    "attention",
-    "spike_overlap",
-    shader!("attention/spike_overlap"),
-    crate::twin!(twin::overlap),
-)
-.params::<Params>()
-.variants(VARIANTS)
-.cost(cost)
-.turns(|args| u64::from(args.params::<Params>().chunk) + 128);
+kernel! {
+    /// `C[l, i, j] = sum_t A[t, l, i] B[t, l, j]`
+    pub(in crate::attention) static SPIKE_OVERLAP = "attention/spike_overlap";
+    params = Params;
+    oracle = twin::overlap;
+    variants = VARIANTS;
+    cost = cost;
+    turns = |args| u64::from(args.params::<Params>().chunk) + 128;
+}
 
 const VARIANTS: &[Variant] = &[
     Variant::portable("bits", &["TOKENS"]),
@@ -32,10 +30,7 @@ fn cost(args: &CostArgs<'_>) -> Cost {
 pub(super) fn overlap(a: &Tensor, b: &Tensor, lanes: Lanes) -> Result<Tensor> {
     summed(lanes, a, 1.0, |c| {
         let launch = a.device().launch(&SPIKE_OVERLAP);
-        launch
-            .variant_at(usize::from(lanes.width.is_multiple_of(4)))
-            .bind_next(a)
-            .bind_next(b)
-            .bind_next(c)
+        let launch = launch.when("VEC", lanes.width.is_multiple_of(4));
+        launch.when("TOKENS", true).bind("a", a).bind("b", b).bind("c", c)
     })
 }

@@ -2,22 +2,21 @@
 
 use super::lanes::{Lanes, Params, cost, launch};
 use crate::attention::twin::spike_product as twin;
-use crate::kernel::{Kernel, Variant, shader};
-use crate::{DType, Result, Tensor};
+use crate::dispatch::Launch;
+use crate::kernel::Variant;
+use crate::{DType, Result, Tensor, kernel};
 
-/// `C[t, l, :] = scale sum_k A[t, l, k] B[l, k, :]`
-pub(in crate::attention) static SPIKE_ROWS: Kernel = Kernel::new(
-    "attention",
-    "spike_rows",
-    shader!("attention/spike_rows"),
-    crate::twin!(twin::rows),
-)
-.params::<Params>()
-.variants(VARIANTS)
-.cost(cost)
-.turns(|args| u64::from(args.params::<Params>().k) + 128);
+kernel! {
+    /// `C[t, l, :] = scale sum_k A[t, l, k] B[l, k, :]`
+    pub(in crate::attention) static SPIKE_ROWS = "attention/spike_rows";
+    params = Params;
+    oracle = twin::rows;
+    variants = VARIANTS;
+    cost = cost;
+    turns = |args| u64::from(args.params::<Params>().k) + 128;
+}
 
-/// How operands are stored and read: [`Rows::variant`] computes the place.
+/// How operands are stored and read.
 const VARIANTS: &[Variant] = &[
     Variant::portable("bits, f32", &[]),
     Variant::portable("bits, f32, by four", &["VEC"]),
@@ -43,11 +42,13 @@ pub(super) struct Rows<'a> {
 }
 
 impl Rows<'_> {
-    fn variant(&self) -> usize {
-        let wide = self.k.is_multiple_of(4) && self.n.is_multiple_of(4);
-        4 * usize::from(self.b.dtype() == DType::Bits)
-            + 2 * usize::from(self.a.dtype() != DType::Bits)
-            + usize::from(wide)
+    /// A launch under the conditions of the operands.
+    fn compiled(&self) -> Launch {
+        let launch = self.a.device().launch(&SPIKE_ROWS);
+        launch
+            .when("DENSE", self.a.dtype() != DType::Bits)
+            .when("TOKENS", self.b.dtype() == DType::Bits)
+            .when("VEC", self.k.is_multiple_of(4) && self.n.is_multiple_of(4))
     }
 
     /// `[S, L, n]`; no extent is zero.
@@ -56,10 +57,9 @@ impl Rows<'_> {
         let c = Tensor::empty(device, [lanes.steps, lanes.count, self.n], DType::F32)?;
         let params = lanes.params(self.k, self.n, self.scale);
         launch(device, params, [lanes.steps, self.n, self.k, 1], || {
-            let launch = device.launch(&SPIKE_ROWS).variant_at(self.variant());
-            let launch = launch.constant("B_T", u32::from(self.transposed));
-            let launch = launch.constant("TAIL", u32::from(!self.k.is_multiple_of(4)));
-            launch.bind_next(self.a).bind_next(self.b).bind_next(&c)
+            let launch = self.compiled().constant("B_T", self.transposed);
+            let launch = launch.constant("TAIL", !self.k.is_multiple_of(4));
+            launch.bind("a", self.a).bind("b", self.b).bind("c", &c)
         })?;
         Ok(c)
     }

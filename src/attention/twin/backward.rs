@@ -8,8 +8,8 @@ use crate::host::{HostArgs, Real, exp};
 
 pub(in crate::attention) fn query_gradient<R: Real>(args: &mut HostArgs<'_, R>) {
     let orders = Orders::new(args);
-    let [q, k, v, go, stats] = std::array::from_fn(|i| args.reals(i + 1));
-    let gq = args.reals_mut(6);
+    let [q, k, v, go, stats] = ["q", "k", "v", "go", "stats"].map(|x| args.reals(x));
+    let gq = args.reals_mut("gq");
     let open_keys = |bh| orders.keys(bh).count();
     let [turned_k, turned_v] = [k, v].map(|x| Turned::new(&orders, x, open_keys));
     let (steps, stride) = (orders.p.steps as usize, orders.p.stride());
@@ -104,8 +104,8 @@ impl<R: Real> Vectorised for QueryTask<'_, R> {
 pub(in crate::attention) fn key_gradient<R: Real>(args: &mut HostArgs<'_, R>) {
     let orders = Orders::new(args);
     let p = orders.p;
-    let [q, k, v, go, stats] = std::array::from_fn(|i| args.reals(i + 1));
-    let (gk, gv) = (args.reals_mut(6), args.reals_mut(7));
+    let [q, k, v, go, stats] = ["q", "k", "v", "go", "stats"].map(|x| args.reals(x));
+    let (gk, gv) = (args.reals_mut("gk"), args.reals_mut("gv"));
     let open_queries = |bh| orders.queries(bh).count();
     let [turned_q, turned_go] = [q, go].map(|x| Turned::new(&orders, x, open_queries));
     let (steps, stride) = (p.steps as usize, p.stride());

@@ -28,14 +28,14 @@ struct Call<'a, R> {
 impl<'a, R: Real> Call<'a, R> {
     fn new(args: &HostArgs<'a, R>) -> Self {
         let p: Params = args.params();
-        let (k, v) = (args.reals(0), args.reals(1));
+        let (k, v) = (args.reals("k"), args.reals("v"));
         let d = k.len() / (p.steps * p.lanes).max(1) as usize;
-        let spikes = if args.is_real(2) {
-            Spikes::Reals(args.reals(2))
+        let spikes = if args.when("BITS") {
+            Spikes::Words(args.words("spikes"))
         } else {
-            Spikes::Words(args.words(2))
+            Spikes::Reals(args.reals("spikes"))
         };
-        let turns = (p.half > 0).then(|| args.reals(3));
+        let turns = (p.half > 0).then(|| args.reals("turns"));
         Self { p, d, k, v, spikes, turns }
     }
 
@@ -150,7 +150,7 @@ impl Marks<'_> {
 pub(in crate::attention) fn extend<R: Real>(args: &mut HostArgs<'_, R>) {
     let call = Call::new(args);
     let (p, ring) = (call.p, call.ring());
-    let (rows, marks) = (args.reals_mut(4), args.words_mut(5));
+    let (rows, marks) = (args.reals_mut("rows"), args.words_mut("marks"));
     let lanes = rows.par_chunks_exact_mut(2 * call.slots() * call.d);
     let lanes = lanes.zip(marks.par_chunks_exact_mut(MARKS + ring));
     lanes.take(p.lanes as usize).enumerate().for_each(|(lane, (rows, words))| {
@@ -180,9 +180,9 @@ type Part<'a, R> = ((&'a mut [R], &'a mut [u32]), (&'a [R], &'a mut [R]));
 /// Attends from one token, which joins the cache.
 pub(in crate::attention) fn decode<R: Real>(args: &mut HostArgs<'_, R>) {
     let call = Call::new(args);
-    let gated = args.constant_or("QUERY_GATE", 1) != 0;
-    let (rows, marks) = (args.reals_mut(4), args.words_mut(5));
-    let (q, o) = (args.reals(6), args.reals_mut(7));
+    let gated = args.flag("QUERY_GATE");
+    let (rows, marks) = (args.reals_mut("rows"), args.words_mut("marks"));
+    let (q, o) = (args.reals("q"), args.reals_mut("o"));
     let (lanes, d, ring) = (call.p.lanes as usize, call.d, call.ring());
     let (size, words) = (2 * call.slots() * d, MARKS + ring);
     let one = |(lane, part): (usize, Part<'_, R>)| {

@@ -11,8 +11,8 @@ const NEVER: f64 = f32::MIN as f64;
 
 pub(in crate::attention) fn forward<R: Real>(args: &mut HostArgs<'_, R>) {
     let orders = Orders::new(args);
-    let (q, k, v) = (args.reals(1), args.reals(2), args.reals(3));
-    let (o, stats) = (args.reals_mut(4), args.reals_mut(5));
+    let (q, k, v) = (args.reals("q"), args.reals("k"), args.reals("v"));
+    let (o, stats) = (args.reals_mut("o"), args.reals_mut("stats"));
     let k = Turned::new(&orders, k, |bh| orders.keys(bh).count());
     let (steps, stride) = (orders.p.steps as usize, orders.p.stride());
     let heads = o.par_chunks_mut(steps * stride).zip(stats.par_chunks_mut(steps)).enumerate();

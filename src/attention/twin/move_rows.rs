@@ -9,14 +9,13 @@ const ROWS: usize = 64;
 
 pub(in crate::attention) fn gather<R: Real>(args: &mut HostArgs<'_, R>) {
     let orders = Orders::new(args);
-    let (p, table) = (orders.p, args.reals(1));
+    let (p, table) = (orders.p, args.reals("table"));
     let scale = R::lit(p.scale.into());
-    for which in 0..3 {
-        let is_query = which == 0;
-        let half = if which == 2 { 0 } else { p.half as usize };
+    for (x, rows) in [("q", "q_rows"), ("k", "k_rows"), ("v", "v_rows")] {
+        let is_query = x == "q";
+        let half = if x == "v" { 0 } else { p.half as usize };
         let factor = if is_query { scale } else { R::one() };
-        let x = args.reals(2 + which);
-        take_rows(&orders, is_query, x, args.reals_mut(5 + which), |s, x, y| {
+        take_rows(&orders, is_query, args.reals(x), args.reals_mut(rows), |s, x, y| {
             y[x.len()..].fill(R::zero());
             turn(x, y, &table[if half == 0 { 0 } else { s * 2 * half }..], half, factor, R::one());
         });
@@ -66,11 +65,11 @@ fn turn<R: Real>(x: &[R], y: &mut [R], angles: &[R], half: usize, factor: R, sig
 pub(in crate::attention) fn scatter<R: Real>(args: &mut HostArgs<'_, R>) {
     let orders = Orders::new(args);
     let p = orders.p;
-    let is_keys = args.constant_or("KEYS", 0) != 0;
-    let half = if args.constant_or("TURN", 0) != 0 { p.half as usize } else { 0 };
-    let scaled = args.constant_or("SCALED", 0) != 0;
+    let is_keys = args.flag("KEYS");
+    let half = if args.flag("TURN") { p.half as usize } else { 0 };
+    let scaled = args.flag("SCALED");
     let factor = if scaled { R::lit(p.scale.into()) } else { R::one() };
-    let (table, x, y) = (args.reals(1), args.reals(2), args.reals_mut(3));
+    let (table, x, y) = (args.reals("table"), args.reals("x"), args.reals_mut("y"));
     let (stride, width, all_heads) = (p.stride(), p.width as usize, p.all_heads());
     y.par_chunks_mut(width * all_heads).enumerate().for_each(|(s, y)| {
         let mut sum = vec![R::zero(); stride];
@@ -98,8 +97,8 @@ pub(in crate::attention) fn scatter<R: Real>(args: &mut HostArgs<'_, R>) {
 pub(in crate::attention) fn delta<R: Real>(args: &mut HostArgs<'_, R>) {
     let orders = Orders::new(args);
     let p = orders.p;
-    let (o, go) = (args.reals(1), args.reals(2));
-    let (rows, stats) = (args.reals_mut(3), args.reals_mut(4));
+    let (o, go) = (args.reals("o"), args.reals("go"));
+    let (rows, stats) = (args.reals_mut("go_rows"), args.reals_mut("stats"));
     take_rows(&orders, true, go, rows, |_, x, y| {
         let (row, padding) = y.split_at_mut(x.len());
         row.copy_from_slice(x);

@@ -47,7 +47,7 @@ pub(super) struct Orders<'a> {
 
 impl<'a> Orders<'a> {
     pub(super) fn new<R: Real>(args: &HostArgs<'a, R>) -> Self {
-        Self { p: args.params(), order: args.words(0) }
+        Self { p: args.params(), order: args.words("order") }
     }
 
     pub(super) fn keys(&self, bh: usize) -> Order<'a> {
@@ -81,10 +81,9 @@ pub(in crate::attention) fn spike_gate<R: Real>(args: &mut HostArgs<'_, R>) {
     let [batch, channels, groups] = [p.batch, p.channels, p.groups].map(|n| n as usize);
     let width = channels / groups;
     let row = batch * groups;
-    let gate_is_real = args.is_real(0);
-    let gate = args.words_mut(1);
-    if gate_is_real {
-        let spikes = args.reals(0);
+    let gate = args.words_mut("gate");
+    if !args.when("BITS") {
+        let spikes = args.reals("spikes");
         gate.par_iter_mut().enumerate().for_each(|(i, gate)| {
             // Position and batch row are one axis; so are they and the groups.
             let spikes = &spikes[i * width..][..width];
@@ -93,7 +92,7 @@ pub(in crate::attention) fn spike_gate<R: Real>(args: &mut HostArgs<'_, R>) {
         });
         return;
     }
-    let spikes = args.words(0);
+    let spikes = args.words("spikes");
     gate.par_chunks_mut(32 * row).enumerate().for_each(|(word, gate)| {
         for g in 0..row {
             let words = &spikes[word * batch * channels + g * width..][..width];
@@ -120,17 +119,17 @@ pub(in crate::attention) fn gate_order<R: Real>(args: &mut HostArgs<'_, R>) {
     let p: OrderParams = args.params();
     let [steps, groups, base] = [p.steps, p.groups, p.base].map(|n| n as usize);
     let row = 2 * steps + 1;
-    let order = &mut args.words_mut(1)[base * row..][..groups * row];
+    let order = &mut args.words_mut("order")[base * row..][..groups * row];
     let write = |is_open: &(dyn Fn(usize) -> bool + Sync), order: &mut [u32]| {
         order.par_chunks_mut(row).enumerate().for_each(|(g, order)| {
             list(steps, |s| is_open(s * groups + g), order);
         });
     };
-    if args.is_real(0) {
-        let gate = args.reals(0);
+    if args.when("REAL") {
+        let gate = args.reals("gate");
         write(&|i| gate[i] != R::zero(), order);
     } else {
-        let gate = args.words(0);
+        let gate = args.words("gate");
         write(&|i| gate[i] != 0, order);
     }
 }

@@ -87,16 +87,16 @@ fn transpose(words: &mut [u32; 32]) {
 pub(in crate::attention) fn rows<R: Real>(args: &mut HostArgs<'_, R>) {
     let p: Params = args.params();
     let s = Sizes::new(&p);
-    let transposed = args.constant_or("B_T", 0) != 0;
-    let b = if args.is_real(1) {
-        floats(args.reals(1), s, transposed)
+    let transposed = args.flag("B_T");
+    let b = if args.when("TOKENS") {
+        Cow::Owned(tokens(args.words("b"), s, transposed))
     } else {
-        Cow::Owned(tokens(args.words(1), s, transposed))
+        floats(args.reals("b"), s, transposed)
     };
     let scale = R::lit(f64::from(p.scale));
-    let dense = args.is_real(0).then(|| args.reals(0));
-    let words = if dense.is_some() { &[][..] } else { args.words(0) };
-    let c = args.reals_mut(2);
+    let dense = args.when("DENSE").then(|| args.reals("a"));
+    let words = if dense.is_some() { &[][..] } else { args.words("a") };
+    let c = args.reals_mut("c");
     let taken = match dense {
         Some(_) => dense_tokens(s),
         None => packed_tokens(s),
@@ -227,9 +227,9 @@ fn each_block<R: Real>(
 pub(in crate::attention) fn outer<R: Real>(args: &mut HostArgs<'_, R>) {
     let p: Params = args.params();
     let s = Sizes::new(&p);
-    let (words, g) = (args.words(0), args.reals(1));
+    let (words, g) = (args.words("a"), args.reals("b"));
     let scale = R::lit(f64::from(p.scale));
-    each_block(s, args.reals_mut(2), |steps, lane, first, rows| {
+    each_block(s, args.reals_mut("c"), |steps, lane, first, rows| {
         vectorised(
             #[inline(always)]
             || outer_block(words, g, s, (steps.clone(), lane, first), rows, scale),
@@ -265,9 +265,9 @@ fn outer_block<R: Real>(
 pub(in crate::attention) fn overlap<R: Real>(args: &mut HostArgs<'_, R>) {
     let p: Params = args.params();
     let s = Sizes::new(&p);
-    let (a, b) = (args.words(0), args.words(1));
+    let (a, b) = (args.words("a"), args.words("b"));
     let scale = R::lit(f64::from(p.scale));
-    each_block(s, args.reals_mut(2), |steps, lane, first, rows| {
+    each_block(s, args.reals_mut("c"), |steps, lane, first, rows| {
         let mut counts = vec![0u32; 2 * rows.len()];
         vectorised(
             #[inline(always)]
