@@ -1,27 +1,71 @@
 //! Gates on the bins of spectra.
 
 use super::complex::numbers;
-use super::twin;
-use crate::kernel::{Cost, CostArgs, Kernel, shader};
+use crate::host::parallel::*;
+use crate::host::{HostArgs, Real};
+use crate::kernel::{Cost, CostArgs};
 use crate::reduce::{LONGEST, Pieces};
-use crate::{DType, Device, Error, Result, Tensor, Var, reduce};
+use crate::{DType, Device, Error, Result, Tensor, Var, kernel, reduce};
 
-/// `y = m z`
-pub(super) static BIN_GATE: Kernel =
-    Kernel::new("fourier", "bin_gate", shader!("fourier/bin_gate"), crate::twin!(twin::bins::gate))
-        .params::<Params>()
-        .cost(|args| cost(args, 2.0));
+fn bin_gate<R: Real>(args: &mut HostArgs<'_, R>) {
+    let p: Params = args.params();
+    let (bins, width) = (p.bins as usize, 2 * p.inner as usize);
+    let (z, m) = (args.reals("z"), args.reals("m"));
+    let planes = args.reals_mut("y").par_chunks_mut(bins * width).zip(z.par_chunks(bins * width));
+    planes.for_each(|(y, z)| {
+        let rows = y.chunks_exact_mut(width).zip(z.chunks_exact(width)).zip(m);
+        for ((y, z), m) in rows {
+            y.iter_mut().zip(z).for_each(|(y, z)| *y = *m * *z);
+        }
+    });
+}
 
-/// Its gradients.
-pub(super) static BIN_GATE_BACKWARD: Kernel = Kernel::new(
-    "fourier",
-    "bin_gate_backward",
-    shader!("fourier/bin_gate_backward"),
-    crate::twin!(twin::bins::backward),
-)
-.params::<BackwardParams>()
-.cost(|args| cost(args, 6.0))
-.turns(|args| Pieces::turns(args.params::<BackwardParams>().chunk));
+fn bin_gate_backward<R: Real>(args: &mut HostArgs<'_, R>) {
+    let p: BackwardParams = args.params();
+    let (bins, width) = (p.bins as usize, 2 * p.inner as usize);
+    let (z, m, g) = (args.reals("z"), args.reals("m"), args.reals("upstream"));
+    let plane = bins * width;
+    let span = p.chunk as usize * plane;
+    let chunks = args
+        .reals_mut("gz")
+        .par_chunks_mut(span)
+        .zip(args.reals_mut("sums").par_chunks_mut(plane / 2));
+    let inputs = z.par_chunks(span).zip(g.par_chunks(span));
+    chunks.zip(inputs).for_each(|((gz, sums), (z, g))| {
+        sums.fill(R::zero());
+        let planes =
+            gz.chunks_exact_mut(plane).zip(z.chunks_exact(plane)).zip(g.chunks_exact(plane));
+        for ((gz, z), g) in planes {
+            for (f, m) in m.iter().enumerate() {
+                let row = f * width..(f + 1) * width;
+                let (gz, z, g) = (&mut gz[row.clone()], &z[row.clone()], &g[row]);
+                gz.iter_mut().zip(g).for_each(|(gz, g)| *gz = *m * *g);
+                let sums = &mut sums[f * width / 2..][..width / 2];
+                let pairs = z.chunks_exact(2).zip(g.chunks_exact(2));
+                for (sum, (z, g)) in sums.iter_mut().zip(pairs) {
+                    *sum += g[0] * z[0] + g[1] * z[1];
+                }
+            }
+        }
+    });
+}
+
+kernel! {
+    /// `y = m z`
+    pub(super) static BIN_GATE = "fourier/bin_gate";
+    params = Params;
+    oracle = bin_gate;
+    cost = |args| cost(args, 2.0);
+}
+
+kernel! {
+    /// Its gradients.
+    pub(super) static BIN_GATE_BACKWARD = "fourier/bin_gate_backward";
+    params = BackwardParams;
+    oracle = bin_gate_backward;
+    cost = |args| cost(args, 6.0);
+    turns = |args| Pieces::turns(args.params::<BackwardParams>().chunk);
+}
 
 crate::params! {
     pub(super) struct Params {
@@ -43,7 +87,7 @@ crate::params! {
 
 /// Everything moved once, and so many operations a number.
 fn cost(args: &CostArgs<'_>, flops: f64) -> Cost {
-    Cost { bytes: args.all_bytes(), flops: flops * args.words[0] as f64 / 2.0 }
+    Cost { bytes: args.all_bytes(), flops: flops * args.words_of("z") as f64 / 2.0 }
 }
 
 const OP: &str = "gate_bins";
@@ -82,12 +126,8 @@ impl Var {
         let y = Tensor::empty(z.device(), *z.shape(), DType::F32)?;
         if params.count() > 0 {
             let launch = z.device().launch(&BIN_GATE).params(&params);
-            launch
-                .bind_next(&z)
-                .bind_next(&m)
-                .bind_next(&y)
-                .items_of(params.count(), 256)
-                .record()?;
+            let launch = launch.bind("z", &z).bind("m", &m).bind("y", &y);
+            launch.items(params.count()).record()?;
         }
         self.tape().record_one(OP, &[self, gates], y, move |bw| {
             let Some(g) = bw.upstream(0).cloned() else { return Ok(()) };
@@ -110,8 +150,9 @@ fn backward(params: &Params, z: &Tensor, m: &Tensor, g: &Tensor) -> Result<(Tens
     let gz = Tensor::empty(device, *g.shape(), DType::F32)?;
     let sums = Tensor::empty(device, [chunks, bins, inner], DType::F32)?;
     let launch = device.launch(&BIN_GATE_BACKWARD).params(&p);
-    let launch = launch.bind_next(z).bind_next(m).bind_next(g).bind_next(&gz).bind_next(&sums);
-    launch.items_of(chunks * bins * inner, 64).record()?;
+    let launch = launch.bind("z", z).bind("m", m).bind("upstream", g);
+    let launch = launch.bind("gz", &gz).bind("sums", &sums);
+    launch.items(chunks * bins * inner).record()?;
     Ok((gz, reduce::sum(&sums, &[0, 2], false)?))
 }
 

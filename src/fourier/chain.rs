@@ -1,37 +1,87 @@
 //! The Fourier graph operator with matrices in one launch: three complex layers over rows that stand
 //! in workgroup memory.
 
+use super::complex::{numbers_mut, numbers_of};
 use super::complex_linear;
-use super::mix::ShrinkParams;
-use super::twin;
-use crate::kernel::{Cost, Kernel, shader};
+use super::shrink::{ShrinkParams, shrunk_both};
+use crate::elementwise::each;
+use crate::host::{HostArgs, Real, greatest, keep_nan};
+use crate::kernel::Cost;
 use crate::layout::{concat_tensors, transpose};
 use crate::linalg::{Layout, matmul};
-use crate::{DType, Result, Tensor, Var, reduce};
+use crate::{DType, Result, Tensor, Var, kernel, reduce};
+use rustfft::num_complex::Complex;
 
-/// All three layers of 16 rows in workgroup memory: for hardware.
-pub(super) static MIX_DENSE: Kernel = Kernel::new(
-    "fourier",
-    "mix_dense",
-    shader!("fourier/mix_dense"),
-    crate::twin!(twin::chain::forward),
-)
-.params::<Params>()
-.cost(|args| {
+/// Row by row, layer by layer.
+fn mix_dense<R: Real>(args: &mut HostArgs<'_, R>) {
     let p: Params = args.params();
-    let (rows, channels) = (f64::from(p.rows), f64::from(p.channels));
-    Cost { bytes: args.all_bytes(), flops: 24.0 * rows * channels * channels }
-})
-.turns(|args| 200 + 30 * u64::from(args.params::<Params>().channels));
+    let keep = args.flag("KEEP");
+    let (n, threshold) = (p.channels as usize, R::lit(p.threshold.into()));
+    let (x, w, b) = (numbers_of(args.reals("x")), args.reals("w"), args.reals("b"));
+    let z = numbers_mut(args.reals_mut("z"));
+    let mut kept = ["o1", "o2", "o3"].map(|name| numbers_mut(args.reals_mut(name)));
+    let mut before = vec![Complex::default(); n];
+    for (row, (x, z)) in x.chunks_exact(n).zip(z.chunks_exact_mut(n)).enumerate() {
+        before.copy_from_slice(x);
+        z.copy_from_slice(x);
+        for (layer, kept) in kept.iter_mut().enumerate() {
+            let w = &w[2 * layer * n * n..][..2 * n * n];
+            let b = &b[2 * layer * n..][..2 * n];
+            let after: Vec<Complex<R>> = (0..n).map(|c| outcome(&before, w, b, c)).collect();
+            for (z, o) in z.iter_mut().zip(&after) {
+                *z += shrunk_both(*o, threshold);
+            }
+            if keep {
+                kept[row * n..][..n].copy_from_slice(&after);
+            }
+            before = after;
+        }
+    }
+}
 
-/// The gradient before a layer's relu.
-pub(super) static MIX_REACHED: Kernel = Kernel::new(
-    "fourier",
-    "mix_reached",
-    shader!("fourier/mix_reached"),
-    crate::twin!(twin::chain::reached),
-)
-.params::<ShrinkParams>();
+/// Channel c of relu(v W + b).
+fn outcome<R: Real>(v: &[Complex<R>], w: &[R], b: &[R], c: usize) -> Complex<R> {
+    let n = v.len();
+    let (re, im) = w.split_at(n * n);
+    let start = Complex::new(b[c], b[n + c]);
+    let sum = v
+        .iter()
+        .enumerate()
+        .fold(start, |sum, (k, v)| sum + *v * Complex::new(re[k * n + c], im[k * n + c]));
+    Complex::new(greatest(sum.re, R::zero()), greatest(sum.im, R::zero()))
+}
+
+fn mix_reached<R: Real>(args: &mut HostArgs<'_, R>) {
+    let p: ShrinkParams = args.params();
+    let (threshold, zero) = (R::lit(p.threshold.into()), R::zero());
+    let with_next = args.flag("NEXT");
+    let (o, g, next) = (args.reals("o"), args.reals("g"), args.reals("next"));
+    each(args.reals_mut("gz"), |i| {
+        let direct = if o[i] > threshold { g[i] } else { zero };
+        let all = if with_next && o[i] > zero { direct + next[i] } else { direct };
+        keep_nan(o[i], all)
+    });
+}
+
+kernel! {
+    /// All three layers of 16 rows in workgroup memory: for hardware.
+    pub(super) static MIX_DENSE = "fourier/mix_dense";
+    params = Params;
+    oracle = mix_dense;
+    cost = |args| {
+        let p: Params = args.params();
+        let (rows, channels) = (f64::from(p.rows), f64::from(p.channels));
+        Cost { bytes: args.all_bytes(), flops: 24.0 * rows * channels * channels }
+    };
+    turns = |args| 200 + 30 * u64::from(args.params::<Params>().channels);
+}
+
+kernel! {
+    /// The gradient before a layer's relu.
+    pub(super) static MIX_REACHED = "fourier/mix_reached";
+    params = ShrinkParams;
+    oracle = mix_reached;
+}
 
 crate::params! {
     pub(super) struct Params {
@@ -76,25 +126,25 @@ pub(super) fn run(
     let channels = biases[0].shape().last().copied().unwrap_or(1);
     let room = || Tensor::empty(x.device(), *x.shape(), DType::F32);
     let z = room()?;
-    let outcomes = if keep {
-        [room()?, room()?, room()?]
-    } else {
-        let unused = || Tensor::empty(x.device(), [2], DType::F32);
-        [unused()?, unused()?, unused()?]
-    };
+    let outcomes = if keep { Some([room()?, room()?, room()?]) } else { None };
     let rows = x.value().count() / (2 * channels);
     let params = Params { rows: rows as u32, channels: channels as u32, threshold };
     let launch = x.device().launch(&MIX_DENSE).params(&params);
     let launch = launch.constant("WG", (2 * channels).next_multiple_of(32) as u32);
-    let launch = launch.constant("KEEP", u32::from(keep)).bind_next(x.value());
-    let launch = launch.bind_next(&concat_tensors(&weights.map(Var::value), 0)?);
-    let launch = launch.bind_next(&concat_tensors(&biases.map(Var::value), 0)?).bind_next(&z);
-    let launch = outcomes.iter().fold(launch, |launch, o| launch.bind_next(o));
-    launch.items_of(rows.div_ceil(ROWS), 1).record()?;
+    let launch = launch.constant("KEEP", keep).bind("x", x.value());
+    let launch = launch.bind("w", &concat_tensors(&weights.map(Var::value), 0)?);
+    let launch = launch.bind("b", &concat_tensors(&biases.map(Var::value), 0)?).bind("z", &z);
+    let names = ["o1", "o2", "o3"].into_iter().enumerate();
+    let launch = names.fold(launch, |launch, (k, name)| {
+        launch.bind_if(name, outcomes.as_ref().map(|outcomes| &outcomes[k]))
+    });
+    launch.workgroups(rows.div_ceil(ROWS)).record()?;
     let weights = weights.map(|w| w.value().clone());
-    let chain = Chain { x: x.value().clone(), weights, outcomes, channels, threshold };
+    let x_value = x.value().clone();
+    let chain =
+        outcomes.map(|outcomes| Chain { x: x_value, weights, outcomes, channels, threshold });
     tape.record_one(op, &inputs, z, move |bw| {
-        let Some(g) = bw.upstream(0).cloned() else { return Ok(()) };
+        let (Some(g), Some(chain)) = (bw.upstream(0).cloned(), &chain) else { return Ok(()) };
         let mut next = None;
         for k in [2, 1, 0] {
             let gz = chain.reached(k, &g, next.as_ref())?;
@@ -126,14 +176,9 @@ impl Chain {
         let gz = Tensor::empty(g.device(), *g.shape(), DType::F32)?;
         let params = ShrinkParams { count: g.count() as u32, threshold: self.threshold };
         let launch = g.device().launch(&MIX_REACHED).params(&params);
-        let launch =
-            launch.constant("NEXT", u32::from(next.is_some())).bind_next(&self.outcomes[k]);
-        launch
-            .bind_next(g)
-            .bind_next(next.unwrap_or(g))
-            .bind_next(&gz)
-            .items_of(g.count(), 256)
-            .record()?;
+        let launch = launch.constant("NEXT", next.is_some()).bind("o", &self.outcomes[k]);
+        let launch = launch.bind("g", g).bind_if("next", next).bind("gz", &gz);
+        launch.items(g.count()).record()?;
         self.flat(&gz)
     }
 

@@ -1,38 +1,83 @@
 //! Products, conjugates, moduli and phases of complex tensors `[.., 2]`.
 
-use super::twin;
-use crate::kernel::{Cost, CostArgs, Kernel, shader};
-use crate::{DType, Error, Result, Shape, Tensor, Var};
+use crate::elementwise::each;
+use crate::host::{HostArgs, Real};
+use crate::kernel::{Cost, CostArgs};
+use crate::{DType, Error, Result, Shape, Tensor, Var, kernel};
+use rustfft::num_complex::Complex;
 
-/// `y = a b`, or `a conj(b)`
-pub(super) static COMPLEX_PRODUCT: Kernel = Kernel::new(
-    "fourier",
-    "complex_product",
-    shader!("fourier/complex_product"),
-    crate::twin!(twin::complex::product),
-)
-.params::<Params>()
-.cost(|args| cost(args, 6.0));
+/// Pairs as complex numbers.
+pub(super) fn numbers_of<R: Real>(pairs: &[R]) -> &[Complex<R>] {
+    bytemuck::cast_slice(pairs)
+}
 
-/// `|z|`, or the phase
-pub(super) static COMPLEX_MAP: Kernel = Kernel::new(
-    "fourier",
-    "complex_map",
-    shader!("fourier/complex_map"),
-    crate::twin!(twin::complex::map),
-)
-.params::<Params>()
-.cost(|args| cost(args, 6.0));
+/// Likewise, writable.
+pub(super) fn numbers_mut<R: Real>(pairs: &mut [R]) -> &mut [Complex<R>] {
+    bytemuck::cast_slice_mut(pairs)
+}
 
-/// Its gradient.
-pub(super) static COMPLEX_MAP_BACKWARD: Kernel = Kernel::new(
-    "fourier",
-    "complex_map_backward",
-    shader!("fourier/complex_map_backward"),
-    crate::twin!(twin::complex::map_backward),
-)
-.params::<Params>()
-.cost(|args| cost(args, 8.0));
+fn complex_product<R: Real>(args: &mut HostArgs<'_, R>) {
+    let conjugate = args.flag("CONJUGATE");
+    let (a, b) = (numbers_of(args.reals("a")), numbers_of(args.reals("b")));
+    let y = numbers_mut(args.reals_mut("y"));
+    if conjugate {
+        each(y, |i| a[i] * b[i].conj());
+    } else {
+        each(y, |i| a[i] * b[i]);
+    }
+}
+
+fn complex_map<R: Real>(args: &mut HostArgs<'_, R>) {
+    let phase = args.flag("PHASE");
+    let z = numbers_of(args.reals("z"));
+    if phase {
+        // Adding 0 makes -0 one: the phase is in (-pi, pi], and 0 at 0.
+        each(args.reals_mut("y"), |i| (z[i].im + R::zero()).atan2(z[i].re + R::zero()));
+    } else {
+        each(args.reals_mut("y"), |i| z[i].re.hypot(z[i].im));
+    }
+}
+
+fn complex_map_backward<R: Real>(args: &mut HostArgs<'_, R>) {
+    let phase = args.flag("PHASE");
+    let (z, g) = (numbers_of(args.reals("z")), args.reals("g"));
+    each(numbers_mut(args.reals_mut("gz")), |i| {
+        let size = z[i].re.hypot(z[i].im);
+        if size == R::zero() {
+            return Complex::default();
+        }
+        let unit = Complex::new(z[i].re / size, z[i].im / size);
+        if phase {
+            Complex::new(-g[i] * (unit.im / size), g[i] * (unit.re / size))
+        } else {
+            Complex::new(g[i] * unit.re, g[i] * unit.im)
+        }
+    });
+}
+
+kernel! {
+    /// `y = a b`, or `a conj(b)`
+    pub(super) static COMPLEX_PRODUCT = "fourier/complex_product";
+    params = Params;
+    oracle = complex_product;
+    cost = |args| cost(args, 6.0);
+}
+
+kernel! {
+    /// `|z|`, or the phase
+    pub(super) static COMPLEX_MAP = "fourier/complex_map";
+    params = Params;
+    oracle = complex_map;
+    cost = |args| cost(args, 6.0);
+}
+
+kernel! {
+    /// Its gradient.
+    pub(super) static COMPLEX_MAP_BACKWARD = "fourier/complex_map_backward";
+    params = Params;
+    oracle = complex_map_backward;
+    cost = |args| cost(args, 8.0);
+}
 
 crate::params! {
     pub(super) struct Params {
@@ -72,8 +117,8 @@ fn product(op: &'static str, a: &Tensor, b: &Tensor, conjugate: bool) -> Result<
     let y = Tensor::empty(a.device(), *a.shape(), DType::F32)?;
     if count > 0 {
         let launch = a.device().launch(&COMPLEX_PRODUCT).params(&Params { count: count as u32 });
-        let launch = launch.constant("CONJUGATE", u32::from(conjugate));
-        launch.bind_next(a).bind_next(b).bind_next(&y).items_of(count, 256).record()?;
+        let launch = launch.constant("CONJUGATE", conjugate);
+        launch.bind("a", a).bind("b", b).bind("y", &y).items(count).record()?;
     }
     Ok(y)
 }
@@ -85,8 +130,8 @@ fn map(op: &'static str, z: &Tensor, phase: bool) -> Result<Tensor> {
     if y.count() > 0 {
         let params = Params { count: y.count() as u32 };
         let launch = z.device().launch(&COMPLEX_MAP).params(&params);
-        let launch = launch.constant("PHASE", u32::from(phase));
-        launch.bind_next(z).bind_next(&y).items_of(y.count(), 256).record()?;
+        let launch = launch.constant("PHASE", phase);
+        launch.bind("z", z).bind("y", &y).items(y.count()).record()?;
     }
     Ok(y)
 }
@@ -96,8 +141,8 @@ fn map_backward(z: &Tensor, g: &Tensor, phase: bool) -> Result<Tensor> {
     if g.count() > 0 {
         let params = Params { count: g.count() as u32 };
         let launch = z.device().launch(&COMPLEX_MAP_BACKWARD).params(&params);
-        let launch = launch.constant("PHASE", u32::from(phase));
-        launch.bind_next(z).bind_next(g).bind_next(&gz).items_of(g.count(), 256).record()?;
+        let launch = launch.constant("PHASE", phase);
+        launch.bind("z", z).bind("g", g).bind("gz", &gz).items(g.count()).record()?;
     }
     Ok(gz)
 }

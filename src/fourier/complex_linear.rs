@@ -1,30 +1,64 @@
 //! Complex linear layers: products with the real matrix of a complex one.
 
 use super::complex::numbers;
-use super::twin;
 use crate::elementwise::Activation;
-use crate::kernel::{Cost, Kernel, shader};
+use crate::host::{HostArgs, Real};
+use crate::kernel::Cost;
 use crate::linalg::linear;
-use crate::{DType, Error, Result, Tensor, Var};
+use crate::{DType, Error, Result, Tensor, Var, kernel};
 
-/// The blocks `(wr wi; -wi wr)` of a complex matrix.
-pub(super) static COMPLEX_WEIGHT: Kernel = Kernel::new(
-    "fourier",
-    "complex_weight",
-    shader!("fourier/complex_weight"),
-    crate::twin!(twin::weight::spread),
-)
-.params::<Params>();
+fn complex_weight<R: Real>(args: &mut HostArgs<'_, R>) {
+    let p: Params = args.params();
+    let columns = p.columns as usize;
+    let (re, im) = args.reals("w").split_at(p.rows as usize * columns);
+    let m = args.reals_mut("m");
+    if columns == 0 {
+        return;
+    }
+    let rows = re.chunks_exact(columns).zip(im.chunks_exact(columns));
+    for (pair, (re, im)) in m.chunks_exact_mut(4 * columns).zip(rows) {
+        let (upper, lower) = pair.split_at_mut(2 * columns);
+        let places = upper.chunks_exact_mut(2).zip(lower.chunks_exact_mut(2));
+        for ((upper, lower), (re, im)) in places.zip(re.iter().zip(im)) {
+            upper.copy_from_slice(&[*re, *im]);
+            lower.copy_from_slice(&[-*im, *re]);
+        }
+    }
+}
 
-/// Its gradient.
-pub(super) static COMPLEX_WEIGHT_BACKWARD: Kernel = Kernel::new(
-    "fourier",
-    "complex_weight_backward",
-    shader!("fourier/complex_weight_backward"),
-    crate::twin!(twin::weight::gather),
-)
-.params::<Params>()
-.cost(|args| Cost { bytes: args.all_bytes(), flops: args.words[0] as f64 / 2.0 });
+fn complex_weight_backward<R: Real>(args: &mut HostArgs<'_, R>) {
+    let p: Params = args.params();
+    let columns = p.columns as usize;
+    let g = args.reals("g");
+    let (re, im) = args.reals_mut("gw").split_at_mut(p.rows as usize * columns);
+    if columns == 0 {
+        return;
+    }
+    let rows = re.chunks_exact_mut(columns).zip(im.chunks_exact_mut(columns));
+    for (pair, (re, im)) in g.chunks_exact(4 * columns).zip(rows) {
+        let (upper, lower) = pair.split_at(2 * columns);
+        let blocks = upper.chunks_exact(2).zip(lower.chunks_exact(2));
+        for ((upper, lower), (re, im)) in blocks.zip(re.iter_mut().zip(im)) {
+            *re = upper[0] + lower[1];
+            *im = upper[1] - lower[0];
+        }
+    }
+}
+
+kernel! {
+    /// The blocks `(wr wi; -wi wr)` of a complex matrix.
+    pub(super) static COMPLEX_WEIGHT = "fourier/complex_weight";
+    params = Params;
+    oracle = complex_weight;
+}
+
+kernel! {
+    /// Its gradient.
+    pub(super) static COMPLEX_WEIGHT_BACKWARD = "fourier/complex_weight_backward";
+    params = Params;
+    oracle = complex_weight_backward;
+    cost = |args| Cost { bytes: args.all_bytes(), flops: args.words_of("g") as f64 / 2.0 };
+}
 
 crate::params! {
     pub(super) struct Params {
@@ -98,19 +132,17 @@ fn spread(w: &Var, k: usize, n: usize) -> Result<Var> {
 /// The real matrix `[2 K, 2 N]` of `[2, K, N]`.
 pub(super) fn blocks(w: &Tensor, k: usize, n: usize) -> Result<Tensor> {
     let m = Tensor::empty(w.device(), [2 * k, 2 * n], DType::F32)?;
-    run(&COMPLEX_WEIGHT, w, &m, [k, n])?;
+    let params = Params { rows: k as u32, columns: n as u32 };
+    let launch = w.device().launch(&COMPLEX_WEIGHT).params(&params);
+    launch.bind("w", w).bind("m", &m).items(k * n).record()?;
     Ok(m)
 }
 
 /// The gradient of `[2, K, N]` from that of its real matrix.
 pub(super) fn gathered(g: &Tensor, k: usize, n: usize) -> Result<Tensor> {
     let gw = Tensor::empty(g.device(), [2, k, n], DType::F32)?;
-    run(&COMPLEX_WEIGHT_BACKWARD, g, &gw, [k, n])?;
-    Ok(gw)
-}
-
-fn run(kernel: &'static Kernel, x: &Tensor, y: &Tensor, [k, n]: [usize; 2]) -> Result<()> {
     let params = Params { rows: k as u32, columns: n as u32 };
-    let launch = x.device().launch(kernel).params(&params);
-    launch.bind_next(x).bind_next(y).items_of(k * n, 64).record()
+    let launch = g.device().launch(&COMPLEX_WEIGHT_BACKWARD).params(&params);
+    launch.bind("g", g).bind("gw", &gw).items(k * n).record()?;
+    Ok(gw)
 }

@@ -1,27 +1,58 @@
 //! The Hard Concrete gate on frequency bins.
 
-use super::twin;
-use crate::kernel::{Kernel, shader};
-use crate::{DType, Error, Result, Tensor, Var, elementwise::Activation, random::Generator};
+use crate::elementwise::{Activation, each};
+use crate::host::{HostArgs, Real, keep_nan, limited};
+use crate::random::Generator;
+use crate::{DType, Error, Result, Tensor, Var, kernel};
 
-/// Gates from their logits.
-pub(super) static HARD_CONCRETE: Kernel = Kernel::new(
-    "fourier",
-    "hard_concrete",
-    shader!("fourier/hard_concrete"),
-    crate::twin!(twin::concrete::forward),
-)
-.params::<Params>();
+/// `sigmoid((ln u - ln(1 - u) + a) / beta)`, or without noise `sigmoid(a)`.
+fn open_share<R: Real>(a: R, u: Option<R>, beta: R) -> R {
+    let x = u.map_or(a, |u| (u.ln() - (R::one() - u).ln() + a) / beta);
+    (R::one() + (-x).exp()).recip()
+}
 
-/// Their gradient.
-pub(super) static HARD_CONCRETE_BACKWARD: Kernel = Kernel::new(
-    "fourier",
-    "hard_concrete_backward",
-    shader!("fourier/hard_concrete_backward"),
-    crate::twin!(twin::concrete::backward),
-)
-.params::<Params>()
-.thresholds();
+fn hard_concrete<R: Real>(args: &mut HostArgs<'_, R>) {
+    let p: Params = args.params();
+    let noisy = args.flag("NOISE");
+    let [beta, gamma, zeta] = [p.beta, p.gamma, p.zeta].map(|v| R::lit(v.into()));
+    let (a, u) = (args.reals("a"), args.reals("u"));
+    each(args.reals_mut("m"), |i| {
+        let s = open_share(a[i], noisy.then(|| u[i]), beta);
+        limited(s * (zeta - gamma) + gamma, R::zero(), R::one())
+    });
+}
+
+fn hard_concrete_backward<R: Real>(args: &mut HostArgs<'_, R>) {
+    let p: Params = args.params();
+    let noisy = args.flag("NOISE");
+    let [beta, gamma, zeta] = [p.beta, p.gamma, p.zeta].map(|v| R::lit(v.into()));
+    let rate = if noisy { beta.recip() } else { R::one() };
+    let (a, u, g) = (args.reals("a"), args.reals("u"), args.reals("g"));
+    each(args.reals_mut("ga"), |i| {
+        let s = open_share(a[i], noisy.then(|| u[i]), beta);
+        let m = s * (zeta - gamma) + gamma;
+        if m > R::zero() && m < R::one() {
+            g[i] * (zeta - gamma) * s * (R::one() - s) * rate
+        } else {
+            keep_nan(m, R::zero())
+        }
+    });
+}
+
+kernel! {
+    /// Gates from their logits.
+    pub(super) static HARD_CONCRETE = "fourier/hard_concrete";
+    params = Params;
+    oracle = hard_concrete;
+}
+
+kernel! {
+    /// Their gradient.
+    pub(super) static HARD_CONCRETE_BACKWARD = "fourier/hard_concrete_backward";
+    params = Params;
+    oracle = hard_concrete_backward;
+    mismatch = 1e-3;
+}
 
 crate::params! {
     /// `shared/concrete.wgsl`
@@ -164,23 +195,18 @@ impl HardConcrete {
         }
         let params =
             Params { count: a.count() as u32, beta: self.beta, gamma: self.gamma, zeta: self.zeta };
-        // Without noise its binding is read by nothing.
-        let u = noise.unwrap_or(&a).clone();
-        let noisy = u32::from(noise.is_some());
+        let u = noise.cloned();
         let m = Tensor::empty(a.device(), *a.shape(), DType::F32)?;
-        let launch = a.device().launch(&HARD_CONCRETE).params(&params).constant("NOISE", noisy);
-        launch.bind_next(&a).bind_next(&u).bind_next(&m).items_of(a.count(), 64).record()?;
+        let launch = a.device().launch(&HARD_CONCRETE).params(&params);
+        let launch = launch.constant("NOISE", u.is_some()).bind("a", &a).bind_if("u", u.as_ref());
+        launch.bind("m", &m).items(a.count()).record()?;
         logits.tape().record_one(OP, &[logits], m, move |bw| {
             if let Some(g) = bw.upstream(0).filter(|_| bw.needs(0)) {
                 let ga = Tensor::empty(g.device(), *g.shape(), DType::F32)?;
                 let launch = g.device().launch(&HARD_CONCRETE_BACKWARD).params(&params);
-                let launch = launch
-                    .constant("NOISE", noisy)
-                    .bind_next(&a)
-                    .bind_next(&u)
-                    .bind_next(g)
-                    .bind_next(&ga);
-                launch.items_of(g.count(), 64).record()?;
+                let launch = launch.constant("NOISE", u.is_some()).bind("a", &a);
+                let launch = launch.bind_if("u", u.as_ref()).bind("g", g).bind("ga", &ga);
+                launch.items(g.count()).record()?;
                 bw.give(0, ga);
             }
             Ok(())

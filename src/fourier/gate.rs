@@ -1,40 +1,36 @@
 //! The complex LIF gate of SpikF-GO.
 
 use super::complex::numbers;
-use super::twin;
-use crate::kernel::{Cost, CostArgs, Kernel, shader};
+use super::gate_twin;
+use crate::kernel::{Cost, CostArgs};
 use crate::lif::Surrogate;
 use crate::narrow::positive;
 use crate::reduce::Pieces;
 use crate::tape::Backward;
-use crate::{DType, Device, Error, Launch, Result, Shape, Tensor, Var, reduce};
+use crate::{DType, Device, Error, Launch, Result, Shape, Tensor, Var, kernel, reduce};
 
-/// All steps of a number, its membranes in registers, and what stands around the gate.
-pub(super) static COMPLEX_GATE: Kernel = Kernel::new(
-    "fourier",
-    "complex_gate",
-    shader!("fourier/complex_gate"),
-    crate::twin!(twin::gate::forward),
-)
-.params::<Params>()
-.cost(|args| cost(args, 10.0))
-.thresholds()
-.turns(|args| 2 + u64::from(args.params::<Params>().steps));
+kernel! {
+    /// All steps of a number, its membranes in registers, and what stands around the gate.
+    pub(super) static COMPLEX_GATE = "fourier/complex_gate";
+    params = Params;
+    oracle = gate_twin::forward;
+    cost = |args| cost(args, 10.0);
+    mismatch = 1e-3;
+    turns = |args| 2 + u64::from(args.params::<Params>().steps);
+}
 
-/// Its gradient.
-pub(super) static COMPLEX_GATE_BACKWARD: Kernel = Kernel::new(
-    "fourier",
-    "complex_gate_backward",
-    shader!("fourier/complex_gate_backward"),
-    crate::twin!(twin::gate::backward),
-)
-.params::<Params>()
-.cost(|args| cost(args, 2.0))
-.thresholds()
-.turns(|args| {
-    let p: Params = args.params();
-    u64::from(p.chunk) * (2 * u64::from(p.steps) + 3) + 2
-});
+kernel! {
+    /// Its gradient.
+    pub(super) static COMPLEX_GATE_BACKWARD = "fourier/complex_gate_backward";
+    params = Params;
+    oracle = gate_twin::backward;
+    cost = |args| cost(args, 2.0);
+    mismatch = 1e-3;
+    turns = |args| {
+        let p: Params = args.params();
+        u64::from(p.chunk) * (2 * u64::from(p.steps) + 3) + 2
+    };
+}
 
 crate::params! {
     /// `shared/gate.wgsl`
@@ -162,25 +158,24 @@ impl ComplexGate {
         let device = z.device();
         let y = Tensor::empty(device, *z.shape(), DType::F32)?;
         let gate = Tensor::empty(device, shape, DType::Bits)?;
-        let unused = Tensor::empty(device, [2], DType::F32)?;
         let (affine, base, scale) = match around {
-            Around::Nothing => (&unused, &unused, &unused),
-            Around::Affine(affine) => (affine.value(), &unused, &unused),
-            Around::Residual(base, scale) => (&unused, base.value(), scale.value()),
+            Around::Nothing => (None, None, None),
+            Around::Affine(affine) => (Some(affine.value()), None, None),
+            Around::Residual(base, scale) => (None, Some(base.value()), Some(scale.value())),
         };
         let params = self.params(&shape, around, device);
         if y.count() > 0 {
             let launch = around.kind().flags(device.launch(&COMPLEX_GATE).params(&params));
-            let launch =
-                launch.bind_next(z.value()).bind_next(affine).bind_next(base).bind_next(scale);
-            let launch = launch.bind_next(&y).bind_next(&gate);
-            launch.items_of(params.columns as usize, 128).record()?;
+            let launch = launch.bind("z", z.value()).bind_if("affine", affine);
+            let launch = launch.bind_if("base", base).bind_if("scale", scale);
+            let launch = launch.bind("y", &y).bind("gate", &gate);
+            launch.items(params.columns as usize).record()?;
         }
         let saved = Saved {
             z: z.value().clone(),
             gate: gate.clone(),
-            affine: affine.clone(),
-            scale: scale.clone(),
+            affine: affine.cloned(),
+            scale: scale.cloned(),
             params,
             kind: around.kind(),
             through: self.straight_through,
@@ -254,8 +249,8 @@ enum Kind {
 
 impl Kind {
     fn flags(self, launch: Launch) -> Launch {
-        let launch = launch.constant("AFFINE", u32::from(self == Kind::Affine));
-        launch.constant("RESIDUAL", u32::from(self == Kind::Residual))
+        let launch = launch.constant("AFFINE", self == Kind::Affine);
+        launch.constant("RESIDUAL", self == Kind::Residual)
     }
 }
 
@@ -297,8 +292,8 @@ impl Around<'_> {
 struct Saved {
     z: Tensor,
     gate: Tensor,
-    affine: Tensor,
-    scale: Tensor,
+    affine: Option<Tensor>,
+    scale: Option<Tensor>,
     params: Params,
     kind: Kind,
     through: bool,
@@ -322,14 +317,12 @@ impl Saved {
             return Ok(());
         }
         let (gz, sums) = self.run(&g)?;
-        match (self.kind, summed) {
-            (Kind::Affine, Some(i)) => {
-                bw.give(i, reduce::sum(&sums, &[0], false)?.reshape(*self.affine.shape())?);
-            }
-            (Kind::Residual, Some(i)) => {
-                bw.give(i, reduce::sum(&sums, &[0, 1], false)?.reshape([1])?);
-            }
-            _ => {}
+        if let (Some(i), Some(sums)) = (summed, sums) {
+            let sum = match &self.affine {
+                Some(affine) => reduce::sum(&sums, &[0], false)?.reshape(*affine.shape())?,
+                None => reduce::sum(&sums, &[0, 1], false)?.reshape([1])?,
+            };
+            bw.give(i, sum);
         }
         if bw.needs(0) {
             bw.give(0, gz);
@@ -337,27 +330,29 @@ impl Saved {
         Ok(())
     }
 
-    /// The gradient of z, and the sums of all chunks.
-    fn run(&self, g: &Tensor) -> Result<(Tensor, Tensor)> {
+    /// The gradient of z, and the sums of all chunks, if there are any.
+    fn run(&self, g: &Tensor) -> Result<(Tensor, Option<Tensor>)> {
         let (device, p) = (g.device(), &self.params);
         let gz = Tensor::empty(device, *g.shape(), DType::F32)?;
         let (chunks, channels) = (p.chunks as usize, p.channels as usize);
-        let room = match self.kind {
-            Kind::Plain => [1, 2],
-            Kind::Affine => [chunks, 4 * channels],
-            Kind::Residual => [chunks, channels],
+        let width = match self.kind {
+            Kind::Plain => None,
+            Kind::Affine => Some(4 * channels),
+            Kind::Residual => Some(channels),
         };
         if g.count() == 0 {
-            return Ok((gz, Tensor::zeros(device, [1, room[1]], DType::F32)?));
+            let nothing = width.map(|width| Tensor::zeros(device, [1, width], DType::F32));
+            return Ok((gz, nothing.transpose()?));
         }
-        let sums = Tensor::empty(device, room, DType::F32)?;
+        let sums = width.map(|width| Tensor::empty(device, [chunks, width], DType::F32));
+        let sums = sums.transpose()?;
         let launch = self.kind.flags(device.launch(&COMPLEX_GATE_BACKWARD).params(p));
-        let launch = launch.constant("STE", u32::from(self.through));
-        let launch = launch.constant("DETACH", u32::from(self.detach));
-        let launch = launch.bind_next(&self.z).bind_next(&self.gate).bind_next(g);
-        let launch =
-            launch.bind_next(&self.affine).bind_next(&self.scale).bind_next(&gz).bind_next(&sums);
-        launch.items_of(chunks * channels, 128).record()?;
+        let launch = launch.constant("STE", self.through).constant("DETACH", self.detach);
+        let launch = launch.bind("z", &self.z).bind("gate", &self.gate).bind("upstream", g);
+        let launch = launch.bind_if("affine", self.affine.as_ref());
+        let launch = launch.bind_if("scale", self.scale.as_ref());
+        let launch = launch.bind("gz", &gz).bind_if("sums", sums.as_ref());
+        launch.items(chunks * channels).record()?;
         Ok((gz, sums))
     }
 }

@@ -1,103 +1,49 @@
 //! The launches of a transform.
 
+use super::oracle;
 use super::plan::{Plan, TILE_POINTS, Table, occurring, packed, radices};
-use super::twin;
-use crate::kernel::{Cost, CostArgs, Kernel, Variant, shader};
-use crate::{DType, Device, Launch, Result, Tensor};
+use super::spectrum::{Mode, Params, cost};
+use crate::kernel::{CostArgs, Kernel, Variant};
+use crate::{DType, Device, Launch, Result, Tensor, kernel};
 
+kernel! {
 /// Whole lines, through memory: for software adapters, and the host.
-pub(super) static FFT_LINES: Kernel =
-    Kernel::new("fourier", "fft_lines", shader!("fourier/fft_lines"), crate::twin!(twin::lines))
-        .params::<Params>()
-        .cost(cost)
-        .tolerance(1e-5)
-        .scratch("scratch")
-        .variants(&[
+pub(super) static FFT_LINES = "fourier/fft_lines";
+params = Params;
+oracle = oracle::fft_lines;
+host = crate::host::fourier::fft_lines;
+cost = cost;
+tolerance = 1e-5;
+scratch = "scratch";
+variants = &[
             Variant::portable("baseline", &["TOGETHER"]),
             Variant::portable("a line an invocation", &[]),
             Variant::portable("of packed spikes", &["TOGETHER", "BITS"]),
             Variant::portable("of packed spikes, a line an invocation", &["BITS"]),
-        ])
-        .turns(lines_turns);
+        ];
+    turns = lines_turns;
+}
 
+kernel! {
 /// Whole lines, or parts of long ones, in workgroup memory: for hardware.
-pub(super) static FFT_TILE: Kernel =
-    Kernel::new("fourier", "fft_tile", shader!("fourier/fft_tile"), crate::twin!(twin::lines))
-        .params::<Params>()
-        .cost(cost)
-        .tolerance(1e-5)
-        .variants(&[
+pub(super) static FFT_TILE = "fourier/fft_tile";
+params = Params;
+oracle = oracle::fft_tile;
+cost = cost;
+tolerance = 1e-5;
+variants = &[
             Variant::portable("baseline", &["TILE"]),
             Variant::portable("of packed spikes", &["TILE", "BITS"]),
-        ])
-        .turns(|_| 4_000);
-
-/// Half the spectra of long real lines, from the transforms of their pairs.
-pub(super) static FFT_SPLIT: Kernel =
-    Kernel::new("fourier", "fft_split", shader!("fourier/fft_split"), crate::twin!(twin::split))
-        .params::<Params>()
-        .tolerance(1e-5);
-
-crate::params! {
-    /// `shared/spectrum.wgsl`
-    pub(super) struct Params {
-        radices: [u32; 4],
-        stages: u32,
-        lines: u32,
-        subs: u32,
-        points: u32,
-        loaded: u32,
-        count: u32,
-        length: u32,
-        load_inner: u32,
-        load_extent: u32,
-        load_step: u32,
-        load_sub: u32,
-        store_inner: u32,
-        store_extent: u32,
-        store_step: u32,
-        store_sub: u32,
-        chirp_at: u32,
-        spectrum_at: u32,
-        roots_at: u32,
-        turns_at: u32,
-        /// Of packed spikes the lines of a step.
-        step_lines: u32,
-        scale: f32,
-        middle: f32,
-        /// The first line of the launch.
-        first: u32,
-        padding: u32,
-    }
+        ];
+    turns = |_| 4_000;
 }
 
-/// What is read and written once, and 5 N log2 N operations a line.
-fn cost(args: &CostArgs<'_>) -> Cost {
-    let p: Params = args.params();
-    let points = f64::from(p.count.max(1));
-    let flops = 5.0 * points * points.log2() * f64::from(p.lines);
-    Cost { bytes: 4.0 * (args.words[0] + args.words[1]) as f64, flops }
-}
-
-/// How points are read or written; `shared/spectrum.wgsl`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Mode {
-    /// Complex numbers.
-    Complex = 0,
-    /// Complex numbers, conjugated.
-    Conjugate = 1,
-    /// Reals.
-    Real = 2,
-    /// Pairs of reals.
-    Pairs = 3,
-    /// Half a spectrum.
-    Half = 4,
-    /// Half a spectrum, from or to pairs of reals.
-    HalfPairs = 5,
-    /// To the second pass.
-    Turned = 6,
-    /// Multiplied by the chirp's transform.
-    Convolved = 7,
+kernel! {
+    /// Half the spectra of long real lines, from the transforms of their pairs.
+    pub(super) static FFT_SPLIT = "fourier/fft_split";
+    params = Params;
+    oracle = oracle::fft_split;
+    tolerance = 1e-5;
 }
 
 /// A transform.
@@ -194,14 +140,11 @@ impl Request {
     /// The twin plans for itself.
     fn on_host(&self, x: &Tensor, y: &Tensor) -> Result<()> {
         let (load, store, points) = self.modes();
-        let nothing = x.device().cached(("fourier", [0; 6]), || vec![0.0; 2])?;
         let params = Params { points: points as u32, ..self.params(points) };
-        launch(x.device(), &FFT_LINES, &params, load, store)
-            .variant_at(self.variant(true))
-            .bind_next(x)
-            .bind_next(y)
-            .bind_next(&nothing)
-            .bind_next(&Tensor::empty(x.device(), [1], DType::F32)?)
+        launch(&FFT_LINES, &params, [load, store], [x, y])
+            .when("TOGETHER", true)
+            .unused("table")
+            .unused("scratch")
             .record()
     }
 
@@ -224,23 +167,16 @@ impl Request {
         for first in (0..lines).step_by(at_once) {
             let last = lines.min(first + at_once);
             let part = Params { first: first as u32, lines: last as u32, ..params };
-            launch(device, &FFT_LINES, &part, load, store)
-                .variant_at(self.variant(together))
-                .constant("CHIRP", u32::from(plan.chirp))
+            launch(&FFT_LINES, &part, [load, store], [x, y])
+                .when("TOGETHER", together)
+                .constant("CHIRP", plan.chirp)
                 .constant("RADICES", occurring(&stages))
-                .bind_next(x)
-                .bind_next(y)
-                .bind_next(&table)
-                .bind_next(&scratch)
-                .groups([groups as u32, 1, 1])
+                .bind("table", &table)
+                .bind("scratch", &scratch)
+                .workgroups(groups)
                 .record()?;
         }
         Ok(())
-    }
-
-    /// The variant of `fft_lines`: lines shared or not, of numbers or of packed spikes.
-    fn variant(&self, together: bool) -> usize {
-        usize::from(!together) + if self.step_lines.is_some() { 2 } else { 0 }
     }
 
     /// What a plan in one launch looks up.
@@ -328,9 +264,9 @@ impl Request {
         let table = Table { roots: Some(self.length), ..Table::default() };
         let whole = Params { load_inner: 1, load_extent: count as u32, ..self.params(count) };
         let params = filled(whole, count, &[], &table);
-        let launch =
-            pairs.device().launch(&FFT_SPLIT).params(&params).bind_next(pairs).bind_next(y);
-        launch.bind_next(&on_device(y.device(), &table)?).items_of(y.count() / 2, 256).record()
+        let launch = pairs.device().launch(&FFT_SPLIT).params(&params);
+        let launch = launch.bind("x", pairs).bind("y", y);
+        launch.bind("table", &on_device(y.device(), &table)?).items(y.count() / 2).record()
     }
 
     fn first_pass(
@@ -396,14 +332,12 @@ impl Request {
     ) -> Result<()> {
         let most = TILE_POINTS / params.points as usize;
         let stages = radices(params.points as usize).unwrap_or_default();
-        launch(x.device(), &FFT_TILE, params, load, store)
-            .variant_at(usize::from(x.dtype() == DType::Bits))
+        launch(&FFT_TILE, params, [load, store], [x, y])
+            .when("TILE", true)
             .constant("CHIRP", chirp)
             .constant("RADICES", occurring(&stages))
-            .bind_next(x)
-            .bind_next(y)
-            .bind_next(&on_device(x.device(), table)?)
-            .items_of((params.lines as usize).div_ceil(most), 1)
+            .bind("table", &on_device(x.device(), table)?)
+            .workgroups((params.lines as usize).div_ceil(most))
             .record()
     }
 }
@@ -422,7 +356,7 @@ const IN_FLIGHT: usize = 64;
 /// product.
 fn lines_turns(args: &CostArgs<'_>) -> u64 {
     let p: Params = args.params();
-    let (lanes, side_by_side) = if args.variant.is_multiple_of(2) { (8, 1) } else { (1, 8) };
+    let (lanes, side_by_side) = if args.when("TOGETHER") { (8, 1) } else { (1, 8) };
     let points = u64::from(p.points);
     let stage = |i: u32| {
         let radix = u64::from(p.radices[i as usize / 5] >> (6 * (i % 5)) & 63).max(1);
@@ -430,22 +364,23 @@ fn lines_turns(args: &CostArgs<'_>) -> u64 {
         let dense = if radix > 8 { 2 + half + half * (2 + half.div_ceil(3)) } else { 0 };
         (points / radix).div_ceil(lanes) * (1 + dense) + 2
     };
-    let transforms = 1 + args.constant_or("CHIRP", 0);
+    let transforms = 1 + args.constant("CHIRP");
     let walk = (points + 1).div_ceil(lanes) + 1;
     let line = (1 + transforms) * walk + transforms * (0..p.stages).map(stage).sum::<u64>() + 4;
     let at_once = args.groups.iter().map(|n| u64::from(*n)).product::<u64>() * side_by_side;
     u64::from(p.lines - p.first).div_ceil(at_once.max(1)) * line
 }
 
+/// A launch from `x`, numbers or packed spikes, to `y`.
 fn launch(
-    device: &Device,
     kernel: &'static Kernel,
     params: &Params,
-    load: Mode,
-    store: Mode,
+    [load, store]: [Mode; 2],
+    [x, y]: [&Tensor; 2],
 ) -> Launch {
-    let launch = device.launch(kernel).params(params);
-    launch.constant("LOAD", load as u32).constant("STORE", store as u32)
+    let launch = x.device().launch(kernel).params(params);
+    let launch = launch.constant("LOAD", load as u32).constant("STORE", store as u32);
+    launch.when("BITS", x.dtype() == DType::Bits).bind("x", x).bind("y", y)
 }
 
 fn filled(params: Params, points: usize, stages: &[usize], table: &Table) -> Params {

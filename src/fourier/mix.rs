@@ -2,49 +2,221 @@
 //! to, summed.
 
 use super::chain;
-use super::complex::numbers;
+use super::complex::{numbers, numbers_mut, numbers_of};
 use super::complex_linear::{self, complex_linear};
-use super::twin;
-use crate::elementwise::Activation;
-use crate::kernel::{Cost, CostArgs, Kernel, shader};
+use super::shrink::{ShrinkParams, shrunk, shrunk_both};
+use crate::elementwise::{Activation, each};
+use crate::host::parallel::*;
+use crate::host::{HostArgs, Real, greatest, keep_nan, vectorised};
+use crate::kernel::{Cost, CostArgs, Kernel};
 use crate::reduce::Pieces;
-use crate::{DType, Error, Launch, Result, Shape, Tensor, Var, elementwise, reduce};
+use crate::{DType, Error, Launch, Result, Shape, Tensor, Var, elementwise, kernel, reduce};
+use rustfft::num_complex::Complex;
 
-/// All three layers of a channel in registers.
-pub(super) static MIX_DIAG: Kernel =
-    Kernel::new("fourier", "mix_diag", shader!("fourier/mix_diag"), crate::twin!(twin::mix::diag))
-        .params::<DiagParams>()
-        .cost(|args| diag_cost(args, 42.0));
+/// Numbers that one task mixes.
+const TASK: usize = 1 << 13;
 
-/// Its gradients.
-pub(super) static MIX_DIAG_BACKWARD: Kernel = Kernel::new(
-    "fourier",
-    "mix_diag_backward",
-    shader!("fourier/mix_diag_backward"),
-    crate::twin!(twin::mix::diag_backward),
-)
-.params::<BackwardParams>()
-.cost(|args| diag_cost(args, 110.0))
-.turns(|args| Pieces::turns(args.params::<BackwardParams>().chunk));
+/// A layer's parameters of a channel: weight and bias.
+type Layer<R> = (Complex<R>, Complex<R>);
 
-/// `z = x + ss(a) + ss(b) + ss(c)`
-pub(super) static MIX_SHRINK: Kernel = Kernel::new(
-    "fourier",
-    "mix_shrink",
-    shader!("fourier/mix_shrink"),
-    crate::twin!(twin::mix::shrink),
-)
-.params::<ShrinkParams>()
-.cost(|args| Cost { bytes: args.all_bytes(), flops: 9.0 * args.words[0] as f64 });
+/// The three layers of every channel.
+fn layers<R: Real>(w: &[R], channels: usize) -> Vec<[Layer<R>; 3]> {
+    let number =
+        |row: usize, c: usize| Complex::new(w[row * channels + c], w[(row + 1) * channels + c]);
+    let layer = |k: usize, c: usize| (number(4 * k, c), number(4 * k + 2, c));
+    (0..channels).map(|c| [0, 1, 2].map(|k| layer(k, c))).collect()
+}
 
-/// Its gradients.
-pub(super) static MIX_SHRINK_BACKWARD: Kernel = Kernel::new(
-    "fourier",
-    "mix_shrink_backward",
-    shader!("fourier/mix_shrink_backward"),
-    crate::twin!(twin::mix::shrink_backward),
-)
-.params::<ShrinkParams>();
+#[inline(always)]
+fn relu<R: Real>(v: Complex<R>) -> Complex<R> {
+    Complex::new(greatest(v.re, R::zero()), greatest(v.im, R::zero()))
+}
+
+/// The outcomes of the three layers.
+#[inline(always)]
+fn outcomes<R: Real>(v: Complex<R>, [l1, l2, l3]: &[Layer<R>; 3]) -> [Complex<R>; 3] {
+    let a = relu(v * l1.0 + l1.1);
+    let b = relu(a * l2.0 + l2.1);
+    [a, b, relu(b * l3.0 + l3.1)]
+}
+
+/// What of an upstream gradient reaches a layer: through the shrinkage, with what comes from the next
+/// layer, through the relu.
+#[inline(always)]
+fn reached<R: Real>(o: Complex<R>, g: Complex<R>, next: Complex<R>, threshold: R) -> Complex<R> {
+    let part = |o: R, g: R, next: R| {
+        let direct = if o.abs() > threshold { g } else { R::zero() };
+        keep_nan(o, if o > R::zero() { direct + next } else { R::zero() })
+    };
+    Complex::new(part(o.re, g.re, next.re), part(o.im, g.im, next.im))
+}
+
+fn mix_diag<R: Real>(args: &mut HostArgs<'_, R>) {
+    let p: DiagParams = args.params();
+    let outer = args.flag("OUTER");
+    let channels = p.channels as usize;
+    let threshold = R::lit(p.threshold.into());
+    let (x, e) = (numbers_of(args.reals("x")), args.reals("e"));
+    let layers = layers(args.reals("w"), channels);
+    let rows = (TASK / channels).max(1);
+    let z = numbers_mut(args.reals_mut("z"));
+    z.par_chunks_mut(rows * channels).enumerate().for_each(|(task, z)| {
+        vectorised(
+            #[inline(always)]
+            || {
+                for (r, z) in z.chunks_exact_mut(channels).enumerate() {
+                    let row = task * rows + r;
+                    for (c, (z, layers)) in z.iter_mut().zip(&layers).enumerate() {
+                        let v = if outer { x[row].scale(e[c]) } else { x[row * channels + c] };
+                        let [a, b, o] = outcomes(v, layers).map(|o| shrunk_both(o, threshold));
+                        *z = v + a + b + o;
+                    }
+                }
+            },
+        );
+    });
+}
+
+fn mix_diag_backward<R: Real>(args: &mut HostArgs<'_, R>) {
+    let p: BackwardParams = args.params();
+    let outer = args.flag("OUTER");
+    let skip = args.flag("SKIP_X");
+    let (rows, channels, chunk) = (p.rows as usize, p.channels as usize, p.chunk as usize);
+    let (x, e) = (numbers_of(args.reals("x")), args.reals("e"));
+    let chunks = Chunks {
+        layers: layers(args.reals("w"), channels),
+        threshold: R::lit(p.threshold.into()),
+        x,
+        e: outer.then_some(e),
+        g: numbers_of(args.reals("g")),
+        channels,
+    };
+    let gx = numbers_mut(args.reals_mut("gx"));
+    let sums = args.reals_mut("gw");
+    if channels == 0 {
+        return;
+    }
+    if skip {
+        let parts = sums.par_chunks_mut(13 * channels).enumerate();
+        parts.for_each(|(i, sums)| {
+            let range = i * chunk..rows.min((i + 1) * chunk);
+            let mut unused = vec![Complex::default(); channels];
+            range.for_each(|row| chunks.row(row, &mut unused, sums, row % chunk == 0));
+            chunks.settle(sums, i * chunk >= rows);
+        });
+    } else {
+        let parts = sums.par_chunks_mut(13 * channels).zip(gx.par_chunks_mut(chunk * channels));
+        parts.enumerate().for_each(|(i, (sums, gx))| {
+            for (r, gx) in gx.chunks_exact_mut(channels).enumerate() {
+                chunks.row(i * chunk + r, gx, sums, r == 0);
+            }
+        });
+        if rows == 0 {
+            sums.fill(R::zero());
+        }
+    }
+}
+
+/// What the gradients of a chunk of rows are made from.
+struct Chunks<'a, R> {
+    layers: Vec<[Layer<R>; 3]>,
+    threshold: R,
+    x: &'a [Complex<R>],
+    e: Option<&'a [R]>,
+    g: &'a [Complex<R>],
+    channels: usize,
+}
+
+impl<R: Real> Chunks<'_, R> {
+    /// Adds one row to the sums; the first row of a chunk clears them.
+    fn row(&self, row: usize, gx: &mut [Complex<R>], sums: &mut [R], first: bool) {
+        if first {
+            sums.fill(R::zero());
+        }
+        let n = self.channels;
+        let g = &self.g[row * n..][..n];
+        vectorised(
+            #[inline(always)]
+            || {
+                for c in 0..n {
+                    let s = if self.e.is_some() { self.x[row] } else { self.x[row * n + c] };
+                    let v = self.e.map_or(s, |e| s.scale(e[c]));
+                    let layers = &self.layers[c];
+                    let [oa, ob, oc] = outcomes(v, layers);
+                    let a3 = reached(oc, g[c], Complex::default(), self.threshold);
+                    let a2 = reached(ob, g[c], a3 * layers[2].0.conj(), self.threshold);
+                    let a1 = reached(oa, g[c], a2 * layers[1].0.conj(), self.threshold);
+                    let gv = g[c] + a1 * layers[0].0.conj();
+                    gx[c] = gv;
+                    for (k, (a, before)) in [(a1, v), (a2, oa), (a3, ob)].into_iter().enumerate() {
+                        let w = a * before.conj();
+                        for (j, part) in [w.re, w.im, a.re, a.im].into_iter().enumerate() {
+                            sums[(4 * k + j) * n + c] += part;
+                        }
+                    }
+                    sums[12 * n + c] += s.re * gv.re + s.im * gv.im;
+                }
+            },
+        );
+    }
+
+    /// A chunk without rows has sums of 0.
+    fn settle(&self, sums: &mut [R], empty: bool) {
+        if empty {
+            sums.fill(R::zero());
+        }
+    }
+}
+
+fn mix_shrink<R: Real>(args: &mut HostArgs<'_, R>) {
+    let p: ShrinkParams = args.params();
+    let t = R::lit(p.threshold.into());
+    let [x, a, b, c] = ["x", "a", "b", "c"].map(|name| args.reals(name));
+    each(args.reals_mut("z"), |i| x[i] + shrunk(a[i], t) + shrunk(b[i], t) + shrunk(c[i], t));
+}
+
+fn mix_shrink_backward<R: Real>(args: &mut HostArgs<'_, R>) {
+    let p: ShrinkParams = args.params();
+    let t = R::lit(p.threshold.into());
+    let g = args.reals("g");
+    for (v, gradient) in [("a", "ga"), ("b", "gb"), ("c", "gc")] {
+        let v = args.reals(v);
+        let passed = |j: usize| if v[j].abs() > t { g[j] } else { R::zero() };
+        each(args.reals_mut(gradient), |j| keep_nan(v[j], passed(j)));
+    }
+}
+
+kernel! {
+    /// All three layers of a channel in registers.
+    pub(super) static MIX_DIAG = "fourier/mix_diag";
+    params = DiagParams;
+    oracle = mix_diag;
+    cost = |args| diag_cost(args, 42.0);
+}
+
+kernel! {
+    /// Its gradients.
+    pub(super) static MIX_DIAG_BACKWARD = "fourier/mix_diag_backward";
+    params = BackwardParams;
+    oracle = mix_diag_backward;
+    cost = |args| diag_cost(args, 110.0);
+    turns = |args| Pieces::turns(args.params::<BackwardParams>().chunk);
+}
+
+kernel! {
+    /// `z = x + ss(a) + ss(b) + ss(c)`
+    pub(super) static MIX_SHRINK = "fourier/mix_shrink";
+    params = ShrinkParams;
+    oracle = mix_shrink;
+    cost = |args| Cost { bytes: args.all_bytes(), flops: 9.0 * args.words_of("x") as f64 };
+}
+
+kernel! {
+    /// Its gradients.
+    pub(super) static MIX_SHRINK_BACKWARD = "fourier/mix_shrink_backward";
+    params = ShrinkParams;
+    oracle = mix_shrink_backward;
+}
 
 crate::params! {
     pub(super) struct DiagParams {
@@ -61,13 +233,6 @@ crate::params! {
         threshold: f32,
         chunk: u32,
         chunks: u32,
-    }
-}
-
-crate::params! {
-    pub(super) struct ShrinkParams {
-        count: u32,
-        threshold: f32,
     }
 }
 
@@ -92,14 +257,11 @@ struct Input {
 
 impl Input {
     fn bound(&self, launch: Launch) -> Launch {
-        // Without an embedding its binding is read by nothing.
-        let embedding = self.embedding.as_ref().unwrap_or(&self.weights);
-        launch.bind_next(&self.x).bind_next(embedding).bind_next(&self.weights)
+        launch.bind("x", &self.x).bind_if("e", self.embedding.as_ref()).bind("w", &self.weights)
     }
 
     fn launch(&self, kernel: &'static Kernel) -> Launch {
-        let outer = u32::from(self.embedding.is_some());
-        self.x.device().launch(kernel).constant("OUTER", outer)
+        self.x.device().launch(kernel).constant("OUTER", self.embedding.is_some())
     }
 
     fn forward(&self, shape: Shape) -> Result<Tensor> {
@@ -110,8 +272,8 @@ impl Input {
                 channels: self.channels as u32,
                 threshold: self.threshold,
             };
-            let launch = self.bound(self.launch(&MIX_DIAG).params(&params)).bind_next(&z);
-            launch.items_of(self.rows * self.channels, 256).record()?;
+            let launch = self.bound(self.launch(&MIX_DIAG).params(&params)).bind("z", &z);
+            launch.items(self.rows * self.channels).record()?;
         }
         Ok(z)
     }
@@ -122,7 +284,6 @@ impl Input {
         let device = g.device();
         let pieces = Pieces::of(device, self.rows.max(1), self.channels);
         let gx = wanted.then(|| Tensor::empty(device, *g.shape(), DType::F32)).transpose()?;
-        let unused = Tensor::empty(device, [2], DType::F32)?;
         let sums =
             Tensor::empty(device, [pieces.splits, PARAMETERS + 1, self.channels], DType::F32)?;
         let params = BackwardParams {
@@ -133,13 +294,9 @@ impl Input {
             chunks: pieces.splits as u32,
         };
         let launch = self.launch(&MIX_DIAG_BACKWARD).params(&params);
-        let launch = launch.constant("SKIP_X", u32::from(!wanted));
-        let launch = self
-            .bound(launch)
-            .bind_next(g)
-            .bind_next(gx.as_ref().unwrap_or(&unused))
-            .bind_next(&sums);
-        launch.items_of(pieces.splits * self.channels, 64).record()?;
+        let launch = self.bound(launch.constant("SKIP_X", !wanted)).bind("g", g);
+        let launch = launch.bind_if("gx", gx.as_ref()).bind("gw", &sums);
+        launch.items(pieces.splits * self.channels).record()?;
         Ok((gx, pieces.total(&sums)?.reshape([PARAMETERS + 1, self.channels])?))
     }
 }
@@ -304,17 +461,19 @@ fn shrink_sum(x: &Var, layers: [&Var; 3], threshold: f32) -> Result<Var> {
     let count = x.value().count();
     let z = Tensor::empty(x.device(), *x.shape(), DType::F32)?;
     let [a, b, c] = layers.map(|v| v.value().clone());
-    let launch = x.device().launch(&MIX_SHRINK).params(&params).bind_next(x.value());
-    launch.bind_next(&a).bind_next(&b).bind_next(&c).bind_next(&z).items_of(count, 256).record()?;
+    let launch = x.device().launch(&MIX_SHRINK).params(&params).bind("x", x.value());
+    let launch = launch.bind("a", &a).bind("b", &b).bind("c", &c);
+    launch.bind("z", &z).items(count).record()?;
     x.tape().record_one(OP, &[x, layers[0], layers[1], layers[2]], z, move |bw| {
         let Some(g) = bw.upstream(0).cloned() else { return Ok(()) };
         if [1, 2, 3].into_iter().any(|i| bw.needs(i)) {
             let room = || Tensor::empty(g.device(), *g.shape(), DType::F32);
             let gradients = [room()?, room()?, room()?];
             let launch = g.device().launch(&MIX_SHRINK_BACKWARD).params(&params);
-            let launch = launch.bind_next(&a).bind_next(&b).bind_next(&c).bind_next(&g);
-            let launch = gradients.iter().fold(launch, |launch, out| launch.bind_next(out));
-            launch.items_of(count, 256).record()?;
+            let launch = launch.bind("a", &a).bind("b", &b).bind("c", &c).bind("g", &g);
+            let [ga, gb, gc] = &gradients;
+            let launch = launch.bind("ga", ga).bind("gb", gb).bind("gc", gc);
+            launch.items(count).record()?;
             for (i, gradient) in gradients.into_iter().enumerate() {
                 bw.give(i + 1, gradient);
             }

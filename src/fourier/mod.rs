@@ -16,13 +16,16 @@ mod complex_linear;
 mod concrete;
 mod dense;
 mod gate;
+mod gate_twin;
 mod lines;
 mod mix;
 mod nodes;
-mod plan;
+mod oracle;
+pub(crate) mod plan;
+mod shrink;
+pub(crate) mod spectrum;
 mod token_lines;
 mod transform;
-mod twin;
 
 pub use codes::{cpg_codes, cpg_pairs};
 pub use complex_linear::complex_linear;

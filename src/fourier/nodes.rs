@@ -1,31 +1,64 @@
 //! Values of nodes embedded in channels, differently at every step.
 
-use super::twin;
-use crate::kernel::{Cost, CostArgs, Kernel, shader};
+use crate::host::parallel::*;
+use crate::host::{HostArgs, Real};
+use crate::kernel::{Cost, CostArgs};
 use crate::reduce::Pieces;
 use crate::tape::Backward;
-use crate::{DType, Error, Result, Tensor, Var, elementwise, reduce};
+use crate::{DType, Error, Result, Tensor, Var, elementwise, kernel, reduce};
 
-/// `y = slope x + level`
-pub(super) static NODE_LINES: Kernel = Kernel::new(
-    "fourier",
-    "node_lines",
-    shader!("fourier/node_lines"),
-    crate::twin!(twin::nodes::lines),
-)
-.params::<Params>()
-.cost(|args| cost(args, args.words[2]));
+fn node_lines_oracle<R: Real>(args: &mut HostArgs<'_, R>) {
+    let p: Params = args.params();
+    let [batch, nodes, channels] = [p.batch, p.nodes, p.channels].map(|v| v as usize);
+    let (x, lines) = (args.reals("x"), args.reals("lines"));
+    let rows = args.reals_mut("y").par_chunks_mut(nodes * channels);
+    rows.zip(lines.par_chunks(2 * channels)).enumerate().for_each(|(row, (y, line))| {
+        let (slope, level) = line.split_at(channels);
+        let x = &x[row % batch * nodes..][..nodes];
+        for (y, x) in y.chunks_exact_mut(channels).zip(x) {
+            for ((y, slope), level) in y.iter_mut().zip(slope).zip(level) {
+                *y = *slope * *x + *level;
+            }
+        }
+    });
+}
 
-/// Its gradients for the lines.
-pub(super) static NODE_LINES_BACKWARD: Kernel = Kernel::new(
-    "fourier",
-    "node_lines_backward",
-    shader!("fourier/node_lines_backward"),
-    crate::twin!(twin::nodes::backward),
-)
-.params::<BackwardParams>()
-.cost(|args| cost(args, args.words[1]))
-.turns(|args| Pieces::turns(args.params::<BackwardParams>().chunk));
+fn node_lines_backward<R: Real>(args: &mut HostArgs<'_, R>) {
+    let p: BackwardParams = args.params();
+    let [batch, nodes, channels] = [p.batch, p.nodes, p.channels].map(|v| v as usize);
+    let (rows, chunk) = ((p.steps * p.batch) as usize, p.chunk as usize);
+    let (x, g) = (args.reals("x"), args.reals("g"));
+    args.reals_mut("sums").par_chunks_mut(2 * channels).enumerate().for_each(|(place, sums)| {
+        let (part, row) = (place / rows, place % rows);
+        sums.fill(R::zero());
+        let (slope, level) = sums.split_at_mut(channels);
+        for m in part * chunk..nodes.min((part + 1) * chunk) {
+            let x = x[row % batch * nodes + m];
+            let g = &g[(row * nodes + m) * channels..][..channels];
+            for ((slope, level), g) in slope.iter_mut().zip(level.iter_mut()).zip(g) {
+                *slope += *g * x;
+                *level += *g;
+            }
+        }
+    });
+}
+
+kernel! {
+    /// `y = slope x + level`
+    pub(super) static NODE_LINES = "fourier/node_lines";
+    params = Params;
+    oracle = node_lines_oracle;
+    cost = |args| cost(args, args.words_of("y"));
+}
+
+kernel! {
+    /// Its gradients for the lines.
+    pub(super) static NODE_LINES_BACKWARD = "fourier/node_lines_backward";
+    params = BackwardParams;
+    oracle = node_lines_backward;
+    cost = |args| cost(args, args.words_of("g"));
+    turns = |args| Pieces::turns(args.params::<BackwardParams>().chunk);
+}
 
 crate::params! {
     pub(super) struct Params {
@@ -70,12 +103,8 @@ pub fn node_lines(x: &Var, lines: &Var) -> Result<Var> {
     let y = Tensor::empty(x.device(), dims, DType::F32)?;
     if y.count() > 0 {
         let launch = x.device().launch(&NODE_LINES).params(&params);
-        launch
-            .bind_next(x.value())
-            .bind_next(lines.value())
-            .bind_next(&y)
-            .items_of(y.count(), 256)
-            .record()?;
+        let launch = launch.bind("x", x.value()).bind("lines", lines.value());
+        launch.bind("y", &y).items(y.count()).record()?;
     }
     let (x_value, lines_value) = (x.value().clone(), lines.value().clone());
     x.tape().record_one(OP, &[x, lines], y, move |bw| {
@@ -119,7 +148,7 @@ fn of_lines(params: &Params, x: &Tensor, g: &Tensor) -> Result<Tensor> {
     let dims = [chunks, steps, batch, 2, channels].map(|v| v as usize);
     let sums = Tensor::empty(device, dims, DType::F32)?;
     let launch = device.launch(&NODE_LINES_BACKWARD).params(&p);
-    launch.bind_next(x).bind_next(g).bind_next(&sums).items_of(sums.count() / 2, 64).record()?;
+    launch.bind("x", x).bind("g", g).bind("sums", &sums).items(sums.count() / 2).record()?;
     pieces.total(&sums)?.reshape(&dims[1..])
 }
 

@@ -32,7 +32,7 @@ const MOST_STAGES: usize = 20;
 
 /// The radices of a transform of `points` points, largest composites first; `None` where a prime
 /// factor is above [`LARGEST_RADIX`].
-pub(super) fn radices(points: usize) -> Option<Vec<usize>> {
+pub(crate) fn radices(points: usize) -> Option<Vec<usize>> {
     let twos = points.trailing_zeros() as usize;
     let mut rest = points >> twos;
     let mut found = match (twos / 3, twos % 3) {
@@ -181,7 +181,7 @@ impl Table {
 }
 
 /// exp(-2 pi i k / n)
-pub(super) fn root(k: usize, n: usize) -> Complex64 {
+pub(crate) fn root(k: usize, n: usize) -> Complex64 {
     Complex64::cis(-2.0 * PI * k as f64 / n as f64)
 }
 

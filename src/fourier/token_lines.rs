@@ -1,32 +1,130 @@
 //! The currents of SpikF-GO's embedding, as lines in the values of the nodes.
 
-use super::twin;
-use crate::kernel::{Kernel, shader};
+use crate::dispatch::Launch;
+use crate::host::{HostArgs, Real};
 use crate::reduce::LONGEST;
-use crate::{DType, Device, Error, Result, Tensor, Var, reduce};
+use crate::{DType, Device, Error, Result, Tensor, Var, kernel, reduce};
 
-/// The lines.
-pub(super) static TOKEN_LINES: Kernel = Kernel::new(
-    "fourier",
-    "token_lines",
-    shader!("fourier/token_lines"),
-    crate::twin!(twin::token::lines),
-)
-.params::<Params>();
+/// What is known of the embedding: of its channels, and of the nodes' values.
+struct Tokens<'a, R> {
+    mean: &'a [R],
+    variance: &'a [R],
+    channel: &'a [R],
+    step: &'a [R],
+    p: Params,
+}
 
-/// Their gradients.
-pub(super) static TOKEN_LINES_BACKWARD: Kernel = Kernel::new(
-    "fourier",
-    "token_lines_backward",
-    shader!("fourier/token_lines_backward"),
-    crate::twin!(twin::token::backward),
-)
-.params::<Params>()
-.turns(|args| {
-    let p: Params = args.params();
-    let [steps, batch] = [p.steps, p.batch].map(u64::from);
-    2 * steps + batch * (steps + 2) + 2
-});
+/// Of one channel and window: `a e`, `a e mean + b`, and `1 / sqrt(mean square + eps)`.
+struct Token<R> {
+    slope: R,
+    centre: R,
+    scale: R,
+}
+
+impl<'a, R: Real> Tokens<'a, R> {
+    fn new(args: &HostArgs<'a, R>) -> Self {
+        let [mean, variance, channel, step] =
+            ["mean", "variance", "channel", "step_of"].map(|name| args.reals(name));
+        Self { mean, variance, channel, step, p: args.params() }
+    }
+
+    /// e, a, b and norm of a channel.
+    fn channel(&self, c: usize) -> [R; 4] {
+        [0, 1, 2, 3].map(|row| self.channel[row * self.p.channels as usize + c])
+    }
+
+    fn token(&self, b: usize, c: usize) -> Token<R> {
+        let [e, a, level, _] = self.channel(c);
+        let slope = a * e;
+        let centre = slope * self.mean[b] + level;
+        let square = centre * centre + self.variance[b] * slope * slope;
+        Token { slope, centre, scale: (square + R::lit(self.p.eps.into())).sqrt().recip() }
+    }
+
+    fn ramp(&self, t: usize) -> R {
+        R::one() + R::lit(self.p.rise.into()) * R::lit(t as f64)
+    }
+}
+
+fn token_lines_oracle<R: Real>(args: &mut HostArgs<'_, R>) {
+    let tokens = Tokens::new(args);
+    let [steps, batch, channels] =
+        [tokens.p.steps, tokens.p.batch, tokens.p.channels].map(|v| v as usize);
+    for (row, line) in args.reals_mut("lines").chunks_exact_mut(2 * channels).enumerate() {
+        let (t, b) = (row / batch, row % batch);
+        for c in 0..channels {
+            let token = tokens.token(b, c);
+            let [_, _, level, norm] = tokens.channel(c);
+            let gamma = tokens.step[t * channels + c] * tokens.ramp(t);
+            let beta = tokens.step[(steps + t) * channels + c] * tokens.ramp(t);
+            line[c] = gamma * norm * token.scale * token.slope;
+            line[channels + c] = gamma * norm * token.scale * level + beta;
+        }
+    }
+}
+
+fn token_lines_backward<R: Real>(args: &mut HostArgs<'_, R>) {
+    let tokens = Tokens::new(args);
+    let [steps, batch, channels] =
+        [tokens.p.steps, tokens.p.batch, tokens.p.channels].map(|v| v as usize);
+    let g = args.reals("g");
+    let (of_channel, of_step) = (args.reals_mut("g_channel"), args.reals_mut("g_step"));
+    let of_moments = args.reals_mut("g_moments");
+    let two = R::lit(2.0);
+    of_step.fill(R::zero());
+    for c in 0..channels {
+        let [e, a, level, weight] = tokens.channel(c);
+        let mut sums = [R::zero(); 3];
+        for b in 0..batch {
+            let token = tokens.token(b, c);
+            let norm = weight * token.scale;
+            let (mut of_slope, mut of_level) = (R::zero(), R::zero());
+            for t in 0..steps {
+                let at = 2 * (t * batch + b) * channels + c;
+                let ramp = tokens.ramp(t);
+                let (slope, shift) = (ramp * g[at], ramp * g[at + channels]);
+                let own = t * channels + c;
+                of_step[own] += norm * (slope * token.slope + shift * level);
+                of_step[own + steps * channels] += shift;
+                of_slope += tokens.step[own] * slope;
+                of_level += tokens.step[own] * shift;
+            }
+            let of_norm = of_slope * token.slope + of_level * level;
+            let of_square = -of_norm * norm * token.scale * token.scale / two;
+            let of_centre = two * token.centre * of_square;
+            let (mean, variance) = (tokens.mean[b], tokens.variance[b]);
+            sums[0] +=
+                of_slope * norm + two * of_square * variance * token.slope + of_centre * mean;
+            sums[1] += of_level * norm + of_centre;
+            sums[2] += of_norm * token.scale;
+            of_moments[b * channels + c] = of_centre * token.slope;
+            of_moments[(batch + b) * channels + c] = of_square * token.slope * token.slope;
+        }
+        of_channel[c] = sums[0] * a;
+        of_channel[channels + c] = sums[0] * e;
+        of_channel[2 * channels + c] = sums[1];
+        of_channel[3 * channels + c] = sums[2];
+    }
+}
+
+kernel! {
+    /// The lines.
+    pub(super) static TOKEN_LINES = "fourier/token_lines";
+    params = Params;
+    oracle = token_lines_oracle;
+}
+
+kernel! {
+    /// Their gradients.
+    pub(super) static TOKEN_LINES_BACKWARD = "fourier/token_lines_backward";
+    params = Params;
+    oracle = token_lines_backward;
+    turns = |args| {
+        let p: Params = args.params();
+        let [steps, batch] = [p.steps, p.batch].map(u64::from);
+        2 * steps + batch * (steps + 2) + 2
+    };
+}
 
 crate::params! {
     /// `shared/token.wgsl`
@@ -72,8 +170,7 @@ pub fn token_lines(mean: &Var, variance: &Var, channel: &Var, step: &Var) -> Res
     let values = inputs.map(|v| v.value().clone());
     if lines.count() > 0 {
         let launch = mean.device().launch(&TOKEN_LINES).params(&params);
-        let launch = values.iter().fold(launch, |launch, v| launch.bind_next(v));
-        launch.bind_next(&lines).items_of(lines.count() / 2, 64).record()?;
+        bound(launch, &values).bind("lines", &lines).items(lines.count() / 2).record()?;
     }
     mean.tape().record_one(OP, &inputs, lines, move |bw| {
         let Some(g) = bw.upstream(0).cloned() else { return Ok(()) };
@@ -82,13 +179,9 @@ pub fn token_lines(mean: &Var, variance: &Var, channel: &Var, step: &Var) -> Res
         let (of_step, of_moments) = (room(&[2, steps, channels])?, room(&[2, batch, channels])?);
         if channels > 0 {
             let launch = g.device().launch(&TOKEN_LINES_BACKWARD).params(&params);
-            let launch = values.iter().fold(launch, |launch, v| launch.bind_next(v));
-            let launch = launch
-                .bind_next(&g)
-                .bind_next(&of_channel)
-                .bind_next(&of_step)
-                .bind_next(&of_moments);
-            launch.items_of(channels, 64).record()?;
+            let launch = bound(launch, &values).bind("g", &g).bind("g_channel", &of_channel);
+            let launch = launch.bind("g_step", &of_step).bind("g_moments", &of_moments);
+            launch.items(channels).record()?;
         }
         for i in [0, 1] {
             if bw.needs(i) {
@@ -100,6 +193,12 @@ pub fn token_lines(mean: &Var, variance: &Var, channel: &Var, step: &Var) -> Res
         bw.give(3, of_step);
         Ok(())
     })
+}
+
+/// A launch with what both kernels read.
+fn bound(launch: Launch, [mean, variance, channel, step]: &[Tensor; 4]) -> Launch {
+    let launch = launch.bind("mean", mean).bind("variance", variance);
+    launch.bind("channel", channel).bind("step_of", step)
 }
 
 /// One invocation of backward goes through the steps of all windows.

@@ -8,6 +8,7 @@ pub(crate) mod columns;
 mod each;
 pub(crate) mod elementwise;
 mod exp;
+pub(crate) mod fourier;
 pub(crate) mod layout;
 pub(crate) mod lif;
 mod magnitude;

@@ -1,10 +1,9 @@
 //! Transforms along an axis with others inside it: lines that stand side by side.
 
-use super::super::lines::Params;
-use super::Precise;
 use super::lanes::{LANES, Lanes, Point};
 use super::lines::{Line, SERIAL, Scratch};
 use super::source::Source;
+use crate::fourier::spectrum::Params;
 use crate::host::parallel::*;
 use crate::host::{columns, vectorised};
 
@@ -14,16 +13,16 @@ const WORDS: usize = 2 * LANES;
 const GATHERED: usize = 16;
 
 /// A part of a matrix `[points, inner]`: some of its columns.
-struct Block<'a, R> {
+struct Block<'a> {
     /// Where the matrix begins in what is read.
     at: usize,
     /// The first column.
     start: usize,
     /// The part's rows of the outcome.
-    rows: Vec<&'a mut [R]>,
+    rows: Vec<&'a mut [f32]>,
 }
 
-pub(super) fn transform<R: Precise>(p: &Params, line: &Line<R>, x: Source<'_, R>, y: &mut [R]) {
+pub(super) fn transform(p: &Params, line: &Line, x: Source<'_>, y: &mut [f32]) {
     let [read, written] = line.words();
     let inner = p.load_inner as usize;
     let serial = y.len() < SERIAL;
@@ -44,7 +43,7 @@ pub(super) fn transform<R: Precise>(p: &Params, line: &Line<R>, x: Source<'_, R>
             each(blocks, serial, || vec![Point::default(); places], work);
         }
         None => {
-            let work = |scratch: &mut Gather<R>, block| gather(p, line, scratch, (x, block));
+            let work = |scratch: &mut Gather, block| gather(p, line, scratch, (x, block));
             each(blocks, serial, || Gather::new(p, line), work);
         }
     }
@@ -74,12 +73,12 @@ fn each<T: Send, S>(
 }
 
 /// Eight complex lines or sixteen real ones at a time.
-fn in_lanes<R: Precise>(
+fn in_lanes(
     p: &Params,
-    line: &Line<R>,
-    lanes: &Lanes<R>,
-    points: &mut [Point<R>],
-    (x, Block { at, start, mut rows }): (Source<'_, R>, Block<'_, R>),
+    line: &Line,
+    lanes: &Lanes,
+    points: &mut [Point],
+    (x, Block { at, start, mut rows }): (Source<'_>, Block<'_>),
 ) {
     let [read, written] = line.words();
     let inner = p.load_inner as usize;
@@ -112,39 +111,39 @@ fn in_lanes<R: Precise>(
 }
 
 /// Some columns of the rows that are read.
-struct Rows<'a, R> {
-    x: Source<'a, R>,
+struct Rows<'a> {
+    x: Source<'a>,
     pitch: usize,
     /// Where the first row's columns begin.
     at: usize,
     words: usize,
 }
 
-impl<R: Precise> Rows<'_, R> {
+impl Rows<'_> {
     /// The words of a row, zeros beyond them.
     #[inline(always)]
-    fn get<const N: usize>(&self, row: usize) -> [R; N] {
-        let mut out = [R::zero(); N];
+    fn get<const N: usize>(&self, row: usize) -> [f32; N] {
+        let mut out = [0.0; N];
         let at = self.at + row * self.pitch;
         if self.words == N {
-            self.x.read(at, R::one(), &mut out);
+            self.x.read(at, 1.0, &mut out);
         } else {
-            self.x.read(at, R::one(), &mut out[..self.words]);
+            self.x.read(at, 1.0, &mut out[..self.words]);
         }
         out
     }
 }
 
 /// Some columns of the rows that are written.
-struct RowsMut<'r, 'a, R> {
-    rows: &'r mut [&'a mut [R]],
+struct RowsMut<'r, 'a> {
+    rows: &'r mut [&'a mut [f32]],
     first: usize,
     words: usize,
 }
 
-impl<R: Precise> RowsMut<'_, '_, R> {
+impl RowsMut<'_, '_> {
     #[inline(always)]
-    fn set<const N: usize>(&mut self, row: usize, values: &[R; N]) {
+    fn set<const N: usize>(&mut self, row: usize, values: &[f32; N]) {
         let y = &mut self.rows[row][self.first..][..self.words];
         if self.words == N {
             y.copy_from_slice(values);
@@ -155,7 +154,7 @@ impl<R: Precise> RowsMut<'_, '_, R> {
 }
 
 #[inline(always)]
-fn apart<R: Precise>(words: &[R]) -> Point<R> {
+fn apart(words: &[f32]) -> Point {
     let mut z = Point::default();
     for l in 0..LANES {
         (z.re[l], z.im[l]) = (words[2 * l], words[2 * l + 1]);
@@ -164,14 +163,14 @@ fn apart<R: Precise>(words: &[R]) -> Point<R> {
 }
 
 #[inline(always)]
-fn together<R: Precise>(re: &[R; LANES], im: &[R; LANES], scale: R, words: &mut [R]) {
+fn together(re: &[f32; LANES], im: &[f32; LANES], scale: f32, words: &mut [f32]) {
     for l in 0..LANES {
         (words[2 * l], words[2 * l + 1]) = (re[l] * scale, im[l] * scale);
     }
 }
 
 #[inline(always)]
-fn load<R: Precise>(p: &Params, line: &Line<R>, x: &Rows<'_, R>, points: &mut [Point<R>]) {
+fn load(p: &Params, line: &Line, x: &Rows<'_>, points: &mut [Point]) {
     match line {
         Line::Forward(_) => {
             for (m, z) in points.iter_mut().enumerate() {
@@ -196,14 +195,14 @@ fn load<R: Precise>(p: &Params, line: &Line<R>, x: &Rows<'_, R>, points: &mut [P
 
 /// From the spectra A, B of two reals: Z_k = A_k + i B_k, Z_{n-k} = conj A_k + i conj B_k.
 #[inline(always)]
-fn load_half<R: Precise>(p: &Params, x: &Rows<'_, R>, points: &mut [Point<R>]) {
+fn load_half(p: &Params, x: &Rows<'_>, points: &mut [Point]) {
     let n = points.len();
     for k in 0..=n / 2 {
         let row = x.get::<{ 2 * WORDS }>(k);
         let (mut a, mut b) = (apart(&row[..WORDS]), apart(&row[WORDS..]));
         let edge = k == 0 || 2 * k == n;
-        let weight = if edge { R::one() } else { R::lit(p.middle.into()) };
-        let turn = if edge { R::zero() } else { weight };
+        let weight = if edge { 1.0 } else { p.middle };
+        let turn = if edge { 0.0 } else { weight };
         let (mut low, mut high) = (Point::default(), Point::default());
         for l in 0..LANES {
             (a.re[l], b.re[l]) = (a.re[l] * weight, b.re[l] * weight);
@@ -217,9 +216,9 @@ fn load_half<R: Precise>(p: &Params, x: &Rows<'_, R>, points: &mut [Point<R>]) {
 }
 
 #[inline(always)]
-fn store<R: Precise>(p: &Params, line: &Line<R>, points: &[Point<R>], y: &mut RowsMut<'_, '_, R>) {
-    let scale = R::lit(p.scale.into());
-    let mut row = [R::zero(); WORDS];
+fn store(p: &Params, line: &Line, points: &[Point], y: &mut RowsMut<'_, '_>) {
+    let scale = p.scale;
+    let mut row = [0.0; WORDS];
     match line {
         Line::Forward(_) => {
             for (k, z) in points.iter().enumerate() {
@@ -247,9 +246,9 @@ fn store<R: Precise>(p: &Params, line: &Line<R>, points: &[Point<R>], y: &mut Ro
 
 /// The spectra of two reals, A_k = (Z_k + conj Z_{n-k}) / 2 and B_k = (Z_k - conj Z_{n-k}) / 2i.
 #[inline(always)]
-fn store_half<R: Precise>(p: &Params, scale: R, points: &[Point<R>], y: &mut RowsMut<'_, '_, R>) {
+fn store_half(p: &Params, scale: f32, points: &[Point], y: &mut RowsMut<'_, '_>) {
     let n = points.len();
-    let mut row = [R::zero(); 2 * WORDS];
+    let mut row = [0.0; 2 * WORDS];
     for k in 0..=n / 2 {
         let (low, high) = (&points[k], &points[(n - k) % n]);
         let (mut a, mut b) = (Point::default(), Point::default());
@@ -258,37 +257,37 @@ fn store_half<R: Precise>(p: &Params, scale: R, points: &[Point<R>], y: &mut Row
             (b.re[l], b.im[l]) = (low.im[l] + high.im[l], high.re[l] - low.re[l]);
         }
         let edge = k == 0 || 2 * k == n;
-        let weight = if edge { scale } else { scale * R::lit(p.middle.into()) };
+        let weight = if edge { scale } else { scale * p.middle };
         let (first, second) = row.split_at_mut(WORDS);
-        together(&a.re, &a.im, weight * R::lit(0.5), first);
-        together(&b.re, &b.im, weight * R::lit(0.5), second);
+        together(&a.re, &a.im, weight * 0.5, first);
+        together(&b.re, &b.im, weight * 0.5, second);
         y.set(k, &row);
     }
 }
 
 /// Lines brought together: where they are too long for lanes, or too few, or of a large prime factor.
-struct Gather<R> {
-    x: Vec<R>,
-    y: Vec<R>,
-    line: Scratch<R>,
+struct Gather {
+    x: Vec<f32>,
+    y: Vec<f32>,
+    line: Scratch,
 }
 
-impl<R: Precise> Gather<R> {
-    fn new(p: &Params, line: &Line<R>) -> Self {
+impl Gather {
+    fn new(p: &Params, line: &Line) -> Self {
         let [read, written] = line.words();
         Self {
-            x: vec![R::zero(); GATHERED * p.load_extent as usize * read],
-            y: vec![R::zero(); GATHERED * p.store_extent as usize * written],
+            x: vec![0.0; GATHERED * p.load_extent as usize * read],
+            y: vec![0.0; GATHERED * p.store_extent as usize * written],
             line: line.scratch(p),
         }
     }
 }
 
-fn gather<R: Precise>(
+fn gather(
     p: &Params,
-    line: &Line<R>,
-    scratch: &mut Gather<R>,
-    (x, Block { at, start, mut rows }): (Source<'_, R>, Block<'_, R>),
+    line: &Line,
+    scratch: &mut Gather,
+    (x, Block { at, start, mut rows }): (Source<'_>, Block<'_>),
 ) {
     let [read, written] = line.words();
     let inner = p.load_inner as usize;
@@ -296,10 +295,10 @@ fn gather<R: Precise>(
     let end = rows.first().map_or(0, |r| r.len() / written);
     for first in (0..end).step_by(GATHERED) {
         let lanes = GATHERED.min(end - first);
-        let mut row = [R::zero(); 2 * GATHERED];
+        let mut row = [0.0; 2 * GATHERED];
         let row = &mut row[..lanes * read];
         for m in 0..from {
-            x.read(at + (m * inner + start + first) * read, R::one(), row);
+            x.read(at + (m * inner + start + first) * read, 1.0, row);
             spread(row, &mut scratch.x[m * read..], [lanes, from], read);
         }
         for l in 0..lanes {
@@ -315,14 +314,14 @@ fn gather<R: Precise>(
 }
 
 /// `lines[l * extent] = row[l]`, elements of `words` words.
-fn spread<R: Copy>(row: &[R], lines: &mut [R], [lanes, extent]: [usize; 2], words: usize) {
+fn spread(row: &[f32], lines: &mut [f32], [lanes, extent]: [usize; 2], words: usize) {
     for (l, element) in row.chunks_exact(words).take(lanes).enumerate() {
         lines[l * extent * words..][..words].copy_from_slice(element);
     }
 }
 
 /// `row[l] = lines[l * extent]`, elements of `words` words.
-fn collect<R: Copy>(lines: &[R], row: &mut [R], [lanes, extent]: [usize; 2], words: usize) {
+fn collect(lines: &[f32], row: &mut [f32], [lanes, extent]: [usize; 2], words: usize) {
     for (l, element) in row.chunks_exact_mut(words).take(lanes).enumerate() {
         element.copy_from_slice(&lines[l * extent * words..][..words]);
     }

@@ -2,11 +2,11 @@
 //! and no line is gathered. Radices, order and exchange are those of the shaders
 //! (`shared/stages.wgsl`).
 
-use super::super::plan::radices;
-use super::Precise;
+use super::planners;
+use crate::fourier::plan::radices;
 use crate::host::vectorised;
 use rustfft::num_complex::Complex;
-use std::f64::consts::FRAC_1_SQRT_2;
+use std::f32::consts::FRAC_1_SQRT_2;
 use std::sync::Arc;
 
 /// Complex lines that are transformed together; of real ones twice as many, two in a complex one.
@@ -18,12 +18,12 @@ pub(super) const LONGEST: usize = 1 << 13;
 /// A point of every line.
 #[derive(Debug, Clone, Copy, Default)]
 #[repr(C, align(32))]
-pub(super) struct Point<R> {
-    pub(super) re: [R; LANES],
-    pub(super) im: [R; LANES],
+pub(super) struct Point {
+    pub(super) re: [f32; LANES],
+    pub(super) im: [f32; LANES],
 }
 
-impl<R: Precise> Point<R> {
+impl Point {
     /// With real and imaginary parts exchanged: between two such exchanges a transform is an inverse.
     #[inline(always)]
     pub(super) fn swapped(self) -> Self {
@@ -35,28 +35,28 @@ impl<R: Precise> Point<R> {
     }
 
     #[inline(always)]
-    fn at(&self, l: usize) -> Complex<R> {
+    fn at(&self, l: usize) -> Complex<f32> {
         Complex { re: self.re[l], im: self.im[l] }
     }
 
     #[inline(always)]
-    fn set(&mut self, l: usize, z: Complex<R>) {
+    fn set(&mut self, l: usize, z: Complex<f32>) {
         (self.re[l], self.im[l]) = (z.re, z.im);
     }
 }
 
 /// A transform of `points` points, planned.
-pub(super) struct Lanes<R> {
+pub(super) struct Lanes {
     points: usize,
     stages: Vec<usize>,
-    roots: Arc<[Complex<R>]>,
+    roots: Arc<[Complex<f32>]>,
 }
 
-impl<R: Precise> Lanes<R> {
+impl Lanes {
     /// `None` where a line is too long, or a prime factor too large.
     pub(super) fn plan(points: usize) -> Option<Self> {
         let stages = radices(points).filter(|_| points <= LONGEST)?;
-        Some(Self { points, stages, roots: R::planners().roots(points) })
+        Some(Self { points, stages, roots: planners().roots(points) })
     }
 
     pub(super) fn points(&self) -> usize {
@@ -64,7 +64,7 @@ impl<R: Precise> Lanes<R> {
     }
 
     /// Transforms what stands in the first place to and fro; returns where the outcome stands.
-    pub(super) fn run<'a>(&self, places: [&'a mut [Point<R>]; 2]) -> &'a mut [Point<R>] {
+    pub(super) fn run<'a>(&self, places: [&'a mut [Point]; 2]) -> &'a mut [Point] {
         let [mut from, mut to] = places;
         let mut run = 1;
         for &radix in &self.stages {
@@ -83,15 +83,15 @@ impl<R: Precise> Lanes<R> {
 }
 
 /// One stage; `shared/stages.wgsl`.
-struct Stage<'a, R> {
+struct Stage<'a> {
     run: usize,
     gap: usize,
     stride: usize,
-    roots: &'a [Complex<R>],
+    roots: &'a [Complex<f32>],
 }
 
-impl<R: Precise> Stage<'_, R> {
-    fn run(&self, radix: usize, from: &[Point<R>], to: &mut [Point<R>]) {
+impl Stage<'_> {
+    fn run(&self, radix: usize, from: &[Point], to: &mut [Point]) {
         vectorised(
             #[inline(always)]
             || match radix {
@@ -109,23 +109,23 @@ impl<R: Precise> Stage<'_, R> {
     #[inline(always)]
     fn by<const N: usize>(
         &self,
-        from: &[Point<R>],
-        to: &mut [Point<R>],
-        butterfly: impl Fn([Complex<R>; N]) -> [Complex<R>; N],
+        from: &[Point],
+        to: &mut [Point],
+        butterfly: impl Fn([Complex<f32>; N]) -> [Complex<f32>; N],
     ) {
         for block in 0..self.gap / self.run {
             let to = &mut to[block * self.run * N..][..self.run * N];
             for k in 0..self.run {
                 let j = block * self.run + k;
-                let turn: [Complex<R>; N] = std::array::from_fn(
+                let turn: [Complex<f32>; N] = std::array::from_fn(
                     #[inline(always)]
                     |q| self.roots[k * q * self.stride],
                 );
-                let x: [Point<R>; N] = std::array::from_fn(
+                let x: [Point; N] = std::array::from_fn(
                     #[inline(always)]
                     |q| from[j + q * self.gap],
                 );
-                let mut y = [Point::<R>::default(); N];
+                let mut y = [Point::default(); N];
                 for l in 0..LANES {
                     let v = butterfly(std::array::from_fn(
                         #[inline(always)]
@@ -144,10 +144,10 @@ impl<R: Precise> Stage<'_, R> {
 
     /// A prime radix, as a dense sum over the pairs of points that share a cosine.
     #[inline(always)]
-    fn dense(&self, radix: usize, from: &[Point<R>], to: &mut [Point<R>]) {
+    fn dense(&self, radix: usize, from: &[Point], to: &mut [Point]) {
         let half = radix / 2;
-        let mut sums = [Point::<R>::default(); 32];
-        let mut differences = [Point::<R>::default(); 32];
+        let mut sums = [Point::default(); 32];
+        let mut differences = [Point::default(); 32];
         for j in 0..self.gap {
             let k = j % self.run;
             let mut total = from[j];
@@ -186,66 +186,66 @@ impl<R: Precise> Stage<'_, R> {
 }
 
 /// exp(-2 pi i k / n), k = 0 .. n
-pub(super) fn roots<R: Precise>(n: usize) -> Arc<[Complex<R>]> {
-    let root = |k: usize| super::super::plan::root(k, n);
-    (0..n).map(root).map(|z| Complex { re: R::lit(z.re), im: R::lit(z.im) }).collect()
+pub(super) fn roots(n: usize) -> Arc<[Complex<f32>]> {
+    let root = |k: usize| crate::fourier::plan::root(k, n);
+    (0..n).map(root).map(|z| Complex { re: z.re as f32, im: z.im as f32 }).collect()
 }
 
 #[inline(always)]
-fn product<R: Precise>(a: Complex<R>, b: Complex<R>) -> Complex<R> {
+fn product(a: Complex<f32>, b: Complex<f32>) -> Complex<f32> {
     Complex { re: a.re * b.re - a.im * b.im, im: a.re * b.im + a.im * b.re }
 }
 
 #[inline(always)]
-fn add<R: Precise>(a: Complex<R>, b: Complex<R>) -> Complex<R> {
+fn add(a: Complex<f32>, b: Complex<f32>) -> Complex<f32> {
     Complex { re: a.re + b.re, im: a.im + b.im }
 }
 
 #[inline(always)]
-fn sub<R: Precise>(a: Complex<R>, b: Complex<R>) -> Complex<R> {
+fn sub(a: Complex<f32>, b: Complex<f32>) -> Complex<f32> {
     Complex { re: a.re - b.re, im: a.im - b.im }
 }
 
 #[inline(always)]
-fn scaled<R: Precise>(factor: R, a: Complex<R>) -> Complex<R> {
+fn scaled(factor: f32, a: Complex<f32>) -> Complex<f32> {
     Complex { re: factor * a.re, im: factor * a.im }
 }
 
 #[inline(always)]
-fn weighted<R: Precise>([a, b, c]: [R; 3], [x, y, z]: [Complex<R>; 3]) -> Complex<R> {
+fn weighted([a, b, c]: [f32; 3], [x, y, z]: [Complex<f32>; 3]) -> Complex<f32> {
     add(scaled(a, x), add(scaled(b, y), scaled(c, z)))
 }
 
 /// -i z
 #[inline(always)]
-fn turned<R: Precise>(z: Complex<R>) -> Complex<R> {
+fn turned(z: Complex<f32>) -> Complex<f32> {
     Complex { re: z.im, im: -z.re }
 }
 
 #[inline(always)]
-fn butterfly2<R: Precise>([a, b]: [Complex<R>; 2]) -> [Complex<R>; 2] {
+fn butterfly2([a, b]: [Complex<f32>; 2]) -> [Complex<f32>; 2] {
     [add(a, b), sub(a, b)]
 }
 
 #[inline(always)]
-fn butterfly3<R: Precise>([a, b, c]: [Complex<R>; 3]) -> [Complex<R>; 3] {
+fn butterfly3([a, b, c]: [Complex<f32>; 3]) -> [Complex<f32>; 3] {
     let t = add(b, c);
-    let m = sub(a, scaled(R::lit(0.5), t));
-    let n = scaled(R::lit(0.866_025_403_784_438_6), turned(sub(b, c)));
+    let m = sub(a, scaled(0.5, t));
+    let n = scaled(0.866_025_4, turned(sub(b, c)));
     [add(a, t), add(m, n), sub(m, n)]
 }
 
 #[inline(always)]
-fn butterfly4<R: Precise>([a, b, c, d]: [Complex<R>; 4]) -> [Complex<R>; 4] {
+fn butterfly4([a, b, c, d]: [Complex<f32>; 4]) -> [Complex<f32>; 4] {
     let (s, d1) = (add(a, c), sub(a, c));
     let (t, u) = (add(b, d), turned(sub(b, d)));
     [add(s, t), add(d1, u), sub(s, t), sub(d1, u)]
 }
 
 #[inline(always)]
-fn butterfly5<R: Precise>([a, b, c, d, e]: [Complex<R>; 5]) -> [Complex<R>; 5] {
-    let [c1, c2] = [R::lit(0.309_016_994_374_947_45), R::lit(-0.809_016_994_374_947_5)];
-    let [s1, s2] = [R::lit(0.951_056_516_295_153_5), R::lit(0.587_785_252_292_473_1)];
+fn butterfly5([a, b, c, d, e]: [Complex<f32>; 5]) -> [Complex<f32>; 5] {
+    let [c1, c2] = [0.309_017, -0.809_017];
+    let [s1, s2] = [0.951_056_52, 0.587_785_25];
     let (t1, t2) = (add(b, e), add(c, d));
     let (u1, u2) = (turned(sub(b, e)), turned(sub(c, d)));
     let m1 = add(a, add(scaled(c1, t1), scaled(c2, t2)));
@@ -256,10 +256,10 @@ fn butterfly5<R: Precise>([a, b, c, d, e]: [Complex<R>; 5]) -> [Complex<R>; 5] {
 }
 
 #[inline(always)]
-fn butterfly7<R: Precise>(v: [Complex<R>; 7]) -> [Complex<R>; 7] {
-    let c = [0.623_489_801_858_733_6, -0.222_520_933_956_314_4, -0.900_968_867_902_419_1];
-    let s = [0.781_831_482_468_029_8, 0.974_927_912_181_823_6, 0.433_883_739_117_558_2];
-    let ([c1, c2, c3], [s1, s2, s3]) = (c.map(R::lit), s.map(R::lit));
+fn butterfly7(v: [Complex<f32>; 7]) -> [Complex<f32>; 7] {
+    let c = [0.623_489_8, -0.222_520_93, -0.900_968_87];
+    let s = [0.781_831_5, 0.974_927_9, 0.433_883_74];
+    let ([c1, c2, c3], [s1, s2, s3]) = (c, s);
     let (t1, t2, t3) = (add(v[1], v[6]), add(v[2], v[5]), add(v[3], v[4]));
     let u = [turned(sub(v[1], v[6])), turned(sub(v[2], v[5])), turned(sub(v[3], v[4]))];
     let t = [t1, t2, t3];
@@ -274,10 +274,10 @@ fn butterfly7<R: Precise>(v: [Complex<R>; 7]) -> [Complex<R>; 7] {
 }
 
 #[inline(always)]
-fn butterfly8<R: Precise>([a, b, c, d, e, f, g, h]: [Complex<R>; 8]) -> [Complex<R>; 8] {
+fn butterfly8([a, b, c, d, e, f, g, h]: [Complex<f32>; 8]) -> [Complex<f32>; 8] {
     let even = butterfly4([a, c, e, g]);
     let odd = butterfly4([b, d, f, h]);
-    let r = R::lit(FRAC_1_SQRT_2);
+    let r = FRAC_1_SQRT_2;
     let o = [
         odd[0],
         scaled(r, add(odd[1], turned(odd[1]))),

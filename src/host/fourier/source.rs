@@ -1,29 +1,28 @@
 //! What is transformed: numbers, or packed spikes as reals.
 
-use super::super::lines::Params;
-use super::Precise;
+use crate::fourier::spectrum::Params;
 use crate::host::{HostArgs, all_finite};
 
 /// The elements of a tensor.
 #[derive(Clone, Copy)]
-pub(super) enum Source<'a, R> {
-    Numbers(&'a [R]),
+pub(super) enum Source<'a> {
+    Numbers(&'a [f32]),
     /// Packed along time: words, and the elements of a step.
     Spikes(&'a [u32], usize),
 }
 
-impl<'a, R: Precise> Source<'a, R> {
+impl<'a> Source<'a> {
     /// Binding 0.
-    pub(super) fn of(p: &Params, args: &HostArgs<'a, R>) -> Self {
-        if args.is_real(0) {
-            Source::Numbers(args.reals(0))
+    pub(super) fn of(p: &Params, args: &HostArgs<'a, f32>) -> Self {
+        if args.is_real("x") {
+            Source::Numbers(args.reals("x"))
         } else {
-            Source::Spikes(args.words(0), p.step_lines as usize * p.load_extent as usize)
+            Source::Spikes(args.words("x"), p.step_lines as usize * p.load_extent as usize)
         }
     }
 
     /// Numbers as they are; none of spikes, which are reals only.
-    pub(super) fn numbers(self) -> &'a [R] {
+    pub(super) fn numbers(self) -> &'a [f32] {
         match self {
             Source::Numbers(x) => x,
             Source::Spikes(..) => &[],
@@ -40,7 +39,7 @@ impl<'a, R: Precise> Source<'a, R> {
 
     /// `out.len()` elements from `at` on, all of one step, times `scale`.
     #[inline(always)]
-    pub(super) fn read(self, at: usize, scale: R, out: &mut [R]) {
+    pub(super) fn read(self, at: usize, scale: f32, out: &mut [f32]) {
         match self {
             Source::Numbers(x) => {
                 let x = &x[at..][..out.len()];
@@ -50,7 +49,7 @@ impl<'a, R: Precise> Source<'a, R> {
                 let (t, n) = (at / row, at % row);
                 let words = &words[t / 32 * row + n..][..out.len()];
                 for (out, word) in out.iter_mut().zip(words) {
-                    *out = if word >> (t % 32) & 1 == 1 { scale } else { R::zero() };
+                    *out = if word >> (t % 32) & 1 == 1 { scale } else { 0.0 };
                 }
             }
         }

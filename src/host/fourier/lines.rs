@@ -1,10 +1,10 @@
 //! Transforms of whole lines.
 
-use super::super::lines::{Mode, Params};
-use super::Precise;
 use super::lanes::Lanes;
-use super::side_by_side;
+use super::planners;
 use super::source::Source;
+use super::strided_axis;
+use crate::fourier::spectrum::{Mode, Params};
 use crate::host::parallel::*;
 use crate::host::{HostArgs, vectorised};
 use realfft::{ComplexToReal, RealToComplex};
@@ -20,16 +20,16 @@ const TASK: usize = 1 << 15;
 const CALL: usize = 1 << 11;
 
 /// A planned transform of one line.
-pub(super) enum Line<R> {
-    Forward(Arc<dyn Fft<R>>),
-    Inverse(Arc<dyn Fft<R>>),
-    RealForward(Arc<dyn RealToComplex<R>>),
-    RealInverse(Arc<dyn ComplexToReal<R>>),
+pub(super) enum Line {
+    Forward(Arc<dyn Fft<f32>>),
+    Inverse(Arc<dyn Fft<f32>>),
+    RealForward(Arc<dyn RealToComplex<f32>>),
+    RealInverse(Arc<dyn ComplexToReal<f32>>),
 }
 
-impl<R: Precise> Line<R> {
+impl Line {
     fn plan(p: &Params, load: u32, store: u32) -> Self {
-        let mut plans = R::planners();
+        let mut plans = planners();
         let (points, length) = (p.count as usize, p.length as usize);
         if load == Mode::Real as u32 || load == Mode::Pairs as u32 {
             Line::RealForward(plans.real.plan_fft_forward(length))
@@ -61,14 +61,14 @@ impl<R: Precise> Line<R> {
     }
 
     /// The plan by lanes of lines that stand side by side: of as many points as lines have elements.
-    pub(super) fn lanes(&self, p: &Params) -> Option<Lanes<R>> {
+    pub(super) fn lanes(&self, p: &Params) -> Option<Lanes> {
         Lanes::plan(match self {
             Line::Forward(_) | Line::Inverse(_) => p.count as usize,
             Line::RealForward(_) | Line::RealInverse(_) => p.length as usize,
         })
     }
 
-    pub(super) fn scratch(&self, p: &Params) -> Scratch<R> {
+    pub(super) fn scratch(&self, p: &Params) -> Scratch {
         let complex = match self {
             Line::Forward(f) | Line::Inverse(f) => f.get_immutable_scratch_len(),
             Line::RealForward(f) => f.get_scratch_len(),
@@ -79,7 +79,7 @@ impl<R: Precise> Line<R> {
             Line::RealForward(_) => p.load_extent as usize,
             Line::RealInverse(_) => 2 * p.load_extent as usize,
         };
-        Scratch { complex: vec![Complex::default(); complex], line: vec![R::zero(); words] }
+        Scratch { complex: vec![Complex::default(); complex], line: vec![0.0; words] }
     }
 
     /// Transforms the points from `at` of `x` on to `y`, with the factors: a line, or complex lines that
@@ -87,9 +87,9 @@ impl<R: Precise> Line<R> {
     pub(super) fn run(
         &self,
         p: &Params,
-        (x, at): (Source<'_, R>, usize),
-        y: &mut [R],
-        scratch: &mut Scratch<R>,
+        (x, at): (Source<'_>, usize),
+        y: &mut [f32],
+        scratch: &mut Scratch,
     ) {
         self.finite_lines(p, (x, at), y, scratch);
         let [read, written] = self.words();
@@ -98,7 +98,7 @@ impl<R: Precise> Line<R> {
             // The first outcome is the sum of all points; of half a spectrum, of real parts alone.
             let seen = self.is_real_inverse() || !y.iter().take(2).all(|v| v.is_finite());
             if seen && !x.is_finite(at + l * read, read) {
-                y.fill(R::nan());
+                y.fill(f32::NAN);
             }
         }
     }
@@ -110,13 +110,13 @@ impl<R: Precise> Line<R> {
     fn finite_lines(
         &self,
         p: &Params,
-        (x, at): (Source<'_, R>, usize),
-        y: &mut [R],
-        scratch: &mut Scratch<R>,
+        (x, at): (Source<'_>, usize),
+        y: &mut [f32],
+        scratch: &mut Scratch,
     ) {
-        let (scale, middle) = (R::lit(p.scale.into()), R::lit(p.middle.into()));
+        let (scale, middle) = (p.scale, p.middle);
         let Scratch { complex: work, line } = scratch;
-        if !(self.is_complex() && scale == R::one()) {
+        if !(self.is_complex() && scale == 1.0) {
             let words = if self.is_complex() { y.len() } else { line.len() };
             let line = &mut line[..words];
             vectorised(
@@ -127,7 +127,7 @@ impl<R: Precise> Line<R> {
         match self {
             Line::Forward(f) | Line::Inverse(f) => {
                 // Factors before the transform: its outcomes are still on their way to memory.
-                let x = if scale == R::one() { &x.numbers()[at..] } else { line };
+                let x = if scale == 1.0 { &x.numbers()[at..] } else { line };
                 let (x, z) = (bytemuck::cast_slice(&x[..y.len()]), bytemuck::cast_slice_mut(y));
                 f.process_immutable_with_scratch(x, z, work);
             }
@@ -139,9 +139,9 @@ impl<R: Precise> Line<R> {
             Line::RealInverse(f) => {
                 weighted(line, p.length, middle);
                 // What stands there has no part in the outcome; the crate refuses it.
-                line[1] = R::zero();
+                line[1] = 0.0;
                 if p.length.is_multiple_of(2) {
-                    line[p.length as usize + 1] = R::zero();
+                    line[p.length as usize + 1] = 0.0;
                 }
                 let outcome = f.process_with_scratch(bytemuck::cast_slice_mut(line), y, work);
                 debug_assert!(outcome.is_ok());
@@ -150,14 +150,14 @@ impl<R: Precise> Line<R> {
     }
 }
 
-pub(super) struct Scratch<R> {
-    complex: Vec<Complex<R>>,
+pub(super) struct Scratch {
+    complex: Vec<Complex<f32>>,
     /// A real line or half a spectrum, which its transform overwrites; the complex lines of a call.
-    line: Vec<R>,
+    line: Vec<f32>,
 }
 
-fn scaled<R: Precise>(y: &mut [R], scale: R) {
-    if scale != R::one() {
+fn scaled(y: &mut [f32], scale: f32) {
+    if scale != 1.0 {
         vectorised(
             #[inline(always)]
             || y.iter_mut().for_each(|v| *v *= scale),
@@ -166,29 +166,29 @@ fn scaled<R: Precise>(y: &mut [R], scale: R) {
 }
 
 /// The bins of half a spectrum, except those without a partner, times `middle`.
-fn weighted<R: Precise>(y: &mut [R], length: u32, middle: R) {
+fn weighted(y: &mut [f32], length: u32, middle: f32) {
     let end = if length.is_multiple_of(2) { length as usize } else { length as usize + 1 };
     if let Some(bins) = y.get_mut(2..end) {
         scaled(bins, middle);
     }
 }
 
-pub(super) fn transform<R: Precise>(p: &Params, load: u32, store: u32, args: &mut HostArgs<'_, R>) {
+pub(super) fn transform(p: &Params, load: u32, store: u32, args: &mut HostArgs<'_, f32>) {
     let line = Line::plan(p, load, store);
-    let (x, y) = (Source::of(p, args), args.reals_mut(1));
+    let (x, y) = (Source::of(p, args), args.reals_mut("y"));
     if p.load_inner == 1 {
         contiguous(p, &line, x, y);
     } else {
-        side_by_side::transform(p, &line, x, y);
+        strided_axis::transform(p, &line, x, y);
     }
 }
 
 /// Lines whose points follow each other.
-fn contiguous<R: Precise>(p: &Params, line: &Line<R>, x: Source<'_, R>, y: &mut [R]) {
+fn contiguous(p: &Params, line: &Line, x: Source<'_>, y: &mut [f32]) {
     let [read, written] = line.words();
     let (read, written) = (read * p.load_extent as usize, written * p.store_extent as usize);
     let each = line.at_once(p);
-    let run = |scratch: &mut Scratch<R>, (first, y): (usize, &mut [R])| {
+    let run = |scratch: &mut Scratch, (first, y): (usize, &mut [f32])| {
         for (l, y) in y.chunks_mut(each * written).enumerate() {
             line.run(p, (x, (first + l * each) * read), y, scratch);
         }

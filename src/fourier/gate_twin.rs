@@ -1,6 +1,6 @@
 //! The complex LIF gate.
 
-use super::super::gate::Params;
+use super::gate::Params;
 use crate::host::{HostArgs, Real, columns, vectorised};
 use crate::lif::Surrogate;
 
@@ -21,18 +21,17 @@ struct Stage<'a, R> {
 }
 
 impl<'a, R: Real> Stage<'a, R> {
-    fn new(args: &HostArgs<'a, R>, p: &Params, affine: usize, scale: usize) -> Self {
-        let on = |name: &str| args.constant_or(name, 0) == 1;
+    fn new(args: &HostArgs<'a, R>, p: &Params) -> Self {
         let (channels, columns) = (p.channels as usize, p.columns as usize);
         let width = BLOCK.next_multiple_of(channels).min(columns);
         let repeated = |part: usize| -> Vec<R> {
-            let row = &args.reals(affine)[2 * part * channels..][..2 * channels];
+            let row = &args.reals("affine")[2 * part * channels..][..2 * channels];
             row.iter().copied().cycle().take(2 * width).collect()
         };
         Self {
-            z: args.reals(0),
-            affine: on("AFFINE").then(|| [repeated(0), repeated(1)]),
-            scale: on("RESIDUAL").then(|| args.reals(scale)[0]),
+            z: args.reals("z"),
+            affine: args.flag("AFFINE").then(|| [repeated(0), repeated(1)]),
+            scale: args.flag("RESIDUAL").then(|| args.reals("scale")[0]),
             columns,
             width,
             gain: R::lit(p.gain.into()),
@@ -95,11 +94,11 @@ fn step<R: Real>(
     }
 }
 
-pub(in super::super) fn forward<R: Real>(args: &mut HostArgs<'_, R>) {
+pub(super) fn forward<R: Real>(args: &mut HostArgs<'_, R>) {
     let p: Params = args.params();
-    let stage = Stage::new(args, &p, 1, 3);
-    let base = args.reals(2);
-    let (y, gate) = (args.reals_mut(4), args.words_mut(5));
+    let stage = Stage::new(args, &p);
+    let base = args.reals("base");
+    let (y, gate) = (args.reals_mut("y"), args.words_mut("gate"));
     let (columns, width) = (stage.columns, stage.width);
     let blocks = columns::cut_mut(y, 2 * columns, 2 * width).into_iter();
     let blocks: Vec<_> = blocks.zip(columns::cut_mut(gate, columns, width)).collect();
@@ -126,14 +125,14 @@ pub(in super::super) fn forward<R: Real>(args: &mut HostArgs<'_, R>) {
     });
 }
 
-pub(in super::super) fn backward<R: Real>(args: &mut HostArgs<'_, R>) {
+pub(super) fn backward<R: Real>(args: &mut HostArgs<'_, R>) {
     let p: Params = args.params();
     let back = Back {
-        stage: Stage::new(args, &p, 3, 4),
-        gate: args.words(1),
-        g: args.reals(2),
-        through: args.constant_or("STE", 0) == 1,
-        detach: args.constant_or("DETACH", 0) == 1,
+        stage: Stage::new(args, &p),
+        gate: args.words("gate"),
+        g: args.reals("upstream"),
+        through: args.flag("STE"),
+        detach: args.flag("DETACH"),
         surrogate: Surrogate::Atan(p.alpha),
     };
     let (columns, width, channels) = (back.stage.columns, back.stage.width, p.channels as usize);
@@ -141,7 +140,7 @@ pub(in super::super) fn backward<R: Real>(args: &mut HostArgs<'_, R>) {
         (Some(_), _) => 4 * channels,
         (None, Some(_)) => channels,
         (None, None) => {
-            let blocks = columns::cut_mut(args.reals_mut(5), 2 * columns, 2 * width);
+            let blocks = columns::cut_mut(args.reals_mut("gz"), 2 * columns, 2 * width);
             columns::each_block(blocks, |block, mut gz| {
                 let mut work = Work::new(&back, gz.len());
                 back.block(block * width, &mut gz, &mut work);
@@ -150,8 +149,8 @@ pub(in super::super) fn backward<R: Real>(args: &mut HostArgs<'_, R>) {
         }
     };
     let chunk = (p.chunk * p.channels) as usize;
-    let chunks = columns::cut_mut(args.reals_mut(5), 2 * columns, 2 * chunk);
-    let sums = args.reals_mut(6).chunks_exact_mut(each);
+    let chunks = columns::cut_mut(args.reals_mut("gz"), 2 * columns, 2 * chunk);
+    let sums = args.reals_mut("sums").chunks_exact_mut(each);
     columns::each_block(chunks.into_iter().zip(sums).collect(), |place, (mut gz, sums)| {
         let mut work = Work::new(&back, gz.len());
         let words = gz.first().map_or(0, |row| row.len());
