@@ -1,9 +1,11 @@
 // y = x / ||x||,  norms = ||x|| / enter                          for each of several vectors
 //
 // x, y: [count, length]; facts: [count] vectors of four of `matrix_scale`, of which the first is
-// `enter`; norms: [count]. A zero vector stays zero; where `enter` is 0, so is the norm.
+// `enter`; norms: [count]. A zero vector stays zero; where `enter` is 0, of a matrix that is not finite, the
+// norm is NaN.
 // One invocation a vector, or one workgroup with the condition WORKGROUP. Two walks over it.
 
+import package::shared::finite::nan_of;
 import package::shared::index::{Group, group_index};
 import package::shared::reduce::{LANES, RANGE, Place, row_sum};
 
@@ -48,7 +50,7 @@ fn unit_vectors(
     }
     if local % LANES == 0u {
         let enter = facts[row].x;
-        var scaled = 0.0;
+        var scaled = nan_of(norm);
         if enter != 0.0 {
             scaled = norm / enter;
         }

@@ -36,7 +36,7 @@ crate::params! {
 ///
 /// It is never above the true value, and reaches it by a factor `1 - (s2 / s1)^(4 steps)` at the
 /// least where the start is not orthogonal to the singular vector: 20 steps are right to a few
-/// percent for random matrices, and to rounding where the largest value stands out by 30 %. 0 for a
+/// percent for random matrices, and to rounding where the largest value stands out by 30 %. NaN for a
 /// matrix that is not finite. Nothing is read back.
 ///
 /// # Errors

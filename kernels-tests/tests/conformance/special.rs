@@ -4,6 +4,7 @@
 
 mod attention;
 mod sizes;
+mod tables;
 mod transforms;
 
 use kernels_tests::{ACTIVATIONS, Random, Subject, oracle, subjects};

@@ -243,6 +243,6 @@ pub(super) fn unit_vectors<R: Real>(args: &mut HostArgs<'_, R>) {
         let norm = x.iter().map(|v| *v * *v).sum::<R>().sqrt();
         let factor = if norm > R::zero() { norm.recip() } else { R::zero() };
         y.iter_mut().zip(x).for_each(|(y, x)| *y = factor * *x);
-        *found = if fact[0] == R::zero() { R::zero() } else { norm / fact[0] };
+        *found = if fact[0] == R::zero() { R::nan() } else { norm / fact[0] };
     }
 }
