@@ -1,8 +1,8 @@
 //! The cache of one-token decode: keys and values of open positions.
 
+use super::cache_twin as twin;
 use super::gated::{Gate, SpikeAttention};
 use super::rotary::angles;
-use super::twin::cache as twin;
 use crate::dispatch::Launch;
 use crate::kernel::{Kernel, Variant};
 use crate::{DType, Device, Error, Result, Tensor, kernel};

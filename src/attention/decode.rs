@@ -1,8 +1,8 @@
 //! One token at a time.
 
 use super::cache::{AttentionCache, Params, VARIANTS};
+use super::cache_twin as twin;
 use super::gated::SpikeAttention;
-use super::twin::cache as twin;
 use crate::kernel::{Cost, CostArgs};
 use crate::{DType, Error, Result, Tensor, kernel};
 

@@ -1,15 +1,55 @@
 //! Gates from spikes.
 
-use super::twin;
 use super::{Gate, OP};
+use crate::host::parallel::*;
+use crate::host::{HostArgs, Real};
 use crate::kernel::Variant;
 use crate::{DType, Error, Result, Tensor, kernel};
+
+fn spike_gate<R: Real>(args: &mut HostArgs<'_, R>) {
+    let p: Params = args.params();
+    let [batch, channels, groups] = [p.batch, p.channels, p.groups].map(|n| n as usize);
+    let width = channels / groups;
+    let row = batch * groups;
+    let gate = args.words_mut("gate");
+    if !args.when("BITS") {
+        let spikes = args.reals("spikes");
+        gate.par_iter_mut().enumerate().for_each(|(i, gate)| {
+            // Position and batch row are one axis; so are they and the groups.
+            let spikes = &spikes[i * width..][..width];
+            let count = spikes.iter().filter(|x| **x > R::zero()).count();
+            *gate = u32::from(count >= p.least as usize);
+        });
+        return;
+    }
+    let spikes = args.words("spikes");
+    gate.par_chunks_mut(32 * row).enumerate().for_each(|(word, gate)| {
+        for g in 0..row {
+            let words = &spikes[word * batch * channels + g * width..][..width];
+            let counts = spikes_of_steps(words);
+            for (gate, count) in gate.iter_mut().skip(g).step_by(row).zip(counts) {
+                *gate = u32::from(count >= p.least);
+            }
+        }
+    });
+}
+
+/// The spikes of each of 32 steps.
+fn spikes_of_steps(words: &[u32]) -> [u32; 32] {
+    let mut counts = [0; 32];
+    for word in words {
+        for (t, count) in counts.iter_mut().enumerate() {
+            *count += word >> t & 1;
+        }
+    }
+    counts
+}
 
 kernel! {
     /// `gate[s, b, h] = [enough channels spike]`
     pub(super) static SPIKE_GATE = "attention/spike_gate";
     params = Params;
-    oracle = twin::spike_gate;
+    oracle = spike_gate;
     variants = VARIANTS;
     turns = |args| {
         let p: Params = args.params();

@@ -1,14 +1,31 @@
 //! Open rows of queries, keys and values, made compact.
 
+use super::compact::{take_rows, turn};
 use super::geometry::Geometry;
-use super::twin;
+use super::orders::Orders;
+use crate::host::{HostArgs, Real};
 use crate::{DType, Result, Tensor, kernel};
+
+fn attention_gather<R: Real>(args: &mut HostArgs<'_, R>) {
+    let orders = Orders::new(args);
+    let (p, table) = (orders.p, args.reals("table"));
+    let scale = R::lit(p.scale.into());
+    for (x, rows) in [("q", "q_rows"), ("k", "k_rows"), ("v", "v_rows")] {
+        let is_query = x == "q";
+        let half = if x == "v" { 0 } else { p.half as usize };
+        let factor = if is_query { scale } else { R::one() };
+        take_rows(&orders, is_query, args.reals(x), args.reals_mut(rows), |s, x, y| {
+            y[x.len()..].fill(R::zero());
+            turn(x, y, &table[if half == 0 { 0 } else { s * 2 * half }..], half, factor, R::one());
+        });
+    }
+}
 
 kernel! {
     /// Compact rows of q, k and v; q and k turned by their position
     pub(super) static ATTENTION_GATHER = "attention/attention_gather";
     params = Geometry;
-    oracle = twin::gather;
+    oracle = attention_gather;
     turns = |args| u64::from(args.params::<Geometry>().quads) + 1;
 }
 

@@ -8,7 +8,7 @@ use crate::kernel::{Cost, CostArgs, Variant};
 
 crate::params! {
     /// `shared/gated.wgsl`'s `Geometry`.
-    pub(super) struct Geometry {
+    pub(crate) struct Geometry {
         /// S, B, H, d.
         steps: u32,
         batch: u32,
@@ -50,17 +50,17 @@ const SEGMENT: usize = 256;
 
 impl Geometry {
     /// B H.
-    pub(super) fn all_heads(&self) -> usize {
+    pub(crate) fn all_heads(&self) -> usize {
         self.batch as usize * self.heads as usize
     }
 
     /// Compact rows of one tensor.
-    pub(super) fn rows(&self) -> usize {
+    pub(crate) fn rows(&self) -> usize {
         self.all_heads() * self.steps as usize
     }
 
     /// Elements of a compact row.
-    pub(super) fn stride(&self) -> usize {
+    pub(crate) fn stride(&self) -> usize {
         4 * self.quads as usize
     }
 

@@ -11,23 +11,26 @@
 //! back, and what a launch has invocations for beyond the count returns at once.
 
 mod cache;
+mod cache_twin;
+mod compact;
 mod decode;
 mod delta;
 mod forward;
 mod gate;
 mod gated;
 mod gather;
-mod geometry;
+pub(crate) mod geometry;
 mod key_gradient;
 mod order;
+pub(crate) mod orders;
 mod query_gradient;
 mod rotary;
 mod scatter;
 mod spike_product;
-mod twin;
 
 pub use cache::AttentionCache;
 pub use gated::{Gate, SpikeAttention};
+pub(crate) use spike_product::Params as HeadParams;
 pub use spike_product::{Form, SpikeProduct};
 
 use crate::kernel::Kernel;

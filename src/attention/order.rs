@@ -1,15 +1,52 @@
 //! The open positions, counted and listed.
 
 use super::geometry::Geometry;
-use super::twin;
+use crate::host::parallel::*;
+use crate::host::{HostArgs, Real};
 use crate::kernel::Variant;
 use crate::{DType, Result, Tensor, kernel};
+
+fn gate_order<R: Real>(args: &mut HostArgs<'_, R>) {
+    let p: Params = args.params();
+    let [steps, groups, base] = [p.steps, p.groups, p.base].map(|n| n as usize);
+    let row = 2 * steps + 1;
+    let order = &mut args.words_mut("order")[base * row..][..groups * row];
+    let write = |is_open: &(dyn Fn(usize) -> bool + Sync), order: &mut [u32]| {
+        order.par_chunks_mut(row).enumerate().for_each(|(g, order)| {
+            list(steps, |s| is_open(s * groups + g), order);
+        });
+    };
+    if args.when("REAL") {
+        let gate = args.reals("gate");
+        write(&|i| gate[i] != R::zero(), order);
+    } else {
+        let gate = args.words("gate");
+        write(&|i| gate[i] != 0, order);
+    }
+}
+
+/// Writes rank and index of one group.
+fn list(steps: usize, is_open: impl Fn(usize) -> bool, order: &mut [u32]) {
+    let (rank, index) = order.split_at_mut(steps + 1);
+    let mut open = 0;
+    for (s, rank) in rank.iter_mut().enumerate() {
+        *rank = open as u32;
+        if s < steps && is_open(s) {
+            index[open] = s as u32;
+            open += 1;
+        }
+    }
+    let silent = (0..steps).filter(|s| !is_open(*s));
+    for (index, s) in index[open..].iter_mut().zip(silent) {
+        *index = s as u32;
+    }
+}
 
 kernel! {
     /// `rank[g, s]`, `index[g, ..]`
     pub(super) static GATE_ORDER = "attention/gate_order";
     params = Params;
-    oracle = twin::gate_order;
+    oracle = gate_order;
     variants = VARIANTS;
     turns = |args| {
         let lanes = args.constant("WG").max(1);

@@ -4,13 +4,16 @@
 //! GPU (in f32), and stays no more than that.
 
 mod args;
+pub(crate) mod attention;
 pub(crate) mod columns;
 mod each;
 pub(crate) mod elementwise;
 mod exp;
 pub(crate) mod fourier;
+mod halves;
 pub(crate) mod layout;
 pub(crate) mod lif;
+pub(crate) mod linalg;
 mod magnitude;
 mod memory;
 mod order;
@@ -29,6 +32,7 @@ pub(crate) use args::Slot;
 pub use args::{HostArgs, Named};
 pub(crate) use each::each;
 pub(crate) use exp::exp;
+pub(crate) use halves::{floats, pack_halves, unpack_halves};
 pub(crate) use magnitude::{LARGE, SMALL, UP, difference_times, to_middle, to_one};
 pub use memory::Array;
 pub(crate) use memory::HostBuffer;

@@ -1,7 +1,6 @@
 //! Between f32 and f16 storage.
 
-use super::twin::{floats, pack};
-use crate::host::{HostArgs, Real};
+use crate::host::{HostArgs, Real, floats, pack_halves};
 use crate::kernel::Variant;
 use crate::{DType, Result, Tensor, kernel};
 
@@ -13,7 +12,7 @@ fn convert_oracle<R: Real>(args: &mut HostArgs<'_, R>) {
         let x = floats(args, "x");
         args.reals_mut("y")[..count].copy_from_slice(&x[..count]);
     } else {
-        pack(&args.reals("x")[..count], args.words_mut("y"));
+        pack_halves(&args.reals("x")[..count], args.words_mut("y"));
     }
 }
 

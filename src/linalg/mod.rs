@@ -14,16 +14,17 @@ mod coop;
 mod dense;
 mod linear;
 mod matmul;
+mod oracle;
 mod params;
 mod product;
 mod spikes;
-mod twin;
 
+pub(crate) use crate::host::{floats as floats_of, pack_halves, unpack_halves};
 pub use linear::linear;
 pub use matmul::{Layout, Matmul, matmul};
 pub use params::MatmulKernel;
+pub(crate) use params::Params as ProductParams;
 pub(crate) use product::{BUSY_INVOCATIONS, launch_flops, register_tile, split_depth};
-pub(crate) use twin::{View, floats as floats_of, multiply, pack as pack_halves, unpack_halves};
 
 use crate::kernel::Kernel;
 

@@ -6,7 +6,7 @@ use crate::{DType, Tensor};
 
 crate::params! {
     /// The parameters of every product kernel, as in `shared/operands.wgsl`.
-    pub(super) struct Params {
+    pub(crate) struct Params {
         m: u32,
         n: u32,
         k: u32,

@@ -7,7 +7,7 @@ use crate::{DType, Device, Result, Tensor, reduce};
 
 crate::params! {
 /// The parameters of the kernels, as in `shared/heads.wgsl`.
-pub(in crate::attention) struct Params {
+pub(crate) struct Params {
     steps: u32,
     lanes: u32,
     k: u32,

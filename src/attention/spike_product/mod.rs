@@ -1,13 +1,14 @@
 //! Attention without a softmax, on binary queries, keys and values.
 
 mod lanes;
+mod operand;
 pub(super) mod outer;
 pub(super) mod overlap;
 pub(super) mod rows;
 
 use crate::{DType, Error, Result, Tensor, Var};
 use lanes::Lanes;
-pub(super) use lanes::Params;
+pub(crate) use lanes::Params;
 use rows::Rows;
 
 const OP: &str = "spike_product";

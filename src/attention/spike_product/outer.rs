@@ -1,15 +1,32 @@
 //! Spikes transposed times a gradient, in each head.
 
 use super::lanes::{Lanes, Params, cost, summed};
-use crate::attention::twin::spike_product as twin;
+use super::operand::{Operand, each_row};
+use crate::host::{HostArgs, Real};
 use crate::kernel::Variant;
 use crate::{Result, Tensor, kernel};
+
+/// Chunk by chunk: for each spike the gradient of its token.
+fn spike_outer<R: Real>(args: &mut HostArgs<'_, R>) {
+    let p: Params = args.params();
+    let [lanes, k, n] = [p.lanes, p.k, p.n].map(|v| v as usize);
+    let (a, g) = (Operand::new(args, "a"), args.reals("b"));
+    let scale = R::lit(f64::from(p.scale));
+    each_row(&p, args.reals_mut("c"), |tokens, lane, i, row| {
+        for t in tokens.filter(|t| a.spike(*t, lane * k + i, lanes * k) != R::zero()) {
+            let g = &g[(t * lanes + lane) * n..][..n];
+            row.iter_mut().zip(g).for_each(|(c, g)| *c += *g);
+        }
+        row.iter_mut().for_each(|c| *c *= scale);
+    });
+}
 
 kernel! {
     /// `C[l, i, :] = scale sum_t A[t, l, i] G[t, l, :]`
     pub(in crate::attention) static SPIKE_OUTER = "attention/spike_outer";
     params = Params;
-    oracle = twin::outer;
+    oracle = spike_outer;
+    host = crate::host::attention::spike_outer;
     variants = VARIANTS;
     cost = cost;
     turns = |args| u64::from(args.params::<Params>().chunk) + 128;

@@ -1,15 +1,32 @@
 //! How often two channels of a head spike together.
 
 use super::lanes::{Lanes, Params, summed};
-use crate::attention::twin::spike_product as twin;
+use super::operand::{Operand, each_row};
+use crate::host::{HostArgs, Real};
 use crate::kernel::{Cost, CostArgs, Variant};
 use crate::{Result, Tensor, kernel};
+
+/// Chunk by chunk, pair by pair of channels: the tokens of both.
+fn spike_overlap<R: Real>(args: &mut HostArgs<'_, R>) {
+    let p: Params = args.params();
+    let [lanes, k, n] = [p.lanes, p.k, p.n].map(|v| v as usize);
+    let [a, b] = ["a", "b"].map(|x| Operand::new(args, x));
+    let scale = R::lit(f64::from(p.scale));
+    each_row(&p, args.reals_mut("c"), |tokens, lane, i, row| {
+        for (j, c) in row.iter_mut().enumerate() {
+            let pair =
+                |t| a.spike(t, lane * k + i, lanes * k) * b.spike(t, lane * n + j, lanes * n);
+            *c = tokens.clone().map(pair).sum::<R>() * scale;
+        }
+    });
+}
 
 kernel! {
     /// `C[l, i, j] = sum_t A[t, l, i] B[t, l, j]`
     pub(in crate::attention) static SPIKE_OVERLAP = "attention/spike_overlap";
     params = Params;
-    oracle = twin::overlap;
+    oracle = spike_overlap;
+    host = crate::host::attention::spike_overlap;
     variants = VARIANTS;
     cost = cost;
     turns = |args| u64::from(args.params::<Params>().chunk) + 128;

@@ -1,16 +1,52 @@
 //! Tokens times a matrix of their head.
 
 use super::lanes::{Lanes, Params, cost, launch};
-use crate::attention::twin::spike_product as twin;
+use super::operand::Operand;
 use crate::dispatch::Launch;
+use crate::host::parallel::*;
+use crate::host::{HostArgs, Real};
 use crate::kernel::Variant;
 use crate::{DType, Result, Tensor, kernel};
+
+/// Sums of products where A is f32; of rows of B where A spikes.
+fn spike_rows<R: Real>(args: &mut HostArgs<'_, R>) {
+    let p: Params = args.params();
+    let [lanes, k, n] = [p.lanes, p.k, p.n].map(|v| v as usize);
+    let (dense, tokens, transposed) = (args.when("DENSE"), args.when("TOKENS"), args.flag("B_T"));
+    let [a, b] = ["a", "b"].map(|x| Operand::new(args, x));
+    // Element (i, j) of a lane's matrix.
+    let element = |lane: usize, i: usize, j: usize| match (tokens, transposed) {
+        (true, false) => b.spike(i, lane * n + j, lanes * n),
+        (true, true) => b.spike(j, lane * k + i, lanes * k),
+        (false, false) => b.reals[(lane * k + i) * n + j],
+        (false, true) => b.reals[(lane * n + j) * k + i],
+    };
+    let scale = R::lit(f64::from(p.scale));
+    let rows = args.reals_mut("c").par_chunks_mut(n).enumerate();
+    let covered = p.lane_first as usize..(p.lane_first + p.lane_count) as usize;
+    let rows = rows.filter(|(row, _)| covered.contains(&(row % lanes)));
+    rows.for_each(|(row, c)| {
+        let (t, lane) = (row / lanes, row % lanes);
+        c.fill(R::zero());
+        for i in 0..k {
+            let x = match dense {
+                true => a.reals[row * k + i],
+                false => a.spike(t, lane * k + i, lanes * k),
+            };
+            if dense || x != R::zero() {
+                c.iter_mut().enumerate().for_each(|(j, c)| *c += x * element(lane, i, j));
+            }
+        }
+        c.iter_mut().for_each(|c| *c *= scale);
+    });
+}
 
 kernel! {
     /// `C[t, l, :] = scale sum_k A[t, l, k] B[l, k, :]`
     pub(in crate::attention) static SPIKE_ROWS = "attention/spike_rows";
     params = Params;
-    oracle = twin::rows;
+    oracle = spike_rows;
+    host = crate::host::attention::spike_rows;
     variants = VARIANTS;
     cost = cost;
     turns = |args| u64::from(args.params::<Params>().k) + 128;

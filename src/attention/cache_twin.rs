@@ -147,7 +147,7 @@ impl Marks<'_> {
 }
 
 /// Appends tokens.
-pub(in crate::attention) fn extend<R: Real>(args: &mut HostArgs<'_, R>) {
+pub(super) fn extend<R: Real>(args: &mut HostArgs<'_, R>) {
     let call = Call::new(args);
     let (p, ring) = (call.p, call.ring());
     let (rows, marks) = (args.reals_mut("rows"), args.words_mut("marks"));
@@ -178,7 +178,7 @@ struct Lane<'a, R> {
 type Part<'a, R> = ((&'a mut [R], &'a mut [u32]), (&'a [R], &'a mut [R]));
 
 /// Attends from one token, which joins the cache.
-pub(in crate::attention) fn decode<R: Real>(args: &mut HostArgs<'_, R>) {
+pub(super) fn decode<R: Real>(args: &mut HostArgs<'_, R>) {
     let call = Call::new(args);
     let gated = args.flag("QUERY_GATE");
     let (rows, marks) = (args.reals_mut("rows"), args.words_mut("marks"));

@@ -1,15 +1,15 @@
 //! The twin of `attention_forward`.
 
 use super::block::{BLOCK, Rows, Seen, TASK, Turned, clear_between};
-use super::orders::Orders;
 use super::product::{LANES, Matrix, Vectorised, add_product, vectorise};
+use crate::attention::orders::Orders;
 use crate::host::parallel::*;
-use crate::host::{HostArgs, Real, exp, greatest, sum_of};
+use crate::host::{HostArgs, exp, greatest, sum_of};
 
-/// Stands for the logarithm of an empty sum.
-const NEVER: f64 = f32::MIN as f64;
+/// The logarithm of an empty sum.
+const NEVER: f32 = f32::MIN;
 
-pub(in crate::attention) fn forward<R: Real>(args: &mut HostArgs<'_, R>) {
+pub(crate) fn attention_forward(args: &mut HostArgs<'_, f32>) {
     let orders = Orders::new(args);
     let (q, k, v) = (args.reals("q"), args.reals("k"), args.reals("v"));
     let (o, stats) = (args.reals_mut("o"), args.reals_mut("stats"));
@@ -30,20 +30,20 @@ pub(in crate::attention) fn forward<R: Real>(args: &mut HostArgs<'_, R>) {
 }
 
 /// Some queries of a head.
-struct Task<'a, R> {
+struct Task<'a> {
     orders: &'a Orders<'a>,
     bh: usize,
     first: usize,
     /// Rows of the head.
-    q: &'a [R],
-    k: &'a Turned<R>,
-    v: Rows<'a, R>,
+    q: &'a [f32],
+    k: &'a Turned,
+    v: Rows<'a>,
     /// Rows of the task.
-    o: &'a mut [R],
-    lse: &'a mut [R],
+    o: &'a mut [f32],
+    lse: &'a mut [f32],
 }
 
-impl<R: Real> Vectorised for Task<'_, R> {
+impl Vectorised for Task<'_> {
     #[inline(always)]
     fn run<const FUSED: bool>(&mut self) {
         let d = self.orders.p.stride();
@@ -54,12 +54,12 @@ impl<R: Real> Vectorised for Task<'_, R> {
             let rows = lse.len();
             let seen = Seen::new(self.orders, self.bh, first..first + rows);
             scores.clear();
-            scores.resize(rows * seen.stride, R::zero());
+            scores.resize(rows * seen.stride, 0.0);
             let q = Matrix { data: &self.q[first * d..], stride: d };
             for ((key, count), start) in seen.parts.into_iter().zip(seen.starts()) {
                 let k = Matrix { data: self.k.from(self.bh, key), stride: self.k.stride };
                 let size = [rows, d, count.next_multiple_of(LANES)];
-                add_product::<R, FUSED>(
+                add_product::<FUSED>(
                     size,
                     q,
                     k,
@@ -67,15 +67,15 @@ impl<R: Real> Vectorised for Task<'_, R> {
                     seen.stride,
                 );
             }
-            o.fill(R::zero());
-            let mut sums = [R::one(); BLOCK];
+            o.fill(0.0);
+            let mut sums = [1.0; BLOCK];
             for (i, lse) in lse.iter_mut().enumerate() {
                 let row = &mut scores[i * seen.stride..][..seen.stride];
                 (*lse, sums[i]) = softmax(row, &seen, i);
             }
-            seen.add_rows::<R, FUSED>(&scores, self.v, o);
+            seen.add_rows::<FUSED>(&scores, self.v, o);
             for (o, sum) in o.chunks_exact_mut(d).zip(sums) {
-                let factor = R::one() / sum;
+                let factor = 1.0 / sum;
                 o.iter_mut().for_each(|o| *o *= factor);
             }
         }
@@ -86,12 +86,12 @@ impl<R: Real> Vectorised for Task<'_, R> {
 /// Gives the logarithm of their sum, and the sum (1 if no key is seen; NaN where all scores are
 /// -infinity).
 #[inline(always)]
-fn softmax<R: Real>(row: &mut [R], seen: &Seen, i: usize) -> (R, R) {
+fn softmax(row: &mut [f32], seen: &Seen, i: usize) -> (f32, f32) {
     let columns = seen.columns(i);
     clear_between(row, &columns);
     let highest = columns.iter().map(|range| highest_of(&row[range.clone()]));
-    let highest = highest.fold(R::lit(NEVER), greatest);
-    let mut sum = R::zero();
+    let highest = highest.fold(NEVER, greatest);
+    let mut sum = 0.0;
     let some = columns.iter().any(|range| !range.is_empty());
     for range in columns {
         let row = &mut row[range];
@@ -101,21 +101,21 @@ fn softmax<R: Real>(row: &mut [R], seen: &Seen, i: usize) -> (R, R) {
         sum += sum_of(row, |x| x);
     }
     match some {
-        false => (R::lit(NEVER), R::one()),
-        true if sum == R::zero() => (R::nan(), R::nan()),
+        false => (NEVER, 1.0),
+        true if sum == 0.0 => (f32::NAN, f32::NAN),
         true => (highest + sum.ln(), sum),
     }
 }
 
 #[inline(always)]
-fn highest_of<R: Real>(x: &[R]) -> R {
-    let mut lanes = [R::lit(NEVER); LANES];
+fn highest_of(x: &[f32]) -> f32 {
+    let mut lanes = [NEVER; LANES];
     let (chunks, rest) = x.as_chunks::<LANES>();
     for chunk in chunks {
         for (lane, x) in lanes.iter_mut().zip(chunk) {
             *lane = greatest(*lane, *x);
         }
     }
-    let highest = rest.iter().copied().fold(R::lit(NEVER), greatest);
+    let highest = rest.iter().copied().fold(NEVER, greatest);
     lanes.into_iter().fold(highest, greatest)
 }

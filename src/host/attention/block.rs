@@ -1,9 +1,9 @@
 //! What the loops over pairs share: transposed rows, the keys that a block of queries sees.
 
-use super::orders::{Order, Orders};
 use super::product::{LANES, Matrix, add_product, padded};
+use crate::attention::orders::Orders;
+use crate::host::all_finite;
 use crate::host::parallel::*;
-use crate::host::{Real, all_finite};
 use std::ops::Range;
 
 /// Rows that are computed together.
@@ -13,20 +13,24 @@ pub(super) const TASK: usize = 64;
 
 /// Compact rows with their channels outermost, `[B, H, channels, stride]`: the columns of a product.
 #[derive(Debug)]
-pub(super) struct Turned<R> {
-    data: Vec<R>,
+pub(super) struct Turned {
+    data: Vec<f32>,
     size: usize,
     pub(super) stride: usize,
 }
 
-impl<R: Real> Turned<R> {
+impl Turned {
     /// Of compact rows `x`, the first `count(bh)` of each head; zero beyond.
-    pub(super) fn new(orders: &Orders<'_>, x: &[R], count: impl Fn(usize) -> usize + Sync) -> Self {
+    pub(super) fn new(
+        orders: &Orders<'_>,
+        x: &[f32],
+        count: impl Fn(usize) -> usize + Sync,
+    ) -> Self {
         let (steps, channels) = (orders.p.steps as usize, orders.p.stride());
         // A padded range of columns may end so far beyond the last row.
         let stride = padded(steps) + LANES;
         let size = channels * stride;
-        let mut data = vec![R::zero(); orders.p.all_heads() * size];
+        let mut data = vec![0.0; orders.p.all_heads() * size];
         data.par_chunks_mut(size).zip(x.par_chunks(steps * channels)).enumerate().for_each(
             |(bh, (turned, x))| {
                 let rows = &x[..count(bh) * channels];
@@ -44,7 +48,7 @@ impl<R: Real> Turned<R> {
 
     /// Of head `bh`, from column `first` on.
     #[inline(always)]
-    pub(super) fn from(&self, bh: usize, first: usize) -> &[R] {
+    pub(super) fn from(&self, bh: usize, first: usize) -> &[f32] {
         &self.data[bh * self.size + first..(bh + 1) * self.size]
     }
 }
@@ -100,11 +104,11 @@ impl Seen {
 
     /// Adds to the sums of each query, of `x.width` channels, its weights times rows of `x`.
     #[inline(always)]
-    pub(super) fn add_rows<R: Real, const FUSED: bool>(
+    pub(super) fn add_rows<const FUSED: bool>(
         &self,
-        weights: &[R],
-        x: Rows<'_, R>,
-        sums: &mut [R],
+        weights: &[f32],
+        x: Rows<'_>,
+        sums: &mut [f32],
     ) {
         let d = x.width;
         if !x.finite {
@@ -124,67 +128,50 @@ impl Seen {
             let data = &weights[start.min(weights.len())..];
             let weights = Matrix { data, stride: self.stride };
             let rows = Matrix { data: &x.data[key * d..], stride: d };
-            add_product::<R, FUSED>([sums.len() / d, count, d], weights, rows, sums, d);
+            add_product::<FUSED>([sums.len() / d, count, d], weights, rows, sums, d);
         }
     }
 }
 
 /// Compact rows of a head that are added up.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Rows<'a, R> {
-    pub(super) data: &'a [R],
+pub(super) struct Rows<'a> {
+    pub(super) data: &'a [f32],
     /// Channels of a row.
     pub(super) width: usize,
     /// Whether all numbers are finite: if not, a weight of zero does not take a row out.
     pub(super) finite: bool,
 }
 
-impl<'a, R: Real> Rows<'a, R> {
+impl<'a> Rows<'a> {
     /// `data`, of which `count` rows are open.
-    pub(super) fn new(data: &'a [R], width: usize, count: usize) -> Self {
+    pub(super) fn new(data: &'a [f32], width: usize, count: usize) -> Self {
         Self { data, width, finite: all_finite(&data[..count * width]) }
     }
 
     /// Adds `weights` times the rows from `first` on to one sum.
     #[inline(always)]
-    pub(super) fn add_stretch<const FUSED: bool>(self, first: usize, weights: &[R], sum: &mut [R]) {
+    pub(super) fn add_stretch<const FUSED: bool>(
+        self,
+        first: usize,
+        weights: &[f32],
+        sum: &mut [f32],
+    ) {
         let d = self.width;
         let size = [1, weights.len(), d];
         let rows = Matrix { data: &self.data[first * d..], stride: d };
         let weights = Matrix { data: weights, stride: weights.len() };
-        add_product::<R, FUSED>(size, weights, rows, sum, d);
+        add_product::<FUSED>(size, weights, rows, sum, d);
     }
 }
 
 /// Zeroes what lies outside `columns`, which are in order.
 #[inline(always)]
-pub(super) fn clear_between<R: Real>(row: &mut [R], columns: &[Range<usize>]) {
+pub(super) fn clear_between(row: &mut [f32], columns: &[Range<usize>]) {
     let mut at = 0;
     for range in columns {
-        row[at..range.start].fill(R::zero());
+        row[at..range.start].fill(0.0);
         at = range.end;
     }
-    row[at..].fill(R::zero());
-}
-
-/// The queries that see key row `row`.
-#[inline(always)]
-pub(super) fn readers(
-    orders: &Orders<'_>,
-    keys: Order<'_>,
-    queries: Order<'_>,
-    row: usize,
-    segment: Option<usize>,
-) -> Range<usize> {
-    let (p, j, count) = (&orders.p, keys.position(row), queries.count());
-    let beyond = queries.before(j + p.window as usize + 1);
-    match segment {
-        Some(segment) => {
-            let stretch = count.div_ceil(p.segments as usize);
-            let end = ((segment + 1) * stretch).min(count);
-            (segment * stretch).max(beyond).min(end)..end
-        }
-        None if p.segments == 0 && j < p.anchors as usize => queries.before(j)..count,
-        None => queries.before(j)..beyond,
-    }
+    row[at..].fill(0.0);
 }

@@ -1,9 +1,9 @@
 //! The CPU twins: spikes select rows, population counts count.
 
-use crate::attention::spike_product::Params;
+use crate::attention::HeadParams as Params;
+use crate::host::linalg::{View, multiply};
 use crate::host::parallel::*;
-use crate::host::{HostArgs, Real, vectorised};
-use crate::linalg::{View, multiply};
+use crate::host::{HostArgs, vectorised};
 use std::borrow::Cow;
 
 /// Extents of a launch.
@@ -32,7 +32,7 @@ impl Sizes {
 
 /// `y += sum of rows`, of a matrix with rows as long as `y`.
 #[inline(always)]
-fn add_rows<R: Real>(y: &mut [R], matrix: &[R], rows: impl Iterator<Item = usize>) {
+fn add_rows(y: &mut [f32], matrix: &[f32], rows: impl Iterator<Item = usize>) {
     let n = y.len();
     let mut held = [0; 4];
     let mut count = 0;
@@ -84,7 +84,7 @@ fn transpose(words: &mut [u32; 32]) {
 }
 
 /// Tokens times a matrix of their lane.
-pub(in crate::attention) fn rows<R: Real>(args: &mut HostArgs<'_, R>) {
+pub(crate) fn spike_rows(args: &mut HostArgs<'_, f32>) {
     let p: Params = args.params();
     let s = Sizes::new(&p);
     let transposed = args.flag("B_T");
@@ -93,7 +93,7 @@ pub(in crate::attention) fn rows<R: Real>(args: &mut HostArgs<'_, R>) {
     } else {
         floats(args.reals("b"), s, transposed)
     };
-    let scale = R::lit(f64::from(p.scale));
+    let scale = p.scale;
     let dense = args.when("DENSE").then(|| args.reals("a"));
     let words = if dense.is_some() { &[][..] } else { args.words("a") };
     let c = args.reals_mut("c");
@@ -124,7 +124,7 @@ fn dense_tokens(s: Sizes) -> usize {
 
 /// The tokens from `first` on that `c` has rows for.
 #[inline(always)]
-fn packed_rows<R: Real>(words: &[u32], first: usize, b: &[R], c: &mut [R], s: Sizes, scale: R) {
+fn packed_rows(words: &[u32], first: usize, b: &[f32], c: &mut [f32], s: Sizes, scale: f32) {
     let Sizes { lanes, k, n, .. } = s;
     let blocks = k.div_ceil(32);
     let mut masks = vec![[0u32; 32]; blocks];
@@ -138,7 +138,7 @@ fn packed_rows<R: Real>(words: &[u32], first: usize, b: &[R], c: &mut [R], s: Si
         let matrix = &b[lane * k * n..][..k * n];
         for (i, row) in c.chunks_exact_mut(lanes * n).enumerate() {
             let y = &mut row[lane * n..][..n];
-            y.fill(R::zero());
+            y.fill(0.0);
             let channels = masks.iter().enumerate();
             let channels =
                 channels.flat_map(|(w, m)| ones(m[first % 32 + i]).map(move |c| 32 * w + c));
@@ -151,11 +151,11 @@ fn packed_rows<R: Real>(words: &[u32], first: usize, b: &[R], c: &mut [R], s: Si
 }
 
 /// All tokens that `c` has rows for, of `a` from its start.
-fn dense_rows<R: Real>(a: &[R], b: &[R], c: &mut [R], s: Sizes, scale: R) {
+fn dense_rows(a: &[f32], b: &[f32], c: &mut [f32], s: Sizes, scale: f32) {
     let Sizes { lanes, k, n, .. } = s;
     let count = c.len() / (lanes * n);
-    let mut left = vec![R::zero(); count * k];
-    let mut out = vec![R::zero(); count * n];
+    let mut left = vec![0.0; count * k];
+    let mut out = vec![0.0; count * n];
     for lane in s.covered() {
         for (row, left) in left.chunks_exact_mut(k).enumerate() {
             left.copy_from_slice(&a[(row * lanes + lane) * k..][..k]);
@@ -171,12 +171,12 @@ fn dense_rows<R: Real>(a: &[R], b: &[R], c: &mut [R], s: Sizes, scale: R) {
 }
 
 /// The matrices of all lanes as `[L, k, n]`.
-fn floats<R: Real>(b: &[R], s: Sizes, transposed: bool) -> Cow<'_, [R]> {
+fn floats(b: &[f32], s: Sizes, transposed: bool) -> Cow<'_, [f32]> {
     let Sizes { k, n, .. } = s;
     if !transposed {
         return Cow::Borrowed(b);
     }
-    let mut out = vec![R::zero(); s.lanes * k * n];
+    let mut out = vec![0.0; s.lanes * k * n];
     out.par_chunks_exact_mut(k * n).zip(b.par_chunks_exact(k * n)).for_each(|(out, b)| {
         for (i, row) in out.chunks_exact_mut(n).enumerate() {
             row.iter_mut().enumerate().for_each(|(j, v)| *v = b[j * k + i]);
@@ -186,11 +186,11 @@ fn floats<R: Real>(b: &[R], s: Sizes, transposed: bool) -> Cow<'_, [R]> {
 }
 
 /// Packed tokens as matrices `[L, k, n]`: k tokens of n channels, or n tokens of k channels.
-fn tokens<R: Real>(words: &[u32], s: Sizes, transposed: bool) -> Vec<R> {
+fn tokens(words: &[u32], s: Sizes, transposed: bool) -> Vec<f32> {
     let Sizes { k, n, lanes, .. } = s;
-    let levels = [R::zero(), R::one()];
+    let levels = [0.0, 1.0];
     let channels = if transposed { k } else { n };
-    let mut out = vec![R::zero(); lanes * k * n];
+    let mut out = vec![0.0; lanes * k * n];
     out.par_chunks_exact_mut(k * n).enumerate().for_each(|(lane, out)| {
         for (i, row) in out.chunks_exact_mut(n).enumerate() {
             for (j, v) in row.iter_mut().enumerate() {
@@ -207,10 +207,10 @@ fn tokens<R: Real>(words: &[u32], s: Sizes, transposed: bool) -> Vec<R> {
 const CHANNELS: usize = 16;
 
 /// Runs `sum(chunk's tokens, lane, first channel, rows of C)` over C `[chunks, L, k, n]` in parallel.
-fn each_block<R: Real>(
+fn each_block(
     s: Sizes,
-    c: &mut [R],
-    sum: impl Fn(std::ops::Range<usize>, usize, usize, &mut [R]) + Sync,
+    c: &mut [f32],
+    sum: impl Fn(std::ops::Range<usize>, usize, usize, &mut [f32]) + Sync,
 ) {
     let parts = s.steps.div_ceil(s.chunk);
     let matrices = c[..parts * s.lanes * s.k * s.n].par_chunks_exact_mut(s.k * s.n).enumerate();
@@ -224,11 +224,11 @@ fn each_block<R: Real>(
 }
 
 /// Spikes transposed times a gradient, within lanes.
-pub(in crate::attention) fn outer<R: Real>(args: &mut HostArgs<'_, R>) {
+pub(crate) fn spike_outer(args: &mut HostArgs<'_, f32>) {
     let p: Params = args.params();
     let s = Sizes::new(&p);
     let (words, g) = (args.words("a"), args.reals("b"));
-    let scale = R::lit(f64::from(p.scale));
+    let scale = p.scale;
     each_block(s, args.reals_mut("c"), |steps, lane, first, rows| {
         vectorised(
             #[inline(always)]
@@ -238,15 +238,15 @@ pub(in crate::attention) fn outer<R: Real>(args: &mut HostArgs<'_, R>) {
 }
 
 #[inline(always)]
-fn outer_block<R: Real>(
+fn outer_block(
     words: &[u32],
-    g: &[R],
+    g: &[f32],
     s: Sizes,
     (steps, lane, first): (std::ops::Range<usize>, usize, usize),
-    rows: &mut [R],
-    scale: R,
+    rows: &mut [f32],
+    scale: f32,
 ) {
-    rows.fill(R::zero());
+    rows.fill(0.0);
     let stride = s.lanes * s.n;
     for word in steps.start / 32..steps.end.div_ceil(32) {
         // The lane's gradients of 32 tokens: from row to row there are `lanes` of them.
@@ -262,11 +262,11 @@ fn outer_block<R: Real>(
 }
 
 /// Coincidences of spikes, within lanes.
-pub(in crate::attention) fn overlap<R: Real>(args: &mut HostArgs<'_, R>) {
+pub(crate) fn spike_overlap(args: &mut HostArgs<'_, f32>) {
     let p: Params = args.params();
     let s = Sizes::new(&p);
     let (a, b) = (args.words("a"), args.words("b"));
-    let scale = R::lit(f64::from(p.scale));
+    let scale = p.scale;
     each_block(s, args.reals_mut("c"), |steps, lane, first, rows| {
         let mut counts = vec![0u32; 2 * rows.len()];
         vectorised(
@@ -274,7 +274,7 @@ pub(in crate::attention) fn overlap<R: Real>(args: &mut HostArgs<'_, R>) {
             || overlap_block(a, b, s, (steps.clone(), lane, first), &mut counts),
         );
         for (v, count) in rows.iter_mut().zip(&counts) {
-            *v = R::lit(f64::from(*count)) * scale;
+            *v = *count as f32 * scale;
         }
     });
 }

@@ -1,12 +1,12 @@
 //! The twins of `attention_query_gradient` and `attention_key_gradient`.
 
-use super::block::{BLOCK, Rows, Seen, TASK, Turned, clear_between, readers};
-use super::orders::Orders;
+use super::block::{BLOCK, Rows, Seen, TASK, Turned, clear_between};
 use super::product::{Matrix, Vectorised, add_product, padded, vectorise};
+use crate::attention::orders::Orders;
 use crate::host::parallel::*;
-use crate::host::{HostArgs, Real, exp};
+use crate::host::{HostArgs, exp};
 
-pub(in crate::attention) fn query_gradient<R: Real>(args: &mut HostArgs<'_, R>) {
+pub(crate) fn attention_query_gradient(args: &mut HostArgs<'_, f32>) {
     let orders = Orders::new(args);
     let [q, k, v, go, stats] = ["q", "k", "v", "go", "stats"].map(|x| args.reals(x));
     let gq = args.reals_mut("gq");
@@ -31,29 +31,29 @@ pub(in crate::attention) fn query_gradient<R: Real>(args: &mut HostArgs<'_, R>) 
 }
 
 /// Logarithms of sums and deltas of the queries of a head.
-fn of_head<R>(stats: &[R], bh: usize, steps: usize) -> [&[R]; 2] {
+fn of_head(stats: &[f32], bh: usize, steps: usize) -> [&[f32]; 2] {
     let (lse, delta) = stats.split_at(stats.len() / 2);
     [lse, delta].map(|x| &x[bh * steps..(bh + 1) * steps])
 }
 
 /// Some queries of a head.
-struct QueryTask<'a, R> {
+struct QueryTask<'a> {
     orders: &'a Orders<'a>,
     bh: usize,
     first: usize,
     /// Rows of the head.
-    q: &'a [R],
-    k: Rows<'a, R>,
-    go: &'a [R],
-    lse: &'a [R],
-    delta: &'a [R],
-    turned_k: &'a Turned<R>,
-    turned_v: &'a Turned<R>,
+    q: &'a [f32],
+    k: Rows<'a>,
+    go: &'a [f32],
+    lse: &'a [f32],
+    delta: &'a [f32],
+    turned_k: &'a Turned,
+    turned_v: &'a Turned,
     /// Rows of the task.
-    gq: &'a mut [R],
+    gq: &'a mut [f32],
 }
 
-impl<R: Real> Vectorised for QueryTask<'_, R> {
+impl Vectorised for QueryTask<'_> {
     #[inline(always)]
     fn run<const FUSED: bool>(&mut self) {
         let d = self.orders.p.stride();
@@ -65,7 +65,7 @@ impl<R: Real> Vectorised for QueryTask<'_, R> {
             let size = rows * seen.stride;
             for buffer in [&mut scores, &mut above] {
                 buffer.clear();
-                buffer.resize(size, R::zero());
+                buffer.resize(size, 0.0);
             }
             let pairs =
                 [(self.q, self.turned_k, &mut scores), (self.go, self.turned_v, &mut above)];
@@ -74,7 +74,7 @@ impl<R: Real> Vectorised for QueryTask<'_, R> {
                 for ((key, count), start) in seen.parts.into_iter().zip(seen.starts()) {
                     let turned = Matrix { data: turned.from(self.bh, key), stride: turned.stride };
                     let extents = [rows, d, padded(count)];
-                    add_product::<R, FUSED>(
+                    add_product::<FUSED>(
                         extents,
                         x,
                         turned,
@@ -95,13 +95,13 @@ impl<R: Real> Vectorised for QueryTask<'_, R> {
                 }
                 clear_between(scores, &columns);
             }
-            gq.fill(R::zero());
-            seen.add_rows::<R, FUSED>(&scores, self.k, gq);
+            gq.fill(0.0);
+            seen.add_rows::<FUSED>(&scores, self.k, gq);
         }
     }
 }
 
-pub(in crate::attention) fn key_gradient<R: Real>(args: &mut HostArgs<'_, R>) {
+pub(crate) fn attention_key_gradient(args: &mut HostArgs<'_, f32>) {
     let orders = Orders::new(args);
     let p = orders.p;
     let [q, k, v, go, stats] = ["q", "k", "v", "go", "stats"].map(|x| args.reals(x));
@@ -109,7 +109,7 @@ pub(in crate::attention) fn key_gradient<R: Real>(args: &mut HostArgs<'_, R>) {
     let open_queries = |bh| orders.queries(bh).count();
     let [turned_q, turned_go] = [q, go].map(|x| Turned::new(&orders, x, open_queries));
     let (steps, stride) = (p.steps as usize, p.stride());
-    let run = |bh: usize, segment: Option<usize>, count: usize, gk: &mut [R], gv: &mut [R]| {
+    let run = |bh: usize, segment: Option<usize>, count: usize, gk: &mut [f32], gv: &mut [f32]| {
         let gk = gk[..count * stride].par_chunks_mut(TASK * stride);
         let gv = gv[..count * stride].par_chunks_mut(TASK * stride);
         let head = bh * steps * stride..(bh + 1) * steps * stride;
@@ -153,31 +153,30 @@ pub(in crate::attention) fn key_gradient<R: Real>(args: &mut HostArgs<'_, R>) {
 }
 
 /// Some keys of a head.
-struct KeyTask<'a, R> {
+struct KeyTask<'a> {
     orders: &'a Orders<'a>,
     bh: usize,
     /// Of the queries that see anchors beyond their window.
     segment: Option<usize>,
     first: usize,
     /// Rows of the head.
-    q: Rows<'a, R>,
-    k: &'a [R],
-    v: &'a [R],
-    go: Rows<'a, R>,
-    lse: &'a [R],
-    delta: &'a [R],
-    turned_q: &'a Turned<R>,
-    turned_go: &'a Turned<R>,
+    q: Rows<'a>,
+    k: &'a [f32],
+    v: &'a [f32],
+    go: Rows<'a>,
+    lse: &'a [f32],
+    delta: &'a [f32],
+    turned_q: &'a Turned,
+    turned_go: &'a Turned,
     /// Rows of the task.
-    gk: &'a mut [R],
-    gv: &'a mut [R],
+    gk: &'a mut [f32],
+    gv: &'a mut [f32],
 }
 
-impl<R: Real> Vectorised for KeyTask<'_, R> {
+impl Vectorised for KeyTask<'_> {
     #[inline(always)]
     fn run<const FUSED: bool>(&mut self) {
         let d = self.orders.p.stride();
-        let (keys, queries) = (self.orders.keys(self.bh), self.orders.queries(self.bh));
         let (mut weights, mut above) = (Vec::new(), Vec::new());
         let blocks = self.gk.chunks_mut(BLOCK * d).zip(self.gv.chunks_mut(BLOCK * d));
         for (block, (gk, gv)) in blocks.enumerate() {
@@ -185,21 +184,21 @@ impl<R: Real> Vectorised for KeyTask<'_, R> {
             let rows = gk.len() / d;
             let seen: [_; BLOCK] = std::array::from_fn(|i| {
                 let row = first + i.min(rows - 1);
-                readers(self.orders, keys, queries, row, self.segment)
+                self.orders.readers(self.bh, row, self.segment)
             });
             let start = seen.iter().map(|r| r.start).min().unwrap_or(0);
             let end = seen.iter().map(|r| r.end).max().unwrap_or(0).max(start);
             let (count, stride) = (end - start, padded(end - start));
             for buffer in [&mut weights, &mut above] {
                 buffer.clear();
-                buffer.resize(rows * stride, R::zero());
+                buffer.resize(rows * stride, 0.0);
             }
             let pairs =
                 [(self.k, self.turned_q, &mut weights), (self.v, self.turned_go, &mut above)];
             for (x, turned, out) in pairs {
                 let x = Matrix { data: &x[first * d..], stride: d };
                 let turned = Matrix { data: turned.from(self.bh, start), stride: turned.stride };
-                add_product::<R, FUSED>([rows, d, stride], x, turned, out, stride);
+                add_product::<FUSED>([rows, d, stride], x, turned, out, stride);
             }
             for (i, seen) in seen.iter().take(rows).enumerate() {
                 let row = i * stride..(i + 1) * stride;
@@ -217,7 +216,7 @@ impl<R: Real> Vectorised for KeyTask<'_, R> {
             }
             let sums = [(gk, &above, self.q), (gv, &weights, self.go)];
             for (sum, weights, rows_of) in sums {
-                sum.fill(R::zero());
+                sum.fill(0.0);
                 if !rows_of.finite {
                     for (i, (seen, sum)) in seen.iter().zip(sum.chunks_exact_mut(d)).enumerate() {
                         let weights = &weights[i * stride..][..stride];
@@ -228,7 +227,7 @@ impl<R: Real> Vectorised for KeyTask<'_, R> {
                 }
                 let weights = Matrix { data: weights, stride };
                 let x = Matrix { data: &rows_of.data[start * d..], stride: d };
-                add_product::<R, FUSED>([rows, count, d], weights, x, sum, d);
+                add_product::<FUSED>([rows, count, d], weights, x, sum, d);
             }
         }
     }

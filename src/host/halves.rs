@@ -1,0 +1,29 @@
+//! Numbers stored as pairs of f16.
+
+use super::parallel::*;
+use super::{HostArgs, Named, Real};
+use half::f16;
+use std::borrow::Cow;
+
+/// Floats of a binding that holds f32 or pairs of f16.
+pub(crate) fn floats<'a, R: Real>(args: &HostArgs<'a, R>, binding: impl Named) -> Cow<'a, [R]> {
+    if args.is_real(binding) {
+        return Cow::Borrowed(args.reals(binding));
+    }
+    Cow::Owned(unpack_halves(args.words(binding)))
+}
+
+/// The numbers of pairs of f16.
+pub(crate) fn unpack_halves<R: Real>(words: &[u32]) -> Vec<R> {
+    let half = |bits: u32| R::lit(f16::from_bits(bits as u16).to_f64());
+    let pair = |w: &u32| [half(*w), half(*w >> 16)];
+    words.par_iter().flat_map_iter(pair).collect()
+}
+
+/// Numbers as pairs of f16.
+pub(crate) fn pack_halves<R: Real>(values: &[R], words: &mut [u32]) {
+    let bits = |v: &R| u32::from(f16::from_f64(v.f64()).to_bits());
+    for (word, pair) in words.iter_mut().zip(values.chunks(2)) {
+        *word = bits(&pair[0]) | pair.get(1).map_or(0, bits) << 16;
+    }
+}
