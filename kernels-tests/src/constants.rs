@@ -69,7 +69,7 @@ pub fn read(path: &Path) -> io::Result<Vec<Noted>> {
     let known = kernels();
     let mut notes = Vec::new();
     for line in lines {
-        let wrong = || io::Error::new(io::ErrorKind::InvalidData, format!("no note: {line}"));
+        let wrong = || io::Error::new(io::ErrorKind::InvalidData, format!("no note of these kernels: {line}"));
         let mut words = line.split(' ');
         let (Some(name), Some(variant)) = (words.next(), words.next()) else {
             return Err(wrong());
@@ -81,7 +81,8 @@ pub fn read(path: &Path) -> io::Result<Vec<Noted>> {
             Some((&*name.to_string().leak(), value.parse().ok()?))
         };
         let constants: Option<Vec<_>> = words.map(constant).collect();
-        let variant = variant.parse().map_err(|_| wrong())?;
+        let there = |variant: &usize| *variant < kernel.variants.len();
+        let variant = variant.parse().ok().filter(there).ok_or_else(wrong)?;
         notes.push(Noted { kernel, variant, constants: constants.ok_or_else(wrong)? });
     }
     Ok(notes)
