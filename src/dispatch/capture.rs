@@ -263,7 +263,7 @@ fn written(steps: &[Step]) -> Vec<Memory> {
         match step {
             Step::Launch(launch) => {
                 if let Ok(program) = launch.kernel.program(launch.variant) {
-                    launch.written(&program).for_each(&mut add);
+                    launch.written(program).for_each(&mut add);
                 }
             }
             Step::Clear(memory, _) | Step::Copy(_, memory, _) => add(memory),
