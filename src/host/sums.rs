@@ -28,7 +28,7 @@ pub(crate) fn all_finite<R: Real>(x: &[R]) -> bool {
     let mut sum = R::zero();
     vectorised(
         #[inline(always)]
-        || sum = sum_of(x, |v| v - v),
+        || sum = sum_of(x, |v| v * R::zero()),
     );
     sum == R::zero()
 }
