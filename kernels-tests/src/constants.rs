@@ -69,7 +69,9 @@ pub fn read(path: &Path) -> io::Result<Vec<Noted>> {
     let known = kernels();
     let mut notes = Vec::new();
     for line in lines {
-        let wrong = || io::Error::new(io::ErrorKind::InvalidData, format!("no note of these kernels: {line}"));
+        let wrong = || {
+            io::Error::new(io::ErrorKind::InvalidData, format!("no note of these kernels: {line}"))
+        };
         let mut words = line.split(' ');
         let (Some(name), Some(variant)) = (words.next(), words.next()) else {
             return Err(wrong());
