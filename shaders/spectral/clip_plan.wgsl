@@ -4,7 +4,7 @@
 // the root of that for S S (QUINTIC). w is at least `least` b: below, rounding makes eigenvalues
 // negative, and the iteration lets those grow.
 //
-// rows: [entries, m] pairs of `gram_rows` for S or S S; facts: [entries] of `matrix_scale`; schedules:
+// rows: [entries, m] pairs of `gram_rows` for S or S S; stats: [entries] of `matrix_scale`; schedules:
 // [grid, most] of (a, b, c, 1), or zeros where fewer than `most` iterations are made: row j holds those
 // for alpha <= 2^j; start: [entries, 2] vectors: (p, q, r, 0), r what the outcome is multiplied with,
 // and the coefficients of (I, S, S S) in the first Q; plan: [entries, launches, 2] coefficients (u, v, w,
@@ -30,7 +30,7 @@ struct Params {
 override QUINTIC: bool = false;
 
 @group(0) @binding(0) var<storage, read> rows: array<vec2<f32>>;
-@group(0) @binding(1) var<storage, read> facts: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read> stats: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read> schedules: array<vec4<f32>>;
 @group(0) @binding(3) var<storage, read_write> start: array<vec4<f32>>;
 @group(0) @binding(4) var<storage, read_write> plan: array<vec4<f32>>;
@@ -108,14 +108,14 @@ fn clip_plan(
     if QUINTIC {
         bound = sqrt(bound);
     }
-    let w = max(facts[e].z * facts[e].z, p.least * bound);
+    let w = max(stats[e].z * stats[e].z, p.least * bound);
     let total = w + bound;
     let scale = sqrt(w / total);
-    let s = facts[e].x;
+    let s = stats[e].x;
     let shift = w / total;
     let slope = 1.0 / total;
     if local % LANES == 0u {
-        let outer = select(facts[e].w / sqrt(w), 0.0, s == 0.0) / (1.0 + p.margin / sqrt(shift));
+        let outer = select(stats[e].w / sqrt(w), 0.0, s == 0.0) / (1.0 + p.margin / sqrt(shift));
         start[2u * e] = vec4<f32>(shift, slope, outer, 0.0);
     }
     let j = grid_row(w, total);

@@ -1,6 +1,6 @@
 // y = x where no singular value is above the radius, else c O + T / s, as x lies      for each matrix
 //
-// x, y: [entries, rows, cols]; o, t: [.., m, n], wide, of which `rows` and `cols` are not padding; facts:
+// x, y: [entries, rows, cols]; o, t: [.., m, n], wide, of which `rows` and `cols` are not padding; stats:
 // [.., 4] of `matrix_scale`: (s, .., .., c); above: the same of the projector I - Q, (s, ||s (I - Q)||,
 // .., ..): nothing is above where its norm is below a half. TALL: x is the transpose of what is wide.
 // A matrix that is not finite (s = 0) becomes zeros.
@@ -23,7 +23,7 @@ override TALL: bool = false;
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read> o: array<f32>;
 @group(0) @binding(2) var<storage, read> t: array<f32>;
-@group(0) @binding(3) var<storage, read> facts: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read> stats: array<vec4<f32>>;
 @group(0) @binding(4) var<storage, read> above: array<vec4<f32>>;
 @group(0) @binding(5) var<storage, read_write> y: array<f32>;
 @group(1) @binding(0) var<uniform> p: Params;
@@ -38,7 +38,7 @@ fn hard_join(at: At) {
     let row = i / p.cols % p.rows;
     let col = i % p.cols;
     let place = (e * p.m + select(row, col, TALL)) * p.n + select(col, row, TALL);
-    let fact = facts[e];
+    let fact = stats[e];
     var value = 0.0;
     if fact.x != 0.0 {
         if above[e].y < 0.5 * above[e].x {

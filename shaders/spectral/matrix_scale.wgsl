@@ -1,10 +1,10 @@
 // For each matrix: c = radius (times factor[0]),  s = the power of two that brings max |x| to [1, 2),
-// facts = (s, ||s x||_F, s c, c),  flags = 1 if an element is not finite, else 0
+// stats = (s, ||s x||_F, s c, c),  flags = 1 if an element is not finite, else 0
 //
-// parts: [entries, chunks] of `norm_parts`; factor: one float, read if DYNAMIC; facts: [entries]
+// parts: [entries, chunks] of `norm_parts`; factor: one float, read if DYNAMIC; stats: [entries]
 // vectors of four; flags: [entries].
 // s c is at most 2^40, and c what it then is over s: beside such a radius nothing is clipped. With UNIT
-// the last of the facts is 1 / (margin ||s x||_F + s eps) instead, which brings s x to the norm 1 / margin
+// the last of the stats is 1 / (margin ||s x||_F + s eps) instead, which brings s x to the norm 1 / margin
 // unless eps counts beside ||x||; 0 for a zero matrix. Two factors, since their product may leave the
 // range of f32. s is 0 for a matrix that is not finite.
 // One invocation a matrix.
@@ -29,7 +29,7 @@ override DYNAMIC: bool = false;
 
 @group(0) @binding(0) var<storage, read> parts: array<vec4<f32>>;
 @group(0) @binding(1) var<storage, read> factor: array<f32>;
-@group(0) @binding(2) var<storage, read_write> facts: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read_write> stats: array<vec4<f32>>;
 @group(0) @binding(3) var<storage, read_write> flags: array<f32>;
 @group(1) @binding(0) var<uniform> p: Params;
 
@@ -70,5 +70,5 @@ fn matrix_scale(at: At) {
         }
     }
     flags[e] = fault;
-    facts[e] = vec4<f32>(select(s, 0.0, fault != 0.0), norm, radius, last);
+    stats[e] = vec4<f32>(select(s, 0.0, fault != 0.0), norm, radius, last);
 }

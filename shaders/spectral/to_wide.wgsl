@@ -1,6 +1,6 @@
 // wide[first + e] = s x[e], lying on its long side, padded with zeros
 //
-// x: [entries, rows, cols]; facts: [.., 4] of `matrix_scale`, of which the first is s, and the last
+// x: [entries, rows, cols]; stats: [.., 4] of `matrix_scale`, of which the first is s, and the last
 // another factor (UNIT); wide:
 // [.., m, n / 4] vectors of four, f32 or f16 (HALF_OUT), where m and n are the smaller and the larger
 // extent, rounded up to multiples of 4. TALL: x has more rows than columns and is transposed.
@@ -23,7 +23,7 @@ override TALL: bool = false;
 override UNIT: bool = false;
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;
-@group(0) @binding(1) var<storage, read> facts: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read> stats: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read_write> wide: array<Outcome>;
 @group(1) @binding(0) var<uniform> p: Params;
 
@@ -48,8 +48,8 @@ fn to_wide(at: At) {
     let row = select(within / quads, within % p.m, TALL);
     let quad = select(within % quads, within / p.m, TALL);
     let base = e * p.rows * p.cols;
-    let enter = facts[p.first + e].x;
-    let rest = select(1.0, facts[p.first + e].w, UNIT);
+    let enter = stats[p.first + e].x;
+    let rest = select(1.0, stats[p.first + e].w, UNIT);
     let v = vec4<f32>(
         element(base, row, 4u * quad), element(base, row, 4u * quad + 1u),
         element(base, row, 4u * quad + 2u), element(base, row, 4u * quad + 3u),

@@ -1,6 +1,6 @@
 // y = x / ||x||,  norms = ||x|| / enter                          for each of several vectors
 //
-// x, y: [count, length]; facts: [count] vectors of four of `matrix_scale`, of which the first is
+// x, y: [count, length]; stats: [count] vectors of four of `matrix_scale`, of which the first is
 // `enter`; norms: [count]. A zero vector stays zero; where `enter` is 0, of a matrix that is not finite, the
 // norm is NaN.
 // One invocation a vector, or one workgroup with the condition WORKGROUP. Two walks over it.
@@ -15,7 +15,7 @@ struct Params {
 }
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;
-@group(0) @binding(1) var<storage, read> facts: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read> stats: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read_write> y: array<f32>;
 @group(0) @binding(3) var<storage, read_write> norms: array<f32>;
 @group(1) @binding(0) var<uniform> p: Params;
@@ -49,7 +49,7 @@ fn unit_vectors(
         y[base + i] = factor * x[base + i];
     }
     if local % LANES == 0u {
-        let enter = facts[row].x;
+        let enter = stats[row].x;
         var scaled = nan_of(norm);
         if enter != 0.0 {
             scaled = norm / enter;

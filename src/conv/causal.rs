@@ -1,22 +1,26 @@
 //! All channels to all channels.
 
-use super::params::{Params, check_bias, tap_turns};
-use super::twin;
+use super::params::{Params, back, check_bias, tap_turns};
 use crate::elementwise::Activation;
-use crate::kernel::{Kernel, shader};
+use crate::host::parallel::*;
+use crate::host::{HostArgs, Real};
 use crate::linalg::linear;
 use crate::{DType, Error, Result, Tensor, Var};
 
-/// What the taps see.
-pub(super) static UNFOLD_TIME: Kernel =
-    Kernel::new("conv", "unfold_time", shader!("conv/unfold_time"), crate::twin!(twin::unfold))
-        .params::<Params>();
+crate::kernel! {
+    /// What the taps see.
+    pub(super) static UNFOLD_TIME = "conv/unfold_time";
+    params = Params;
+    oracle = unfold_time_oracle;
+}
 
-/// Its adjoint.
-pub(super) static FOLD_TIME: Kernel =
-    Kernel::new("conv", "fold_time", shader!("conv/fold_time"), crate::twin!(twin::fold))
-        .params::<Params>()
-        .turns(tap_turns);
+crate::kernel! {
+    /// Its adjoint.
+    pub(super) static FOLD_TIME = "conv/fold_time";
+    params = Params;
+    oracle = fold_time_oracle;
+    turns = tap_turns;
+}
 
 const OP: &str = "causal_conv";
 
@@ -68,17 +72,48 @@ fn unfold(x: &Var, p: &Params) -> Result<Var> {
     let y = Tensor::empty(x.device(), [steps, batch, taps, channels], DType::F32)?;
     if y.count() > 0 {
         let launch = x.device().launch(&UNFOLD_TIME).params(&p);
-        launch.bind_next(x.value()).bind_next(&y).items_of(y.count(), 256).record()?;
+        launch.bind("x", x.value()).bind("y", &y).items(y.count()).record()?;
     }
     x.tape().record_one(OP, &[x], y, move |bw| {
         if let Some(g) = bw.upstream(0).filter(|_| bw.needs(0)) {
             let gx = Tensor::empty(g.device(), [steps, batch, channels], DType::F32)?;
             if gx.count() > 0 {
                 let launch = g.device().launch(&FOLD_TIME).params(&p);
-                launch.bind_next(g).bind_next(&gx).items_of(gx.count(), 256).record()?;
+                launch.bind("g", g).bind("y", &gx).items(gx.count()).record()?;
             }
             bw.give(0, gx);
         }
         Ok(())
     })
+}
+
+fn unfold_time_oracle<R: Real>(args: &mut HostArgs<'_, R>) {
+    let p: Params = args.params();
+    let (taps, channels, batch) = (p.taps as usize, p.channels as usize, p.batch as usize);
+    let x = args.reals("x");
+    args.reals_mut("y").par_chunks_mut(taps * channels).enumerate().for_each(|(row, y)| {
+        for (k, y) in y.chunks_exact_mut(channels).enumerate() {
+            match row.checked_sub(back(&p, k) * batch) {
+                Some(from) => y.copy_from_slice(&x[from * channels..][..channels]),
+                None => y.fill(R::zero()),
+            }
+        }
+    });
+}
+
+fn fold_time_oracle<R: Real>(args: &mut HostArgs<'_, R>) {
+    let p: Params = args.params();
+    let (taps, channels, batch) = (p.taps as usize, p.channels as usize, p.batch as usize);
+    let rows = p.steps as usize * batch;
+    let g = args.reals("g");
+    args.reals_mut("y").par_chunks_mut(channels).enumerate().for_each(|(row, y)| {
+        y.fill(R::zero());
+        for k in 0..taps {
+            let from = row + back(&p, k) * batch;
+            if from < rows {
+                let g = &g[(from * taps + k) * channels..][..channels];
+                y.iter_mut().zip(g).for_each(|(y, g)| *y += *g);
+            }
+        }
+    });
 }

@@ -1,33 +1,30 @@
 //! Channels each by itself.
 
-use super::params::{Params, check_bias, tap_turns};
-use super::twin;
-use crate::kernel::{Cost, CostArgs, Kernel, shader};
+use super::params::{Params, back, check_bias, tap_turns};
+use crate::host::parallel::*;
+use crate::host::{HostArgs, Real};
+use crate::kernel::{Cost, CostArgs};
 use crate::reduce::Pieces;
 use crate::tape::Backward;
 use crate::{DType, Error, Result, Tensor, Var, layout};
 
-/// The convolution, and the gradient of its input.
-pub(super) static DEPTHWISE_CONV: Kernel = Kernel::new(
-    "conv",
-    "depthwise_conv",
-    shader!("conv/depthwise_conv"),
-    crate::twin!(twin::depthwise),
-)
-.params::<Params>()
-.cost(cost)
-.turns(tap_turns);
+crate::kernel! {
+    /// The convolution, and the gradient of its input.
+    pub(super) static DEPTHWISE_CONV = "conv/depthwise_conv";
+    params = Params;
+    oracle = depthwise_conv_oracle;
+    cost = cost;
+    turns = tap_turns;
+}
 
-/// The gradients of taps and bias.
-pub(super) static DEPTHWISE_WEIGHTS: Kernel = Kernel::new(
-    "conv",
-    "depthwise_weights",
-    shader!("conv/depthwise_weights"),
-    crate::twin!(twin::depthwise_weights),
-)
-.params::<Params>()
-.cost(cost)
-.turns(|args| Pieces::turns(args.params::<Params>().chunk));
+crate::kernel! {
+    /// The gradients of taps and bias.
+    pub(super) static DEPTHWISE_WEIGHTS = "conv/depthwise_weights";
+    params = Params;
+    oracle = depthwise_weights_oracle;
+    cost = cost;
+    turns = |args| Pieces::turns(args.params::<Params>().chunk);
+}
 
 /// Everything moved once, two operations a tap.
 fn cost(args: &CostArgs<'_>) -> Cost {
@@ -73,10 +70,10 @@ fn run(p: &Params, x: &Tensor, w: &Tensor, bias: Option<&Tensor>, adjoint: bool)
     let y = Tensor::empty(x.device(), *x.shape(), DType::F32)?;
     if y.count() > 0 {
         let launch = x.device().launch(&DEPTHWISE_CONV).params(p);
-        let launch = launch.constant("ADJOINT", u32::from(adjoint));
-        let launch = launch.constant("BIAS", u32::from(bias.is_some()));
-        let launch = launch.bind_next(x).bind_next(w).bind_next(bias.unwrap_or(w)).bind_next(&y);
-        launch.items_of(y.count(), 256).record()?;
+        let launch = launch.constant("ADJOINT", adjoint);
+        let launch = launch.constant("BIAS", bias.is_some());
+        let launch = launch.bind("x", x).bind("w", w).bind_if("bias", bias).bind("y", &y);
+        launch.items(y.count()).record()?;
     }
     Ok(y)
 }
@@ -110,7 +107,63 @@ fn sums(p: &Params, x: &Tensor, g: &Tensor) -> Result<Tensor> {
     }
     let sums = Tensor::empty(g.device(), [chunks, rows, channels], DType::F32)?;
     let launch = g.device().launch(&DEPTHWISE_WEIGHTS).params(p);
-    launch.bind_next(x).bind_next(g).bind_next(&sums).items_of(sums.count(), 64).record()?;
+    launch.bind("x", x).bind("g", g).bind("sums", &sums).items(sums.count()).record()?;
     let pieces = Pieces { splits: chunks, chunk: p.chunk as usize };
     pieces.total(&sums)?.reshape([rows, channels])
+}
+
+fn depthwise_conv_oracle<R: Real>(args: &mut HostArgs<'_, R>) {
+    let p: Params = args.params();
+    let adjoint = args.flag("ADJOINT");
+    let bias = (args.flag("BIAS")).then(|| args.reals("bias"));
+    let (steps, channels) = (p.steps as usize, p.channels as usize);
+    let row = p.batch as usize * channels;
+    let (x, w) = (args.reals("x"), args.reals("w"));
+    args.reals_mut("y").par_chunks_mut(row).enumerate().for_each(|(t, y)| {
+        for y in y.chunks_exact_mut(channels) {
+            match bias {
+                Some(bias) => y.copy_from_slice(bias),
+                None => y.fill(R::zero()),
+            }
+        }
+        for (k, w) in w.chunks_exact(channels).enumerate() {
+            let distance = back(&p, k);
+            let from = if adjoint { t + distance } else { t.wrapping_sub(distance) };
+            // What lies before the first step or behind the last is 0.
+            if from >= steps {
+                continue;
+            }
+            let x = &x[from * row..][..row];
+            for (y, x) in y.chunks_exact_mut(channels).zip(x.chunks_exact(channels)) {
+                for ((y, x), w) in y.iter_mut().zip(x).zip(w) {
+                    *y += *w * *x;
+                }
+            }
+        }
+    });
+}
+
+fn depthwise_weights_oracle<R: Real>(args: &mut HostArgs<'_, R>) {
+    let p: Params = args.params();
+    let (taps, channels, chunk) = (p.taps as usize, p.channels as usize, p.chunk as usize);
+    let (rows, batch) = ((p.steps * p.batch) as usize, p.batch as usize);
+    let (x, g) = (args.reals("x"), args.reals("g"));
+    let parts = args.reals_mut("sums").par_chunks_mut((taps + 1) * channels).enumerate();
+    parts.for_each(|(part, sums)| {
+        sums.fill(R::zero());
+        for (k, sums) in sums.chunks_exact_mut(channels).enumerate() {
+            let distance = if k < taps { back(&p, k) * batch } else { 0 };
+            for row in (part * chunk).max(distance)..rows.min((part + 1) * chunk) {
+                let g = &g[row * channels..][..channels];
+                if k == taps {
+                    sums.iter_mut().zip(g).for_each(|(sum, g)| *sum += *g);
+                    continue;
+                }
+                let x = &x[(row - distance) * channels..][..channels];
+                for ((sum, g), x) in sums.iter_mut().zip(g).zip(x) {
+                    *sum += *g * *x;
+                }
+            }
+        }
+    });
 }

@@ -10,7 +10,6 @@
 mod causal;
 mod depthwise;
 mod params;
-mod twin;
 
 use crate::kernel::Kernel;
 

@@ -42,6 +42,11 @@ impl Params {
     }
 }
 
+/// How far tap k looks back, in steps.
+pub(super) fn back(p: &Params, k: usize) -> usize {
+    (p.taps as usize - 1 - k) * p.dilation as usize
+}
+
 /// The turns of a loop over the taps that see a step of the series.
 pub(super) fn tap_turns(args: &CostArgs<'_>) -> u64 {
     let p: Params = args.params();

@@ -32,6 +32,15 @@ pub(crate) struct Tuning {
     pub(crate) tree: [usize; 2],
     /// The workgroups that folds of rows are cut into pieces for.
     pub(crate) workgroups: usize,
+    /// The invocations of a workgroup that each take a tile of a product in registers.
+    pub(crate) tile_group: u32,
+    /// The most parts that a sum over all elements is cut into.
+    pub(crate) sum_parts: usize,
+    /// The most parts that the losses of rows are summed in.
+    pub(crate) loss_parts: usize,
+    /// The logits of a fused loss that stand in memory at once: enough of them to fill a GPU; on a
+    /// processor, as many as its caches hold.
+    pub(crate) logits: usize,
     /// Steps from which on the lanes of a workgroup that walks over steps wait for each other: where
     /// they would else go through all steps a few at a time, and lose the caches.
     pub(crate) march_from: usize,
@@ -81,6 +90,10 @@ const HARDWARE: Tuning = Tuning {
     chain: [32, 4096],
     tree: [4096, 16_384],
     workgroups: 1024,
+    tile_group: 64,
+    sum_parts: 1 << 14,
+    loss_parts: 1 << 12,
+    logits: 1 << 23,
     march_from: usize::MAX,
     // An estimate: eight loads in flight an invocation must cover the latency of the memory at its
     // bandwidth.
@@ -105,6 +118,10 @@ const SOFTWARE: Tuning = Tuning {
     chain: [1024, 1024],
     tree: [4096, 16_384],
     workgroups: 1024,
+    tile_group: 8,
+    sum_parts: 1 << 10,
+    loss_parts: 1 << 10,
+    logits: 3 << 19,
     march_from: 128,
     // With 64 columns and two threads neither plan brings more than 23 to 42 % of the copy's bandwidth,
     // differently from run to run; one walk reads less.

@@ -12,8 +12,8 @@ pub(crate) fn to_one<R: Real>(value: R) -> R {
 /// 2^90: what small numbers are multiplied with before they are squared, and large ones divided by.
 pub(crate) const UP: f64 = (1u128 << 90) as f64;
 /// 2^-50 and 2^45: sums of the squares of what lies between keep their bits.
-pub(crate) const SMALL: f64 = 1.0 / (1u64 << 50) as f64;
-pub(crate) const LARGE: f64 = (1u64 << 45) as f64;
+const SMALL: f64 = 1.0 / (1u64 << 50) as f64;
+const LARGE: f64 = (1u64 << 45) as f64;
 
 /// What brings `size` to where its square keeps its bits: `shared/squares.wgsl`.
 #[inline(always)]

@@ -2,23 +2,21 @@
 
 use super::cross_entropy::check;
 use super::parts::{Parts, total};
-use super::twin;
-use crate::kernel::{Kernel, shader};
+use crate::host::parallel::*;
+use crate::host::{HostArgs, Real};
 use crate::reduce::{Range, argmax};
 use crate::{DType, Result, Tensor};
 
-/// Rows whose prediction is their target, in parts.
-pub(super) static HITS: Kernel =
-    Kernel::new("loss", "hits", shader!("loss/hits"), crate::twin!(twin::hits))
-        .params::<Params>()
-        .turns(|args| 2 + u64::from(args.params::<Params>().span));
-
-crate::params! {
-    pub(super) struct Params {
+crate::kernel! {
+    /// Rows whose prediction is their target, in parts.
+    pub(super) static HITS = "loss/hits";
+    params = struct HitsParams {
         rows: u32,
         span: u32,
         parts: u32,
-    }
+    };
+    oracle = hits_oracle;
+    turns = |args| 2 + u64::from(args.params::<HitsParams>().span);
 }
 
 /// The number of rows of `logits[.., C]` whose largest element, the first of equal ones, stands at
@@ -50,13 +48,26 @@ pub fn accuracy_with(
     let found = argmax(logits, logits.shape().rank() - 1, false)?;
     let parts = Parts::of(logits.device(), rows, 1, 1);
     let part = Tensor::empty(logits.device(), [parts.count], DType::F32)?;
-    let params = Params { rows: rows as u32, span: parts.span as u32, parts: parts.count as u32 };
+    let params =
+        HitsParams { rows: rows as u32, span: parts.span as u32, parts: parts.count as u32 };
     let launch = logits.device().launch(&HITS).params(&params);
     launch
-        .bind_next(&found)
-        .bind_next(targets)
-        .bind_next(&part)
-        .items_of(parts.count, 64)
+        .bind("found", &found)
+        .bind("targets", targets)
+        .bind("part", &part)
+        .items(parts.count)
         .record()?;
     total(&part, 1.0)
+}
+
+fn hits_oracle<R: Real>(args: &mut HostArgs<'_, R>) {
+    let p: HitsParams = args.params();
+    let (found, targets, part) =
+        (args.words("found"), args.words("targets"), args.reals_mut("part"));
+    let span = p.span as usize;
+    let rows = found.par_chunks(span).zip(targets.par_chunks(span));
+    part.par_iter_mut().zip(rows).for_each(|(part, (found, targets))| {
+        let hits = found.iter().zip(targets).filter(|(found, target)| found == target);
+        *part = R::lit(hits.count() as f64);
+    });
 }

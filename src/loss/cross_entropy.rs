@@ -2,56 +2,46 @@
 
 use super::parts::{Parts, total};
 use super::stable_max::Scores;
-use super::twin;
-use crate::kernel::{CostArgs, Kernel, few_turns, shader};
+use crate::host::parallel::*;
+use crate::host::{HostArgs, Real, log_sum_exp, pairwise};
+use crate::kernel::{CostArgs, few_turns};
 use crate::reduce::{ROWS, Range, RowTurns, over_elements, over_rows};
 use crate::{DType, Error, Result, Tensor, Var};
+use std::borrow::Cow;
 
-/// Losses of rows, summed in parts.
-pub(super) static CROSS_ENTROPY: Kernel = Kernel::new(
-    "loss",
-    "cross_entropy",
-    shader!("loss/cross_entropy"),
-    crate::twin!(twin::cross_entropy),
-)
-.params::<Params>()
-.variants(ROWS)
-.turns(turns);
-
-/// `gx = g (softmax(x) - target) / divisor`
-pub(super) static CROSS_ENTROPY_BACKWARD: Kernel = Kernel::new(
-    "loss",
-    "cross_entropy_backward",
-    shader!("loss/cross_entropy_backward"),
-    crate::twin!(twin::cross_entropy_backward),
-)
-.params::<BackwardParams>()
-.turns(few_turns);
-
-crate::params! {
-    pub(super) struct Params {
+crate::kernel! {
+    /// Losses of rows, summed in parts.
+    pub(super) static CROSS_ENTROPY = "loss/cross_entropy";
+    params = struct CrossEntropyParams {
         rows: u32,
         classes: u32,
         span: u32,
         parts: u32,
         smoothing: f32,
         sharpness: f32,
-    }
+    };
+    oracle = cross_entropy_oracle;
+    variants = ROWS;
+    turns = turns;
 }
 
-crate::params! {
-    pub(super) struct BackwardParams {
+crate::kernel! {
+    /// `gx = g (softmax(x) - target) / divisor`
+    pub(super) static CROSS_ENTROPY_BACKWARD = "loss/cross_entropy_backward";
+    params = struct CrossEntropyBackwardParams {
         count: u32,
         classes: u32,
         smoothing: f32,
         divisor: f32,
         sharpness: f32,
-    }
+    };
+    oracle = cross_entropy_backward_oracle;
+    turns = few_turns;
 }
 
 /// Two walks over each row of a part, and three folds.
 fn turns(args: &CostArgs<'_>) -> u64 {
-    let p: Params = args.params();
+    let p: CrossEntropyParams = args.params();
     1 + u64::from(p.span) * row_turns(RowTurns::of(args, p.classes))
 }
 
@@ -135,7 +125,7 @@ pub(super) fn entropy_of(
     let parts = forward((&x, scores), targets, &stats, (classes, options))?;
     let y = total(&parts, divisor)?;
     let targets = targets.clone();
-    let params = BackwardParams {
+    let params = CrossEntropyBackwardParams {
         count: x.count() as u32,
         classes: classes as u32,
         smoothing: options.smoothing,
@@ -148,11 +138,11 @@ pub(super) fn entropy_of(
             let launch = x.device().launch(&CROSS_ENTROPY_BACKWARD).params(&params);
             let launch = launch.constant("KIND", scores as u32);
             let launch = launch
-                .bind_next(&x)
-                .bind_next(&targets)
-                .bind_next(&stats)
-                .bind_next(gradient)
-                .bind_next(&gx);
+                .bind("x", &x)
+                .bind("targets", &targets)
+                .bind("stats", &stats)
+                .bind("g", gradient)
+                .bind("gx", &gx);
             over_elements(x.device(), launch, x.count()).record()?;
             bw.give(0, gx);
         }
@@ -209,7 +199,7 @@ fn forward(
     let rows = t.count();
     let parts = Parts::of(x.device(), rows, 1, row_turns(RowTurns::alone(classes as u32)));
     let part = Tensor::empty(x.device(), [parts.count], DType::F32)?;
-    let params = Params {
+    let params = CrossEntropyParams {
         rows: rows as u32,
         classes: classes as u32,
         span: parts.span as u32,
@@ -219,10 +209,10 @@ fn forward(
     };
     over_rows(x.device(), &CROSS_ENTROPY, &params, [parts.count, classes])
         .constant("KIND", scores as u32)
-        .bind_next(x)
-        .bind_next(t)
-        .bind_next(stats)
-        .bind_next(&part)
+        .bind("x", x)
+        .bind("targets", t)
+        .bind("stats", stats)
+        .bind("part", &part)
         .record()?;
     Ok(part)
 }
@@ -274,4 +264,65 @@ pub fn rate_cross_entropy(outputs: &Var, targets: &Tensor, options: CrossEntropy
 /// Those of [`rate_cross_entropy`].
 pub fn count_cross_entropy(outputs: &Var, targets: &Tensor, options: CrossEntropy) -> Result<Var> {
     cross_entropy(&outputs.spike_count()?, targets, options)
+}
+
+fn cross_entropy_oracle<R: Real>(args: &mut HostArgs<'_, R>) {
+    let p: CrossEntropyParams = args.params();
+    let (x, targets) = (args.reals("x"), args.words("targets"));
+    let (stats, part) = (args.reals_mut("stats"), args.reals_mut("part"));
+    let (classes, span) = (p.classes as usize, p.span as usize);
+    let a = R::lit(f64::from(p.smoothing));
+    let scores = Scores::from_code(args.constant("KIND"));
+    let sharpness = R::lit(f64::from(p.sharpness));
+    let row_loss = |r: usize, stats: &mut [R]| {
+        let x = scored(&x[r * classes..][..classes], scores, sharpness);
+        let (largest, sum) = log_sum_exp(&x);
+        stats.copy_from_slice(&[largest, sum.ln()]);
+        let Some(hit) = x.get(targets[r] as usize) else { return R::zero() };
+        let loss = sum.ln() - (R::one() - a) * (*hit - largest);
+        // Without smoothing a class of -infinity is none: not 0 times its logit.
+        if p.smoothing == 0.0 {
+            return loss;
+        }
+        loss - a * pairwise(0, classes, &|c| x[c] - largest) / R::lit(classes as f64)
+    };
+    let rows = stats.par_chunks_mut(2 * span).zip(part).enumerate();
+    rows.for_each(|(i, (stats, part))| {
+        let losses = stats.chunks_mut(2).enumerate().map(|(k, s)| row_loss(i * span + k, s));
+        let losses: Vec<R> = losses.collect();
+        *part = pairwise(0, losses.len(), &|k| losses[k]);
+    });
+}
+
+/// The scores of a row of logits.
+fn scored<R: Real>(x: &[R], scores: Scores, sharpness: R) -> Cow<'_, [R]> {
+    if scores == Scores::Softmax && sharpness == R::one() {
+        return Cow::Borrowed(x);
+    }
+    x.iter().map(|x| scores.of(*x * sharpness)).collect()
+}
+
+fn cross_entropy_backward_oracle<R: Real>(args: &mut HostArgs<'_, R>) {
+    let p: CrossEntropyBackwardParams = args.params();
+    let (x, targets, stats) = (args.reals("x"), args.words("targets"), args.reals("stats"));
+    let (g, gx) = (args.reals("g")[0], args.reals_mut("gx"));
+    let classes = p.classes as usize;
+    let (a, divisor) = (R::lit(f64::from(p.smoothing)), R::lit(f64::from(p.divisor)));
+    let scores = Scores::from_code(args.constant("KIND"));
+    let sharpness = R::lit(f64::from(p.sharpness));
+    gx.par_chunks_mut(classes).enumerate().for_each(|(r, gx)| {
+        let target = targets[r] as usize;
+        if target >= classes {
+            gx.fill(R::zero());
+            return;
+        }
+        let (largest, log_sum) = (stats[2 * r], stats[2 * r + 1]);
+        for (c, gx) in gx.iter_mut().enumerate() {
+            let z = x[r * classes + c] * sharpness;
+            let probability = (scores.of(z) - largest - log_sum).exp();
+            let hit = if c == target { R::one() - a } else { R::zero() };
+            let slope = g * sharpness * scores.slope(z);
+            *gx = slope * (probability - hit - a / R::lit(classes as f64)) / divisor;
+        }
+    });
 }

@@ -3,35 +3,19 @@
 
 use super::cross_entropy::{Reduction, Targets};
 use super::parts::total;
-use super::twin;
 use crate::elementwise::{CELLS, launch_cells};
-use crate::kernel::{Cost, CostArgs, Kernel, shader};
+use crate::host::parallel::*;
+use crate::host::{self, HostArgs, Real, greatest};
+use crate::kernel::{Cost, CostArgs};
 use crate::layout::{place_rows, slice};
 use crate::linalg::{Layout, Matmul, matmul};
 use crate::reduce::{ROWS, Range, RowTurns, over_rows};
 use crate::{DType, Error, Result, Tensor, Var};
 
-/// Statistics of a tile of logits, and its gradient in place.
-pub(super) static CROSS_ENTROPY_TILE: Kernel = Kernel::new(
-    "loss",
-    "cross_entropy_tile",
-    shader!("loss/cross_entropy_tile"),
-    crate::twin!(twin::cross_entropy_tile),
-)
-.params::<TileParams>()
-.variants(ROWS)
-.cost(tile_cost)
-.turns(turns);
-
-/// `x[i] = x[i] g`, in place
-pub(super) static SCALE_BY: Kernel =
-    Kernel::new("loss", "scale_by", shader!("loss/scale_by"), crate::twin!(twin::scale_by))
-        .params::<ScaleParams>()
-        .variants(CELLS)
-        .cost(|args| Cost { bytes: 8.0 * args.words[0] as f64, flops: args.words[0] as f64 });
-
-crate::params! {
-    pub(super) struct TileParams {
+crate::kernel! {
+    /// Statistics of a tile of logits, and its gradient in place.
+    pub(crate) static CROSS_ENTROPY_TILE = "loss/cross_entropy_tile";
+    params = struct CrossEntropyTileParams {
         rows: u32,
         width: u32,
         row_first: u32,
@@ -40,35 +24,39 @@ crate::params! {
         /// 1 if no tile came before.
         start: u32,
         divisor: f32,
-    }
+    };
+    oracle = cross_entropy_tile_oracle;
+    host = host::loss::cross_entropy_tile;
+    variants = ROWS;
+    cost = tile_cost;
+    turns = turns;
+}
+
+crate::kernel! {
+    /// `x[i] = x[i] g`, in place
+    pub(super) static SCALE_BY = "loss/scale_by";
+    params = struct ScaleByParams {
+        cells: u32,
+    };
+    oracle = scale_by_oracle;
+    variants = CELLS;
+    cost = |args| Cost { bytes: 8.0 * args.words_of("x") as f64, flops: args.words_of("x") as f64 };
 }
 
 /// Three walks over a row of the tile, and two folds.
 fn turns(args: &CostArgs<'_>) -> u64 {
-    let row = RowTurns::of(args, args.params::<TileParams>().width);
+    let row = RowTurns::of(args, args.params::<CrossEntropyTileParams>().width);
     2 * row.walk() + row.chains() + 2 * row.fold
-}
-
-crate::params! {
-    struct ScaleParams {
-        cells: u32,
-    }
 }
 
 /// The tile is read once, and written once for a gradient.
 fn tile_cost(args: &CostArgs<'_>) -> Cost {
-    let gradient = args.constants.iter().any(|(name, v)| *name == "GRADIENT" && *v != 0.0);
-    let count = args.words[0] as f64;
+    let gradient = args.constant("GRADIENT") != 0;
+    let count = args.words_of("x") as f64;
     Cost { bytes: if gradient { 8.0 } else { 4.0 } * count, flops: 4.0 * count }
 }
 
 const OP: &str = "linear_cross_entropy";
-
-/// Logits that stand in memory at once on a GPU: enough of them to fill it.
-const GPU_BUDGET: usize = 1 << 23;
-
-/// Likewise on a processor, whose caches should hold them.
-const CPU_BUDGET: usize = 3 << 19;
 
 /// The fewest rows that a block with all classes is worth: below, the weights and their gradient,
 /// which are read and written once a block, cost more than computing the logits twice.
@@ -141,9 +129,9 @@ pub fn linear_cross_entropy_with(
             if let Some(gradient) = gradient.filter(|_| bw.needs(i)) {
                 let (launch, cells) = launch_cells(g.device(), &SCALE_BY, gradient.count());
                 launch
-                    .params(&ScaleParams { cells })
-                    .bind_next(&gradient)
-                    .bind_next(&g)
+                    .params(&ScaleByParams { cells })
+                    .bind("x", &gradient)
+                    .bind("g", &g)
                     .record()?;
                 bw.give(i, gradient.reshape(shapes[i])?);
             }
@@ -251,8 +239,7 @@ impl<'a> Sweep<'a> {
     ) -> Result<Self> {
         let rows = targets.count();
         let (device, depth) = (x.device(), x.count() / rows);
-        let usual = if device.capabilities().software { CPU_BUDGET } else { GPU_BUDGET };
-        let budget = budget.unwrap_or(usual);
+        let budget = budget.unwrap_or(device.tuning().logits);
         Ok(Self {
             x: x.reshape([rows, depth])?,
             w,
@@ -327,7 +314,7 @@ impl<'a> Sweep<'a> {
     ) -> Result<Tensor> {
         let logits = matmul(x, w, Layout::NT)?;
         let (rows, width) = (x.shape()[0], w.shape()[0]);
-        let params = TileParams {
+        let params = CrossEntropyTileParams {
             rows: rows as u32,
             width: width as u32,
             row_first: row as u32,
@@ -337,12 +324,12 @@ impl<'a> Sweep<'a> {
             divisor: self.divisor,
         };
         over_rows(x.device(), &CROSS_ENTROPY_TILE, &params, [rows, width])
-            .constant("STATISTICS", u32::from(statistics))
-            .constant("GRADIENT", u32::from(gradient))
-            .bind_next(&logits)
-            .bind_next(self.targets)
-            .bind_next(&self.stats)
-            .bind_next(&self.loss)
+            .constant("STATISTICS", statistics)
+            .constant("GRADIENT", gradient)
+            .bind("x", &logits)
+            .bind("targets", self.targets)
+            .bind("stats", &self.stats)
+            .bind("loss", &self.loss)
             .record()?;
         Ok(logits)
     }
@@ -399,9 +386,57 @@ impl<'a> Sum<'a> {
     }
 }
 
+fn cross_entropy_tile_oracle<R: Real>(args: &mut HostArgs<'_, R>) {
+    let p: CrossEntropyTileParams = args.params();
+    let (statistics, gradient) = (args.flag("STATISTICS"), args.flag("GRADIENT"));
+    let (width, row_first) = (p.width as usize, p.row_first as usize);
+    let (logits, targets) = (args.reals_mut("x"), args.words("targets"));
+    let (stats, loss) = (args.reals_mut("stats"), args.reals_mut("loss"));
+    let divisor = R::lit(f64::from(p.divisor));
+    for (r, x) in logits.chunks_exact_mut(width).take(p.rows as usize).enumerate() {
+        let (row, target) = (row_first + r, targets[row_first + r]);
+        let stats = &mut stats[3 * row..][..3];
+        let hit = target.checked_sub(p.class_first).map(|c| c as usize);
+        let hit = hit.filter(|c| target < p.classes && *c < width);
+        if statistics {
+            let before = if p.start == 1 {
+                [R::neg_infinity(), R::zero(), R::zero()]
+            } else {
+                [stats[0], stats[1], stats[2]]
+            };
+            let largest = x.iter().fold(before[0], |most, x| greatest(most, *x));
+            // Where every logit so far is -infinity, their exponentials are 0.
+            let shift = if largest == R::neg_infinity() { R::zero() } else { largest };
+            let sum: R = x.iter().map(|x| (*x - shift).exp()).sum();
+            let sum = before[1] * (before[0] - shift).exp() + sum;
+            stats.copy_from_slice(&[largest, sum, hit.map_or(before[2], |c| x[c])]);
+            let inside = target < p.classes;
+            loss[row] = if inside { sum.ln() - (stats[2] - largest) } else { R::zero() };
+        }
+        if !gradient {
+            continue;
+        }
+        for (c, x) in x.iter_mut().enumerate() {
+            let probability = (*x - stats[0]).exp() / stats[1];
+            let wanted = if hit == Some(c) { R::one() } else { R::zero() };
+            *x = if target < p.classes { (probability - wanted) / divisor } else { R::zero() };
+        }
+    }
+}
+
+fn scale_by_oracle<R: Real>(args: &mut HostArgs<'_, R>) {
+    let (x, g) = (args.reals_mut("x"), args.reals("g")[0]);
+    if g != R::one() {
+        x.par_chunks_mut(1 << 14).for_each(|x| x.iter_mut().for_each(|x| *x *= g));
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{CPU_BUDGET, Cut, GPU_BUDGET};
+    use super::Cut;
+
+    const CPU_BUDGET: usize = 3 << 19;
+    const GPU_BUDGET: usize = 1 << 23;
 
     #[test]
     fn the_budget_is_kept() {

@@ -10,7 +10,6 @@ mod mse;
 mod parts;
 mod rate_mse;
 mod stable_max;
-mod twin;
 
 pub use accuracy::{accuracy, accuracy_with};
 pub use cross_entropy::{
@@ -23,6 +22,8 @@ pub use linear_cross_entropy::{
 pub use mse::mse;
 pub use rate_mse::rate_mse;
 pub use stable_max::stable_max;
+
+pub(crate) use linear_cross_entropy::CrossEntropyTileParams;
 
 use crate::kernel::Kernel;
 

@@ -1,23 +1,17 @@
 //! Mean squared error.
 
-use super::twin;
-use crate::kernel::{Kernel, shader};
+use crate::host::parallel::*;
+use crate::host::{HostArgs, Real, difference_times};
 use crate::reduce::{Fold, Op, Pass, Term, fold};
 use crate::{DType, Error, Result, Tensor, Var};
 
-/// `gx = 2 g (x - y) / count`
-pub(super) static MSE_BACKWARD: Kernel = Kernel::new(
-    "loss",
-    "mse_backward",
-    shader!("loss/mse_backward"),
-    crate::twin!(twin::mse_backward),
-)
-.params::<Params>();
-
-crate::params! {
-    pub(super) struct Params {
+crate::kernel! {
+    /// `gx = 2 g (x - y) / count`
+    pub(super) static MSE_BACKWARD = "loss/mse_backward";
+    params = struct MseBackwardParams {
         count: u32,
-    }
+    };
+    oracle = mse_backward_oracle;
 }
 
 /// The mean over all elements of `(x - y)^2`: a scalar. Both get gradients.
@@ -52,13 +46,21 @@ pub fn mse(x: &Var, y: &Var) -> Result<Var> {
 
 fn mse_backward(x: &Tensor, y: &Tensor, gradient: &Tensor) -> Result<Tensor> {
     let gx = Tensor::empty(x.device(), *x.shape(), DType::F32)?;
-    let launch = x.device().launch(&MSE_BACKWARD).params(&Params { count: x.count() as u32 });
+    let launch =
+        x.device().launch(&MSE_BACKWARD).params(&MseBackwardParams { count: x.count() as u32 });
     launch
-        .bind_next(x)
-        .bind_next(y)
-        .bind_next(gradient)
-        .bind_next(&gx)
-        .items_of(x.count(), 64)
+        .bind("x", x)
+        .bind("y", y)
+        .bind("g", gradient)
+        .bind("gx", &gx)
+        .items(x.count())
         .record()?;
     Ok(gx)
+}
+
+fn mse_backward_oracle<R: Real>(args: &mut HostArgs<'_, R>) {
+    let (x, y, g, gx) = (args.reals("x"), args.reals("y"), args.reals("g"), args.reals_mut("gx"));
+    let scale = g[0] / R::lit(0.5 * x.len() as f64);
+    let each = |((gx, x), y): ((&mut R, &R), &R)| *gx = difference_times(*x, *y, scale);
+    gx.par_iter_mut().zip(x).zip(y).for_each(each);
 }

@@ -16,7 +16,7 @@ impl Parts {
     /// one unit at least.
     pub(super) fn of(device: &Device, rows: usize, unit: usize, turns: u64) -> Self {
         let capabilities = device.capabilities();
-        let most = if capabilities.software { 1024 } else { 4096 };
+        let most = device.tuning().loss_parts;
         let units = capabilities.max_turns.map_or(u64::MAX, |allowed| allowed / (turns + 1));
         let units = usize::try_from(units).unwrap_or(usize::MAX).max(1);
         let span = rows.div_ceil(most).next_multiple_of(unit).min(unit.saturating_mul(units));

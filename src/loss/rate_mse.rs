@@ -1,30 +1,41 @@
 //! The squared error of firing rates.
 
 use super::parts::{Parts, total};
-use super::twin;
 use crate::elementwise::full;
-use crate::kernel::{CostArgs, Kernel, Needs, Variant, few_turns, shader};
+use crate::host::parallel::*;
+use crate::host::{HostArgs, Real, pairwise};
+use crate::kernel::{CostArgs, Needs, Variant, few_turns};
 use crate::reduce::{
     Fold, Op, Pass, RowTurns, SHARERS, Term, fold, over_time, rows_shared, steps, walked,
 };
 use crate::{DType, Error, Result, Shape, Tensor, Var};
 
-/// Rates, and their squared errors in parts.
-pub(super) static RATE_MSE: Kernel =
-    Kernel::new("loss", "rate_mse", shader!("loss/rate_mse"), crate::twin!(twin::rate_mse))
-        .params::<Params>()
-        .variants(VARIANTS)
-        .turns(turns);
+crate::kernel! {
+    /// Rates, and their squared errors in parts.
+    pub(super) static RATE_MSE = "loss/rate_mse";
+    params = struct RateMseParams {
+        steps: u32,
+        columns: u32,
+        span: u32,
+        parts: u32,
+        wanted: f32,
+    };
+    oracle = rate_mse_oracle;
+    variants = VARIANTS;
+    turns = turns;
+}
 
-/// `gs[t, n] = 2 g (rate[n] - wanted) / (steps columns)`
-pub(super) static RATE_MSE_BACKWARD: Kernel = Kernel::new(
-    "loss",
-    "rate_mse_backward",
-    shader!("loss/rate_mse_backward"),
-    crate::twin!(twin::rate_mse_backward),
-)
-.params::<BackwardParams>()
-.turns(few_turns);
+crate::kernel! {
+    /// `gs[t, n] = 2 g (rate[n] - wanted) / (steps columns)`
+    pub(super) static RATE_MSE_BACKWARD = "loss/rate_mse_backward";
+    params = struct RateMseBackwardParams {
+        steps: u32,
+        columns: u32,
+        wanted: f32,
+    };
+    oracle = rate_mse_backward_oracle;
+    turns = few_turns;
+}
 
 const fn variant(name: &'static str, conditions: &'static [&'static str], needs: Needs) -> Variant {
     Variant { name, conditions, needs }
@@ -42,24 +53,6 @@ const VARIANTS: &[Variant] = &[
 
 /// The steps that one invocation of the backward kernel writes.
 const BACKWARD_STEPS: u32 = 16;
-
-crate::params! {
-    pub(super) struct Params {
-        steps: u32,
-        columns: u32,
-        span: u32,
-        parts: u32,
-        wanted: f32,
-    }
-}
-
-crate::params! {
-    pub(super) struct BackwardParams {
-        steps: u32,
-        columns: u32,
-        wanted: f32,
-    }
-}
 
 /// The squared error of firing rates: for `spikes[T, ..]`, f32 or packed,
 /// `mean_n (rate_n - target)^2` with `rate_n = mean_t spikes[t, n]`: a scalar. Two launches, and one
@@ -83,14 +76,15 @@ pub fn rate_mse(spikes: &Var, target: f32) -> Result<Var> {
     let (rate, parts) = forward(spikes.value(), steps, columns, target)?;
     let y = total(&parts, columns as f32)?;
     let shape: Shape = *spikes.shape();
-    let params = BackwardParams { steps: steps as u32, columns: columns as u32, wanted: target };
+    let params =
+        RateMseBackwardParams { steps: steps as u32, columns: columns as u32, wanted: target };
     spikes.tape().record_one("rate_mse", &[spikes], y, move |bw| {
         if let Some(gradient) = bw.upstream(0).filter(|_| bw.needs(0)) {
             let gs = Tensor::empty(rate.device(), shape, DType::F32)?;
             let launch = rate.device().launch(&RATE_MSE_BACKWARD).params(&params);
-            let launch = launch.bind_next(&rate).bind_next(gradient).bind_next(&gs);
+            let launch = launch.bind("rate", &rate).bind("g", gradient).bind("gs", &gs);
             let items = columns * steps.div_ceil(BACKWARD_STEPS as usize);
-            launch.constant("SPAN", BACKWARD_STEPS).items_of(items, 64).record()?;
+            launch.constant("SPAN", BACKWARD_STEPS).items(items).record()?;
             bw.give(0, gs);
         }
         Ok(())
@@ -99,7 +93,7 @@ pub fn rate_mse(spikes: &Var, target: f32) -> Result<Var> {
 
 /// The walks over an invocation's share of the columns of a part, and a fold.
 fn turns(args: &CostArgs<'_>) -> u64 {
-    let p: Params = args.params();
+    let p: RateMseParams = args.params();
     let part = RowTurns::of(args, p.span);
     part.walk() * (1 + column_turns(args.when("BITS"), p.steps)) + part.fold
 }
@@ -115,7 +109,7 @@ fn forward(spikes: &Tensor, steps: usize, columns: usize, wanted: f32) -> Result
     let bits = spikes.dtype() == DType::Bits;
     let turns = column_turns(bits, steps as u32);
     let alone = Parts::of(device, columns, 1, turns);
-    let params = |parts: Parts| Params {
+    let params = |parts: Parts| RateMseParams {
         steps: steps as u32,
         columns: columns as u32,
         span: parts.span as u32,
@@ -132,7 +126,7 @@ fn forward(spikes: &Tensor, steps: usize, columns: usize, wanted: f32) -> Result
     }
     let rate = Tensor::empty(device, [columns], DType::F32)?;
     let part = Tensor::empty(device, [parts.count], DType::F32)?;
-    launch.bind_next(spikes).bind_next(&rate).bind_next(&part).record()?;
+    launch.bind("s", spikes).bind("rate", &rate).bind("part", &part).record()?;
     Ok((rate, part))
 }
 
@@ -148,4 +142,65 @@ fn of_long_trains(
     let square = Fold { term: Term::Deviation(&wanted), ..Fold::of(Op::Sum) };
     let part = fold(&rate, Pass { outer: 1, length: columns, inner: 1 }, square)?;
     Ok((rate, part.reshape([1])?))
+}
+
+fn rate_mse_oracle<R: Real>(args: &mut HostArgs<'_, R>) {
+    let p: RateMseParams = args.params();
+    let (steps, columns, span) = (p.steps as usize, p.columns as usize, p.span as usize);
+    let spikes = match args.is_real("s") {
+        true => Spikes::Floats(args.reals("s")),
+        false => Spikes::Packed(args.words("s")),
+    };
+    let (rate, part) = (args.reals_mut("rate"), args.reals_mut("part"));
+    let wanted = R::lit(f64::from(p.wanted));
+    rate.par_chunks_mut(span).zip(part).enumerate().for_each(|(i, (rate, part))| {
+        spikes.count(rate, steps, columns, i * span);
+        rate.iter_mut().for_each(|r| *r /= R::lit(steps as f64));
+        *part = pairwise(0, rate.len(), &|k| (rate[k] - wanted) * (rate[k] - wanted));
+    });
+}
+
+/// A spike train `[steps, columns]`.
+enum Spikes<'a, R> {
+    Floats(&'a [R]),
+    Packed(&'a [u32]),
+}
+
+impl<R: Real> Spikes<'_, R> {
+    /// Counts the spikes of neighbouring columns from `first` on.
+    fn count(&self, counts: &mut [R], steps: usize, columns: usize, first: usize) {
+        counts.fill(R::zero());
+        match self {
+            Spikes::Floats(s) => {
+                let mut block = vec![R::zero(); counts.len()];
+                for start in (0..steps).step_by(32) {
+                    block.fill(R::zero());
+                    for t in start..steps.min(start + 32) {
+                        let row = &s[t * columns + first..];
+                        block.iter_mut().zip(row).for_each(|(sum, s)| *sum += *s);
+                    }
+                    counts.iter_mut().zip(&block).for_each(|(sum, s)| *sum += *s);
+                }
+            }
+            Spikes::Packed(s) => {
+                for w in 0..steps.div_ceil(32) {
+                    let row = &s[w * columns + first..];
+                    let add = |(sum, s): (&mut R, &u32)| *sum += R::lit(f64::from(s.count_ones()));
+                    counts.iter_mut().zip(row).for_each(add);
+                }
+            }
+        }
+    }
+}
+
+fn rate_mse_backward_oracle<R: Real>(args: &mut HostArgs<'_, R>) {
+    let p: RateMseBackwardParams = args.params();
+    let (rate, g, gs) = (args.reals("rate"), args.reals("g")[0], args.reals_mut("gs"));
+    let scale = R::lit(2.0) * g / R::lit(f64::from(p.steps) * f64::from(p.columns));
+    let wanted = R::lit(f64::from(p.wanted));
+    gs.par_chunks_mut(rate.len()).for_each(|gs| {
+        for (gs, rate) in gs.iter_mut().zip(rate) {
+            *gs = scale * (*rate - wanted);
+        }
+    });
 }

@@ -1,66 +1,102 @@
 //! The gradients of a normalisation.
 
 use super::forward::{Norm, Normalised};
-use super::twin;
-use crate::kernel::{CostArgs, Kernel, shader};
+use super::normal::Normal;
+use crate::host::parallel::*;
+use crate::host::{self, HostArgs, Real};
+use crate::kernel::CostArgs;
 use crate::reduce::{Pieces, ROWS, RowTurns, over_rows};
 use crate::{DType, Result, Tensor};
 
-/// The gradient of the input.
-pub(super) static NORM_BACKWARD: Kernel = Kernel::new(
-    "norm",
-    "norm_backward",
-    shader!("norm/norm_backward"),
-    crate::twin!(twin::norm_backward),
-)
-.params::<Params>()
-.variants(ROWS)
-.turns(turns);
-
-/// The gradients of gain and bias, in parts.
-pub(super) static NORM_PARAMETERS: Kernel = Kernel::new(
-    "norm",
-    "norm_parameters",
-    shader!("norm/norm_parameters"),
-    crate::twin!(twin::norm_parameters),
-)
-.params::<PartParams>()
-.turns(|args| Pieces::turns(args.params::<PartParams>().chunk));
-
-crate::params! {
-    pub(super) struct Params {
+crate::kernel! {
+    /// The gradient of the input.
+    pub(crate) static NORM_BACKWARD = "norm/norm_backward";
+    params = struct NormBackwardParams {
         rows: u32,
         length: u32,
-    }
+    };
+    oracle = norm_backward_oracle;
+    host = host::norm::norm_backward;
+    variants = ROWS;
+    turns = turns;
 }
 
-crate::params! {
-    pub(super) struct PartParams {
+crate::kernel! {
+    /// The gradients of gain and bias, in parts.
+    pub(super) static NORM_PARAMETERS = "norm/norm_parameters";
+    params = struct NormParametersParams {
         rows: u32,
         length: u32,
         splits: u32,
         chunk: u32,
-    }
+    };
+    oracle = norm_parameters_oracle;
+    turns = |args| Pieces::turns(args.params::<NormParametersParams>().chunk);
 }
 
 /// Three walks over a row, two of them in chains, and three folds.
 fn turns(args: &CostArgs<'_>) -> u64 {
-    let row = RowTurns::of(args, args.params::<Params>().length);
+    let row = RowTurns::of(args, args.params::<NormBackwardParams>().length);
     2 * row.chains() + row.walk() + 3 * row.fold
+}
+
+fn norm_backward_oracle<R: Real>(args: &mut HostArgs<'_, R>) {
+    let p: NormBackwardParams = args.params();
+    let (rms, length) = (args.flag("RMS"), p.length as usize);
+    let (x, gain, stats, g) =
+        (args.reals("x"), args.reals("gain"), args.reals("stats"), args.reals("g"));
+    let n = R::lit(f64::from(p.length));
+    for (row, gx) in args.reals_mut("gx").chunks_exact_mut(length).enumerate() {
+        let x = &x[row * length..][..length];
+        let normal = Normal::new(x, &stats[3 * row..], rms);
+        let h = |i: usize| g[row * length + i] * gain[i];
+        let mean = |term: &dyn Fn(usize) -> R| (0..length).map(term).sum::<R>() / n;
+        let plain = if rms { R::zero() } else { mean(&h) };
+        let along = mean(&|i| h(i) * normal.at(x[i]));
+        for (i, gx) in gx.iter_mut().enumerate() {
+            *gx = normal.q * (h(i) - plain - normal.at(x[i]) * along) * normal.s;
+        }
+    }
+}
+
+fn norm_parameters_oracle<R: Real>(args: &mut HostArgs<'_, R>) {
+    let p: NormParametersParams = args.params();
+    let (rms, with_bias) = (args.flag("RMS"), args.flag("BIAS"));
+    let (x, stats, g) = (args.reals("x"), args.reals("stats"), args.reals("g"));
+    let (of_gain, of_bias) = (args.reals_mut("part_gain"), args.reals_mut("part_bias"));
+    let (rows, length, chunk) = (p.rows as usize, p.length as usize, p.chunk as usize);
+    let piece = |s: usize| (s * chunk..rows.min((s + 1) * chunk)).map(|r| (r, r * length));
+    of_gain.par_chunks_mut(length).enumerate().for_each(|(s, sums)| {
+        sums.fill(R::zero());
+        for (r, at) in piece(s) {
+            let (x, g) = (&x[at..][..length], &g[at..][..length]);
+            let normal = Normal::new(x, &stats[3 * r..], rms);
+            let terms = x.iter().zip(g);
+            sums.iter_mut().zip(terms).for_each(|(s, (x, g))| *s += *g * normal.at(*x));
+        }
+    });
+    if with_bias {
+        of_bias.par_chunks_mut(length).enumerate().for_each(|(s, sums)| {
+            sums.fill(R::zero());
+            for (_, at) in piece(s) {
+                sums.iter_mut().zip(&g[at..][..length]).for_each(|(s, g)| *s += *g);
+            }
+        });
+    }
 }
 
 /// The gradient of what was normalised.
 pub(super) fn input(norm: Norm, saved: &Normalised, gain: &Tensor, g: &Tensor) -> Result<Tensor> {
     let gx = Tensor::empty(g.device(), *g.shape(), DType::F32)?;
     if gx.count() > 0 {
-        let params = Params { rows: norm.rows as u32, length: norm.length as u32 };
+        let params = NormBackwardParams { rows: norm.rows as u32, length: norm.length as u32 };
         over_rows(g.device(), &NORM_BACKWARD, &params, [norm.rows, norm.length])
-            .constant("RMS", u32::from(norm.rms))
-            .bind_next(&saved.x)
-            .bind_next(gain)
-            .bind_next(&saved.stats)
-            .bind_next(g)
-            .bind_next(&gx)
+            .constant("RMS", norm.rms)
+            .bind("x", &saved.x)
+            .bind("gain", gain)
+            .bind("stats", &saved.stats)
+            .bind("g", g)
+            .bind("gx", &gx)
             .record()?;
     }
     Ok(gx)
@@ -82,8 +118,8 @@ pub(super) fn parameters(
     let pieces = Pieces::of(device, rows, length);
     let Pieces { splits, chunk } = pieces;
     let parts = Tensor::empty(device, [splits, length], DType::F32)?;
-    let of_bias = Tensor::empty(device, if bias { [splits, length] } else { [1, 1] }, DType::F32)?;
-    let params = PartParams {
+    let of_bias = bias.then(|| Tensor::empty(device, [splits, length], DType::F32)).transpose()?;
+    let params = NormParametersParams {
         rows: rows as u32,
         length: length as u32,
         splits: splits as u32,
@@ -91,16 +127,16 @@ pub(super) fn parameters(
     };
     device
         .launch(&NORM_PARAMETERS)
-        .constant("RMS", u32::from(rms))
-        .constant("BIAS", u32::from(bias))
+        .constant("RMS", rms)
+        .constant("BIAS", bias)
         .params(&params)
-        .bind_next(&saved.x)
-        .bind_next(&saved.stats)
-        .bind_next(g)
-        .bind_next(&parts)
-        .bind_next(&of_bias)
-        .items_of(splits * length, 64)
+        .bind("x", &saved.x)
+        .bind("stats", &saved.stats)
+        .bind("g", g)
+        .bind("part_gain", &parts)
+        .bind_if("part_bias", of_bias.as_ref())
+        .items(splits * length)
         .record()?;
-    let of_bias = bias.then(|| pieces.total(&of_bias)).transpose()?;
+    let of_bias = of_bias.map(|sums| pieces.total(&sums)).transpose()?;
     Ok((pieces.total(&parts)?, of_bias))
 }

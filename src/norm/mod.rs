@@ -8,8 +8,12 @@
 mod backward;
 mod forward;
 mod layer_norm;
-mod twin;
+mod normal;
 mod weight_norm;
+
+pub(crate) use backward::NormBackwardParams;
+pub(crate) use forward::NormForwardParams;
+pub(crate) use normal::{Normal, Scaled, pivot};
 
 use crate::kernel::Kernel;
 

@@ -1,59 +1,47 @@
 //! The low-rank factor of a momentum, as Dion keeps it: one power iteration a step.
 
 use super::numbers::Numbers;
-use super::twin;
 use super::update::{Form, Goal, Shared};
 use crate::elementwise::Stride;
 use crate::error::Result;
-use crate::kernel::{CostArgs, Kernel, shader};
+use crate::host::{HostArgs, Real, greatest, to_one};
+use crate::kernel::CostArgs;
 use crate::linalg::{Layout, matmul};
 use crate::random::threefry;
 use crate::reduce::{RowTurns, WALKERS, over_columns};
 use crate::{DType, Tensor};
 
-/// The inverse of the triangular factor of a Gram matrix.
-pub(super) static GRAM_FACTOR: Kernel = Kernel::new(
-    "optim",
-    "gram_factor",
-    shader!("optim/gram_factor"),
-    crate::twin!(twin::gram_factor),
-)
-.params::<FactorParams>()
-.turns(factor_turns);
-
-/// Columns divided by their norms, and by their norms and an eps.
-pub(super) static UNIT_COLUMNS: Kernel = Kernel::new(
-    "optim",
-    "unit_columns",
-    shader!("optim/unit_columns"),
-    crate::twin!(twin::unit_columns),
-)
-.params::<ColumnParams>()
-.variants(WALKERS)
-.turns(|args| {
-    let column = RowTurns::of(args, args.params::<ColumnParams>().rows);
-    4 * column.walk() + 2 * column.fold
-});
-
-crate::params! {
-    pub(super) struct FactorParams {
+crate::kernel! {
+    /// The inverse of the triangular factor of a Gram matrix.
+    pub(super) static GRAM_FACTOR = "optim/gram_factor";
+    params = struct GramFactorParams {
         n: u32,
-    }
+    };
+    oracle = gram_factor_oracle;
+    turns = factor_turns;
 }
 
-crate::params! {
-    pub(super) struct ColumnParams {
+crate::kernel! {
+    /// Columns divided by their norms, and by their norms and an eps.
+    pub(super) static UNIT_COLUMNS = "optim/unit_columns";
+    params = struct UnitColumnsParams {
         rows: u32,
         columns: u32,
         eps: f32,
-    }
+    };
+    oracle = unit_columns_oracle;
+    variants = WALKERS;
+    turns = |args| {
+        let column = RowTurns::of(args, args.params::<UnitColumnsParams>().rows);
+        4 * column.walk() + 2 * column.fold
+    };
 }
 
 /// For each of n columns its diagonal, and of the rows below an invocation's share; then likewise the
 /// columns of the inverse, the longest one's turns for each.
 fn factor_turns(args: &CostArgs<'_>) -> u64 {
-    let n = u64::from(args.params::<FactorParams>().n);
-    let lanes = args.constant_or("WG", 256).max(1);
+    let n = u64::from(args.params::<GramFactorParams>().n);
+    let lanes = args.constant("WG");
     let columns: u64 = (0..n).map(|k| 3 + k + (n - k - 1).div_ceil(lanes) * (k + 2)).sum();
     let longest =
         |first: u64| (first..n.min(first + lanes)).map(|j| n - j + j * (j + 5) / 2 + 2).max();
@@ -142,9 +130,9 @@ fn unit_columns(r: &Tensor, unit: &Tensor) -> Result<Tensor> {
     let [rows, columns] = sides(r);
     let faded = Tensor::empty(r.device(), *r.shape(), DType::F32)?;
     let params =
-        ColumnParams { rows: rows as u32, columns: columns as u32, eps: (EPS * HELD) as f32 };
+        UnitColumnsParams { rows: rows as u32, columns: columns as u32, eps: (EPS * HELD) as f32 };
     let launch = over_columns(r.device(), &UNIT_COLUMNS, &params, columns);
-    launch.bind_next(r).bind_next(unit).bind_next(&faded).record()?;
+    launch.bind("r", r).bind("q", unit).bind("f", &faded).record()?;
     Ok(faded)
 }
 
@@ -156,8 +144,53 @@ fn orthonormal(b: &Tensor) -> Result<Tensor> {
     let n = gram.shape().dims()[0];
     let scratch = Tensor::empty(device, [n, n], DType::F32)?;
     let inverse = Tensor::empty(device, [n, n], DType::F32)?;
-    let launch = device.launch(&GRAM_FACTOR).params(&FactorParams { n: n as u32 });
-    let launch = launch.sharing().bind_next(&gram).bind_next(&scratch).bind_next(&inverse);
-    launch.groups([1, 1, 1]).record()?;
+    let launch = device.launch(&GRAM_FACTOR).params(&GramFactorParams { n: n as u32 });
+    let launch = launch.sharing().bind("g", &gram).bind("l", &scratch).bind("w", &inverse);
+    launch.workgroups(1).record()?;
     matmul(b, &inverse, Layout::NN)
+}
+
+fn gram_factor_oracle<R: Real>(args: &mut HostArgs<'_, R>) {
+    let n = args.params::<GramFactorParams>().n as usize;
+    let (g, l, w) = (args.reals("g"), args.reals_mut("l"), args.reals_mut("w"));
+    for k in 0..n {
+        let done: Vec<R> = l[k * n..k * n + k].to_vec();
+        let rest = |g: R, row: &[R]| g - row.iter().zip(&done).map(|(a, b)| *a * *b).sum::<R>();
+        let square = rest(g[k * n + k], &done);
+        let sound = square > R::lit(1e-6) * g[k * n + k];
+        let inverse = if sound { square.sqrt().recip() } else { R::zero() };
+        for i in k + 1..n {
+            l[i * n + k] = rest(g[i * n + k], &l[i * n..i * n + k]) * inverse;
+        }
+        l[k * n + k] = inverse;
+    }
+    w.fill(R::zero());
+    for j in 0..n {
+        w[j * n + j] = l[j * n + j];
+        for i in (0..j).rev() {
+            let sum: R = (i + 1..=j).map(|k| l[k * n + i] * w[k * n + j]).sum();
+            w[i * n + j] = -sum * l[i * n + i];
+        }
+    }
+}
+
+fn unit_columns_oracle<R: Real>(args: &mut HostArgs<'_, R>) {
+    let p: UnitColumnsParams = args.params();
+    let (r, q, f) = (args.reals("r"), args.reals_mut("q"), args.reals_mut("f"));
+    let (columns, eps) = (p.columns as usize, R::lit(p.eps.into()));
+    for j in 0..columns {
+        let column = || r.iter().skip(j).step_by(columns);
+        let scale = to_one(column().fold(R::zero(), |most, v| greatest(most, v.abs())));
+        let norm = column().map(|v| (*v * scale) * (*v * scale)).sum::<R>().sqrt();
+        let faded = f.iter_mut().skip(j).step_by(columns);
+        if norm == R::zero() {
+            faded.for_each(|f| *f = R::zero());
+            continue;
+        }
+        let (whole, less) = (norm.recip(), (norm + eps * scale).recip());
+        let places = q.iter_mut().skip(j).step_by(columns).zip(faded);
+        for ((q, f), r) in places.zip(column()) {
+            (*q, *f) = ((*r * scale) * whole, (*r * scale) * less);
+        }
+    }
 }

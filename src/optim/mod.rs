@@ -66,7 +66,6 @@ mod sgd;
 mod shaping;
 mod signum;
 mod spam;
-mod twin;
 mod update;
 
 pub use adamw::{Adam, AdamRule, AdamW, AdamWBuilder};
@@ -81,6 +80,8 @@ pub use schedule::Schedule;
 pub use sgd::{Sgd, SgdBuilder, SgdRule};
 pub use signum::{Signum, SignumBuilder, SignumRule};
 pub use spam::{Spam, SpamBuilder, SpamRule};
+
+pub(crate) use update::{CLIPPED, NESTEROV, SIGN, UpdateParams, WRITE};
 
 use crate::kernel::Kernel;
 

@@ -1,32 +1,25 @@
 //! Directions normalised neuron by neuron, as NorMuon does it.
 
-use super::twin;
 use crate::elementwise::{Binary, binary};
 use crate::error::Result;
-use crate::kernel::{Kernel, shader};
+use crate::host::{HostArgs, Real};
 use crate::reduce::{Fold, Op, Pass, Term, fold};
 use crate::{DType, Tensor};
 
-/// From mean squares of neurons to their moments and to factors.
-pub(super) static NEURON_FACTORS: Kernel = Kernel::new(
-    "optim",
-    "neuron_factors",
-    shader!("optim/neuron_factors"),
-    crate::twin!(twin::neuron_factors),
-)
-.params::<Params>()
-.turns(|args| {
-    let share =
-        u64::from(args.params::<Params>().count).div_ceil(args.constant_or("WG", 256).max(1));
-    2 * share + 12
-});
-
-crate::params! {
-    pub(super) struct Params {
+crate::kernel! {
+    /// From mean squares of neurons to their moments and to factors.
+    pub(super) static NEURON_FACTORS = "optim/neuron_factors";
+    params = struct NeuronFactorsParams {
         count: u32,
         beta: f32,
         rest: f32,
-    }
+    };
+    oracle = neuron_factors_oracle;
+    turns = |args| {
+        let share =
+            u64::from(args.params::<NeuronFactorsParams>().count).div_ceil(args.constant("WG"));
+        2 * share + 12
+    };
 }
 
 /// The second moments of a matrix' neurons.
@@ -62,10 +55,30 @@ impl Neurons {
         let factors = Tensor::empty(u.device(), [count], DType::F32)?;
         let (beta, rest) = (self.beta as f32, (1.0 - self.beta) as f32);
         let launch = u.device().launch(&NEURON_FACTORS);
-        let launch = launch.params(&Params { count: count as u32, beta, rest });
-        let launch = launch.sharing().bind_next(&squares).bind_next(clip);
-        launch.bind_next(&self.moments).bind_next(&factors).record()?;
+        let launch = launch.params(&NeuronFactorsParams { count: count as u32, beta, rest });
+        let launch = launch.sharing().bind("q", &squares).bind("clip", clip);
+        launch.bind("v", &self.moments).bind("factors", &factors).record()?;
         let factors = if self.columns { factors } else { factors.reshape([rows, 1])? };
         binary(Binary::Mul, u, &factors)
     }
+}
+
+fn neuron_factors_oracle<R: Real>(args: &mut HostArgs<'_, R>) {
+    let p: NeuronFactorsParams = args.params();
+    let (q, clip) = (args.reals("q"), args.reals("clip"));
+    let (v, factors) = (args.reals_mut("v"), args.reals_mut("factors"));
+    if clip[2] != R::zero() {
+        factors.fill(R::zero());
+        return;
+    }
+    let (beta, rest) = (R::lit(p.beta.into()), R::lit(p.rest.into()));
+    let (mut before, mut after) = (R::zero(), R::zero());
+    for ((q, v), factor) in q.iter().zip(v).zip(&mut *factors) {
+        *v = beta * *v + rest * *q;
+        *factor = (v.sqrt() + R::lit(1e-8)).recip();
+        before += *q;
+        after += *factor * *factor * *q;
+    }
+    let ratio = if after > R::zero() { (before / after).sqrt() } else { R::zero() };
+    factors.iter_mut().for_each(|factor| *factor *= ratio);
 }

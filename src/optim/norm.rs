@@ -1,59 +1,48 @@
 //! Clipping by the norm of all gradients together (Pascanu, Mikolov and Bengio 2013).
 
-use super::twin;
 use crate::error::Result;
-use crate::kernel::{CostArgs, Kernel, shader};
+use crate::host::parallel::*;
+use crate::host::{HostArgs, Real, UP, to_middle};
+use crate::kernel::CostArgs;
 use crate::{Cost, DType, Device, Tensor};
 
-/// `partials[offset + k] = sums of g[i]^2 over chunk k` of up to [`TOGETHER`] gradients
-pub(super) static SQUARE_SUMS: Kernel = Kernel::new(
-    "optim",
-    "square_sums",
-    shader!("optim/square_sums"),
-    crate::twin!(twin::square_sums),
-)
-.params::<SquareSumParams>()
-.cost(square_sum_cost)
-.turns(|args| {
-    let p: SquareSumParams = args.params();
-    let chunk = p.chunks.iter().max().map_or(0, |chunk| u64::from(*chunk));
-    chunk.div_ceil(args.constant_or("WG", 256).max(1)) + 20
-});
-
-/// `root = sqrt(most / max(norm, most))`
-pub(super) static CLIP_FACTOR: Kernel = Kernel::new(
-    "optim",
-    "clip_factor",
-    shader!("optim/clip_factor"),
-    crate::twin!(twin::clip_factor),
-)
-.params::<ClipFactorParams>()
-.turns(|args| {
-    let p: ClipFactorParams = args.params();
-    (u64::from(p.count) + u64::from(p.checked)).div_ceil(args.constant_or("WG", 256).max(1)) + 12
-});
-
-crate::params! {
-    pub(super) struct SquareSumParams {
+crate::kernel! {
+    /// `partials[offset + k] = sums of g[i]^2 over chunk k` of up to [`TOGETHER`] gradients
+    pub(super) static SQUARE_SUMS = "optim/square_sums";
+    params = struct SquareSumsParams {
         counts: [u32; 8],
         chunks: [u32; 8],
         ends: [u32; 8],
         gradients: u32,
         offset: u32,
         unused: [u32; 2],
-    }
+    };
+    oracle = square_sums_oracle;
+    cost = square_sum_cost;
+    turns = |args| {
+        let p: SquareSumsParams = args.params();
+        let chunk = p.chunks.iter().max().map_or(0, |chunk| u64::from(*chunk));
+        chunk.div_ceil(args.constant("WG")) + 20
+    };
 }
 
-crate::params! {
-    pub(super) struct ClipFactorParams {
+crate::kernel! {
+    /// `root = sqrt(most / max(norm, most))`
+    pub(super) static CLIP_FACTOR = "optim/clip_factor";
+    params = struct ClipFactorParams {
         count: u32,
         checked: u32,
         most: f32,
-    }
+    };
+    oracle = clip_factor_oracle;
+    turns = |args| {
+        let p: ClipFactorParams = args.params();
+        (u64::from(p.count) + u64::from(p.checked)).div_ceil(args.constant("WG")) + 12
+    };
 }
 
 fn square_sum_cost(args: &CostArgs<'_>) -> Cost {
-    let p: SquareSumParams = args.params();
+    let p: SquareSumsParams = args.params();
     let count: f64 = p.counts.iter().map(|count| f64::from(*count)).sum();
     let groups = p.ends.iter().copied().max().unwrap_or(0);
     Cost { bytes: (count + 4.0 * f64::from(groups)) * 4.0, flops: 2.0 * count }
@@ -63,7 +52,9 @@ fn square_sum_cost(args: &CostArgs<'_>) -> Cost {
 /// sums of all gradients are a matter of microseconds for one workgroup.
 const MOST_GROUPS: usize = 256;
 /// The gradients that one launch takes: as many as storage bindings leave.
-pub(super) const TOGETHER: usize = 7;
+const TOGETHER: usize = 7;
+/// Their bindings.
+const GRADIENTS: [&str; TOGETHER] = ["g0", "g1", "g2", "g3", "g4", "g5", "g6"];
 /// From so many elements on a gradient has a launch of its own, which need not choose between them.
 const LARGE: usize = 1 << 16;
 /// The fewest elements worth a workgroup.
@@ -103,7 +94,7 @@ impl Clip {
         let all = self.record_sums(checked, count)?;
         let params = ClipFactorParams { count, checked: all - count, most: self.most };
         let launch = device.launch(&CLIP_FACTOR).params(&params).sharing();
-        launch.bind_next(&self.partials).bind_next(state).record()
+        launch.bind("partials", &self.partials).bind("clip", state).record()
     }
 
     /// Sums of squares from the place `offset` on; returns the place after the last.
@@ -121,7 +112,7 @@ impl Clip {
 
     /// One launch; returns the places that it fills.
     fn record_some(&self, gradients: &[&Tensor], offset: u32) -> Result<u32> {
-        let mut params = SquareSumParams { offset, ..SquareSumParams::default() };
+        let mut params = SquareSumsParams { offset, ..SquareSumsParams::default() };
         let mut end = 0;
         for (j, gradient) in gradients.iter().enumerate() {
             let (chunk, groups) = chunks(gradient.count());
@@ -131,12 +122,81 @@ impl Clip {
         }
         params.gradients = gradients.len() as u32;
         let launch = self.partials.device().launch(&SQUARE_SUMS).params(&params);
-        let many = u32::from(gradients.len() > 1);
-        let mut launch = launch.sharing().constant("MANY", many);
-        for gradient in gradients.iter().cycle().take(TOGETHER) {
-            launch = launch.bind_next(*gradient);
+        let mut launch = launch.sharing().constant("MANY", gradients.len() > 1);
+        for (j, name) in GRADIENTS.into_iter().enumerate() {
+            launch = launch.bind_if(name, gradients.get(j).copied());
         }
-        launch.bind_next(&self.partials).groups([end.max(1), 1, 1]).record()?;
+        launch.bind("partials", &self.partials).workgroups(end as usize).record()?;
         Ok(end)
     }
+}
+
+/// Sums of squares of small, middling and large elements, and 1 if one is not finite.
+fn squares_of<R: Real>(g: &[R]) -> [R; 4] {
+    let zero = R::zero();
+    let mut all = [zero; 4];
+    for block in g.chunks(64) {
+        let mut sums = [zero; 3];
+        for v in block {
+            let scale = to_middle(v.abs());
+            let (small, large) = (scale > R::one(), scale < R::one());
+            let q = (*v * scale) * (*v * scale);
+            sums[0] += if small { q } else { zero };
+            sums[1] += if small || large { zero } else { q };
+            sums[2] += if large { q } else { zero };
+        }
+        all.iter_mut().zip(sums).for_each(|(all, sum)| *all += sum);
+    }
+    if g.iter().any(|v| !v.is_finite()) {
+        all[3] = R::one();
+    }
+    all
+}
+
+fn square_sums_oracle<R: Real>(args: &mut HostArgs<'_, R>) {
+    let p: SquareSumsParams = args.params();
+    let partials = args.reals_mut("partials");
+    let mut start = 0;
+    for j in 0..p.gradients as usize {
+        let end = p.ends[j] as usize;
+        let places = &mut partials[4 * p.offset as usize..][4 * start..4 * end];
+        let chunks =
+            args.reals(GRADIENTS[j])[..p.counts[j] as usize].par_chunks(p.chunks[j] as usize);
+        let places = places.par_chunks_exact_mut(4).zip(chunks);
+        places.for_each(|(place, chunk)| place.copy_from_slice(&squares_of(chunk)));
+        start = end;
+    }
+}
+
+fn clip_factor_oracle<R: Real>(args: &mut HostArgs<'_, R>) {
+    let p: ClipFactorParams = args.params();
+    let partials = args.reals("partials").chunks_exact(4).take((p.count + p.checked) as usize);
+    let zero = R::zero();
+    let (mut sums, mut fault) = ([zero; 3], false);
+    for (i, part) in partials.enumerate() {
+        fault |= part[3] > zero;
+        if i < p.count as usize {
+            sums.iter_mut().zip(part).for_each(|(sum, part)| *sum += *part);
+        }
+    }
+    let clip = args.reals_mut("clip");
+    if fault {
+        clip[..3].copy_from_slice(&[zero, zero, R::one()]);
+        clip[3] += R::one();
+        return;
+    }
+    let (up, down) = (R::lit(UP), R::lit(UP.recip()));
+    let [small, middle, large] = sums;
+    let (root, scale) = if large > zero {
+        ((large + middle * down * down).sqrt(), up)
+    } else if middle > zero {
+        ((middle + small * down * down).sqrt(), R::one())
+    } else {
+        (small.sqrt(), down)
+    };
+    let greatest = R::lit(f64::from(f32::MAX));
+    let norm = root.min(greatest / scale.max(R::one())) * scale;
+    let most = R::lit(p.most.into());
+    let factor = if norm > most { most.sqrt() / (root.sqrt() * scale.sqrt()) } else { R::one() };
+    clip[..3].copy_from_slice(&[factor, norm, zero]);
 }

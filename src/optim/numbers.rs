@@ -1,23 +1,16 @@
 //! What changes from step to step, in device memory.
 
-use super::twin;
 use crate::error::Result;
-use crate::kernel::{Kernel, shader};
+use crate::host::{HostArgs, Real};
 use crate::{DType, Device, Tensor};
 
-/// Bias corrections of the steps that were not skipped, and the rest as it is.
-pub(super) static STEP_NUMBERS: Kernel = Kernel::new(
-    "optim",
-    "step_numbers",
-    shader!("optim/step_numbers"),
-    crate::twin!(twin::step_numbers),
-)
-.params::<Params>();
-
-crate::params! {
-    pub(super) struct Params {
+crate::kernel! {
+    /// Bias corrections of the steps that were not skipped, and the rest as it is.
+    pub(super) static STEP_NUMBERS = "optim/step_numbers";
+    params = struct StepNumbersParams {
         groups: u32,
-    }
+    };
+    oracle = step_numbers_oracle;
 }
 
 /// Numbers of a group on the device; where each stands is said in `shared/numbers.wgsl`.
@@ -129,8 +122,26 @@ impl Numbers {
         let rows: Vec<f64> = groups.iter().flat_map(Inputs::row).collect();
         self.inputs.write(&rows)?;
         let launch = self.inputs.device().launch(&STEP_NUMBERS);
-        let launch = launch.params(&Params { groups: groups.len() as u32 });
-        let launch = launch.bind_next(&self.inputs).bind_next(clip).bind_next(&self.values);
-        launch.items_of(groups.len(), 64).record()
+        let launch = launch.params(&StepNumbersParams { groups: groups.len() as u32 });
+        let launch =
+            launch.bind("inputs", &self.inputs).bind("clip", clip).bind("numbers", &self.values);
+        launch.items(groups.len()).record()
+    }
+}
+
+fn step_numbers_oracle<R: Real>(args: &mut HostArgs<'_, R>) {
+    let (inputs, clip, numbers) =
+        (args.reals("inputs"), args.reals("clip"), args.reals_mut("numbers"));
+    for (input, number) in inputs.chunks(INPUTS).zip(numbers.chunks_mut(COUNT)) {
+        let mark = if input[12] == R::zero() { number[11] } else { clip[3] };
+        number.copy_from_slice(&input[..COUNT]);
+        number[11] = mark;
+        let t = (input[11] - (clip[3] - mark)).max(R::one());
+        let rest = |ln_beta: R| -(t * ln_beta).exp_m1();
+        number[1] = rest(input[1]).recip();
+        number[2] = rest(input[2]).sqrt().recip();
+        if input[13] != R::zero() {
+            number[8] = input[8] * number[2];
+        }
     }
 }

@@ -1,46 +1,17 @@
 //! The update: every rule is a form of one kernel.
 
 use super::numbers::COUNT;
-use super::twin;
 use crate::elementwise::Stride;
 use crate::error::Result;
-use crate::kernel::{CostArgs, Kernel, Variant, shader};
+use crate::host::{self, HostArgs, Real, keep_nan, limited};
+use crate::kernel::{CostArgs, Variant};
+use crate::random::threefry;
 use crate::{Cost, Tensor};
 
-/// Gradient to direction, direction to step.
-pub(super) static UPDATE: Kernel =
-    Kernel::new("optim", "update", shader!("optim/update"), crate::twin!(twin::update))
-        .params::<Params>()
-        .variants(VARIANTS)
-        .cost(cost);
-
-/// One set of moments a rule; each with one element a cell, then with four.
-const VARIANTS: &[Variant] = &[
-    Variant::portable("given", &[]),
-    Variant::portable("momentum", &["FIRST"]),
-    Variant::portable("adam", &["FIRST", "SECOND"]),
-    Variant::portable("ademamix", &["FIRST", "SECOND", "SLOW"]),
-    Variant::portable("masked", &["FIRST", "SECOND", "MASK"]),
-    Variant::portable("given, wide", &["wide"]),
-    Variant::portable("momentum, wide", &["FIRST", "wide"]),
-    Variant::portable("adam, wide", &["FIRST", "SECOND", "wide"]),
-    Variant::portable("ademamix, wide", &["FIRST", "SECOND", "SLOW", "wide"]),
-    Variant::portable("masked, wide", &["FIRST", "SECOND", "MASK", "wide"]),
-];
-const MASKED: usize = 4;
-const WIDE: usize = 5;
-
-/// The flags of `mode`.
-pub(super) const NESTEROV: u32 = 1;
-pub(super) const SIGN: u32 = 2;
-pub(super) const WRITE: u32 = 4;
-pub(super) const CLIPPED: u32 = 8;
-// 16 and 32: the constraints of `elementwise::Stride`
-/// Known to the twin alone, which is not told its variant.
-pub(super) const MASK: u32 = 64;
-
-crate::params! {
-    pub(super) struct Params {
+crate::kernel! {
+    /// Gradient to direction, direction to step.
+    pub(crate) static UPDATE = "optim/update";
+    params = struct UpdateParams {
         cells: u32,
         mode: u32,
         numbers: u32,
@@ -57,16 +28,44 @@ crate::params! {
         high: f32,
         /// Where a direction begins in its tensor, in cells.
         first: u32,
-    }
+    };
+    oracle = update_oracle;
+    host = host::optim::update;
+    variants = VARIANTS;
+    cost = cost;
 }
+
+/// One set of moments a rule; each with one element a cell, then with four.
+const VARIANTS: &[Variant] = &[
+    Variant::portable("given", &[]),
+    Variant::portable("momentum", &["FIRST"]),
+    Variant::portable("adam", &["FIRST", "SECOND"]),
+    Variant::portable("ademamix", &["FIRST", "SECOND", "SLOW"]),
+    Variant::portable("masked", &["FIRST", "SECOND", "MASK"]),
+    Variant::portable("given, wide", &["wide"]),
+    Variant::portable("momentum, wide", &["FIRST", "wide"]),
+    Variant::portable("adam, wide", &["FIRST", "SECOND", "wide"]),
+    Variant::portable("ademamix, wide", &["FIRST", "SECOND", "SLOW", "wide"]),
+    Variant::portable("masked, wide", &["FIRST", "SECOND", "MASK", "wide"]),
+];
+
+/// The moments that a rule may have, and under which condition.
+const MOMENTS: [(&str, &str); 3] = [("m", "FIRST"), ("v", "SECOND"), ("n", "SLOW")];
+
+/// The flags of `mode`.
+pub(crate) const NESTEROV: u32 = 1;
+pub(crate) const SIGN: u32 = 2;
+pub(crate) const WRITE: u32 = 4;
+pub(crate) const CLIPPED: u32 = 8;
+// 16 and 32: the constraints of `elementwise::Stride`
 
 /// Parameter and gradient read, parameter written; every moment read and written. A direction that
 /// is written saves reading the parameter.
 fn cost(args: &CostArgs<'_>) -> Cost {
     // The gradient's: a direction may be one of many in its tensor.
-    let count = args.words[1] as f64;
-    let moments = args.words.len() as f64 - 4.0;
-    let writes_direction = args.params::<Params>().mode & WRITE != 0;
+    let count = args.words_of("g") as f64;
+    let moments = MOMENTS.iter().filter(|(_, condition)| args.when(condition)).count() as f64;
+    let writes_direction = args.params::<UpdateParams>().mode & WRITE != 0;
     let tensors = if writes_direction { 2.0 } else { 3.0 } + 2.0 * moments;
     Cost { bytes: 4.0 * tensors * count, flops: (5.0 + 6.0 * moments) * count }
 }
@@ -119,9 +118,9 @@ impl Form {
         self
     }
 
-    fn params(&self, cells: usize, mode: u32, group: usize) -> Params {
+    fn params(&self, cells: usize, mode: u32, group: usize) -> UpdateParams {
         let (density, key) = self.mask.unwrap_or((0.0, [0; 2]));
-        Params {
+        UpdateParams {
             cells: cells as u32,
             mode,
             numbers: (group * COUNT) as u32,
@@ -157,8 +156,7 @@ impl Form {
         let wide = count.is_multiple_of(4);
         let cells = if wide { count / 4 } else { count };
         let flag = |on: bool, flag: u32| if on { flag } else { 0 };
-        let masked = self.mask.is_some();
-        let mode = self.mode | flag(clipped, CLIPPED) | flag(masked, MASK);
+        let mode = self.mode | flag(clipped, CLIPPED);
         let mut params = self.params(cells, mode, shared.group);
         match goal {
             Goal::Direction(number) => {
@@ -172,15 +170,95 @@ impl Form {
                 (params.low, params.high) = (stride.low, stride.high);
             }
         }
-        let rule = if masked { MASKED } else { moments.len() };
-        let variant = rule + if wide { WIDE } else { 0 };
-        let launch = target.device().launch(&UPDATE).variant_at(variant).params(&params);
+        let launch = target.device().launch(&UPDATE).params(&params);
+        let launch = launch.when("MASK", self.mask.is_some()).when("wide", wide);
         let launch = launch
-            .bind_next(target)
-            .bind_next(gradient)
-            .bind_next(shared.numbers)
-            .bind_next(shared.clip);
-        let launch = moments.iter().fold(launch, |launch, moment| launch.bind_next(moment));
-        launch.items_of(cells, 64).record()
+            .bind("x", target)
+            .bind("g", gradient)
+            .bind("numbers", shared.numbers)
+            .bind("clip", shared.clip);
+        let moments = moments.iter().zip(MOMENTS);
+        let launch = moments.fold(launch, |launch, (moment, (name, condition))| {
+            launch.when(condition, true).bind(name, moment)
+        });
+        launch.items(cells).record()
+    }
+}
+
+/// Element by element, from the definition.
+fn update_oracle<R: Real>(args: &mut HostArgs<'_, R>) {
+    let p: UpdateParams = args.params();
+    let (x, g, clip) = (args.reals_mut("x"), args.reals("g"), args.reals("clip"));
+    // A direction may be one of many in its tensor.
+    let x = &mut x[p.first as usize * (g.len() / p.cells as usize)..][..g.len()];
+    let on = |flag: u32| p.mode & flag != 0;
+    if clip[2] != R::zero() {
+        if on(WRITE) {
+            x.fill(R::zero());
+        }
+        return;
+    }
+    let numbers = &args.reals("numbers")[p.numbers as usize..];
+    let factor = if on(CLIPPED) { clip[0] } else { R::one() };
+    let masked = args.when("MASK");
+    let mut moments = MOMENTS.map(|(name, condition)| match args.when(condition) {
+        true => args.reals_mut(name),
+        false => &mut [],
+    });
+    let UpdateParams { mode, decay, scale, gain, low, high, .. } = p;
+    let stride = Stride { mode, decay, scale, gain, low, high };
+    let [decay, gain] = stride.rates(numbers);
+    for (i, (x, g)) in x.iter_mut().zip(g).enumerate() {
+        let draw = [i as u32 / 2, numbers[10].f64() as u32];
+        let rests = masked && threefry(p.key, draw)[i % 2] >= p.threshold;
+        let u = p.direction(numbers, (*g * factor) * factor, &mut moments, i);
+        if rests {
+            (moments[0][i], moments[1][i]) = (R::zero(), R::zero());
+        }
+        if on(WRITE) {
+            *x = numbers[9] * u;
+        } else if !rests {
+            *x = *x - decay * *x - gain * u;
+            stride.constrain(std::slice::from_mut(x));
+        }
+    }
+}
+
+impl UpdateParams {
+    /// The direction of element `i` with the gradient `h`; its moments go on.
+    fn direction<R: Real>(
+        &self,
+        numbers: &[R],
+        mut h: R,
+        [m, v, n]: &mut [&mut [R]; 3],
+        i: usize,
+    ) -> R {
+        let real = |value: f32| R::lit(value.into());
+        let [beta1, rest1, beta2, rest2] =
+            [self.beta1, self.rest1, self.beta2, self.rest2].map(real);
+        if m.is_empty() {
+            return h;
+        }
+        if v.is_empty() {
+            // A subnormal momentum is 0: rounding would keep it from ever getting there.
+            let next = beta1 * m[i] + rest1 * h;
+            m[i] = if next.abs() < real(f32::MIN_POSITIVE) { R::zero() } else { next };
+            let u = if self.mode & NESTEROV != 0 { beta1 * m[i] + rest1 * h } else { m[i] };
+            let sign = if u == R::zero() { u } else { u.signum() };
+            return if self.mode & SIGN != 0 { keep_nan(u, sign) } else { u };
+        }
+        let (c1, c2, eps, theta) = (numbers[1], numbers[2], numbers[8], numbers[7]);
+        if theta > R::zero() {
+            let most = theta.sqrt() * v[i];
+            h = limited(h, -most, most);
+        }
+        m[i] = beta1 * m[i] + rest1 * h;
+        v[i] = keep_nan(h, (beta2.sqrt() * v[i]).hypot(rest2.sqrt() * h));
+        let mut u = c1 * m[i];
+        if !n.is_empty() {
+            n[i] = numbers[5] * n[i] + numbers[6] * h;
+            u += numbers[4] * n[i];
+        }
+        u / (c2 * v[i] + eps)
     }
 }

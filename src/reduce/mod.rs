@@ -29,8 +29,6 @@ pub(crate) use rows::{
 };
 pub use sum::{mean, sum, sum_to};
 
-// Other families take them from here still.
-pub(crate) use crate::host::{lane_max, lane_sum, log_sum_exp, pairwise};
 use crate::kernel::Kernel;
 use crate::{Result, Tensor, layout};
 use axes::Axes;

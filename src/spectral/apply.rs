@@ -2,36 +2,35 @@
 
 use super::batch::Batch;
 use super::product::{depth_turns, tiled_turns};
-use super::twin;
-use super::way::Way;
+use super::tiling::Tiling;
 use crate::elementwise::{Step, Stride};
-use crate::kernel::{Cost, CostArgs, Kernel, Variant, shader};
+use crate::host::parallel::*;
+use crate::host::{self, HostArgs, Real, floats};
+use crate::kernel::{Cost, CostArgs, Variant};
 use crate::linalg::launch_flops;
 use crate::{DType, Error, Result, Tensor};
 
-/// Register tiles, no workgroup memory.
-pub(super) static APPLY_PRODUCT: Kernel = Kernel::new(
-    "spectral",
-    "apply_product",
-    shader!("spectral/apply_product"),
-    crate::twin!(twin::apply_product),
-)
-.params::<Params>()
-.variants(VARIANTS)
-.cost(cost)
-.turns(|args| depth_turns(args.params::<Params>().k));
+crate::kernel! {
+    /// Register tiles, no workgroup memory.
+    pub(super) static APPLY_PRODUCT = "spectral/apply_product";
+    params = ApplyProductParams;
+    oracle = apply_product_oracle;
+    host = host::spectral::apply_product;
+    variants = VARIANTS;
+    cost = cost;
+    turns = |args| depth_turns(args.params::<ApplyProductParams>().k);
+}
 
-/// Tiles in workgroup memory.
-pub(super) static APPLY_PRODUCT_TILED: Kernel = Kernel::new(
-    "spectral",
-    "apply_product_tiled",
-    shader!("spectral/apply_product_tiled"),
-    crate::twin!(twin::apply_product),
-)
-.params::<Params>()
-.variants(VARIANTS)
-.cost(cost)
-.turns(|args| tiled_turns(args.params::<Params>().k));
+crate::kernel! {
+    /// Tiles in workgroup memory.
+    pub(super) static APPLY_PRODUCT_TILED = "spectral/apply_product_tiled";
+    params = ApplyProductParams;
+    oracle = apply_product_oracle;
+    host = host::spectral::apply_product;
+    variants = VARIANTS;
+    cost = cost;
+    turns = |args| tiled_turns(args.params::<ApplyProductParams>().k);
+}
 
 /// How operands are stored, and whether y is a parameter. Chosen from the operands.
 const VARIANTS: &[Variant] = &[
@@ -42,7 +41,7 @@ const VARIANTS: &[Variant] = &[
 ];
 
 crate::params! {
-    pub(super) struct Params {
+    pub(crate) struct ApplyProductParams {
         m: u32,
         n: u32,
         k: u32,
@@ -64,14 +63,11 @@ crate::params! {
 
 /// Every operand moved once; a parameter is read and written.
 fn cost(args: &CostArgs<'_>) -> Cost {
-    let p: Params = args.params();
+    let p: ApplyProductParams = args.params();
     let [m, n, k] = [p.m, p.n, p.k].map(f64::from);
     let rows = m.min(4.0 * f64::from(p.groups));
-    let steps = args.words.len() > 4;
-    // f16 are half as many words as elements.
-    let word =
-        if args.words[0] as f64 * 1.5 < f64::from(p.first + p.entries) * m * k { 2.0 } else { 4.0 };
-    let outcome = rows * n * if steps { 8.0 } else { 4.0 };
+    let word = if args.when("HALF") { 2.0 } else { 4.0 };
+    let outcome = rows * n * if args.when("UPDATE") { 8.0 } else { 4.0 };
     let bytes = word * (rows * k + k * n) + outcome;
     let entries = f64::from(p.entries);
     Cost { bytes: bytes * entries, flops: 2.0 * rows * n * k * entries }
@@ -135,13 +131,13 @@ impl Factors {
         let [m, n, k] = if batch.tall() { [long, short, short] } else { [short, long, short] };
         let kernels = [&APPLY_PRODUCT, &APPLY_PRODUCT_TILED];
         let tiles = matrices.len() * m.div_ceil(8) * n.div_ceil(8);
-        let way = Way::of(y.device(), kernels, m.min(n), tiles);
+        let tiling = Tiling::of(y.device(), kernels, m.min(n), tiles);
         let groups = m / 4;
         let flops = 2.0 * (m * n * k * matrices.len()) as f64;
         let parts = (flops / limit).ceil().max(1.0) as usize;
-        let most = groups.div_ceil(parts).next_multiple_of(way.edge / 4);
+        let most = groups.div_ceil(parts).next_multiple_of(tiling.edge / 4);
         for group_first in (0..groups).step_by(most) {
-            let params = Params {
+            let params = ApplyProductParams {
                 m: m as u32,
                 n: n as u32,
                 k: k as u32,
@@ -151,49 +147,97 @@ impl Factors {
                 entries: matrices.len() as u32,
                 group_first: group_first as u32,
                 groups: most.min(groups - group_first) as u32,
-                ..step.map_or(Params::default(), step_params)
+                ..step.map_or(ApplyProductParams::default(), step_params)
             };
-            self.launch(&way, &params, batch.tall(), y, step)?;
+            self.launch(&tiling, &params, batch.tall(), y, step)?;
         }
         Ok(())
     }
 
     fn launch(
         &self,
-        way: &Way,
-        params: &Params,
+        tiling: &Tiling,
+        params: &ApplyProductParams,
         tall: bool,
         y: &Tensor,
         step: Option<&Step<'_>>,
     ) -> Result<()> {
-        let half = usize::from(self.x.dtype() == DType::F16);
-        let variant = half + if step.is_some() { 2 } else { 0 };
-        let mut launch = y.device().launch(way.kernel).variant_at(variant).params(params);
-        launch = launch.constant("TALL", u32::from(tall));
-        launch = launch.constant("SCALED", u32::from(self.start.is_some()));
-        launch = way.sized(launch);
         let (a, b) = if tall { (&self.x, &self.z) } else { (&self.z, &self.x) };
-        let unused;
-        let start = match &self.start {
-            Some(start) => start,
-            None => {
-                unused = Tensor::empty(y.device(), [4], DType::F32)?;
-                &unused
-            }
-        };
-        launch = launch.bind_next(a).bind_next(b).bind_next(start).bind_next(y);
+        let mut launch = y
+            .device()
+            .launch(tiling.kernel)
+            .when("HALF", self.x.dtype() == DType::F16)
+            .when("UPDATE", step.is_some())
+            .params(params)
+            .constant("TALL", tall)
+            .constant("SCALED", self.start.is_some())
+            .bind("a", a)
+            .bind("b", b)
+            .bind_if("start", self.start.as_ref())
+            .bind("y", y);
         if let Some(step) = step {
-            launch = launch.bind_next(step.numbers).bind_next(step.clip);
+            launch = launch.bind("numbers", step.numbers).bind("clip", step.clip);
         }
         let rows = 4 * params.groups as usize;
-        let tiles = rows.div_ceil(way.edge) * (params.n as usize).div_ceil(way.edge);
-        launch.items_of(params.entries as usize * tiles, way.workgroup).record()
+        let tiles = rows.div_ceil(tiling.edge) * (params.n as usize).div_ceil(tiling.edge);
+        tiling.over(launch, params.entries as usize * tiles).record()
     }
 }
 
-fn step_params(step: &Step<'_>) -> Params {
+fn step_params(step: &Step<'_>) -> ApplyProductParams {
     let Stride { mode, decay, scale, gain, low, high } = step.stride;
-    Params { numbers: step.place, mode, decay, scale, gain, low, high, ..Params::default() }
+    ApplyProductParams {
+        numbers: step.place,
+        mode,
+        decay,
+        scale,
+        gain,
+        low,
+        high,
+        ..ApplyProductParams::default()
+    }
+}
+
+/// `r Z X`, or a step along it, from the definition: the rows of the launch, which may be a part of all.
+fn apply_product_oracle<R: Real>(args: &mut HostArgs<'_, R>) {
+    let p: ApplyProductParams = args.params();
+    let [m, n, k, rows, cols] = [p.m, p.n, p.k, p.rows, p.cols].map(|v| v as usize);
+    let (tall, scaled) = (args.flag("TALL"), args.flag("SCALED"));
+    let (a, b, start) = (floats(args, "a"), floats(args, "b"), args.reals("start"));
+    let ApplyProductParams { mode, decay, scale, gain, low, high, .. } = p;
+    let stride = Stride { mode, decay, scale, gain, low, high };
+    let y = args.reals_mut("y");
+    let step = args.when("UPDATE").then(|| {
+        let numbers = &args.reals("numbers")[p.numbers as usize..];
+        (stride.rates(numbers), args.reals("clip")[2] != R::zero())
+    });
+    if step.is_some_and(|(_, skipped)| skipped) {
+        return;
+    }
+    let first = (4 * p.group_first as usize).min(rows);
+    let count = (4 * p.groups as usize).min(rows - first);
+    for z in 0..p.entries as usize {
+        let e = p.first as usize + z;
+        let factor = if scaled { start[8 * e + 2] } else { R::one() };
+        let (a, b) = (&a[e * m * k..][..m * k], &b[e * k * n..][..k * n]);
+        let y = &mut y[(z * rows + first) * cols..][..count * cols];
+        y.par_chunks_exact_mut(cols).zip(first..first + count).for_each(|(y, i)| {
+            let mut product = vec![R::zero(); cols];
+            for (j, b) in b.chunks_exact(n).enumerate() {
+                let a = if tall { a[j * m + i] } else { a[i * k + j] };
+                product.iter_mut().zip(b).for_each(|(sum, b)| *sum += a * *b);
+            }
+            for (y, v) in y.iter_mut().zip(product) {
+                *y = match step {
+                    None => factor * v,
+                    Some(([decay, gain], _)) => *y - decay * *y - gain * factor * v,
+                };
+            }
+            if step.is_some() {
+                stride.constrain(y);
+            }
+        });
+    }
 }
 
 #[cfg(test)]

@@ -2,6 +2,9 @@
 
 use crate::{DType, Device, Error, Result, Shape, Tensor};
 
+/// Elements that are worth a task of the host.
+pub(super) const TASK: usize = 1 << 14;
+
 /// Tensors of one shape, each a matrix or a batch of matrices (or of vectors), as a single batch.
 #[derive(Debug)]
 pub(super) struct Batch<'a> {

@@ -3,7 +3,7 @@
 use super::apply::Factors;
 use super::batch::Batch;
 use super::bound::gram_rows;
-use super::norm::{Facts, Scale};
+use super::norm::{MatrixStats, Scale};
 use super::plan::Plan;
 use super::product::{Coefficients, Output, PRODUCT, SymmetricProduct, commuting};
 use super::schedule::{RESIDUAL, Schedules, steps_for};
@@ -173,13 +173,13 @@ impl SpectralClip {
             let flags = Tensor::zeros(batch.device(), [batch.total()], DType::F32)?;
             return Ok((batch.empty_outputs()?, flags));
         }
-        let facts = Facts::new(&batch, self.scale())?;
+        let stats = MatrixStats::new(&batch, self.scale())?;
         let outputs = if batch.vectors() {
-            vector::clip(&batch, &facts, self.compat && batch.shape.rank() == 1)?
+            vector::clip(&batch, &stats, self.compat && batch.shape.rank() == 1)?
         } else {
-            self.factors(&batch, &facts, &schedules)?.tensors(&batch)?
+            self.factors(&batch, &stats, &schedules)?.tensors(&batch)?
         };
-        Ok((outputs, facts.flags))
+        Ok((outputs, stats.flags))
     }
 
     /// A step of each parameter along `H_c` of its matrix in `[count, rows, cols]`, neither extent 1:
@@ -187,16 +187,21 @@ impl SpectralClip {
     pub(crate) fn step_all(&self, directions: &Tensor, steps: &[Step<'_>]) -> Result<()> {
         let batch = Batch::new(OP, &[directions])?;
         let schedules = self.checked(directions)?;
-        let facts = Facts::new(&batch, self.scale())?;
-        self.factors(&batch, &facts, &schedules)?.steps(&batch, steps)
+        let stats = MatrixStats::new(&batch, self.scale())?;
+        self.factors(&batch, &stats, &schedules)?.steps(&batch, steps)
     }
 
     pub(super) fn scale(&self) -> Scale<'_> {
         Scale::Own(self.radius as f32, self.factor.as_ref())
     }
 
-    fn factors(&self, batch: &Batch<'_>, facts: &Facts, schedules: &Schedules) -> Result<Factors> {
-        let x = wide::to_wide(batch, facts, self.storage)?;
+    fn factors(
+        &self,
+        batch: &Batch<'_>,
+        stats: &MatrixStats,
+        schedules: &Schedules,
+    ) -> Result<Factors> {
+        let x = wide::to_wide(batch, stats, self.storage)?;
         let (total, m) = (batch.total(), batch.m());
         let s = gram(&x, DType::F32)?;
         let squares = match self.form {
@@ -204,7 +209,7 @@ impl SpectralClip {
             Form::Minimax => Some(commuting([&s, &s], PRODUCT)?),
         };
         let rows = gram_rows(squares.as_ref().unwrap_or(&s), total, m)?;
-        let plan = Plan::new(&rows, facts, schedules, self.storage)?;
+        let plan = Plan::new(&rows, stats, schedules, self.storage)?;
         let adapt = !matches!(self.steps, None | Some(Steps::Fixed(_)));
         let dtype = self.storage;
         let iteration = Iteration { plan: &plan, total, m, most: schedules.most(), adapt, dtype };

@@ -3,25 +3,24 @@
 use super::batch::Batch;
 use super::blend::blend;
 use super::clip::one;
-use super::norm::{Facts, Scale};
+use super::norm::{MatrixStats, Scale};
 use super::polar::Polar;
 use super::product::{Coefficients, Output, SymmetricProduct, commuting};
-use super::{twin, wide};
+use super::wide;
 use crate::elementwise::{Binary, binary};
-use crate::kernel::{Kernel, shader};
+use crate::host::{HostArgs, Real};
+
 use crate::linalg::{Layout, Matmul, matmul};
 use crate::{DType, Result, Tensor, layout};
 
 const OP: &str = "hard_clip";
 
-/// `y = c O + T / s`, or x
-pub(super) static HARD_JOIN: Kernel = Kernel::new(
-    "spectral",
-    "hard_join",
-    shader!("spectral/hard_join"),
-    crate::twin!(twin::hard_join),
-)
-.params::<wide::Params>();
+crate::kernel! {
+    /// `y = c O + T / s`, or x
+    pub(super) static HARD_JOIN = "spectral/hard_join";
+    params = wide::WideParams;
+    oracle = hard_join_oracle;
+}
 
 /// Hard spectral clipping: every singular value `s` becomes `min(s, c)`.
 ///
@@ -92,9 +91,9 @@ impl HardClip {
             let flags = Tensor::zeros(batch.device(), [batch.total()], DType::F32)?;
             return Ok((batch.empty_outputs()?, flags));
         }
-        let facts = Facts::new(&batch, Scale::Own(radius, None))?;
-        let parts = self.parts(&batch, &facts)?;
-        Ok((parts.join(&batch, &facts)?, facts.flags))
+        let stats = MatrixStats::new(&batch, Scale::Own(radius, None))?;
+        let parts = self.parts(&batch, &stats)?;
+        Ok((parts.join(&batch, &stats)?, stats.flags))
     }
 
     /// The radius and the sign, once they are known to be right.
@@ -105,13 +104,13 @@ impl HardClip {
     }
 
     /// What the outcome is put together from.
-    fn parts(&self, batch: &Batch<'_>, facts: &Facts) -> Result<Parts> {
-        let x = wide::to_wide(batch, facts, DType::F32)?;
+    fn parts(&self, batch: &Batch<'_>, stats: &MatrixStats) -> Result<Parts> {
+        let x = wide::to_wide(batch, stats, DType::F32)?;
         let (total, m, n) = (batch.total(), batch.m(), batch.n());
         let short = batch.rows.min(batch.cols);
         let o = self.sign_of(&x)?;
         // s c I - O (s X)^T, the first of which is known on the device.
-        let radius = layout::slice(&facts.facts, &[0..total, 2..3])?;
+        let radius = layout::slice(&stats.values, &[0..total, 2..3])?;
         let rest = [0.0f32, -1.0, 0.0, 0.0, 0.0, 0.0, 0.0].repeat(total);
         let rest = Tensor::from_slice(x.device(), &rest, [total, 7])?;
         let plan = &layout::concat_tensors(&[&radius, &rest], 1)?;
@@ -129,7 +128,7 @@ impl HardClip {
             below = blend([3.0, -2.0, 0.0], &square, &cube, None)?;
         }
         let above = wide::corner(&commuting([&below, &below], [1.0, -1.0, 0.0, 0.0])?, short)?;
-        let above = Facts::new(&Batch::new(OP, &[&above])?, Scale::ALONE)?.facts;
+        let above = MatrixStats::new(&Batch::new(OP, &[&above])?, Scale::ALONE)?.values;
         let reduced = binary(Binary::Mul, &o, &radius.reshape([total, 1, 1])?)?;
         let turned = matmul(&below, &blend([1.0, -1.0, 0.0], &x, &reduced, None)?, Layout::NN)?;
         Ok(Parts { o, turned, above })
@@ -138,8 +137,8 @@ impl HardClip {
     /// The polar factor of matrices `[total, m, n]`, scaled to one first.
     fn sign_of(&self, x: &Tensor) -> Result<Tensor> {
         let batch = Batch::new(OP, &[x])?;
-        let facts = Facts::new(&batch, self.sign.scale())?;
-        let unit = wide::to_wide(&batch, &facts, self.sign.stored_as())?;
+        let stats = MatrixStats::new(&batch, self.sign.scale())?;
+        let unit = wide::to_wide(&batch, &stats, self.sign.stored_as())?;
         let (z, x) = self.sign.iterate(unit)?;
         Matmul::new().run(&z, &x)
     }
@@ -148,7 +147,7 @@ impl HardClip {
 /// How often the error of a projector is squared: from 1e-6 to below the range of f32.
 pub(super) const PURER: usize = 3;
 
-/// `O`, `Q (s X - s c O)`, and facts of `I - Q`.
+/// `O`, `Q (s X - s c O)`, and stats of `I - Q`.
 struct Parts {
     o: Tensor,
     turned: Tensor,
@@ -157,20 +156,44 @@ struct Parts {
 
 impl Parts {
     /// A tensor for each of the batch.
-    fn join(&self, batch: &Batch<'_>, facts: &Facts) -> Result<Vec<Tensor>> {
+    fn join(&self, batch: &Batch<'_>, stats: &MatrixStats) -> Result<Vec<Tensor>> {
         let join = |(x, first): (&Tensor, usize)| {
             let y = Tensor::empty(batch.device(), batch.shape, DType::F32)?;
             let params = wide::params(batch, [batch.m(), batch.n()], first);
             let launch = batch.device().launch(&HARD_JOIN).params(&params);
-            let launch = launch.constant("TALL", u32::from(batch.tall()));
+            let launch = launch.constant("TALL", batch.tall());
             let launch = launch
-                .bind_next(x)
-                .bind_next(&self.o)
-                .bind_next(&self.turned)
-                .bind_next(&facts.facts);
-            launch.bind_next(&self.above).bind_next(&y).items_of(y.count(), 64).record()?;
+                .bind("x", x)
+                .bind("o", &self.o)
+                .bind("t", &self.turned)
+                .bind("stats", &stats.values);
+            launch.bind("above", &self.above).bind("y", &y).items(y.count()).record()?;
             Ok(y)
         };
         batch.parts().map(join).collect()
+    }
+}
+
+/// Hard clips put together.
+fn hard_join_oracle<R: Real>(args: &mut HostArgs<'_, R>) {
+    let p: wide::WideParams = args.params();
+    let [rows, cols, m, n] = [p.rows, p.cols, p.m, p.n].map(|v| v as usize);
+    let tall = args.flag("TALL");
+    let (x, o, t) = (args.reals("x"), args.reals("o"), args.reals("t"));
+    let (stats, over) = (args.reals("stats"), args.reals("above"));
+    let y = &mut args.reals_mut("y")[..p.entries as usize * rows * cols];
+    for (i, (y, x)) in y.iter_mut().zip(x).enumerate() {
+        let e = p.first as usize + i / (rows * cols);
+        let [s, c] = [stats[4 * e], stats[4 * e + 3]];
+        let (row, col) = (i / cols % rows, i % cols);
+        let (row, col) = if tall { (col, row) } else { (row, col) };
+        let at = (e * m + row) * n + col;
+        *y = if s == R::zero() {
+            R::zero()
+        } else if over[4 * e + 1] < R::lit(0.5) * over[4 * e] {
+            *x
+        } else {
+            c * o[at] + t[at] / s
+        };
     }
 }

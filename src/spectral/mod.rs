@@ -53,16 +53,18 @@ mod polar;
 mod power;
 mod product;
 mod schedule;
-mod twin;
+mod tiling;
 mod unrolled;
 mod vector;
-mod way;
 mod wide;
 
 pub use clip::{Form, SpectralClip, Steps};
 pub use hard::HardClip;
 pub use polar::Polar;
 pub use power::spectral_norm;
+
+pub(crate) use apply::ApplyProductParams;
+pub(crate) use product::{SymmetricProductParams, upper_tile};
 
 use crate::kernel::Kernel;
 

@@ -1,45 +1,48 @@
 //! The coefficients of every product of an iteration, chosen on the device from the bound.
 
-use super::norm::Facts;
+use super::batch::TASK;
+use super::norm::MatrixStats;
 use super::schedule::Schedules;
-use super::twin;
-use crate::kernel::{Kernel, Variant, shader};
+use crate::host::parallel::*;
+use crate::host::{HostArgs, Real, pack_halves};
+use crate::kernel::Variant;
 use crate::reduce::{ROWS, RowTurns, over_rows};
 use crate::{DType, Result, Tensor};
 
-/// Start and coefficients of the iteration of each matrix
-pub(super) static CLIP_PLAN: Kernel = Kernel::new(
-    "spectral",
-    "clip_plan",
-    shader!("spectral/clip_plan"),
-    crate::twin!(twin::clip_plan),
-)
-.params::<PlanParams>()
-.variants(ROWS)
-.turns(|args| {
-    let p: PlanParams = args.params();
-    let (row, iterations) = (RowTurns::of(args, p.m), RowTurns::of(args, p.most));
-    row.walk() + 2 * row.fold + u64::from(p.grid) + 8 * iterations.walk()
-});
+crate::kernel! {
+    /// Start and coefficients of the iteration of each matrix
+    pub(super) static CLIP_PLAN = "spectral/clip_plan";
+    params = struct ClipPlanParams {
+        entries: u32,
+        m: u32,
+        grid: u32,
+        most: u32,
+        least: f32,
+        margin: f32,
+    };
+    oracle = clip_plan_oracle;
+    variants = ROWS;
+    turns = |args| {
+        let p: ClipPlanParams = args.params();
+        let (row, iterations) = (RowTurns::of(args, p.m), RowTurns::of(args, p.most));
+        row.walk() + 2 * row.fold + u64::from(p.grid) + 8 * iterations.walk()
+    };
+}
 
-/// `M = p I + q S`, and the first Q
-pub(super) static CLIP_START: Kernel = Kernel::new(
-    "spectral",
-    "clip_start",
-    shader!("spectral/clip_start"),
-    crate::twin!(twin::clip_start),
-)
-.params::<StartParams>()
-.variants(STORED);
+crate::kernel! {
+    /// `M = p I + q S`, and the first Q
+    pub(super) static CLIP_START = "spectral/clip_start";
+    params = struct ClipStartParams {
+        entries: u32,
+        m: u32,
+    };
+    oracle = clip_start_oracle;
+    variants = STORED;
+}
 
 /// How what is written is stored.
 pub(super) const STORED: &[Variant] =
     &[Variant::portable("f32", &[]), Variant::portable("f16", &["HALF_OUT"])];
-
-/// The place in [`STORED`] of a type.
-pub(super) fn stored(dtype: DType) -> usize {
-    usize::from(dtype == DType::F16)
-}
 
 /// The least share of the bound that the squared radius stands for, in f32: below, rounding makes
 /// eigenvalues negative, and the iteration lets those grow.
@@ -51,24 +54,6 @@ const LEAST_HALF: f32 = 1.0 / (1u32 << 12) as f32;
 /// is rounded as its largest eigenvalue is, and multiplies X along its smallest. The outcome is
 /// divided by as much, so that it stays within the radius.
 const MARGIN_HALF: f32 = 1e-4;
-
-crate::params! {
-    pub(super) struct PlanParams {
-        entries: u32,
-        m: u32,
-        grid: u32,
-        most: u32,
-        least: f32,
-        margin: f32,
-    }
-}
-
-crate::params! {
-    pub(super) struct StartParams {
-        entries: u32,
-        m: u32,
-    }
-}
 
 /// What an iteration is run by.
 #[derive(Debug)]
@@ -86,7 +71,7 @@ impl Plan {
     /// schedules are quintic: `[total, m, 2]`. Iterations are stored as `dtype`.
     pub(super) fn new(
         rows: &Tensor,
-        facts: &Facts,
+        stats: &MatrixStats,
         schedules: &Schedules,
         dtype: DType,
     ) -> Result<Self> {
@@ -103,11 +88,12 @@ impl Plan {
         let (entries, grid, most) = (total as u32, grid as u32, most as u32);
         let half = dtype == DType::F16;
         let [least, margin] = if half { [LEAST_HALF, MARGIN_HALF] } else { [LEAST, 0.0] };
-        let params = PlanParams { entries, m: m as u32, grid, most, least, margin };
+        let params = ClipPlanParams { entries, m: m as u32, grid, most, least, margin };
         let launch = over_rows(device, &CLIP_PLAN, &params, [total, m]);
-        let launch = launch.constant("QUINTIC", u32::from(products == 3));
-        let launch = launch.bind_next(rows).bind_next(&facts.facts).bind_next(&table);
-        launch.bind_next(&start).bind_next(&plan).record()?;
+        let launch = launch.constant("QUINTIC", products == 3);
+        let launch =
+            launch.bind("rows", rows).bind("stats", &stats.values).bind("schedules", &table);
+        launch.bind("start", &start).bind("plan", &plan).record()?;
         Ok(Self { start, plan, launches })
     }
 
@@ -123,15 +109,156 @@ impl Plan {
             return Err(crate::Error::shape("clip_start", format!("S {}", s.shape())));
         };
         let device = s.device();
-        let unused = Tensor::empty(device, [8], m0.dtype())?;
-        let other = Tensor::empty(device, [8], m0.dtype())?;
-        let [squares, q] = first.unwrap_or([s, &unused]);
-        let m1 = if both { m1 } else { &other };
-        let params = StartParams { entries: total as u32, m: m as u32 };
-        let launch = device.launch(&CLIP_START).variant_at(stored(m0.dtype())).params(&params);
-        let launch = launch.constant("BOTH", u32::from(both));
-        let launch = launch.constant("QUINTIC", u32::from(first.is_some()));
-        let launch = launch.bind_next(s).bind_next(squares).bind_next(&self.start);
-        launch.bind_next(m0).bind_next(m1).bind_next(q).items_of(total * m * m / 4, 64).record()
+        let [squares, q] = [0, 1].map(|i| first.map(|pair| pair[i]));
+        let params = ClipStartParams { entries: total as u32, m: m as u32 };
+        let launch =
+            device.launch(&CLIP_START).when("HALF_OUT", m0.dtype() == DType::F16).params(&params);
+        let launch = launch.constant("BOTH", both);
+        let launch = launch.constant("QUINTIC", first.is_some());
+        let launch = launch.bind("s", s).bind_if("squares", squares).bind("start", &self.start);
+        launch
+            .bind("m0", m0)
+            .bind_if("m1", both.then_some(m1))
+            .bind_if("first", q)
+            .items(total * m * m / 4)
+            .record()
+    }
+}
+
+/// The first row of the grid whose power of two is not below `total / w`, but for rounding.
+fn grid_row<R: Real>(w: R, total: R, grid: usize) -> usize {
+    let (mut j, mut reach) = (0, w);
+    let least = total * R::lit(1.0 - 0.5f64.powi(20));
+    while j + 1 < grid && reach < least {
+        j += 1;
+        reach = reach + reach;
+    }
+    j
+}
+
+/// Start and coefficients of each matrix's iteration.
+fn clip_plan_oracle<R: Real>(args: &mut HostArgs<'_, R>) {
+    let p: ClipPlanParams = args.params();
+    let quintic = args.flag("QUINTIC");
+    let [m, most] = [p.m, p.most].map(|v| v as usize);
+    let (rows, stats, schedules) =
+        (args.reals("rows"), args.reals("stats"), args.reals("schedules"));
+    let (start, plan) = (args.reals_mut("start"), args.reals_mut("plan"));
+    let products = if quintic { 3 } else { 2 };
+    for e in 0..p.entries as usize {
+        let rows = &rows[2 * e * m..][..2 * m];
+        let widest = rows.iter().step_by(2).copied().fold(R::zero(), R::max);
+        let norm = rows.iter().skip(1).step_by(2).copied().sum::<R>().sqrt();
+        let [s, sc, c] = [stats[4 * e], stats[4 * e + 2], stats[4 * e + 3]];
+        let bound = widest.min(norm);
+        let bound = if quintic { bound.sqrt() } else { bound };
+        let w = (sc * sc).max(R::lit(p.least.into()) * bound);
+        let total = w + bound;
+        let (shift, slope) = (w / total, total.recip());
+        let start = &mut start[8 * e..][..8];
+        (start[0], start[1], start[3]) = (shift, slope, R::zero());
+        let margin = R::one() + R::lit(p.margin.into()) / shift.sqrt();
+        start[2] = if s == R::zero() { s } else { c / w.sqrt() / margin };
+        let schedule = &schedules[4 * grid_row(w, total, p.grid as usize) * most..][..4 * most];
+        let plan = &mut plan[8 * e * products * most..][..8 * products * most];
+        let mut begun = false;
+        for (i, launches) in plan.chunks_exact_mut(8 * products).enumerate() {
+            launches.fill(R::zero());
+            let now = &schedule[4 * i..][..4];
+            if now[3] == R::zero() {
+                continue;
+            }
+            let scale = (i + 1 == most).then(|| (w / total).sqrt());
+            iteration(launches, now, !begun, scale);
+            if quintic && !begun {
+                let two = R::one() + R::one();
+                start[4] = now[0] + shift * (now[1] + shift * now[2]);
+                start[5] = slope * (now[1] + two * shift * now[2]);
+                (start[6], start[7]) = (slope * slope * now[2], R::zero());
+            }
+            begun = true;
+        }
+    }
+}
+
+/// The products of an iteration: of two or three launches, two parts each; `scale` in the last one.
+fn iteration<R: Real>(launches: &mut [R], now: &[R], first: bool, scale: Option<R>) {
+    let half = R::lit(0.5);
+    let plain = [R::zero(), R::zero(), R::one(), R::zero()];
+    let step = [R::zero(), R::one() + half, -half, R::zero()];
+    let mut set = |launch: usize, part: usize, factors: [R; 4]| {
+        launches[8 * launch + 4 * part..][..4].copy_from_slice(&factors);
+    };
+    let quintic = now[0] != R::zero();
+    let of_z = match (quintic, first) {
+        (true, true) => [R::zero(), R::zero(), R::zero(), R::one()],
+        (true, false) => plain,
+        (false, true) => [R::one() + half, R::zero(), R::zero(), -half],
+        (false, false) => step,
+    };
+    let factor = scale.unwrap_or(R::one());
+    set(1, 1, of_z.map(|v| v * factor));
+    if quintic && !first {
+        set(0, 0, [now[0], now[1], now[2], R::zero()]);
+    }
+    match (quintic, scale.is_some()) {
+        (_, true) => {}
+        (true, false) => {
+            set(1, 0, plain);
+            set(2, 0, plain);
+        }
+        (false, false) => {
+            set(0, 0, step);
+            set(1, 0, step);
+        }
+    }
+}
+
+/// `p I + q S`, and `u I + v S + w S S`.
+fn clip_start_oracle<R: Real>(args: &mut HostArgs<'_, R>) {
+    let p: ClipStartParams = args.params();
+    let m = p.m as usize;
+    let (both, quintic) = (args.flag("BOTH"), args.flag("QUINTIC"));
+    let (s, squares, start) = (args.reals("s"), args.reals("squares"), args.reals("start"));
+    let count = p.entries as usize * m * m;
+    let begin = |e: usize| [start[8 * e], start[8 * e + 1], R::zero()];
+    combined(args, "m0", [s, s], m, count, &begin);
+    if both {
+        combined(args, "m1", [s, s], m, count, &begin);
+    }
+    if quintic {
+        let begin = |e: usize| std::array::from_fn(|i| start[8 * e + 4 + i]);
+        combined(args, "first", [s, squares], m, count, &begin);
+    }
+}
+
+/// `u I + v S + w T` to a binding, with the factors of each matrix.
+fn combined<R: Real>(
+    args: &mut HostArgs<'_, R>,
+    binding: &str,
+    [s, t]: [&[R]; 2],
+    m: usize,
+    count: usize,
+    factors: &(dyn Fn(usize) -> [R; 3] + Sync),
+) {
+    let least = TASK.div_ceil(m);
+    let fill = |y: &mut [R]| {
+        let lines = y.par_chunks_exact_mut(m).zip(s.par_chunks_exact(m)).zip(t.par_chunks_exact(m));
+        lines.enumerate().at_least(least).for_each(|(i, ((line, s), t))| {
+            let [u, v, w] = factors(i / m);
+            if w == R::zero() {
+                line.iter_mut().zip(s).for_each(|(y, s)| *y = v * *s);
+            } else {
+                line.iter_mut().zip(s).zip(t).for_each(|((y, s), t)| *y = v * *s + w * *t);
+            }
+            line[i % m] += u;
+        });
+    };
+    if args.is_real(binding) {
+        fill(&mut args.reals_mut(binding)[..count]);
+    } else {
+        let mut values = vec![R::zero(); count];
+        fill(&mut values);
+        pack_halves(&values, &mut args.words_mut(binding)[..count / 2]);
     }
 }

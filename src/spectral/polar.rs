@@ -3,7 +3,7 @@
 use super::apply::Factors;
 use super::batch::Batch;
 use super::clip::{checked_storage, gram, one};
-use super::norm::{Facts, Scale};
+use super::norm::{MatrixStats, Scale};
 use super::product::{PRODUCT, commuting};
 use super::schedule::{Quintic, express};
 use super::wide;
@@ -145,11 +145,11 @@ impl Polar {
             let flags = Tensor::zeros(batch.device(), [batch.total()], DType::F32)?;
             return Ok((batch.empty_outputs()?, flags));
         }
-        let facts = Facts::new(&batch, self.scale())?;
-        let x = wide::to_wide(&batch, &facts, self.storage)?;
+        let stats = MatrixStats::new(&batch, self.scale())?;
+        let x = wide::to_wide(&batch, &stats, self.storage)?;
         let (z, x) = self.iterate(x)?;
         let y = Factors { z, x, start: None }.tensors(&batch)?;
-        Ok((y, facts.flags))
+        Ok((y, stats.flags))
     }
 
     /// A step of each parameter along the polar factor of its matrix in `[count, rows, cols]`: the last
@@ -157,8 +157,8 @@ impl Polar {
     pub(crate) fn step_all(&self, directions: &Tensor, steps: &[Step<'_>]) -> Result<()> {
         let batch = Batch::new(OP, &[directions])?;
         self.check(OP)?;
-        let facts = Facts::new(&batch, self.scale())?;
-        let x = wide::to_wide(&batch, &facts, self.storage)?;
+        let stats = MatrixStats::new(&batch, self.scale())?;
+        let x = wide::to_wide(&batch, &stats, self.storage)?;
         let (z, x) = self.iterate(x)?;
         Factors { z, x, start: None }.steps(&batch, steps)
     }

@@ -1,34 +1,29 @@
 //! The largest singular value.
 
 use super::batch::Batch;
-use super::norm::{Facts, Scale};
-use super::{twin, wide};
-use crate::kernel::{Kernel, shader};
+use super::norm::{MatrixStats, Scale};
+use super::wide;
+
+use crate::host::{HostArgs, Real};
 use crate::linalg::{Layout, matmul};
 use crate::reduce::{ROWS, RowTurns, over_rows};
 use crate::{DType, Error, Result, Tensor};
 
 const OP: &str = "spectral_norm";
 
-/// `y = x / ||x||`, and the norms
-pub(super) static UNIT_VECTORS: Kernel = Kernel::new(
-    "spectral",
-    "unit_vectors",
-    shader!("spectral/unit_vectors"),
-    crate::twin!(twin::unit_vectors),
-)
-.params::<Params>()
-.variants(ROWS)
-.turns(|args| {
-    let row = RowTurns::of(args, args.params::<Params>().length);
-    2 * row.walk() + row.fold
-});
-
-crate::params! {
-    pub(super) struct Params {
+crate::kernel! {
+    /// `y = x / ||x||`, and the norms
+    pub(super) static UNIT_VECTORS = "spectral/unit_vectors";
+    params = struct UnitVectorsParams {
         count: u32,
         length: u32,
-    }
+    };
+    oracle = unit_vectors_oracle;
+    variants = ROWS;
+    turns = |args| {
+        let row = RowTurns::of(args, args.params::<UnitVectorsParams>().length);
+        2 * row.walk() + row.fold
+    };
 }
 
 /// The largest singular value of each matrix of `[.., rows, cols]`: `[entries]`, by `steps` power
@@ -49,15 +44,15 @@ pub fn spectral_norm(x: &Tensor, steps: usize) -> Result<Tensor> {
     if batch.total() * batch.count() == 0 {
         return Tensor::zeros(x.device(), [batch.total()], DType::F32);
     }
-    let facts = Facts::new(&batch, Scale::ALONE)?;
-    let wide = wide::to_wide(&batch, &facts, DType::F32)?;
+    let stats = MatrixStats::new(&batch, Scale::ALONE)?;
+    let wide = wide::to_wide(&batch, &stats, DType::F32)?;
     let start = Tensor::from_slice(x.device(), &start(batch.m()), [1, batch.m()])?;
     let mut v = matmul(&start, &wide, Layout::NN)?;
     let mut norms = None;
     for _ in 0..steps {
-        let (unit, _) = unit_vectors(&v, &facts)?;
+        let (unit, _) = unit_vectors(&v, &stats)?;
         let u = matmul(&unit, &wide, Layout::NT)?;
-        let (unit, found) = unit_vectors(&u, &facts)?;
+        let (unit, found) = unit_vectors(&u, &stats)?;
         v = matmul(&unit, &wide, Layout::NN)?;
         norms = Some(found);
     }
@@ -74,13 +69,33 @@ fn start(count: usize) -> Vec<f32> {
 }
 
 /// Unit vectors of `[total, 1, length]`, and the norms over the scales of their matrices.
-fn unit_vectors(x: &Tensor, facts: &Facts) -> Result<(Tensor, Tensor)> {
+fn unit_vectors(x: &Tensor, stats: &MatrixStats) -> Result<(Tensor, Tensor)> {
     let length = x.shape().last().copied().unwrap_or(1);
     let count = x.count() / length.max(1);
     let y = Tensor::empty(x.device(), *x.shape(), DType::F32)?;
     let norms = Tensor::empty(x.device(), [count], DType::F32)?;
-    let params = Params { count: count as u32, length: length as u32 };
+    let params = UnitVectorsParams { count: count as u32, length: length as u32 };
     let launch = over_rows(x.device(), &UNIT_VECTORS, &params, [count, length]);
-    launch.bind_next(x).bind_next(&facts.facts).bind_next(&y).bind_next(&norms).record()?;
+    launch
+        .bind("x", x)
+        .bind("stats", &stats.values)
+        .bind("y", &y)
+        .bind("norms", &norms)
+        .record()?;
     Ok((y, norms))
+}
+
+/// Unit vectors, and norms in the scale of the matrices.
+fn unit_vectors_oracle<R: Real>(args: &mut HostArgs<'_, R>) {
+    let p: UnitVectorsParams = args.params();
+    let length = p.length as usize;
+    let (x, stats) = (args.reals("x"), args.reals("stats"));
+    let (y, norms) = (args.reals_mut("y"), args.reals_mut("norms"));
+    let all = y.chunks_exact_mut(length).zip(x.chunks_exact(length)).zip(stats.chunks_exact(4));
+    for (((y, x), fact), found) in all.zip(norms).take(p.count as usize) {
+        let norm = x.iter().map(|v| *v * *v).sum::<R>().sqrt();
+        let factor = if norm > R::zero() { norm.recip() } else { R::zero() };
+        y.iter_mut().zip(x).for_each(|(y, x)| *y = factor * *x);
+        *found = if fact[0] == R::zero() { R::nan() } else { norm / fact[0] };
+    }
 }

@@ -1,37 +1,37 @@
 //! Products that are symmetric matrices: half of each is computed.
 
-use super::twin;
-use super::way::Way;
-use crate::kernel::{Cost, CostArgs, Kernel, Variant, shader};
+use super::tiling::Tiling;
+use crate::host::parallel::*;
+use crate::host::spectral::Written;
+use crate::host::{self, HostArgs, Real, floats};
+use crate::kernel::{Cost, CostArgs, Variant};
 use crate::linalg::launch_flops;
 use crate::{DType, Result, Tensor};
 
-/// Register tiles, no workgroup memory.
-pub(super) static SYMMETRIC_PRODUCT: Kernel = Kernel::new(
-    "spectral",
-    "symmetric_product",
-    shader!("spectral/symmetric_product"),
-    crate::twin!(twin::symmetric_product),
-)
-.params::<Params>()
-.variants(VARIANTS)
-.cost(cost)
-.turns(|args| depth_turns(args.params::<Params>().k));
+crate::kernel! {
+    /// Register tiles, no workgroup memory.
+    pub(super) static SYMMETRIC_PRODUCT = "spectral/symmetric_product";
+    params = SymmetricProductParams;
+    oracle = symmetric_product_oracle;
+    host = host::spectral::symmetric_product;
+    variants = VARIANTS;
+    cost = cost;
+    turns = |args| depth_turns(args.params::<SymmetricProductParams>().k);
+}
 
-/// Tiles in workgroup memory.
-pub(super) static SYMMETRIC_PRODUCT_TILED: Kernel = Kernel::new(
-    "spectral",
-    "symmetric_product_tiled",
-    shader!("spectral/symmetric_product_tiled"),
-    crate::twin!(twin::symmetric_product),
-)
-.params::<Params>()
-.variants(VARIANTS)
-.cost(cost)
-.turns(|args| tiled_turns(args.params::<Params>().k));
+crate::kernel! {
+    /// Tiles in workgroup memory.
+    pub(super) static SYMMETRIC_PRODUCT_TILED = "spectral/symmetric_product_tiled";
+    params = SymmetricProductParams;
+    oracle = symmetric_product_oracle;
+    host = host::spectral::symmetric_product;
+    variants = VARIANTS;
+    cost = cost;
+    turns = |args| tiled_turns(args.params::<SymmetricProductParams>().k);
+}
 
 crate::params! {
-    pub(super) struct Params {
+    pub(crate) struct SymmetricProductParams {
         m: u32,
         k: u32,
         batch: u32,
@@ -70,13 +70,11 @@ const VARIANTS: &[Variant] = &[
 
 /// `m (m + 1) k` operations a matrix for the half that is computed; every operand moved once.
 fn cost(args: &CostArgs<'_>) -> Cost {
-    let p: Params = args.params();
+    let p: SymmetricProductParams = args.params();
     let (m, k, parts) = (f64::from(p.m), f64::from(p.k), f64::from(p.parts));
     let all = parts * f64::from(p.batch);
     let moved = m * k * (all + f64::from(p.batch)) + m * m * all;
-    // f16 are half as many words as elements.
-    let half = (args.words[1] as f64) < 0.75 * m * k * f64::from(p.batch);
-    let word = if half { 2.0 } else { 4.0 };
+    let word = if args.when("HALF") { 2.0 } else { 4.0 };
     Cost { bytes: word * moved, flops: m * (m + 1.0) * k * all }
 }
 
@@ -135,21 +133,17 @@ impl SymmetricProduct<'_> {
 
     /// Records launches of at most about `limit` operations.
     fn record_within(&self, limit: f64, output: Output<'_>) -> Result<()> {
-        let of = |output: Output<'_>| match output {
-            Output::First(c) | Output::Second(c, _) | Output::Both(c, ..) => c.dtype(),
-        };
-        let unused = &Tensor::empty(self.a.device(), [8], of(output))?;
-        let no_plan = &Tensor::empty(self.a.device(), [4], DType::F32)?;
         let (part_first, parts, first, second, second_start) = match output {
-            Output::First(c) => (0, 1, c, unused, 0),
-            Output::Second(c, start) => (1, 1, unused, c, start),
-            Output::Both(c, second, start) => (0, 2, c, second, start),
+            Output::First(c) => (0, 1, Some(c), None, 0),
+            Output::Second(c, start) => (1, 1, None, Some(c), start),
+            Output::Both(c, second, start) => (0, 2, Some(c), Some(second), start),
         };
+        let half_out = first.or(second).is_some_and(|c| c.dtype() == DType::F16);
         let device = self.a.device();
-        let way = self.way();
-        let edge = self.m.div_ceil(way.edge);
+        let tiling = self.tiling();
+        let edge = self.m.div_ceil(tiling.edge);
         let tiles = parts * self.batch * edge * (edge + 1) / 2;
-        let tile_flops = 2.0 * (way.edge * way.edge * self.k) as f64;
+        let tile_flops = 2.0 * (tiling.edge * tiling.edge * self.k) as f64;
         let most = ((limit / tile_flops) as usize).clamp(1, tiles.max(1));
         let (plan, step, steps, [u, v, w, x]) = match self.coefficients {
             Coefficients::Fixed(factors) => (None, 0, 0, factors),
@@ -157,7 +151,7 @@ impl SymmetricProduct<'_> {
         };
         for tile_first in (0..tiles).step_by(most) {
             let tile_count = most.min(tiles - tile_first);
-            let params = Params {
+            let params = SymmetricProductParams {
                 m: self.m as u32,
                 k: self.k as u32,
                 batch: self.batch as u32,
@@ -165,7 +159,7 @@ impl SymmetricProduct<'_> {
                 parts: parts as u32,
                 tile_first: tile_first as u32,
                 tile_count: tile_count as u32,
-                edge: way.edge as u32,
+                edge: tiling.edge as u32,
                 step: step as u32,
                 steps: steps as u32,
                 second_start: second_start as u32,
@@ -174,30 +168,108 @@ impl SymmetricProduct<'_> {
                 w,
                 x,
             };
-            let half = usize::from(self.a.dtype() == DType::F16);
-            let variant = half + usize::from(of(output) == DType::F16);
-            let mut launch = device.launch(way.kernel).variant_at(variant).params(&params);
-            launch = launch.constant("PLAN", u32::from(plan.is_some()));
-            launch = launch.constant("ROWS", u32::from(self.rows));
-            launch = way
-                .sized(launch)
-                .bind_next(self.a)
-                .bind_next(self.b)
-                .bind_next(plan.unwrap_or(no_plan));
-            launch
-                .bind_next(first)
-                .bind_next(second)
-                .items_of(tile_count, way.workgroup)
-                .record()?;
+            let launch = device
+                .launch(tiling.kernel)
+                .when("HALF", self.a.dtype() == DType::F16)
+                .when("HALF_OUT", half_out)
+                .params(&params)
+                .constant("PLAN", plan.is_some())
+                .constant("ROWS", self.rows)
+                .bind("a", self.a)
+                .bind("b", self.b)
+                .bind_if("plan", plan)
+                .bind_if("c", first)
+                .bind_if("second", second);
+            tiling.over(launch, tile_count).record()?;
         }
         Ok(())
     }
 
-    fn way(&self) -> Way {
+    fn tiling(&self) -> Tiling {
         let edge = self.m.div_ceil(8);
         let kernels = [&SYMMETRIC_PRODUCT, &SYMMETRIC_PRODUCT_TILED];
-        Way::of(self.a.device(), kernels, self.m, self.batch * edge * (edge + 1) / 2)
+        Tiling::of(self.a.device(), kernels, self.m, self.batch * edge * (edge + 1) / 2)
     }
+}
+
+/// The products from the definition: the tiles of the launch, which may be a part of all, and their
+/// mirror images.
+fn symmetric_product_oracle<R: Real>(args: &mut HostArgs<'_, R>) {
+    let p: SymmetricProductParams = args.params();
+    let [m, k, batch, edge] = [p.m, p.k, p.batch, p.edge].map(|v| v as usize);
+    let (a, b) = (floats(args, "a"), floats(args, "b"));
+    let start = p.second_start as usize * m * m;
+    let mut outputs = [Written::take(args, "c", 0), Written::take(args, "second", start)];
+    let side = m.div_ceil(edge);
+    let tiles = side * (side + 1) / 2;
+    for number in 0..p.parts as usize * batch {
+        let (part, z) = (p.part_first as usize + number / batch, number % batch);
+        let factors = p.factors(args, part, z);
+        if factors.iter().all(|f| *f == R::zero()) {
+            continue;
+        }
+        let (a, b) = (&a[(part * batch + z) * m * k..][..m * k], &b[z * m * k..][..m * k]);
+        let value = combination([a, b], [m, k], args.flag("ROWS"), factors);
+        let c = &mut outputs[part].reals()[z * m * m..][..m * m];
+        let first = (p.tile_first as usize).saturating_sub(number * tiles);
+        let end = ((p.tile_first + p.tile_count) as usize).saturating_sub(number * tiles);
+        for (top, left) in (first..end.min(tiles)).map(|tile| upper_tile(tile, side)) {
+            for i in top * edge..m.min((top + 1) * edge) {
+                for j in (left * edge).max(i)..m.min((left + 1) * edge) {
+                    c[i * m + j] = value[i * m + j];
+                    c[j * m + i] = value[i * m + j];
+                }
+            }
+        }
+    }
+    outputs.into_iter().for_each(Written::finish);
+}
+
+/// `u I + v A + x B + w A B` on and above the diagonal; B by its rows or its columns.
+fn combination<R: Real>(
+    [a, b]: [&[R]; 2],
+    [m, k]: [usize; 2],
+    rows: bool,
+    [u, v, w, x]: [R; 4],
+) -> Vec<R> {
+    let mut c = vec![R::zero(); m * m];
+    c.par_chunks_exact_mut(m).enumerate().for_each(|(i, c)| {
+        if w != R::zero() {
+            for (l, a) in a[i * k..][..k].iter().enumerate() {
+                for (j, c) in c.iter_mut().enumerate().skip(i) {
+                    *c += *a * if rows { b[j * k + l] } else { b[l * m + j] };
+                }
+            }
+        }
+        for (j, c) in c.iter_mut().enumerate().skip(i) {
+            *c *= w;
+            // A factor of 0 takes nothing, be it 0 times infinity.
+            for (factor, from) in [(v, a), (x, b)] {
+                if factor != R::zero() {
+                    *c += factor * from[i * m + j];
+                }
+            }
+        }
+        c[i] += u;
+    });
+    c
+}
+
+impl SymmetricProductParams {
+    /// u, v, w and x of a matrix.
+    pub(crate) fn factors<R: Real>(&self, args: &HostArgs<'_, R>, part: usize, z: usize) -> [R; 4] {
+        if !args.flag("PLAN") {
+            return [self.u, self.v, self.w, self.x].map(|v| R::lit(f64::from(v)));
+        }
+        let at = 4 * ((z * self.steps as usize + self.step as usize) * 2 + part);
+        std::array::from_fn(|i| args.reals("plan")[at + i])
+    }
+}
+
+/// The tile number `tile` on and above the diagonal of `n x n`, in the order of the shader.
+pub(crate) fn upper_tile(tile: usize, n: usize) -> (usize, usize) {
+    let (i, j) = (tile / (n + 1), tile % (n + 1));
+    if j < n - i { (i, i + j) } else { (n - 1 - i, j - 1) }
 }
 
 #[cfg(test)]
@@ -205,7 +277,7 @@ mod tests {
     use super::{Coefficients, Output, SymmetricProduct};
     use crate::{DType, Device, Tensor};
 
-    /// Launches over parts of the tiles together cover what one launch does; the twin is told of parts as
+    /// Launches over parts of the tiles together cover what one launch does; the host is told of parts as
     /// well.
     #[test]
     fn split_launches_cover_the_products() {

@@ -4,7 +4,7 @@ use super::batch::Batch;
 use super::bound::gram_rows;
 use super::clip::{Form, SpectralClip};
 use super::hard::{HardClip, PURER};
-use super::norm::{Facts, Scale};
+use super::norm::{MatrixStats, Scale};
 use super::plan::Plan;
 use super::polar::Polar;
 use crate::elementwise::{Activation, Unary};
@@ -34,15 +34,15 @@ impl Var {
                 feature: "a formula without a jump (SpectralClip::compat off)".into(),
             });
         }
-        let facts = Facts::new(&batch, clip.scale())?;
+        let stats = MatrixStats::new(&batch, clip.scale())?;
         let constants = Constants { of: self, total: batch.total() };
         let x = self.reshape([batch.total(), batch.rows, batch.cols])?;
-        let scaled = x.mul(&constants.get(&facts.facts, 0)?)?;
+        let scaled = x.mul(&constants.get(&stats.values, 0)?)?;
         let y = if batch.vectors() {
             // s x / sqrt((s c)^2 + (s ||x||)^2) times c.
-            let square = constants.get(&facts.facts, 2)?.square()?;
+            let square = constants.get(&stats.values, 2)?.square()?;
             let norm = scaled.square()?.sum(&[1, 2], true)?;
-            scaled.div(&norm.add(&square)?.sqrt()?)?.mul(&constants.get(&facts.facts, 3)?)?
+            scaled.div(&norm.add(&square)?.sqrt()?)?.mul(&constants.get(&stats.values, 3)?)?
         } else {
             let s = gram(&scaled, batch.tall())?;
             let extent = batch.rows.min(batch.cols);
@@ -52,7 +52,7 @@ impl Var {
             };
             let bounded = squares.as_ref().unwrap_or(&s);
             let rows = gram_rows(bounded.value(), batch.total(), extent)?;
-            let plan = Plan::new(&rows, &facts, &schedules, DType::F32)?;
+            let plan = Plan::new(&rows, &stats, &schedules, DType::F32)?;
             let shift = constants.get(&plan.start, 0)?;
             let factor = constants.get(&plan.start, 1)?;
             let eye = constants.identity(extent)?;
@@ -88,10 +88,10 @@ impl Var {
         polar.check("polar")?;
         let batch = Batch::new("polar", &[self.value()])?;
         // The power of two that brings the largest element to order one.
-        let facts = Facts::new(&batch, Scale::ALONE)?;
+        let stats = MatrixStats::new(&batch, Scale::ALONE)?;
         let constants = Constants { of: self, total: batch.total() };
         let x = self.reshape([batch.total(), batch.rows, batch.cols])?;
-        let scale = constants.get(&facts.facts, 0)?;
+        let scale = constants.get(&stats.values, 0)?;
         let x = x.mul(&scale)?;
         let norm = x.norm(&[1, 2], true)?;
         let [margin, eps] = polar.norm_and();
@@ -123,9 +123,9 @@ impl Var {
         let batch = Batch::new("hard_clip", &[self.value()])?;
         let (radius, sign) = clip.checked()?;
         let (total, tall) = (batch.total(), batch.tall());
-        let facts = Facts::new(&batch, Scale::Own(radius, None))?.facts;
+        let stats = MatrixStats::new(&batch, Scale::Own(radius, None))?.values;
         let constants = Constants { of: self, total };
-        let [scale, bound, radius] = [0, 2, 3].map(|i| constants.get(&facts, i));
+        let [scale, bound, radius] = [0, 2, 3].map(|i| constants.get(&stats, i));
         let (scale, bound) = (scale?, bound?);
         let whole = self.reshape([total, batch.rows, batch.cols])?;
         let x = whole.mul(&scale)?;

@@ -1,44 +1,38 @@
 //! The mix of two paths by a learned share.
 
-use super::twin;
-use crate::elementwise::{CELLS, launch_cells};
-use crate::kernel::{Kernel, shader};
+use super::rows::TASK;
+use crate::elementwise::{CELLS, launch_cells, sigmoid};
+use crate::host::parallel::*;
+use crate::host::{self, HostArgs, Real};
 use crate::reduce::{Fold, LONGEST, Op, Pass, fold};
 use crate::{DType, Error, Result, Tensor, Var};
 
-/// `y = al a + (1 - al) b`
-pub(super) static BLEND: Kernel =
-    Kernel::new("token", "blend", shader!("token/blend"), crate::twin!(twin::blend))
-        .params::<Params>()
-        .variants(CELLS);
-
-/// The gradients of both, and that of the share in parts.
-pub(super) static BLEND_BACKWARD: Kernel = Kernel::new(
-    "token",
-    "blend_backward",
-    shader!("token/blend_backward"),
-    crate::twin!(twin::blend_backward),
-)
-.params::<BackwardParams>()
-.variants(CELLS)
-.turns(|args| {
-    let p: BackwardParams = args.params();
-    u64::from(if p.interleaved == 1 { p.cells.div_ceil(p.parts) } else { p.span }) + 2
-});
-
-crate::params! {
-    pub(super) struct Params {
+crate::kernel! {
+    /// `y = al a + (1 - al) b`
+    pub(super) static BLEND = "token/blend";
+    params = struct BlendParams {
         cells: u32,
-    }
+    };
+    oracle = blend_oracle;
+    variants = CELLS;
 }
 
-crate::params! {
-    pub(super) struct BackwardParams {
+crate::kernel! {
+    /// The gradients of both, and that of the share in parts.
+    pub(crate) static BLEND_BACKWARD = "token/blend_backward";
+    params = struct BlendBackwardParams {
         cells: u32,
         parts: u32,
         span: u32,
         interleaved: u32,
-    }
+    };
+    oracle = blend_backward_oracle;
+    host = host::token::blend_backward;
+    variants = CELLS;
+    turns = |args| {
+        let p: BlendBackwardParams = args.params();
+        u64::from(if p.interleaved == 1 { p.cells.div_ceil(p.parts) } else { p.span }) + 2
+    };
 }
 
 const OP: &str = "mix";
@@ -61,11 +55,11 @@ impl Var {
         if y.count() > 0 {
             let (launch, cells) = launch_cells(a.device(), &BLEND, a.count());
             launch
-                .params(&Params { cells })
-                .bind_next(a)
-                .bind_next(b)
-                .bind_next(share)
-                .bind_next(&y)
+                .params(&BlendParams { cells })
+                .bind("a", a)
+                .bind("b", b)
+                .bind("raw", share)
+                .bind("y", &y)
                 .record()?;
         }
         self.tape().record_one(OP, &[self, other, raw], y, move |bw| {
@@ -101,21 +95,54 @@ fn gradients([a, b, raw]: &[Tensor; 3], g: &Tensor) -> Result<[Tensor; 3]> {
     }
     let ga = Tensor::empty(device, *a.shape(), DType::F32)?;
     let gb = Tensor::empty(device, *b.shape(), DType::F32)?;
-    let software = device.capabilities().software;
-    let most = if software { 1 << 10 } else { 1 << 14 };
+    let tuning = device.tuning();
     let (launch, cells) = launch_cells(device, &BLEND_BACKWARD, g.count());
-    let span = (cells as usize).div_ceil(most).min(LONGEST);
+    let span = (cells as usize).div_ceil(tuning.sum_parts).min(LONGEST);
     let parts = (cells as usize).div_ceil(span);
     let part = Tensor::empty(device, [parts], DType::F32)?;
-    let params = BackwardParams {
+    let params = BlendBackwardParams {
         cells,
         parts: parts as u32,
         span: span as u32,
-        interleaved: u32::from(!software),
+        interleaved: u32::from(tuning.interleaved),
     };
-    let launch = launch.params(&params).bind_next(a).bind_next(b).bind_next(raw).bind_next(g);
-    launch.bind_next(&ga).bind_next(&gb).bind_next(&part).items_of(parts, 64).record()?;
+    let launch = launch.params(&params).bind("a", a).bind("b", b).bind("raw", raw).bind("g", g);
+    launch.bind("ga", &ga).bind("gb", &gb).bind("part", &part).items(parts).record()?;
     let pass = Pass { outer: 1, length: parts, inner: 1 };
     let graw = fold(&part, pass, Fold::of(Op::Sum))?.reshape(*raw.shape())?;
     Ok([ga, gb, graw])
+}
+
+fn blend_oracle<R: Real>(args: &mut HostArgs<'_, R>) {
+    let (a, b, raw) = (args.reals("a"), args.reals("b"), args.reals("raw")[0]);
+    let (al, rest) = (sigmoid(raw), sigmoid(-raw));
+    let y = args.reals_mut("y");
+    let inputs = a.par_chunks(TASK).zip(b.par_chunks(TASK));
+    y.par_chunks_mut(TASK).zip(inputs).for_each(|(y, (a, b))| {
+        y.iter_mut().zip(a.iter().zip(b)).for_each(|(y, (a, b))| *y = al * *a + rest * *b);
+    });
+}
+
+fn blend_backward_oracle<R: Real>(args: &mut HostArgs<'_, R>) {
+    let p: BlendBackwardParams = args.params();
+    let (a, b, raw, g) = (args.reals("a"), args.reals("b"), args.reals("raw")[0], args.reals("g"));
+    let (al, rest) = (sigmoid(raw), sigmoid(-raw));
+    args.reals_mut("ga").iter_mut().zip(g).for_each(|(ga, g)| *ga = al * *g);
+    args.reals_mut("gb").iter_mut().zip(g).for_each(|(gb, g)| *gb = rest * *g);
+    let width = g.len() / p.cells as usize;
+    args.reals_mut("part").iter_mut().enumerate().for_each(|(s, part)| {
+        let cells = p.cells_of(s).flat_map(|c| c * width..(c + 1) * width);
+        *part = al * rest * cells.map(|i| g[i] * (a[i] - b[i])).sum();
+    });
+}
+
+impl BlendBackwardParams {
+    /// The cells of part `s`.
+    pub(crate) fn cells_of(&self, s: usize) -> impl Iterator<Item = usize> + use<> {
+        let [cells, parts, span] = [self.cells, self.parts, self.span].map(|v| v as usize);
+        match self.interleaved {
+            0 => (s * span..cells.min((s + 1) * span)).step_by(1),
+            _ => (s..cells).step_by(parts),
+        }
+    }
 }

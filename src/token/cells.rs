@@ -20,15 +20,13 @@ impl Cells {
         (elements / self.width) as u32
     }
 
-    /// A launch of one invocation a cell of `elements`, in the kernel's variant for such cells
-    /// (`CELLS`).
+    /// A launch of one invocation a cell of `elements`, of a kernel whose variants are `CELLS`.
     pub(super) fn launch(
         self,
         device: &Device,
         kernel: &'static Kernel,
         elements: usize,
     ) -> Launch {
-        let variant = usize::from(self.width == 4);
-        device.launch(kernel).variant_at(variant).items_of(elements / self.width, 64)
+        device.launch(kernel).when("wide", self.width == 4).items(elements / self.width)
     }
 }

@@ -1,53 +1,49 @@
 //! Rows of a table by token.
 
 use super::cells::Cells;
+use super::rows::each_row;
 use super::sort::{Sorted, sorted};
-use super::twin;
 use crate::elementwise::CELLS;
-use crate::kernel::{Cost, CostArgs, Kernel, shader};
+use crate::host::parallel::*;
+use crate::host::{HostArgs, Real};
+use crate::kernel::{Cost, CostArgs};
 use crate::reduce::Range;
 use crate::{DType, Error, Result, Shape, Tensor, Var};
 
-/// `y[i] = table[tokens[i]]`
-pub(super) static EMBEDDING: Kernel =
-    Kernel::new("token", "embedding", shader!("token/embedding"), crate::twin!(twin::embedding))
-        .params::<Params>()
-        .variants(CELLS)
-        .cost(cost);
-
-/// Sums of gradients over the places of a token that reach over the edge of a piece.
-pub(super) static EMBEDDING_PARTS: Kernel = Kernel::new(
-    "token",
-    "embedding_parts",
-    shader!("token/embedding_parts"),
-    crate::twin!(twin::embedding_parts),
-)
-.params::<PartParams>()
-.variants(CELLS)
-.cost(cost_of_parts)
-.turns(|args| 4 + 2 * u64::from(args.params::<PartParams>().piece));
-
-/// `gtable[v] = sum of g[i] over tokens[i] = v`
-pub(super) static EMBEDDING_BACKWARD: Kernel = Kernel::new(
-    "token",
-    "embedding_backward",
-    shader!("token/embedding_backward"),
-    crate::twin!(twin::embedding_backward),
-)
-.params::<PartParams>()
-.variants(CELLS)
-.cost(cost_of_gradient)
-.turns(|args| {
-    let p: PartParams = args.params();
-    u64::from(p.piece.max(p.pieces)) + 2
-});
-
-crate::params! {
-    pub(super) struct Params {
+crate::kernel! {
+    /// `y[i] = table[tokens[i]]`
+    pub(super) static EMBEDDING = "token/embedding";
+    params = struct EmbeddingParams {
         cells: u32,
         row: u32,
         vocabulary: u32,
-    }
+    };
+    oracle = embedding_oracle;
+    variants = CELLS;
+    cost = cost;
+}
+
+crate::kernel! {
+    /// Sums of gradients over the places of a token that reach over the edge of a piece.
+    pub(super) static EMBEDDING_PARTS = "token/embedding_parts";
+    params = PartParams;
+    oracle = embedding_parts_oracle;
+    variants = CELLS;
+    cost = cost_of_parts;
+    turns = |args| 4 + 2 * u64::from(args.params::<PartParams>().piece);
+}
+
+crate::kernel! {
+    /// `gtable[v] = sum of g[i] over tokens[i] = v`
+    pub(super) static EMBEDDING_BACKWARD = "token/embedding_backward";
+    params = PartParams;
+    oracle = embedding_backward_oracle;
+    variants = CELLS;
+    cost = cost_of_gradient;
+    turns = |args| {
+        let p: PartParams = args.params();
+        u64::from(p.piece.max(p.pieces)) + 2
+    };
 }
 
 crate::params! {
@@ -61,19 +57,19 @@ crate::params! {
 
 /// A row read and one written for each token.
 fn cost(args: &CostArgs<'_>) -> Cost {
-    Cost { bytes: 4.0 * (args.words[1] + 2 * args.words[2]) as f64, flops: 0.0 }
+    Cost { bytes: 4.0 * (args.words_of("tokens") + 2 * args.words_of("y")) as f64, flops: 0.0 }
 }
 
 /// At the most every gradient is read.
 fn cost_of_parts(args: &CostArgs<'_>) -> Cost {
-    let count = args.words[0] as f64;
-    Cost { bytes: 4.0 * (count + args.words[4] as f64), flops: count }
+    let count = args.words_of("g") as f64;
+    Cost { bytes: 4.0 * (count + args.words_of("parts") as f64), flops: count }
 }
 
 /// Every row of the table is written, and every gradient read once, here or for its part.
 fn cost_of_gradient(args: &CostArgs<'_>) -> Cost {
-    let words = args.words[0] + args.words[1] + args.words[2] + args.words[4];
-    Cost { bytes: 4.0 * words as f64, flops: args.words[0] as f64 }
+    let words = ["g", "order", "starts", "table"].map(|name| args.words_of(name));
+    Cost { bytes: 4.0 * words.iter().sum::<u64>() as f64, flops: words[0] as f64 }
 }
 
 const OP: &str = "embedding";
@@ -138,13 +134,13 @@ fn forward(table: &Tensor, tokens: &Tensor, shape: Shape) -> Result<Tensor> {
     let y = Tensor::empty(table.device(), shape, DType::F32)?;
     if y.count() > 0 {
         let cells = Cells::of(row);
-        let params = Params {
+        let params = EmbeddingParams {
             cells: cells.count(y.count()),
             row: cells.count(row),
             vocabulary: vocabulary as u32,
         };
         let launch = cells.launch(table.device(), &EMBEDDING, y.count()).params(&params);
-        launch.bind_next(table).bind_next(tokens).bind_next(&y).record()?;
+        launch.bind("table", table).bind("tokens", tokens).bind("y", &y).record()?;
     }
     Ok(y)
 }
@@ -167,20 +163,20 @@ fn backward(g: &Tensor, tokens: &Tensor, [vocabulary, row]: [usize; 2]) -> Resul
     };
     let launch = cells.launch(device, &EMBEDDING_PARTS, pieces * row).params(&params);
     launch
-        .bind_next(g)
-        .bind_next(tokens)
-        .bind_next(&order)
-        .bind_next(&starts)
-        .bind_next(&parts)
+        .bind("g", g)
+        .bind("tokens", tokens)
+        .bind("order", &order)
+        .bind("starts", &starts)
+        .bind("parts", &parts)
         .record()?;
     let gradient = Tensor::empty(device, [vocabulary, row], DType::F32)?;
     let launch = cells.launch(device, &EMBEDDING_BACKWARD, vocabulary * row).params(&params);
     launch
-        .bind_next(g)
-        .bind_next(&order)
-        .bind_next(&starts)
-        .bind_next(&parts)
-        .bind_next(&gradient)
+        .bind("g", g)
+        .bind("order", &order)
+        .bind("starts", &starts)
+        .bind("parts", &parts)
+        .bind("table", &gradient)
         .record()?;
     Ok(gradient)
 }
@@ -193,4 +189,91 @@ fn backward(g: &Tensor, tokens: &Tensor, [vocabulary, row]: [usize; 2]) -> Resul
 pub fn check_tokens(tokens: &[u32], vocabulary: usize) -> Result<()> {
     Range { op: "check_tokens", what: "token", below: vocabulary, padding: None }
         .check_slice(tokens)
+}
+
+fn embedding_oracle<R: Real>(args: &mut HostArgs<'_, R>) {
+    let p: EmbeddingParams = args.params();
+    let (table, tokens, y) = (args.reals("table"), args.words("tokens"), args.reals_mut("y"));
+    let length = y.len() / tokens.len();
+    each_row(y, length, |i, y| match tokens[i] < p.vocabulary {
+        true => y.copy_from_slice(&table[tokens[i] as usize * length..][..length]),
+        false => y.fill(R::zero()),
+    });
+}
+
+/// Gradients in the order of their tokens.
+struct Segments<'a, R> {
+    g: &'a [R],
+    order: &'a [u32],
+    starts: &'a [u32],
+    length: usize,
+    piece: usize,
+}
+
+impl<R: Real> Segments<'_, R> {
+    /// The places of token `v`.
+    fn places(&self, v: usize) -> std::ops::Range<usize> {
+        self.starts[v] as usize..self.starts[v + 1] as usize
+    }
+
+    /// The sum of the rows at some places.
+    fn sum(&self, places: std::ops::Range<usize>, sum: &mut [R]) {
+        sum.fill(R::zero());
+        for position in &self.order[places] {
+            add(sum, &self.g[*position as usize * self.length..][..self.length]);
+        }
+    }
+}
+
+fn embedding_parts_oracle<R: Real>(args: &mut HostArgs<'_, R>) {
+    let p: PartParams = args.params();
+    let (g, tokens, order, starts) =
+        (args.reals("g"), args.words("tokens"), args.words("order"), args.words("starts"));
+    let parts = args.reals_mut("parts");
+    let (length, piece) = (g.len() / tokens.len(), p.piece as usize);
+    let inside = starts[p.vocabulary as usize] as usize;
+    let segments = Segments { g, order, starts, length, piece };
+    let token = |place: usize| tokens[order[place] as usize] as usize;
+    parts.par_chunks_mut(2 * length).enumerate().for_each(|(s, parts)| {
+        let (first, end) = (s * piece, inside.min((s + 1) * piece));
+        if first >= end {
+            return;
+        }
+        let (head, tail) = parts.split_at_mut(length);
+        let before = segments.places(token(first));
+        if before.start < first {
+            segments.sum(first..end.min(before.end), head);
+        }
+        let after = segments.places(token(end - 1));
+        if after.start >= first && after.end > end {
+            segments.sum(after.start..end, tail);
+        }
+    });
+}
+
+fn embedding_backward_oracle<R: Real>(args: &mut HostArgs<'_, R>) {
+    let p: PartParams = args.params();
+    let (g, order, starts) = (args.reals("g"), args.words("order"), args.words("starts"));
+    let (parts, table) = (args.reals("parts"), args.reals_mut("table"));
+    let length = table.len() / p.vocabulary as usize;
+    let segments = Segments { g, order, starts, length, piece: p.piece as usize };
+    each_row(table, length, |v, row| {
+        let places = segments.places(v);
+        if places.is_empty() {
+            return row.fill(R::zero());
+        }
+        let (first, last) = (places.start / segments.piece, (places.end - 1) / segments.piece);
+        if first == last {
+            return segments.sum(places, row);
+        }
+        row.copy_from_slice(&parts[(2 * first + 1) * length..][..length]);
+        for s in first + 1..=last {
+            add(row, &parts[2 * s * length..][..length]);
+        }
+    });
+}
+
+/// `sum += x`
+fn add<R: Real>(sum: &mut [R], x: &[R]) {
+    sum.iter_mut().zip(x).for_each(|(sum, x)| *sum += *x);
 }

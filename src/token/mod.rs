@@ -7,11 +7,12 @@
 mod blend;
 mod cells;
 mod embedding;
+mod rows;
 mod shift;
 mod sort;
 mod top_k;
-mod twin;
 
+pub(crate) use blend::BlendBackwardParams;
 pub use embedding::check_tokens;
 
 use crate::kernel::Kernel;

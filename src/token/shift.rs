@@ -1,57 +1,48 @@
 //! The token shift: each channel mixed with its value one token earlier.
 
 use super::cells::Cells;
-use super::twin;
+use super::rows::each_row;
 use crate::elementwise::CELLS;
-use crate::kernel::{Kernel, shader};
+use crate::host::parallel::*;
+use crate::host::{HostArgs, Real};
 use crate::reduce::Pieces;
-use crate::{DType, Error, Result, Shape, Tensor, Var};
+use crate::{DType, Error, Result, Tensor, Var};
 
-/// `y[t] = mix x[t] + (1 - mix) x[t - 1]`
-pub(super) static TOKEN_SHIFT: Kernel = Kernel::new(
-    "token",
-    "token_shift",
-    shader!("token/token_shift"),
-    crate::twin!(twin::token_shift),
-)
-.params::<Params>()
-.variants(CELLS);
+crate::kernel! {
+    /// `y[t] = mix x[t] + (1 - mix) x[t - 1]`
+    pub(super) static TOKEN_SHIFT = "token/token_shift";
+    params = Params;
+    oracle = token_shift_oracle;
+    variants = CELLS;
+}
 
-/// The gradients of x and of what came before it.
-pub(super) static TOKEN_SHIFT_BACKWARD: Kernel = Kernel::new(
-    "token",
-    "token_shift_backward",
-    shader!("token/token_shift_backward"),
-    crate::twin!(twin::token_shift_backward),
-)
-.params::<Params>()
-.variants(CELLS);
+crate::kernel! {
+    /// The gradients of x and of what came before it.
+    pub(super) static TOKEN_SHIFT_BACKWARD = "token/token_shift_backward";
+    params = Params;
+    oracle = token_shift_backward_oracle;
+    variants = CELLS;
+}
 
-/// The gradient of the mix, in parts.
-pub(super) static TOKEN_SHIFT_MIX: Kernel = Kernel::new(
-    "token",
-    "token_shift_mix",
-    shader!("token/token_shift_mix"),
-    crate::twin!(twin::token_shift_mix),
-)
-.params::<MixParams>()
-.turns(|args| Pieces::turns(args.params::<MixParams>().chunk));
+crate::kernel! {
+    /// The gradient of the mix, in parts.
+    pub(super) static TOKEN_SHIFT_MIX = "token/token_shift_mix";
+    params = struct TokenShiftMixParams {
+        rows: u32,
+        channels: u32,
+        batch: u32,
+        splits: u32,
+        chunk: u32,
+    };
+    oracle = token_shift_mix_oracle;
+    turns = |args| Pieces::turns(args.params::<TokenShiftMixParams>().chunk);
+}
 
 crate::params! {
     pub(super) struct Params {
         cells: u32,
         lane: u32,
         channels: u32,
-    }
-}
-
-crate::params! {
-    pub(super) struct MixParams {
-        rows: u32,
-        channels: u32,
-        batch: u32,
-        splits: u32,
-        chunk: u32,
     }
 }
 
@@ -146,12 +137,12 @@ fn forward(
     if extents.count > 0 {
         let (cells, params) = extents.cells();
         let launch = cells.launch(x.device(), &TOKEN_SHIFT, extents.count).params(&params);
-        let launch = launch.constant("PREVIOUS", u32::from(previous.is_some()));
+        let launch = launch.constant("PREVIOUS", previous.is_some());
         launch
-            .bind_next(x)
-            .bind_next(mix)
-            .bind_next(previous.unwrap_or(mix))
-            .bind_next(&y)
+            .bind("x", x)
+            .bind("mix_of", mix)
+            .bind_if("previous", previous)
+            .bind("y", &y)
             .record()?;
     }
     Ok(y)
@@ -166,18 +157,22 @@ fn gradients(
 ) -> Result<(Tensor, Option<Tensor>)> {
     let device = g.device();
     let gx = Tensor::empty(device, *g.shape(), DType::F32)?;
-    // Without a token before the first, a small tensor that is not written.
-    let unused = Shape::new(&[4])?;
-    let gprevious = Tensor::empty(device, previous.map_or(unused, |p| *p.shape()), DType::F32)?;
+    let like = |p: &Tensor| Tensor::empty(device, *p.shape(), DType::F32);
+    let gprevious = previous.map(like).transpose()?;
     if extents.count > 0 {
         let (cells, params) = extents.cells();
         let launch = cells.launch(device, &TOKEN_SHIFT_BACKWARD, extents.count).params(&params);
-        let launch = launch.constant("PREVIOUS", u32::from(previous.is_some()));
-        launch.bind_next(mix).bind_next(g).bind_next(&gx).bind_next(&gprevious).record()?;
-    } else {
+        let launch = launch.constant("PREVIOUS", previous.is_some());
+        launch
+            .bind("mix_of", mix)
+            .bind("g", g)
+            .bind("gx", &gx)
+            .bind_if("gprevious", gprevious.as_ref())
+            .record()?;
+    } else if let Some(gprevious) = &gprevious {
         gprevious.clear()?;
     }
-    Ok((gx, previous.map(|_| gprevious)))
+    Ok((gx, gprevious))
 }
 
 fn gradient_of_mix(
@@ -194,7 +189,7 @@ fn gradient_of_mix(
     let rows = count / channels;
     let pieces = Pieces::of(device, rows, channels);
     let part = Tensor::empty(device, [pieces.splits, channels], DType::F32)?;
-    let params = MixParams {
+    let params = TokenShiftMixParams {
         rows: rows as u32,
         channels: channels as u32,
         batch: (lane / channels) as u32,
@@ -202,8 +197,85 @@ fn gradient_of_mix(
         chunk: pieces.chunk as u32,
     };
     let launch = device.launch(&TOKEN_SHIFT_MIX).params(&params);
-    let launch = launch.constant("PREVIOUS", u32::from(previous.is_some()));
-    let launch = launch.bind_next(x).bind_next(previous.unwrap_or(x)).bind_next(g).bind_next(&part);
-    launch.items_of(part.count(), 64).record()?;
+    let launch = launch.constant("PREVIOUS", previous.is_some());
+    let launch = launch.bind("x", x).bind_if("previous", previous).bind("g", g).bind("part", &part);
+    launch.items(part.count()).record()?;
     pieces.total(&part)
+}
+
+fn token_shift_oracle<R: Real>(args: &mut HostArgs<'_, R>) {
+    let p: Params = args.params();
+    let (x, mix) = (args.reals("x"), args.reals("mix_of"));
+    let previous = (args.flag("PREVIOUS")).then(|| args.reals("previous"));
+    let y = args.reals_mut("y");
+    let channels = mix.len();
+    let batch = (p.lane / p.channels) as usize;
+    each_row(y, channels, |r, y| {
+        let before = before(x, previous, r, batch, channels);
+        let x = &x[r * channels..][..channels];
+        y.iter_mut().zip(x.iter().zip(mix)).for_each(|(y, (x, m))| *y = *m * *x);
+        if let Some(before) = before {
+            let terms = before.iter().zip(mix);
+            y.iter_mut().zip(terms).for_each(|(y, (x, m))| *y += (R::one() - *m) * *x);
+        }
+    });
+}
+
+/// Row `r` of x one token earlier.
+fn before<'a, R>(
+    x: &'a [R],
+    previous: Option<&'a [R]>,
+    r: usize,
+    batch: usize,
+    channels: usize,
+) -> Option<&'a [R]> {
+    match r.checked_sub(batch) {
+        Some(r) => Some(&x[r * channels..][..channels]),
+        None => previous.map(|x| &x[r * channels..][..channels]),
+    }
+}
+
+fn token_shift_backward_oracle<R: Real>(args: &mut HostArgs<'_, R>) {
+    let (mix, g) = (args.reals("mix_of"), args.reals("g"));
+    let (gx, gprevious) = (args.reals_mut("gx"), args.reals_mut("gprevious"));
+    let p: Params = args.params();
+    let channels = mix.len();
+    let batch = (p.lane / p.channels) as usize;
+    let lane = batch * channels;
+    each_row(gx, channels, |r, gx| {
+        let now = &g[r * channels..][..channels];
+        gx.iter_mut().zip(now.iter().zip(mix)).for_each(|(gx, (g, m))| *gx = *m * *g);
+        if let Some(next) = g.get((r + batch) * channels..).filter(|g| !g.is_empty()) {
+            let terms = next.iter().zip(mix);
+            gx.iter_mut().zip(terms).for_each(|(gx, (g, m))| *gx += (R::one() - *m) * *g);
+        }
+    });
+    if args.flag("PREVIOUS") {
+        let terms = g[..lane].iter().zip(mix.iter().cycle());
+        gprevious.iter_mut().zip(terms).for_each(|(gp, (g, m))| *gp = (R::one() - *m) * *g);
+    }
+}
+
+fn token_shift_mix_oracle<R: Real>(args: &mut HostArgs<'_, R>) {
+    let p: TokenShiftMixParams = args.params();
+    let (x, g) = (args.reals("x"), args.reals("g"));
+    let previous = (args.flag("PREVIOUS")).then(|| args.reals("previous"));
+    let part = args.reals_mut("part");
+    let (rows, channels) = (p.rows as usize, p.channels as usize);
+    let (batch, chunk) = (p.batch as usize, p.chunk as usize);
+    part.par_chunks_mut(channels).enumerate().for_each(|(s, sums)| {
+        sums.fill(R::zero());
+        for r in s * chunk..rows.min((s + 1) * chunk) {
+            let (now, g) = (&x[r * channels..][..channels], &g[r * channels..][..channels]);
+            match before(x, previous, r, batch, channels) {
+                Some(before) => {
+                    let terms = g.iter().zip(now.iter().zip(before));
+                    sums.iter_mut().zip(terms).for_each(|(s, (g, (x, b)))| *s += *g * (*x - *b));
+                }
+                None => {
+                    sums.iter_mut().zip(g.iter().zip(now)).for_each(|(s, (g, x))| *s += *g * *x);
+                }
+            }
+        }
+    });
 }

@@ -1,44 +1,45 @@
 //! The positions of a sequence in the order of their tokens.
 
-use super::twin;
-use crate::kernel::{Kernel, few_turns, shader};
+use crate::host::{HostArgs, Real};
+use crate::kernel::few_turns;
 use crate::{DType, Device, Result, Tensor};
 
-/// How often each digit occurs in each block of the order so far.
-pub(super) static DIGIT_COUNTS: Kernel = Kernel::new(
-    "token",
-    "digit_counts",
-    shader!("token/digit_counts"),
-    crate::twin!(twin::digit_counts),
-)
-.params::<Params>()
-.turns(few_turns);
+crate::kernel! {
+    /// How often each digit occurs in each block of the order so far.
+    pub(super) static DIGIT_COUNTS = "token/digit_counts";
+    params = Params;
+    oracle = digit_counts_oracle;
+    turns = few_turns;
+}
 
-/// Counts become places.
-pub(super) static DIGIT_SCAN: Kernel =
-    Kernel::new("token", "digit_scan", shader!("token/digit_scan"), crate::twin!(twin::digit_scan))
-        .params::<ScanParams>()
-        .turns(|args| 2 * u64::from(args.params::<ScanParams>().blocks) + 300);
+crate::kernel! {
+    /// Counts become places.
+    pub(super) static DIGIT_SCAN = "token/digit_scan";
+    params = struct DigitScanParams {
+        blocks: u32,
+    };
+    oracle = digit_scan_oracle;
+    turns = |args| 2 * u64::from(args.params::<DigitScanParams>().blocks) + 300;
+}
 
-/// Positions move to their places.
-pub(super) static DIGIT_SCATTER: Kernel = Kernel::new(
-    "token",
-    "digit_scatter",
-    shader!("token/digit_scatter"),
-    crate::twin!(twin::digit_scatter),
-)
-.params::<Params>()
-.turns(few_turns);
+crate::kernel! {
+    /// Positions move to their places.
+    pub(super) static DIGIT_SCATTER = "token/digit_scatter";
+    params = Params;
+    oracle = digit_scatter_oracle;
+    turns = few_turns;
+}
 
-/// Where each token begins in the order.
-pub(super) static TOKEN_STARTS: Kernel = Kernel::new(
-    "token",
-    "token_starts",
-    shader!("token/token_starts"),
-    crate::twin!(twin::token_starts),
-)
-.params::<StartParams>()
-.turns(few_turns);
+crate::kernel! {
+    /// Where each token begins in the order.
+    pub(super) static TOKEN_STARTS = "token/token_starts";
+    params = struct TokenStartsParams {
+        count: u32,
+        vocabulary: u32,
+    };
+    oracle = token_starts_oracle;
+    turns = few_turns;
+}
 
 crate::params! {
     pub(super) struct Params {
@@ -48,23 +49,10 @@ crate::params! {
     }
 }
 
-crate::params! {
-    pub(super) struct ScanParams {
-        blocks: u32,
-    }
-}
-
-crate::params! {
-    pub(super) struct StartParams {
-        count: u32,
-        vocabulary: u32,
-    }
-}
-
 /// Values of a digit, as in `shared/digits.wgsl`.
-pub(super) const RADIX: usize = 256;
+const RADIX: usize = 256;
 /// Tokens of a block, likewise.
-pub(super) const BLOCK: usize = 256;
+const BLOCK: usize = 256;
 
 /// Positions sorted by token.
 pub(super) struct Sorted {
@@ -88,13 +76,13 @@ pub(super) fn sorted(tokens: &Tensor, vocabulary: usize) -> Result<Sorted> {
     }
     let order = order.unwrap_or_else(|| tokens.clone());
     let starts = Tensor::empty(device, [vocabulary + 1], DType::U32)?;
-    let params = StartParams { count: tokens.count() as u32, vocabulary: vocabulary as u32 };
+    let params = TokenStartsParams { count: tokens.count() as u32, vocabulary: vocabulary as u32 };
     let launch = device.launch(&TOKEN_STARTS).params(&params);
     launch
-        .bind_next(tokens)
-        .bind_next(&order)
-        .bind_next(&starts)
-        .items_of(vocabulary + 1, 64)
+        .bind("tokens", tokens)
+        .bind("order", &order)
+        .bind("starts", &starts)
+        .items(vocabulary + 1)
         .record()?;
     Ok(Sorted { order, starts })
 }
@@ -107,21 +95,94 @@ fn sort_pass(
     params: Params,
 ) -> Result<Tensor> {
     let blocks = tokens.count().div_ceil(BLOCK);
-    let first = u32::from(order.is_none());
-    let order = order.unwrap_or(tokens);
+    let first = order.is_none();
     let counts = Tensor::empty(device, [blocks, RADIX], DType::U32)?;
     let launch = device.launch(&DIGIT_COUNTS).constant("FIRST", first).params(&params);
     launch
-        .bind_next(tokens)
-        .bind_next(order)
-        .bind_next(&counts)
-        .items_of(counts.count(), 64)
+        .bind("tokens", tokens)
+        .bind_if("order", order)
+        .bind("counts", &counts)
+        .items(counts.count())
         .record()?;
-    let scan = device.launch(&DIGIT_SCAN).params(&ScanParams { blocks: blocks as u32 });
-    scan.bind_next(&counts).groups([1, 1, 1]).record()?;
+    let scan = device.launch(&DIGIT_SCAN).params(&DigitScanParams { blocks: blocks as u32 });
+    scan.bind("counts", &counts).workgroups(1).record()?;
     let sorted = Tensor::empty(device, [tokens.count()], DType::U32)?;
     let launch = device.launch(&DIGIT_SCATTER).constant("FIRST", first).params(&params);
-    let launch = launch.bind_next(tokens).bind_next(order).bind_next(&counts).bind_next(&sorted);
-    launch.items_of(tokens.count(), 64).record()?;
+    let launch = launch
+        .bind("tokens", tokens)
+        .bind_if("order", order)
+        .bind("places", &counts)
+        .bind("sorted", &sorted);
+    launch.items(tokens.count()).record()?;
     Ok(sorted)
+}
+
+/// The digits of a pass, and the positions in the order so far.
+struct Digits<'a> {
+    tokens: &'a [u32],
+    order: Option<&'a [u32]>,
+    p: Params,
+}
+
+impl<'a> Digits<'a> {
+    fn of<R: Real>(args: &HostArgs<'a, R>) -> Self {
+        let order = (!args.flag("FIRST")).then(|| args.words("order"));
+        Self { tokens: args.words("tokens"), order, p: args.params() }
+    }
+
+    fn position(&self, place: usize) -> usize {
+        self.order.map_or(place, |order| order[place] as usize)
+    }
+
+    fn at(&self, place: usize) -> usize {
+        let key = self.tokens[self.position(place)].min(self.p.vocabulary);
+        (key >> self.p.shift) as usize % RADIX
+    }
+}
+
+fn digit_counts_oracle<R: Real>(args: &mut HostArgs<'_, R>) {
+    let digits = Digits::of(args);
+    let counts = args.words_mut("counts");
+    counts.fill(0);
+    for place in 0..digits.tokens.len() {
+        counts[place / BLOCK * RADIX + digits.at(place)] += 1;
+    }
+}
+
+fn digit_scan_oracle<R: Real>(args: &mut HostArgs<'_, R>) {
+    let p: DigitScanParams = args.params();
+    let counts = args.words_mut("counts");
+    let mut place = 0;
+    for digit in 0..RADIX {
+        for block in 0..p.blocks as usize {
+            let count = std::mem::replace(&mut counts[block * RADIX + digit], place);
+            place += count;
+        }
+    }
+}
+
+fn digit_scatter_oracle<R: Real>(args: &mut HostArgs<'_, R>) {
+    let digits = Digits::of(args);
+    let mut places = args.words("places").to_vec();
+    let sorted = args.words_mut("sorted");
+    for place in 0..digits.tokens.len() {
+        let next = &mut places[place / BLOCK * RADIX + digits.at(place)];
+        sorted[*next as usize] = digits.position(place) as u32;
+        *next += 1;
+    }
+}
+
+fn token_starts_oracle<R: Real>(args: &mut HostArgs<'_, R>) {
+    let p: TokenStartsParams = args.params();
+    let (tokens, order, starts) =
+        (args.words("tokens"), args.words("order"), args.words_mut("starts"));
+    let mut next = 0;
+    for (place, position) in order.iter().enumerate() {
+        let token = tokens[*position as usize].min(p.vocabulary) as usize;
+        while next <= token {
+            starts[next] = place as u32;
+            next += 1;
+        }
+    }
+    starts[next..].fill(order.len() as u32);
 }

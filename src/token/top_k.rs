@@ -1,46 +1,41 @@
 //! The mask of the largest: sparsity by rank instead of by a threshold.
 
-use super::twin;
-use crate::kernel::{CostArgs, Kernel, shader};
+use super::rows::each_row;
+use crate::host::parallel::*;
+use crate::host::{HostArgs, Real, above};
+use crate::kernel::CostArgs;
 use crate::reduce::{ROWS, RowTurns, over_rows};
 use crate::{DType, Error, Result, Shape, Tensor, Var};
+use std::cmp::Ordering;
 
-/// 1 for the k largest of a row, else 0.
-pub(super) static TOP_K_MASK: Kernel =
-    Kernel::new("token", "top_k_mask", shader!("token/top_k_mask"), crate::twin!(twin::top_k_mask))
-        .params::<Params>()
-        .variants(ROWS)
-        .turns(turns);
-
-/// Its surrogate gradient.
-pub(super) static TOP_K_BACKWARD: Kernel = Kernel::new(
-    "token",
-    "top_k_backward",
-    shader!("token/top_k_backward"),
-    crate::twin!(twin::top_k_backward),
-)
-.params::<BackwardParams>();
-
-crate::params! {
-    pub(super) struct Params {
+crate::kernel! {
+    /// 1 for the k largest of a row, else 0.
+    pub(super) static TOP_K_MASK = "token/top_k_mask";
+    params = struct TopKMaskParams {
         rows: u32,
         length: u32,
         k: u32,
         place_bits: u32,
-    }
+    };
+    oracle = top_k_mask_oracle;
+    variants = ROWS;
+    turns = turns;
 }
 
-crate::params! {
-    pub(super) struct BackwardParams {
+crate::kernel! {
+    /// Its surrogate gradient.
+    pub(super) static TOP_K_BACKWARD = "token/top_k_backward";
+    params = struct TopKBackwardParams {
         count: u32,
         length: u32,
         a: f32,
-    }
+    };
+    oracle = top_k_backward_oracle;
 }
 
 /// A walk over the row, and a fold, for each bit of the k-th largest and of its place, and two more.
 fn turns(args: &CostArgs<'_>) -> u64 {
-    let p: Params = args.params();
+    let p: TopKMaskParams = args.params();
     let row = RowTurns::of(args, p.length);
     (32 + u64::from(p.place_bits) + 2) * (1 + row.walk() + row.fold)
 }
@@ -103,14 +98,14 @@ fn forward(x: &Tensor, length: usize, k: usize) -> Result<(Tensor, Tensor)> {
     let y = Tensor::empty(device, *x.shape(), DType::F32)?;
     let threshold = Tensor::empty(device, Shape::new(&[rows])?, DType::F32)?;
     if rows > 0 {
-        let params = Params {
+        let params = TopKMaskParams {
             rows: rows as u32,
             length: length as u32,
             k: k as u32,
             place_bits: length.ilog2() + 1,
         };
         let launch = over_rows(device, &TOP_K_MASK, &params, [rows, length]);
-        launch.bind_next(x).bind_next(&y).bind_next(&threshold).record()?;
+        launch.bind("x", x).bind("y", &y).bind("threshold", &threshold).record()?;
     }
     Ok((y, threshold))
 }
@@ -118,15 +113,56 @@ fn forward(x: &Tensor, length: usize, k: usize) -> Result<(Tensor, Tensor)> {
 fn backward(x: &Tensor, threshold: &Tensor, g: &Tensor, length: usize) -> Result<Tensor> {
     let gx = Tensor::empty(x.device(), *x.shape(), DType::F32)?;
     if gx.count() > 0 {
-        let params = BackwardParams { count: x.count() as u32, length: length as u32, a: ATAN };
+        let params = TopKBackwardParams { count: x.count() as u32, length: length as u32, a: ATAN };
         let launch = x.device().launch(&TOP_K_BACKWARD).params(&params);
         launch
-            .bind_next(x)
-            .bind_next(threshold)
-            .bind_next(g)
-            .bind_next(&gx)
-            .items_of(x.count(), 64)
+            .bind("x", x)
+            .bind("threshold", threshold)
+            .bind("g", g)
+            .bind("gx", &gx)
+            .items(x.count())
             .record()?;
     }
     Ok(gx)
+}
+
+fn top_k_mask_oracle<R: Real>(args: &mut HostArgs<'_, R>) {
+    let p: TopKMaskParams = args.params();
+    let (x, y, threshold) = (args.reals("x"), args.reals_mut("y"), args.reals_mut("threshold"));
+    let (length, k) = (p.length as usize, p.k as usize);
+    let rows = y.par_chunks_mut(length).zip(x.par_chunks(length)).zip(threshold);
+    rows.for_each_init(Vec::new, |values: &mut Vec<R>, ((y, x), threshold)| {
+        values.clear();
+        values.extend_from_slice(x);
+        // A NaN is larger than any number.
+        let larger = |a: &R, b: &R| match (above(*a, *b), above(*b, *a)) {
+            (true, _) => Ordering::Less,
+            (_, true) => Ordering::Greater,
+            _ => Ordering::Equal,
+        };
+        let (_, least, _) = values.select_nth_unstable_by(k - 1, larger);
+        *threshold = *least;
+        let larger = x.iter().filter(|x| above(**x, *threshold)).count();
+        let mut equal = k.saturating_sub(larger);
+        for (y, x) in y.iter_mut().zip(x) {
+            let larger = above(*x, *threshold);
+            let tie = !larger && !above(*threshold, *x) && equal > 0;
+            equal -= usize::from(tie);
+            *y = if tie || larger { R::one() } else { R::zero() };
+        }
+    });
+}
+
+fn top_k_backward_oracle<R: Real>(args: &mut HostArgs<'_, R>) {
+    let p: TopKBackwardParams = args.params();
+    let (x, threshold, g) = (args.reals("x"), args.reals("threshold"), args.reals("g"));
+    let length = p.length as usize;
+    let a = R::lit(f64::from(p.a));
+    each_row(args.reals_mut("gx"), length, |r, gx| {
+        let inputs = x[r * length..].iter().zip(&g[r * length..]);
+        for (gx, (x, g)) in gx.iter_mut().zip(inputs) {
+            let u = R::FRAC_PI_2() * a * (*x - threshold[r]);
+            *gx = *g * R::lit(0.5) * a / (R::one() + u * u);
+        }
+    });
 }

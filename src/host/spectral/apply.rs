@@ -1,39 +1,37 @@
-//! The twin of the last product: the GEMM crate adds it to what a parameter keeps.
+//! The last product: the GEMM crate adds it to what a parameter keeps.
 
 use crate::elementwise::Stride;
 use crate::host::parallel::*;
-use crate::host::{HostArgs, Real, gemm};
-use crate::linalg::floats_of;
-use crate::spectral::apply::Params;
+use crate::host::{HostArgs, floats, gemm};
+use crate::spectral::ApplyProductParams;
 
 /// Multiplications from which a matrix is worth several threads.
 const PARALLEL: usize = 1 << 18;
 
-/// `r Z X`, or a step along it. A launch over a part of the rows comes from a GPU that is being
-/// checked.
-pub(in crate::spectral) fn apply_product<R: Real>(args: &mut HostArgs<'_, R>) {
-    let p: Params = args.params();
+/// `r Z X`, or a step along it. A launch may be over a part of the rows.
+pub(crate) fn apply_product(args: &mut HostArgs<'_, f32>) {
+    let p: ApplyProductParams = args.params();
     let [m, n, k, rows, cols] = [p.m, p.n, p.k, p.rows, p.cols].map(|v| v as usize);
-    let (tall, scaled) = (args.constant_or("TALL", 0) != 0, args.constant_or("SCALED", 0) != 0);
-    let (a, b, start) = (floats_of(args, 0), floats_of(args, 1), args.reals(2));
-    let steps = args.slots.len() > 4;
-    let Params { mode, decay, scale, gain, low, high, .. } = p;
+    let (tall, scaled) = (args.flag("TALL"), args.flag("SCALED"));
+    let (a, b, start) = (floats(args, "a"), floats(args, "b"), args.reals("start"));
+    let steps = args.when("UPDATE");
+    let ApplyProductParams { mode, decay, scale, gain, low, high, .. } = p;
     let stride = Stride { mode, decay, scale, gain, low, high };
-    let y = args.reals_mut(3);
+    let y = args.reals_mut("y");
     // What y keeps, and what it takes of the product.
-    let mut rates = [R::zero(), R::one()];
+    let mut rates = [0.0, 1.0];
     if steps {
-        if args.reals(5)[2] != R::zero() {
+        if args.reals("clip")[2] != 0.0 {
             return;
         }
-        let [decay, gain] = stride.rates(&args.reals(4)[p.numbers as usize..]);
-        rates = [R::one() - decay, -gain];
+        let [decay, gain] = stride.rates(&args.reals("numbers")[p.numbers as usize..]);
+        rates = [1.0 - decay, -gain];
     }
     let first = (4 * p.group_first as usize).min(rows);
     let count = (4 * p.groups as usize).min(rows - first);
-    let one = |(z, y): (usize, &mut [R]), threads: bool| {
+    let one = |(z, y): (usize, &mut [f32]), threads: bool| {
         let e = p.first as usize + z;
-        let factor = if scaled { start[8 * e + 2] } else { R::one() };
+        let factor = if scaled { start[8 * e + 2] } else { 1.0 };
         let job = Job {
             a: &a[e * m * k..][..m * k],
             b: &b[e * k * n..][..k * n],
@@ -58,20 +56,20 @@ pub(in crate::spectral) fn apply_product<R: Real>(args: &mut HostArgs<'_, R>) {
 }
 
 /// One product.
-struct Job<'a, R> {
-    a: &'a [R],
-    b: &'a [R],
+struct Job<'a> {
+    a: &'a [f32],
+    b: &'a [f32],
     tall: bool,
     depth: usize,
     /// Rows of A that are stored side by side if `tall`, and columns of B.
     strides: [usize; 2],
-    rates: [R; 2],
+    rates: [f32; 2],
     threads: bool,
 }
 
-impl<R: Real> Job<'_, R> {
+impl Job<'_> {
     /// `y = keep y + take A B` for the rows from `first` on and `cols` columns.
-    fn run(&self, first: usize, cols: usize, y: &mut [R]) {
+    fn run(&self, first: usize, cols: usize, y: &mut [f32]) {
         let Self { a, b, depth: k, strides: [m, n], rates: [keep, take], .. } = *self;
         let rows = y.len() / cols.max(1);
         if rows == 0 {
@@ -90,7 +88,7 @@ impl<R: Real> Job<'_, R> {
                 [rows, cols, k],
                 y.as_mut_ptr(),
                 [1, cols as isize],
-                keep != R::zero(),
+                keep != 0.0,
                 a.as_ptr(),
                 [col, row],
                 b.as_ptr(),

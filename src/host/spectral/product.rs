@@ -1,28 +1,28 @@
-//! The twin of the symmetric products: the GEMM crate makes panels of rows from the diagonal on, all
-//! panels of a launch side by side, and the rest is their mirror image.
+//! Symmetric products: the GEMM crate makes panels of rows from the diagonal on, all panels of a launch side
+//! by side, and the rest is their mirror image.
 
+use super::Written;
 use crate::host::parallel::*;
-use crate::host::{HostArgs, Real, gemm};
-use crate::linalg::{floats_of, pack_halves, unpack_halves};
-use crate::spectral::product::Params;
+use crate::host::{HostArgs, floats, gemm};
+use crate::spectral::{SymmetricProductParams, upper_tile};
 
 /// The most panels of a matrix: with as many, 54 % of a full product is computed.
 const PANELS: usize = 12;
+
 /// The fewest rows of a panel: fewer cost the GEMM crate more than they save.
 const LEAST_ROWS: usize = 32;
+
 /// Multiplications from which a launch is worth several threads.
 const PARALLEL: usize = 1 << 18;
 
-/// `C = u I + v A + x B + w A B` for each part and matrix. A launch over a part of the tiles comes from
-/// a GPU that is being checked.
-pub(in crate::spectral) fn symmetric_product<R: Real>(args: &mut HostArgs<'_, R>) {
-    let p: Params = args.params();
+/// `C = u I + v A + x B + w A B` for each part and matrix. A launch may be over a part of the tiles.
+pub(crate) fn symmetric_product(args: &mut HostArgs<'_, f32>) {
+    let p: SymmetricProductParams = args.params();
     let [m, k, batch] = [p.m, p.k, p.batch].map(|v| v as usize);
-    let (by_plan, rows) = (args.constant_or("PLAN", 0) != 0, args.constant_or("ROWS", 0) != 0);
-    let (a, b, plan) = (floats_of(args, 0), floats_of(args, 1), args.reals(2));
+    let rows = args.flag("ROWS");
+    let (a, b) = (floats(args, "a"), floats(args, "b"));
     let start = p.second_start as usize * m * m;
-    let fixed = [p.u, p.v, p.w, p.x].map(|v| R::lit(f64::from(v)));
-    let mut outputs = [Output::take(args, 3, 0), Output::take(args, 4, start)];
+    let mut outputs = [Written::take(args, "c", 0), Written::take(args, "second", start)];
     let mut jobs = Vec::new();
     for (part, output) in outputs.iter_mut().enumerate() {
         let named = p.part_first as usize..(p.part_first + p.parts) as usize;
@@ -31,8 +31,7 @@ pub(in crate::spectral) fn symmetric_product<R: Real>(args: &mut HostArgs<'_, R>
         }
         let all = output.reals()[..batch * m * m].chunks_exact_mut(m * m);
         for (z, c) in all.enumerate() {
-            let at = 4 * ((z * p.steps as usize + p.step as usize) * 2 + part);
-            let factors = if by_plan { std::array::from_fn(|i| plan[at + i]) } else { fixed };
+            let factors = p.factors(args, part, z);
             let a = &a[(part * batch + z) * m * k..][..m * k];
             let b = &b[z * m * k..][..m * k];
             jobs.push((Job { a, b, rows, m, k, factors }, c));
@@ -46,46 +45,12 @@ pub(in crate::spectral) fn symmetric_product<R: Real>(args: &mut HostArgs<'_, R>
             job.run_covered(c, &p, number);
         }
     }
-    outputs.into_iter().for_each(Output::finish);
-}
-
-/// A part of C from its first matrix on: reals in place, or unpacked from f16 and packed at the end.
-enum Output<'a, R> {
-    Reals(&'a mut [R]),
-    Halves(&'a mut [u32], Vec<R>),
-}
-
-impl<'a, R: Real> Output<'a, R> {
-    fn take(args: &mut HostArgs<'a, R>, binding: usize, start: usize) -> Self {
-        if args.is_real(binding) {
-            let all = args.reals_mut(binding);
-            let start = start.min(all.len());
-            return Self::Reals(&mut all[start..]);
-        }
-        let words = args.words_mut(binding);
-        let start = (start / 2).min(words.len());
-        let words = &mut words[start..];
-        let values = unpack_halves(words);
-        Self::Halves(words, values)
-    }
-
-    fn reals(&mut self) -> &mut [R] {
-        match self {
-            Self::Reals(values) => values,
-            Self::Halves(_, values) => values,
-        }
-    }
-
-    fn finish(self) {
-        if let Self::Halves(words, values) = self {
-            pack_halves(&values, words);
-        }
-    }
+    outputs.into_iter().for_each(Written::finish);
 }
 
 /// Whole products: first the panels of all of them, then their mirror images.
-fn run_all<R: Real>(mut jobs: Vec<(Job<'_, R>, &mut [R])>) {
-    jobs.retain(|(job, _)| job.factors.iter().any(|f| *f != R::zero()));
+fn run_all(mut jobs: Vec<(Job<'_>, &mut [f32])>) {
+    jobs.retain(|(job, _)| job.factors.iter().any(|f| *f != 0.0));
     let work: usize = jobs.iter().map(|(job, _)| job.m * job.m * job.k).sum();
     let mut panels = Vec::new();
     for (job, c) in &mut jobs {
@@ -116,7 +81,7 @@ const MIRROR: usize = 128;
 
 /// The lower half of a square block on the diagonal from the upper one: its rows, of `m` elements,
 /// from column `left` on.
-fn mirror<R: Real>(c: &mut [R], m: usize, left: usize) {
+fn mirror(c: &mut [f32], m: usize, left: usize) {
     let rows = c.len() / m;
     if rows <= 16 {
         for i in 1..rows {
@@ -142,7 +107,7 @@ fn mirror<R: Real>(c: &mut [R], m: usize, left: usize) {
 }
 
 /// Rows of `to`, from column `column` on, become the columns of `from` from `row` on.
-fn turn<R: Real>(from: &[R], to: &mut [R], m: usize, [column, row]: [usize; 2]) {
+fn turn(from: &[f32], to: &mut [f32], m: usize, [column, row]: [usize; 2]) {
     const BLOCK: usize = 16;
     let (height, width) = (to.len() / m, from.len() / m);
     for top in (0..height).step_by(BLOCK) {
@@ -159,24 +124,18 @@ fn turn<R: Real>(from: &[R], to: &mut [R], m: usize, [column, row]: [usize; 2]) 
 
 /// One symmetric product.
 #[derive(Clone, Copy)]
-struct Job<'a, R> {
-    a: &'a [R],
-    b: &'a [R],
+struct Job<'a> {
+    a: &'a [f32],
+    b: &'a [f32],
     rows: bool,
     m: usize,
     k: usize,
-    factors: [R; 4],
+    factors: [f32; 4],
 }
 
-/// The tile number `tile` on and above the diagonal of `n x n`, in the order of the shader.
-fn upper_tile(tile: usize, n: usize) -> (usize, usize) {
-    let (i, j) = (tile / (n + 1), tile % (n + 1));
-    if j < n - i { (i, i + j) } else { (n - 1 - i, j - 1) }
-}
-
-impl<R: Real> Job<'_, R> {
+impl Job<'_> {
     /// The tiles of the launch that lie in matrix `number`, counted over parts and matrices.
-    fn run_covered(self, c: &mut [R], p: &Params, number: usize) {
+    fn run_covered(self, c: &mut [f32], p: &SymmetricProductParams, number: usize) {
         let edge = p.edge as usize;
         let n = self.m.div_ceil(edge);
         let tiles = n * (n + 1) / 2;
@@ -202,27 +161,27 @@ impl<R: Real> Job<'_, R> {
     }
 
     /// Rows from `first` on, columns from `first` on.
-    fn panel(&self, first: usize, panel: &mut [R]) {
+    fn panel(&self, first: usize, panel: &mut [f32]) {
         let [u, v, w, x] = self.factors;
         for (i, line) in panel.chunks_exact_mut(self.m).enumerate() {
             let row = first + i;
             let line = &mut line[first..];
-            line.fill(R::zero());
+            line.fill(0.0);
             for (factor, from) in [(v, self.a), (x, self.b)] {
-                if factor != R::zero() {
+                if factor != 0.0 {
                     let from = &from[row * self.m + first..(row + 1) * self.m];
                     line.iter_mut().zip(from).for_each(|(y, f)| *y += factor * *f);
                 }
             }
             line[i] += u;
         }
-        if w != R::zero() {
+        if w != 0.0 {
             self.multiply(first, panel, w);
         }
     }
 
     /// `panel += w A B`, rows and columns from `first` on.
-    fn multiply(&self, first: usize, panel: &mut [R], w: R) {
+    fn multiply(&self, first: usize, panel: &mut [f32], w: f32) {
         let (m, k) = (self.m, self.k);
         let rows = panel.len() / m;
         let cols = m - first;
@@ -247,7 +206,7 @@ impl<R: Real> Job<'_, R> {
                 [1, k as isize],
                 b.as_ptr(),
                 [col_stride, row_stride],
-                [R::one(), w],
+                [1.0, w],
                 gemm::Parallelism::None,
             );
         }
