@@ -111,7 +111,12 @@ pub mod data;
 pub mod plot;
 
 pub use device::{Device, DeviceBuilder};
-pub use dispatch::{Bind, Bound, Capture, Divergence, Launch, MemoryReport, Profile, ProfileRow};
+#[cfg(feature = "checkpoint")]
+pub use dispatch::write_launches;
+pub use dispatch::{
+    Bind, Bound, Capture, Divergence, ExportedBinding, ExportedLaunch, Launch, MemoryReport,
+    Profile, ProfileRow,
+};
 pub use dtype::DType;
 pub use error::{Error, Result};
 pub use gpu::{

@@ -1,6 +1,8 @@
 //! What the conformance tests share: the devices under test, random data, comparisons.
 
+pub mod cases;
 pub mod constants;
+pub mod export;
 pub mod golden;
 
 use spikegrad::elementwise::Activation;

@@ -8,6 +8,7 @@ pub struct DeviceBuilder {
     pub(super) baseline: bool,
     pub(super) coop_matrix: bool,
     pub(super) as_hardware: bool,
+    pub(super) as_software: bool,
     pub(super) unchecked: bool,
     pub(super) memory_limit: Option<u64>,
 }
@@ -19,6 +20,7 @@ impl Default for DeviceBuilder {
             baseline: false,
             coop_matrix: false,
             as_hardware: false,
+            as_software: false,
             unchecked: false,
             memory_limit: None,
         }
@@ -45,10 +47,17 @@ impl DeviceBuilder {
         self
     }
 
-    /// Kernels take a software adapter for hardware. For tests: it is slow, but it runs the kernels
-    /// that hardware runs.
+    /// Kernels take a software adapter, or the host, for hardware. For tests: it is slow, but it runs the
+    /// kernels that hardware runs; the host runs the code of their oracles for them.
     pub fn as_hardware(mut self, on: bool) -> Self {
         self.as_hardware = on;
+        self
+    }
+
+    /// Operators take the host for a software adapter. For tests: it runs the code of the oracles of the
+    /// kernels that such an adapter runs.
+    pub fn as_software_adapter(mut self, on: bool) -> Self {
+        self.as_software = on;
         self
     }
 

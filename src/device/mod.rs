@@ -1,10 +1,12 @@
 //! Which machine computes.
 
-use crate::dispatch::{Backend, Capture, Launch, MemoryReport, OpenCapture, Profile, Stream};
+use crate::dispatch::{
+    Backend, Capture, ExportedLaunch, Launch, MemoryReport, OpenCapture, Profile, Stream,
+};
 use crate::error::{Error, Result};
 use crate::gpu::wgpu::{Adapter, Device as RawDevice, DeviceDescriptor, Limits, Queue};
 use crate::gpu::{self, AdapterSummary, Capabilities, Context, OpenOptions};
-use crate::host::{Host, Precision};
+use crate::host::{Host, Precision, Role};
 use crate::kernel::Kernel;
 use std::sync::{Arc, Once};
 
@@ -149,6 +151,11 @@ impl Device {
         Self::on(Backend::Host(Host::shared(precision)))
     }
 
+    /// The CPU, for which operators choose what they choose for an adapter.
+    fn rehearsing(role: Role, baseline: bool) -> Self {
+        Self::on(Backend::Host(Host::rehearsing(role, baseline)))
+    }
+
     fn on_gpu(context: Context) -> Self {
         Self::on(Backend::Gpu(Arc::new(context)))
     }
@@ -261,6 +268,45 @@ impl Device {
         let profile = self.stream.stop_profile();
         drop(open);
         Ok((outcome, profile))
+    }
+
+    /// Runs `work` and returns what it returns with the launches that `wanted` asks for, as data for other
+    /// programs: see [`ExportedLaunch`]. `wanted` is told the kernel, the variant and the bytes of all
+    /// tensors of a launch. Replays of captures are launches, too; on a GPU they are not seen.
+    ///
+    /// ```
+    /// use spikegrad::{Device, Tape, Tensor};
+    /// # fn main() -> spikegrad::Result<()> {
+    /// let device = Device::host();
+    /// let x = Tensor::from_slice(&device, &[-1.0f32, 2.0], [2])?;
+    /// let relu = || Tape::off().constant(&x).relu();
+    /// let (_, launches) = device.export(|_, _, _| true, relu)?;
+    /// assert_eq!(launches[0].kernel.name, "activate");
+    /// assert_eq!(launches[0].bindings[1].after.as_deref(), Some(&[0, 0, 0, 0, 0, 0, 0, 64][..]));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Argument`] while another export of the device runs; those of `work`.
+    pub fn export<T>(
+        &self,
+        wanted: impl FnMut(&'static Kernel, usize, u64) -> bool + Send + 'static,
+        work: impl FnOnce() -> Result<T>,
+    ) -> Result<(T, Vec<ExportedLaunch>)> {
+        /// Ends the export, after a panic too.
+        struct Open<'a>(&'a Stream);
+        impl Drop for Open<'_> {
+            fn drop(&mut self) {
+                self.0.stop_export();
+            }
+        }
+        self.stream.start_export(Box::new(wanted))?;
+        let open = Open(&self.stream);
+        let outcome = work()?;
+        let launches = self.stream.stop_export();
+        drop(open);
+        Ok((outcome, launches))
     }
 
     /// Switches the shadow check: every launch is also computed by its twin in f64 and compared; the
@@ -390,6 +436,12 @@ impl DeviceBuilder {
 
     fn named(&self, wanted: &str) -> Result<Device> {
         match wanted {
+            HOST if self.as_hardware => {
+                return Ok(Device::rehearsing(Role::Hardware, self.baseline));
+            }
+            HOST if self.as_software => {
+                return Ok(Device::rehearsing(Role::SoftwareAdapter, self.baseline));
+            }
             HOST => return Ok(Device::host()),
             ORACLE => return Ok(Device::oracle()),
             _ => {}

@@ -2,6 +2,7 @@
 
 use super::Device;
 use crate::dispatch::Backend;
+use crate::host::Role;
 
 /// The choices for one class of devices.
 #[derive(Debug, Clone, Copy)]
@@ -153,7 +154,11 @@ impl Device {
     /// What suits this device.
     pub(crate) fn tuning(&self) -> &'static Tuning {
         match &self.stream.backend {
-            Backend::Host(_) => &HOST,
+            Backend::Host(host) => match host.role {
+                Role::Host => &HOST,
+                Role::SoftwareAdapter => &SOFTWARE,
+                Role::Hardware => &HARDWARE,
+            },
             Backend::Gpu(_) if self.capabilities().software => &SOFTWARE,
             Backend::Gpu(_) => &HARDWARE,
         }

@@ -1,6 +1,9 @@
 //! Launches as data, and the stream that runs them.
 
 mod capture;
+mod export;
+#[cfg(feature = "checkpoint")]
+mod export_files;
 mod launch;
 mod pool;
 mod profile;
@@ -12,6 +15,9 @@ mod watch;
 
 pub use capture::Capture;
 pub(crate) use capture::{BeforeReplay, OpenCapture};
+pub use export::{ExportedBinding, ExportedLaunch};
+#[cfg(feature = "checkpoint")]
+pub use export_files::write_launches;
 pub use launch::{Bind, Bound, Launch};
 pub use pool::MemoryReport;
 pub(crate) use pool::{Memory, Storage};

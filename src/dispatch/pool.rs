@@ -3,7 +3,7 @@
 use super::{Backend, saved};
 use crate::error::{Error, Result};
 use crate::gpu::GpuBuffer;
-use crate::host::{Frame, HostBuffer, Precision};
+use crate::host::{Frame, HostBuffer, Precision, Role};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -152,7 +152,7 @@ pub(crate) fn size_class(bytes: u64) -> u64 {
 impl Pool {
     pub(crate) fn new(backend: &Backend) -> Self {
         let host = match backend {
-            Backend::Host(host) => Some(host.precision),
+            Backend::Host(host) => (host.role == Role::Host).then_some(host.precision),
             Backend::Gpu(_) => None,
         };
         Self { host, state: Mutex::default() }

@@ -155,6 +155,17 @@ fn value(array: &Array, index: usize) -> f64 {
     }
 }
 
+/// All bindings of a launch that is about to run, as the oracle holds them.
+pub(super) fn before_of(stream: &Stream, launch: &Launch, program: &Program) -> Result<Vec<Array>> {
+    match &stream.backend {
+        Backend::Gpu(context) => {
+            stream.flush()?;
+            read_back(context, launch)
+        }
+        Backend::Host(host) => Ok(snapshot(launch, &mut take_arrays(host, launch, program)?)),
+    }
+}
+
 /// All bindings, from a GPU, as the oracle holds them.
 fn read_back(context: &Arc<Context>, launch: &Launch) -> Result<Vec<Array>> {
     let read = |bound: &super::Bound| match &bound.memory {
@@ -186,7 +197,7 @@ fn snapshot(launch: &Launch, held: &mut Held<'_>) -> Vec<Array> {
         .collect()
 }
 
-fn call<R: Real>(
+pub(super) fn call<R: Real>(
     launch: &Launch,
     program: &Program,
     twin: fn(&mut HostArgs<'_, R>),

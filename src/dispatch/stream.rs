@@ -1,6 +1,7 @@
 //! The stream: takes launches in order and makes the device run them.
 
 use super::capture::{BeforeReplay, Recording, Step, check_device};
+use super::export::{Collecting, ExportedLaunch, Wanted};
 use super::pool::Pool;
 use super::watch::{self, Watch};
 use super::{Bound, Launch, Memory, Note, Profile, Storage, saved, shadow};
@@ -110,6 +111,8 @@ pub(crate) struct Stream {
     lent: Mutex<Vec<Weak<Storage>>>,
     /// What stands for tensors that a launch does not use, by place and bytes.
     stand_ins: Mutex<HashMap<(usize, u64), Memory>>,
+    /// Launches that are being collected for other programs.
+    collecting: Mutex<Option<Collecting>>,
     /// Whether launches are checked against their twins.
     shadow: AtomicBool,
     watch: Arc<Watch>,
@@ -139,6 +142,7 @@ impl Stream {
             pool: Arc::new(Pool::new(&backend)),
             lent: Mutex::default(),
             stand_ins: Mutex::default(),
+            collecting: Mutex::default(),
             backend,
             tables: Mutex::default(),
             state,
@@ -257,6 +261,9 @@ impl Stream {
     fn run(&self, launch: Launch, program: &'static Program) -> Result<()> {
         check_device(launch.kernel.name, self)?;
         self.check(&launch, program)?;
+        if let Some(collecting) = &mut *self.collecting() {
+            collecting.take(self, &launch, program)?;
+        }
         launch.written(program).for_each(Memory::touch);
         if self.is_shadowed() && !self.backend.is_oracle() {
             return shadow::run(self, launch, program);
@@ -561,6 +568,25 @@ impl Stream {
     /// Switches the shadow check on or off.
     pub(crate) fn set_shadow(&self, on: bool) {
         self.shadow.store(on, Ordering::Relaxed);
+    }
+
+    fn collecting(&self) -> MutexGuard<'_, Option<Collecting>> {
+        self.collecting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Starts collecting launches.
+    pub(crate) fn start_export(&self, wanted: Wanted) -> Result<()> {
+        let mut collecting = self.collecting();
+        if collecting.is_some() {
+            return Err(Error::argument("export", "an export of the device is already running"));
+        }
+        *collecting = Some(Collecting::new(wanted));
+        Ok(())
+    }
+
+    /// Ends collecting launches.
+    pub(crate) fn stop_export(&self) -> Vec<ExportedLaunch> {
+        self.collecting().take().map_or_else(Vec::new, Collecting::finish)
     }
 
     /// Starts a profile.

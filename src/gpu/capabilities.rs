@@ -87,4 +87,4 @@ impl Capabilities {
 }
 
 /// What a software adapter takes: a little less than where llvmpipe ends loops.
-pub(super) const SOFTWARE_TURNS: u64 = 65_000;
+pub(crate) const SOFTWARE_TURNS: u64 = 65_000;

@@ -21,6 +21,7 @@ mod timing;
 pub use adapters::AdapterSummary;
 pub(crate) use adapters::{Adapter, list};
 pub(crate) use buffers::GpuBuffer;
+pub(crate) use capabilities::SOFTWARE_TURNS;
 pub use capabilities::{Capabilities, CoopMatrix};
 pub(crate) use compose::compose_text;
 pub use compose::{compose, shared_sources};

@@ -62,11 +62,22 @@ pub enum Precision {
     Double,
 }
 
+/// What operators take a host device for when they choose kernels and sizes: for tests, and to export
+/// what an adapter would run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Role {
+    Host,
+    SoftwareAdapter,
+    Hardware,
+}
+
 /// The CPU as a device.
 #[derive(Debug)]
 pub struct Host {
     pub(crate) precision: Precision,
     pub(crate) capabilities: crate::gpu::Capabilities,
+    /// What operators take it for.
+    pub(crate) role: Role,
     pub(crate) turns: Turns,
 }
 
@@ -83,7 +94,22 @@ impl Host {
 
     fn new(precision: Precision) -> Arc<Self> {
         let capabilities = crate::gpu::Capabilities::host();
-        Arc::new(Self { precision, capabilities, turns: Turns::default() })
+        Arc::new(Self { precision, capabilities, role: Role::Host, turns: Turns::default() })
+    }
+
+    /// One that operators take for an adapter, with or without optional features. Its tensors are its own.
+    pub(crate) fn rehearsing(role: Role, baseline: bool) -> Arc<Self> {
+        let software = role != Role::Hardware;
+        let capabilities = crate::gpu::Capabilities {
+            software,
+            max_turns: software.then_some(crate::gpu::SOFTWARE_TURNS),
+            subgroups: !baseline,
+            subgroup_size: if baseline { (0, 0) } else { (32, 32) },
+            f16: !baseline,
+            ..crate::gpu::Capabilities::portable()
+        };
+        let (precision, turns) = (Precision::Single, Turns::default());
+        Arc::new(Self { precision, capabilities, role, turns })
     }
 
     pub(crate) fn allocate(&self, real: bool, words: usize) -> Result<HostBuffer> {

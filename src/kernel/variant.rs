@@ -59,6 +59,16 @@ impl Needs {
     /// Cooperative matrices with f16 operands.
     pub const COOP_MATRIX: Needs = Needs { coop_matrix: true, f16: true, subgroups: true };
 
+    /// Their names, as WebGPU calls features.
+    pub fn names(&self) -> Vec<&'static str> {
+        let all = [
+            (self.subgroups, "subgroups"),
+            (self.f16, "shader-f16"),
+            (self.coop_matrix, "cooperative-matrix"),
+        ];
+        all.into_iter().filter(|(needed, _)| *needed).map(|(_, name)| name).collect()
+    }
+
     /// Whether `capabilities` meet these needs.
     pub fn met_by(&self, capabilities: &Capabilities) -> bool {
         (!self.subgroups || capabilities.subgroups)

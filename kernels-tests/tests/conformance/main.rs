@@ -8,6 +8,7 @@ mod elementwise;
 mod encode;
 mod forecasters;
 mod fourier;
+mod house;
 mod indices;
 mod layout;
 mod lif;

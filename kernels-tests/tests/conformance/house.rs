@@ -1,0 +1,184 @@
+//! Which room of the crate uses which: what the table in ARCHITECTURE.md says, and nothing else.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+type Edges = BTreeMap<String, BTreeSet<String>>;
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// All source files of the crate, by their module path, with their text, less comments and tests.
+fn sources() -> BTreeMap<Vec<String>, String> {
+    fn walk(folder: &Path, path: &[String], out: &mut BTreeMap<Vec<String>, String>) {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let file = entry.unwrap().path();
+            let stem = file.file_stem().unwrap().to_str().unwrap().to_string();
+            let mut own = path.to_vec();
+            if file.is_dir() {
+                own.push(stem);
+                walk(&file, &own, out);
+            } else {
+                if stem != "mod" && stem != "lib" {
+                    own.push(stem);
+                }
+                let text = std::fs::read_to_string(&file).unwrap();
+                let text = text.split("#[cfg(test)]\nmod ").next().unwrap().to_string();
+                let code = text.lines().map(|l| l.split("//").next().unwrap());
+                out.insert(own, code.collect::<Vec<_>>().join("\n"));
+            }
+        }
+    }
+    let mut out = BTreeMap::new();
+    walk(&root().join("src"), &[], &mut out);
+    out
+}
+
+/// What stands in braces after `prefix`, one level deep, each up to its first `::`; or the one name there.
+fn names_after<'a>(text: &'a str, prefix: &str) -> Vec<&'a str> {
+    let mut names = Vec::new();
+    for (at, _) in text.match_indices(prefix) {
+        let before = text[..at].chars().next_back();
+        if before.is_some_and(|c| c.is_alphanumeric() || c == '_' || c == '$' || c == ':') {
+            continue;
+        }
+        let rest = &text[at + prefix.len()..];
+        match rest.strip_prefix('{') {
+            Some(list) => names.extend(first_level(list)),
+            None => names.push(word(rest)),
+        }
+    }
+    names.retain(|name| !name.is_empty());
+    names
+}
+
+/// The names at the first level of a list that ends with its brace.
+fn first_level(list: &str) -> Vec<&str> {
+    let (mut depth, mut start, mut names) = (0, 0, Vec::new());
+    for (i, c) in list.char_indices() {
+        match c {
+            '{' => depth += 1,
+            '}' if depth > 0 => depth -= 1,
+            ',' | '}' if depth == 0 => {
+                names.push(word(list[start..i].trim_start()));
+                start = i + 1;
+                if c == '}' {
+                    break;
+                }
+            }
+            _ => {}
+        }
+    }
+    names
+}
+
+fn word(text: &str) -> &str {
+    let end = text.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(text.len());
+    &text[..end]
+}
+
+/// The room that each name at the crate's root comes from.
+fn root_names(lib: &str, rooms: &BTreeSet<String>) -> BTreeMap<String, String> {
+    let mut names = BTreeMap::new();
+    for room in rooms {
+        for name in names_after(lib, &format!("pub use {room}::")) {
+            names.insert(name.to_string(), room.clone());
+        }
+    }
+    names
+}
+
+/// Which room uses which.
+fn edges() -> Edges {
+    let sources = sources();
+    let rooms: BTreeSet<String> = sources.keys().filter_map(|path| path.first().cloned()).collect();
+    let roots = root_names(&sources[&Vec::new()], &rooms);
+    let mut edges = Edges::new();
+    for (path, text) in &sources {
+        let Some(own) = path.first() else { continue };
+        let used = edges.entry(own.clone()).or_default();
+        for name in names_after(text, "crate::") {
+            let room = if rooms.contains(name) { name } else { roots.get(name).map_or("", |r| r) };
+            if !room.is_empty() && room != own {
+                used.insert(room.to_string());
+            }
+        }
+    }
+    edges
+}
+
+/// The table of ARCHITECTURE.md: what each room may use, and what all rooms may.
+fn table() -> (Edges, BTreeSet<String>) {
+    let text = std::fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
+    let ticked = |cell: &str| -> Vec<String> {
+        cell.split('`').skip(1).step_by(2).map(str::to_string).collect()
+    };
+    let rows = text.lines().skip_while(|l| *l != "| room | uses |").skip(2);
+    let (mut edges, mut all) = (Edges::new(), BTreeSet::new());
+    for row in rows.take_while(|l| l.starts_with('|')) {
+        let cells: Vec<&str> = row.split('|').collect();
+        let uses: BTreeSet<String> = ticked(cells[2]).into_iter().collect();
+        match ticked(cells[1]).as_slice() {
+            [] => all = uses,
+            rooms => rooms.iter().for_each(|r| drop(edges.insert(r.clone(), uses.clone()))),
+        }
+    }
+    (edges, all)
+}
+
+#[test]
+fn rooms_use_what_the_table_says() {
+    let (allowed, all) = table();
+    let mut wrong = Vec::new();
+    for (room, used) in edges() {
+        let listed = allowed.get(&room).cloned().unwrap_or_default();
+        let used: BTreeSet<String> = used.difference(&all).cloned().collect();
+        for other in used.difference(&listed) {
+            wrong.push(format!("{room} uses {other}, which is not in the table"));
+        }
+        for other in listed.difference(&used) {
+            wrong.push(format!("{room} does not use {other}, which is in the table"));
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+/// The file that a path names, as far as there are files.
+fn file_of(sources: &BTreeMap<Vec<String>, String>, mut path: Vec<String>) -> Vec<String> {
+    while !sources.contains_key(&path) {
+        path.pop();
+    }
+    path
+}
+
+#[test]
+fn no_two_files_use_each_other() {
+    let sources = sources();
+    let mut uses: BTreeMap<&Vec<String>, BTreeSet<Vec<String>>> = BTreeMap::new();
+    for (path, text) in &sources {
+        let is_folder = root().join("src").join(path.join("/")).is_dir();
+        let parent = if is_folder { path.clone() } else { path[..path.len() - 1].to_vec() };
+        let mut add = |base: &[String], name: &str| {
+            let file = file_of(&sources, [base, &[name.to_string()]].concat());
+            // What comes through a folder's own file is its business.
+            let folder = root().join("src").join(file.join("/")).is_dir();
+            if &file != path && !folder && !file.is_empty() {
+                uses.entry(path).or_default().insert(file);
+            }
+        };
+        if !is_folder {
+            names_after(text, "super::").iter().for_each(|name| add(&parent, name));
+        }
+        names_after(text, "self::").iter().for_each(|name| add(path, name));
+    }
+    let mut pairs = Vec::new();
+    for (file, used) in &uses {
+        for other in used {
+            if *file < other && uses.get(other).is_some_and(|back| back.contains(*file)) {
+                pairs.push(format!("{} and {}", file.join("/"), other.join("/")));
+            }
+        }
+    }
+    assert!(pairs.is_empty(), "files that use each other: {pairs:#?}");
+}
