@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// The most bytes of the tensors of a launch that stands for its kernel's variant.
-const SMALL: u64 = 1 << 20;
+const SMALL: u64 = 2 << 20;
 
 /// A kernel in one of its variants.
 type Place = (&'static str, usize);
