@@ -47,7 +47,8 @@ pub struct ExportedBinding {
     pub before: Vec<u8>,
     /// What the oracle leaves in it, where the launch writes it and the contents are specified.
     pub after: Option<Vec<u8>>,
-    /// How far a number may be from that, relative to the largest of the buffer; words are equal.
+    /// How far a number may be from that, absolutely: the kernel's tolerance, relative to the largest of
+    /// the buffer, and some of what f32 makes of the oracle's own code. Words are equal.
     pub tolerance: f64,
     /// The fraction of elements that may differ by more: spikes of membranes within rounding of the
     /// threshold.
@@ -101,10 +102,12 @@ impl Collecting {
         let before = before_of(stream, launch, program)?;
         let mut after = before.clone();
         call(launch, program, kernel.twin.oracle, &mut after);
-        let arrays = before.iter().zip(&after).zip(&launch.bindings);
+        let mut single: Vec<Array> = before.iter().map(in_f32).collect();
+        call(launch, program, kernel.twin.host, &mut single);
+        let arrays = before.iter().zip(after.iter().zip(&single)).zip(&launch.bindings);
         let bindings = arrays
             .zip(&program.reflection.bindings)
-            .map(|(((before, after), bound), declared)| {
+            .map(|(((before, (after, single)), bound), declared)| {
                 let specified = declared.access == Access::Write
                     && kernel.scratch != Some(declared.name.as_str())
                     && !bound.is_stand_in();
@@ -114,7 +117,7 @@ impl Collecting {
                     element: declared.element,
                     before: contents(before, bound, declared.least_bytes),
                     after: specified.then(|| contents(after, bound, declared.least_bytes)),
-                    tolerance: kernel.tolerance.into(),
+                    tolerance: tolerance(kernel, after, single),
                     mismatch: kernel.mismatch.into(),
                 }
             })
@@ -131,6 +134,29 @@ impl Collecting {
             bindings,
         });
         Ok(())
+    }
+}
+
+/// What rounding of f32 may do to more than the CPU's own loops show.
+const MORE_ROUNDING: f64 = 8.0;
+
+/// How far the numbers of a buffer may be from the oracle's.
+fn tolerance(kernel: &Kernel, oracle: &Array, single: &Array) -> f64 {
+    let reals = |array: &Array| array.reals::<f64>(array.len()).unwrap_or_default();
+    let (oracle, single) = (reals(oracle), reals(single));
+    let finite = |values: &mut dyn Iterator<Item = f64>| {
+        values.filter(|v| v.is_finite()).fold(0.0, |most: f64, v| most.max(v.abs()))
+    };
+    let largest = finite(&mut oracle.iter().copied());
+    let rounding = finite(&mut oracle.iter().zip(&single).map(|(a, b)| a - b));
+    f64::from(kernel.tolerance) * largest + MORE_ROUNDING * rounding
+}
+
+/// An array as the host device holds it.
+fn in_f32(array: &Array) -> Array {
+    match array {
+        Array::Double(a) => Array::Single(a.iter().map(|v| *v as f32).collect()),
+        other => other.clone(),
     }
 }
 

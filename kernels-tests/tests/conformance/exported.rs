@@ -175,9 +175,7 @@ fn differences(binding: &ExportedBinding, wanted: &[u8], found: &[u8]) -> usize 
         return wanted.iter().zip(&found).filter(|(a, b)| a != b).count();
     }
     let reals = |words: Vec<u32>| words.into_iter().map(f32::from_bits).map(f64::from);
-    let scale =
-        reals(wanted.clone()).filter(|v| v.is_finite()).fold(1e-30, |m: f64, v| m.max(v.abs()));
-    let allowed = binding.tolerance * scale;
-    let close = |a: f64, b: f64| a == b || (a.is_nan() && b.is_nan()) || (a - b).abs() <= allowed;
+    let close =
+        |a: f64, b: f64| a == b || (a.is_nan() && b.is_nan()) || (a - b).abs() <= binding.tolerance;
     reals(wanted).zip(reals(found)).filter(|(a, b)| !close(*a, *b)).count()
 }
