@@ -48,7 +48,7 @@ pub struct ExportedBinding {
     /// What the oracle leaves in it, where the launch writes it and the contents are specified.
     pub after: Option<Vec<u8>>,
     /// How far a number may be from that, absolutely: the kernel's tolerance, relative to the largest of
-    /// the buffer, and some of what f32 makes of the oracle's own code. Words are equal.
+    /// the buffer, and what roundings of the inputs do to the oracle's. Words are equal.
     pub tolerance: f64,
     /// The fraction of elements that may differ by more: spikes of membranes within rounding of the
     /// threshold.
@@ -99,15 +99,18 @@ impl Collecting {
         };
         let wgsl = with_constants(&text, launch.constants());
         self.texts.insert((kernel.name, variant), text);
-        let before = before_of(stream, launch, program)?;
+        let before: Vec<_> = before_of(stream, launch, program)?
+            .iter()
+            .map(|a| near(a, |_, v| f64::from(v as f32)))
+            .collect();
         let mut after = before.clone();
         call(launch, program, kernel.twin.oracle, &mut after);
-        let mut single: Vec<Array> = before.iter().map(in_f32).collect();
-        call(launch, program, kernel.twin.host, &mut single);
-        let arrays = before.iter().zip(after.iter().zip(&single)).zip(&launch.bindings);
+        let mut nearby: Vec<Array> = before.iter().map(nudged).collect();
+        call(launch, program, kernel.twin.oracle, &mut nearby);
+        let arrays = before.iter().zip(after.iter().zip(&nearby)).zip(&launch.bindings);
         let bindings = arrays
             .zip(&program.reflection.bindings)
-            .map(|(((before, (after, single)), bound), declared)| {
+            .map(|(((before, (after, nearby)), bound), declared)| {
                 let specified = declared.access == Access::Write
                     && kernel.scratch != Some(declared.name.as_str())
                     && !bound.is_stand_in();
@@ -117,7 +120,7 @@ impl Collecting {
                     element: declared.element,
                     before: contents(before, bound, declared.least_bytes),
                     after: specified.then(|| contents(after, bound, declared.least_bytes)),
-                    tolerance: tolerance(kernel, after, single),
+                    tolerance: tolerance(kernel, after, nearby),
                     mismatch: kernel.mismatch.into(),
                 }
             })
@@ -137,25 +140,35 @@ impl Collecting {
     }
 }
 
-/// What rounding of f32 may do to more than the CPU's own loops show.
-const MORE_ROUNDING: f64 = 8.0;
+/// How often the effect of one rounding of the inputs a launch's own roundings may have.
+const ROUNDINGS: f64 = 8.0;
 
-/// How far the numbers of a buffer may be from the oracle's.
-fn tolerance(kernel: &Kernel, oracle: &Array, single: &Array) -> f64 {
+/// How far the numbers of a buffer may be from the oracle's, which gives `nearby` for inputs that are
+/// rounded otherwise.
+fn tolerance(kernel: &Kernel, oracle: &Array, nearby: &Array) -> f64 {
     let reals = |array: &Array| array.reals::<f64>(array.len()).unwrap_or_default();
-    let (oracle, single) = (reals(oracle), reals(single));
-    let finite = |values: &mut dyn Iterator<Item = f64>| {
+    let (oracle, nearby) = (reals(oracle), reals(nearby));
+    let greatest = |values: &mut dyn Iterator<Item = f64>| {
         values.filter(|v| v.is_finite()).fold(0.0, |most: f64, v| most.max(v.abs()))
     };
-    let largest = finite(&mut oracle.iter().copied());
-    let rounding = finite(&mut oracle.iter().zip(&single).map(|(a, b)| a - b));
-    f64::from(kernel.tolerance) * largest + MORE_ROUNDING * rounding
+    let largest = greatest(&mut oracle.iter().copied());
+    let rounding = greatest(&mut oracle.iter().zip(&nearby).map(|(a, b)| a - b));
+    f64::from(kernel.tolerance) * largest + ROUNDINGS * rounding
 }
 
-/// An array as the host device holds it.
-fn in_f32(array: &Array) -> Array {
+/// Numbers up and down by a unit in the last place of f32, in no simple order.
+fn nudged(array: &Array) -> Array {
+    near(array, |i, v| {
+        let up = (i as u32).wrapping_mul(0x9E37_79B9) >> 31 == 1;
+        v * (1.0 + if up { f64::from(f32::EPSILON) } else { -f64::from(f32::EPSILON) })
+    })
+}
+
+fn near(array: &Array, change: impl Fn(usize, f64) -> f64) -> Array {
     match array {
-        Array::Double(a) => Array::Single(a.iter().map(|v| *v as f32).collect()),
+        Array::Double(a) => {
+            Array::Double(a.iter().enumerate().map(|(i, v)| change(i, *v)).collect())
+        }
         other => other.clone(),
     }
 }

@@ -108,7 +108,8 @@ impl Host {
             f16: !baseline,
             ..crate::gpu::Capabilities::portable()
         };
-        let (precision, turns) = (Precision::Single, Turns::default());
+        // In f64 the oracles run, which know no ways of the host's own.
+        let (precision, turns) = (Precision::Double, Turns::default());
         Arc::new(Self { precision, capabilities, role, turns })
     }
 
