@@ -319,11 +319,19 @@ fn norm_case(device: &Device) -> Result<()> {
         let (sum, z) = pair(x.add_layer_norm(&r, &gain, Some(&bias), 1e-5)?, &y);
         differentiate(&sum.add(&z)?.add(&x.rms_norm(&gain, 1e-5)?)?)?;
         let at = Leaves::new(device);
-        differentiate(&at.leaf(&[length, 5])?.weight_norm(&at.leaf(&[5])?)?)?;
+        differentiate(
+            &at.leaf(&[length, 5])?
+                .weight_norm(&at.leaf(&[5])?)?
+                .add(&at.tape.constant(&numbers(device, &[length, 5, 1])?.reshape([length, 5])?))?,
+        )?;
     }
     // A column that one invocation of a software adapter does not reach the end of.
     let at = Leaves::new(device);
-    differentiate(&at.leaf(&[70_000, 2])?.weight_norm(&at.leaf(&[2])?)?)?;
+    differentiate(
+        &at.leaf(&[70_000, 2])?
+            .weight_norm(&at.leaf(&[2])?)?
+            .add(&at.tape.constant(&numbers(device, &[140_000])?.reshape([70_000, 2])?))?,
+    )?;
     Ok(())
 }
 

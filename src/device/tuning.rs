@@ -151,6 +151,11 @@ const HOST: Tuning = Tuning {
 };
 
 impl Device {
+    /// Whether the host's own loops run here, for which operators cut nothing.
+    pub(crate) fn own_loops(&self) -> bool {
+        matches!(&self.stream.backend, Backend::Host(host) if host.role == Role::Host)
+    }
+
     /// What suits this device.
     pub(crate) fn tuning(&self) -> &'static Tuning {
         match &self.stream.backend {

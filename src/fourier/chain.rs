@@ -99,7 +99,7 @@ const MOST_CHANNELS: usize = 128;
 /// Whether the operator on `x [.., E, 2]` runs as one launch.
 pub(super) fn fits(x: &Tensor) -> bool {
     let channels = x.shape().dims().iter().rev().nth(1).copied().unwrap_or(0);
-    let software = x.device().is_host() || x.device().capabilities().software;
+    let software = x.device().own_loops() || x.device().capabilities().software;
     !software && (1..=MOST_CHANNELS).contains(&channels) && x.count() > 0
 }
 

@@ -8,7 +8,7 @@ use crate::{DType, Result, Tensor};
 /// The outcome in rows, if this is the fastest way: for real lines that follow each other.
 pub(super) fn run(request: &Request, x: &Tensor) -> Result<Option<Tensor>> {
     let device = x.device();
-    let host = device.is_host();
+    let host = device.own_loops();
     let real = matches!(request.kind, Kind::RealForward | Kind::RealInverse);
     let known = !device.is_oracle() && (host || device.capabilities().software);
     let plain = real && request.inner == 1 && x.dtype() == DType::F32;

@@ -124,7 +124,7 @@ impl Request {
         if y.count() == 0 {
             return Ok(());
         }
-        if device.is_host() {
+        if device.own_loops() {
             return self.on_host(x, y);
         }
         if device.capabilities().software {

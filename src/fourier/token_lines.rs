@@ -203,7 +203,7 @@ fn bound(launch: Launch, [mean, variance, channel, step]: &[Tensor; 4]) -> Launc
 
 /// One invocation of backward goes through the steps of all windows.
 fn check_length(device: &Device, length: usize) -> Result<()> {
-    if length <= LONGEST || device.is_host() || !device.capabilities().software {
+    if length <= LONGEST || device.own_loops() || !device.capabilities().software {
         return Ok(());
     }
     let what = format!("{OP}: steps times windows on a software adapter");

@@ -118,14 +118,6 @@ macro_rules! twin {
     };
 }
 
-/// The source of a shader of this crate.
-macro_rules! shader {
-    ($path:literal) => {
-        include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/shaders/", $path, ".wgsl"))
-    };
-}
-pub(crate) use shader;
-
 /// The turns of loops that something bounds which reflection does not see: a span, 32 bits of a word,
 /// the digits of a binary search, a rank.
 pub(crate) fn few_turns(_: &CostArgs<'_>) -> u64 {

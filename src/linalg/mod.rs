@@ -19,7 +19,6 @@ mod params;
 mod product;
 mod spikes;
 
-pub(crate) use crate::host::{floats as floats_of, pack_halves, unpack_halves};
 pub use linear::linear;
 pub use matmul::{Layout, Matmul, matmul};
 pub use params::MatmulKernel;

@@ -12,7 +12,7 @@ const MAX_LAUNCH_FLOPS: f64 = 2e10;
 
 /// The most floating-point work of one launch: no limit on the host.
 pub(crate) fn launch_flops(device: &crate::Device) -> f64 {
-    if device.is_host() { f64::INFINITY } else { MAX_LAUNCH_FLOPS }
+    if device.own_loops() { f64::INFINITY } else { MAX_LAUNCH_FLOPS }
 }
 
 /// Workgroups that keep a large GPU busy: with fewer, the depth is split.
@@ -199,7 +199,7 @@ impl Product<'_> {
         let sizes = [self.m, self.n, depth, self.batches];
         let mut plan = plan(device.capabilities(), self.kernel, self.left, sizes);
         plan.vec4 = self.by_four(depth);
-        if device.is_host() || plan.kernel == MatmulKernel::Naive {
+        if device.own_loops() || plan.kernel == MatmulKernel::Naive {
             plan.chunk = depth.max(1).next_multiple_of(4);
         }
         plan.chunks = depth.max(1).div_ceil(plan.chunk);

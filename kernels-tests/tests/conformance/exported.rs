@@ -4,28 +4,23 @@
 use kernels_tests::export::{launches, missing};
 use kernels_tests::subjects;
 use spikegrad::wgpu;
-use spikegrad::{BindingElement, ExportedBinding, ExportedLaunch, write_launches};
+use spikegrad::{Access, BindingElement, ExportedBinding, ExportedLaunch, write_launches};
 use wgpu::util::DeviceExt;
 
-/// Ways of adapters that the host does not rehearse: there it runs loops of its own.
-const UNREHEARSED: &[&str] = &[
-    "matmul_coop",
-    "matmul_combine",
-    "decay_scan",
-    "decay_backward",
-    "wkv",
-    "wkv_backward",
-    "fft_lines",
-    "fft_split",
-    "fft_tile",
-    "mix_dense",
-    "mix_reached",
+/// Without a case yet: a line an invocation and packed spikes in transforms of adapters; the plain form
+/// of a kernel that is for adapters with cooperative matrices.
+const WITHOUT_CASE: &[&str] = &[
+    "matmul_coop (plain)",
+    "fft_lines (a line an invocation)",
+    "fft_lines (of packed spikes)",
+    "fft_lines (of packed spikes, a line an invocation)",
+    "fft_tile (of packed spikes)",
 ];
 
 #[test]
 fn every_kernel_is_exported() {
     let missing = missing(&launches(false).unwrap());
-    let known = |place: &String| UNREHEARSED.iter().any(|kernel| place.starts_with(kernel));
+    let known = |place: &String| WITHOUT_CASE.contains(&place.as_str());
     let unknown: Vec<_> = missing.iter().filter(|place| !known(place)).collect();
     assert!(unknown.is_empty(), "no case reaches {unknown:#?}");
 }
@@ -81,9 +76,11 @@ fn run((device, queue): (&wgpu::Device, &wgpu::Queue), launch: &ExportedLaunch) 
         // naga does not know the line that other compilers want.
         source: wgpu::ShaderSource::Wgsl(launch.wgsl.replace("enable subgroups;\n", "").into()),
     });
+    // A layout that follows from the text would leave out what the text does not use.
+    let layout = layout(device, launch);
     let pipeline = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
         label: Some(name),
-        layout: None,
+        layout: Some(&layout.0),
         module: &module,
         entry_point: Some(name),
         compilation_options: Default::default(),
@@ -115,10 +112,9 @@ fn run((device, queue): (&wgpu::Device, &wgpu::Queue), launch: &ExportedLaunch) 
                     resource: b.as_entire_binding(),
                 })
                 .collect();
-            let layout = pipeline.get_bind_group_layout(number as u32);
             let group = device.create_bind_group(&wgpu::BindGroupDescriptor {
                 label: None,
-                layout: &layout,
+                layout: &layout.1[number],
                 entries: &entries,
             });
             pass.set_bind_group(number as u32, &group, &[]);
@@ -143,6 +139,37 @@ fn run((device, queue): (&wgpu::Device, &wgpu::Queue), launch: &ExportedLaunch) 
     staged.iter().for_each(|s| s.slice(..).map_async(wgpu::MapMode::Read, |r| r.unwrap()));
     device.poll(wgpu::PollType::wait_indefinitely()).unwrap();
     staged.iter().map(|s| s.slice(..).get_mapped_range().unwrap().to_vec()).collect()
+}
+
+/// The layout of the pipeline, and those of its groups.
+fn layout(
+    device: &wgpu::Device,
+    launch: &ExportedLaunch,
+) -> (wgpu::PipelineLayout, Vec<wgpu::BindGroupLayout>) {
+    let group = |kinds: Vec<wgpu::BufferBindingType>| {
+        let entry = |(i, ty)| wgpu::BindGroupLayoutEntry {
+            binding: i as u32,
+            visibility: wgpu::ShaderStages::COMPUTE,
+            ty: wgpu::BindingType::Buffer { ty, has_dynamic_offset: false, min_binding_size: None },
+            count: None,
+        };
+        let entries: Vec<_> = kinds.into_iter().enumerate().map(entry).collect();
+        let descriptor = wgpu::BindGroupLayoutDescriptor { label: None, entries: &entries };
+        device.create_bind_group_layout(&descriptor)
+    };
+    let read_only = |b: &ExportedBinding| b.access == Access::Read;
+    let storage = |b| wgpu::BufferBindingType::Storage { read_only: read_only(b) };
+    let mut groups = vec![group(launch.bindings.iter().map(storage).collect())];
+    if !launch.params.is_empty() {
+        groups.push(group(vec![wgpu::BufferBindingType::Uniform]));
+    }
+    let layouts: Vec<_> = groups.iter().map(Some).collect();
+    let whole = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
+        label: None,
+        bind_group_layouts: &layouts,
+        immediate_size: 0,
+    });
+    (whole, groups)
 }
 
 /// What differs from what should come out.

@@ -102,7 +102,7 @@ pub(super) fn summed(
     let [rb, cb] = tile.blocks;
     let tiles = count * width.div_ceil(4 * rb) * width.div_ceil(4 * cb);
     let mut params = lanes.params(width, width, scale);
-    if !device.is_host() {
+    if !device.own_loops() {
         let chunk = split_depth(steps, tiles, tile.busy).next_multiple_of(WORD);
         let limited = device.capabilities().max_turns.is_some();
         params.chunk = if limited { chunk.min(LONGEST) } else { chunk } as u32;
