@@ -205,7 +205,7 @@ impl Device {
         for (name, value) in constants {
             launch = launch.constant(name, *value);
         }
-        self.stream.compile(&launch)
+        self.stream.compile(launch)
     }
 
     /// Submits what was recorded, without waiting.

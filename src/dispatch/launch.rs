@@ -268,6 +268,12 @@ impl Launch {
         Ok(program)
     }
 
+    /// Settles the variant alone, for a launch that is only compiled.
+    pub(super) fn settle_variant(&mut self) -> Result<()> {
+        self.variant = self.chosen()?;
+        Ok(())
+    }
+
     /// The variant that the conditions and the device choose.
     fn chosen(&self) -> Result<usize> {
         match self.asked {

@@ -284,9 +284,10 @@ impl Stream {
     }
 
     /// Makes the pipeline of a launch.
-    pub(crate) fn compile(&self, launch: &Launch) -> Result<()> {
+    pub(crate) fn compile(&self, mut launch: Launch) -> Result<()> {
+        launch.settle_variant()?;
         match &self.backend {
-            Backend::Gpu(context) => pipeline(context, launch).map(|_| ()),
+            Backend::Gpu(context) => pipeline(context, &launch).map(|_| ()),
             Backend::Host(_) => launch.kernel.program(launch.variant).map(|_| ()),
         }
     }

@@ -82,20 +82,6 @@ impl<'a, R: Real> HostArgs<'a, R> {
         found.unwrap_or_else(|| panic!("{}: the shader has no constant {name}", self.kernel))
     }
 
-    /// The value of an `override` that the launch set, or `default`, the value in the shader.
-    pub fn constant_or(&self, name: &str, default: u32) -> u32 {
-        self.find(name).map_or(default, |v| v as u32)
-    }
-
-    /// Likewise for a float constant.
-    pub fn constant_real_or(&self, name: &str, default: f64) -> R {
-        R::lit(self.find(name).unwrap_or(default))
-    }
-
-    fn find(&self, name: &str) -> Option<f64> {
-        self.constants.iter().find(|(n, _)| *n == name).map(|(_, v)| *v)
-    }
-
     /// Whether the launch is compiled under this condition.
     pub fn when(&self, condition: &str) -> bool {
         self.conditions.contains(&condition)

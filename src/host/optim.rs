@@ -46,7 +46,7 @@ pub(crate) fn update(args: &mut HostArgs<'_, f32>) {
     let blocks = x.chunks_mut(BLOCK).zip(g.chunks(BLOCK)).enumerate();
     let blocks: Vec<Block<'_>> = blocks
         .map(|(i, (x, g))| {
-            let mut next = || [&mut m, &mut v, &mut n].map(|c| part(c));
+            let mut next = || [&mut m, &mut v, &mut n].map(part);
             Block { first: i * BLOCK, x, g, moments: next() }
         })
         .collect();

@@ -40,12 +40,6 @@ impl CostArgs<'_> {
         self.program.reflection.constant(name, self.constants).unwrap_or(0.0) as u64
     }
 
-    /// A constant of the launch; `default` if it sets none of that name.
-    pub fn constant_or(&self, name: &str, default: u64) -> u64 {
-        let found = self.constants.iter().find(|(known, _)| *known == name);
-        found.map_or(default, |(_, value)| *value as u64)
-    }
-
     /// Whether the launch is compiled under this condition.
     pub fn when(&self, condition: &str) -> bool {
         self.kernel.variants[self.variant].conditions.contains(&condition)

@@ -16,21 +16,23 @@ const SOURCE: &str = "
     @compute @workgroup_size(1)
     fn arguments(@builtin(workgroup_id) id: vec3<u32>) { if id.x < p.count { y[id.x] = x[id.x] * f32(WG); } }";
 
-static KERNEL: Kernel = Kernel::new("tests", "arguments", SOURCE, spikegrad::twin!(twin))
+static KERNEL: Kernel = Kernel::declare("tests/arguments", SOURCE, spikegrad::twin!(twin))
     .params::<u32>()
     .cost(|args: &CostArgs<'_>| Cost {
-        bytes: args.all_bytes(),
+        bytes: args.all_bytes() + args.words_of("no") as f64,
         flops: f64::from(args.params::<u32>()),
     })
     .variants(spikegrad::BASELINE)
     .turns(|args: &CostArgs<'_>| u64::from(args.params::<u32>()))
     .tolerance(1e-4)
     .thresholds()
+    .mismatch(1e-3)
     .scratch("y");
 
 fn twin<R: Real>(args: &mut HostArgs<'_, R>) {
-    let (count, factor) = (args.params::<u32>() as usize, args.constant_or("WG", 1));
-    let (x, y) = (args.reals(0), args.reals_mut(1));
+    let (count, factor) = (args.params::<u32>() as usize, args.constant("WG"));
+    let _ = (args.flag("WG"), args.when("NO"), args.uses("x"));
+    let (x, y) = (args.reals("x"), args.reals_mut("y"));
     for (y, x) in y.iter_mut().zip(x).take(count) {
         *y = *x * R::lit(f64::from(factor));
     }
@@ -103,6 +105,11 @@ fn devices() {
             launch = launch.items_of(b.size(), b.word());
         }
         let _ = launch.record();
+        let x = b.float(&[3]);
+        let launch = device.launch(&KERNEL).params(&3u32).when("NO", b.on()).bind("x", &x);
+        let launch = if b.on() { launch.unused("y") } else { launch.bind_if("no", Some(&x)) };
+        let launch = if b.on() { launch.workgroups(b.size()) } else { launch.items(b.size()) };
+        let _ = launch.record();
         let _ = device.compile(&KERNEL, b.size(), &[("WG", b.double())]);
         device.wait()
     });
@@ -117,6 +124,10 @@ fn devices() {
         if let Ok(((), capture)) = device.capture(work) {
             let _ = (capture.launches(), capture.kernels().len(), capture.replay());
         }
+        if let Ok(((), launches)) = device.export(|_, _, bytes| bytes < 100, work) {
+            let _ = spikegrad::write_launches("/dev/null/no", &launches).is_ok();
+        }
+        let _ = Device::builder().select("host").as_software_adapter(b.on()).open().is_ok();
         if let Ok(((), profile)) = device.profile(work) {
             let _ = (profile.nanoseconds(), profile.launches());
             let rows = profile.rows();
@@ -132,7 +143,9 @@ fn devices() {
         let _ = (
             kernel.best_variant(&capabilities),
             Needs::F16.met_by(&capabilities),
-            Variant::portable("a", &[]).needs,
+            Variant::portable("a", &["A"]).switches().count(),
+            kernel.choose(&["NO"], &capabilities).is_ok(),
+            Needs::F16.names(),
         );
         let source = b.pick(&[
             "",
