@@ -267,10 +267,10 @@ impl<R: Rule + Clone> Recipe<R> {
     /// The optimizer of `params`, its state at rest.
     ///
     /// # Errors
-    /// [`Error::Argument`] for numbers outside their domains, no parameters, two of one name, one of
-    /// two names (it would take two steps), or a group without any; [`Error::DType`] for parameters that
+    /// [`Error::Argument`](crate::Error::Argument) for numbers outside their domains, no parameters, two of one name, one of
+    /// two names (it would take two steps), or a group without any; [`Error::DType`](crate::Error::DType) for parameters that
     /// are not f32;
-    /// [`Error::DeviceMismatch`].
+    /// [`Error::DeviceMismatch`](crate::Error::DeviceMismatch).
     pub fn build(self, params: &[Param]) -> Result<Descent<R>> {
         let op = self.rule.name();
         self.settings.check(op)?;
