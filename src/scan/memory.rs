@@ -1,6 +1,6 @@
 //! The memory of a WKV channel: see `shared/wkv.wgsl`.
 
-use crate::host::{Real, exp, greatest, least};
+use crate::host::{Real, exp, greatest, keep_nan, least};
 use crate::{Result, Shape};
 
 /// Steps between two memories that are saved: `EVERY` of `shared/wkv.wgsl`.
@@ -66,7 +66,12 @@ impl<R: Real> Memory<R> {
 
     /// The memory after a step, and the weights of the past and of the step in it.
     pub(super) fn step(&self, decay: R, key: R, value: R) -> (Self, (R, R)) {
-        self.joined(decay, &Self { p: value, q: R::one(), o: key })
+        let (mut next, weights) = self.joined(decay, &Self { p: value, q: R::one(), o: key });
+        // Of a NaN from the past the sums keep track; the exponent is the key's again.
+        if next.o.is_nan() {
+            next.o = keep_nan(decay, key);
+        }
+        (next, weights)
     }
 
     /// The average of a step, and the weights of the past and of the step over its denominator.
