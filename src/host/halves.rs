@@ -5,6 +5,9 @@ use super::{HostArgs, Named, Real};
 use half::f16;
 use std::borrow::Cow;
 
+/// Words that one task takes.
+const TASK: usize = 4096;
+
 /// Floats of a binding that holds f32 or pairs of f16.
 pub(crate) fn floats<'a, R: Real>(args: &HostArgs<'a, R>, binding: impl Named) -> Cow<'a, [R]> {
     if args.is_real(binding) {
@@ -16,8 +19,13 @@ pub(crate) fn floats<'a, R: Real>(args: &HostArgs<'a, R>, binding: impl Named) -
 /// The numbers of pairs of f16.
 pub(crate) fn unpack_halves<R: Real>(words: &[u32]) -> Vec<R> {
     let half = |bits: u32| R::lit(f16::from_bits(bits as u16).to_f64());
-    let pair = |w: &u32| [half(*w), half(*w >> 16)];
-    words.par_iter().flat_map_iter(pair).collect()
+    let mut values = vec![R::zero(); 2 * words.len()];
+    values.par_chunks_mut(2 * TASK).zip(words.par_chunks(TASK)).for_each(|(values, words)| {
+        for (pair, w) in values.chunks_exact_mut(2).zip(words) {
+            pair.copy_from_slice(&[half(*w), half(*w >> 16)]);
+        }
+    });
+    values
 }
 
 /// Numbers as pairs of f16.

@@ -8,13 +8,28 @@ pub(crate) use rayon::iter::{
 };
 pub(crate) use rayon::slice::{ParallelSlice, ParallelSliceMut};
 
-use rayon::iter::{self, FromParallelIterator, ParallelIterator};
+use rayon::iter::plumbing::{Producer, ProducerCallback};
+use std::sync::{Mutex, PoisonError};
+
+/// Parts of a loop a thread: enough that one which is done early takes over from the others.
+const PARTS: usize = 4;
 
 /// How a parallel iterator ends, under rayon's names.
+///
+/// Rayon's own would be compiled once more for every closure, some twenty functions each time. Here
+/// rayon only cuts what is looped over; threads take the parts from a list, and all loops over
+/// elements of one type are the same function.
 pub(crate) trait Pooled: IndexedParallelIterator {
-    /// Calls `work` with every element.
+    /// Calls `work` with every element: one call through a pointer an element, so elements should be
+    /// chunks or rows (for single numbers, see [`at_least`](Self::at_least)).
     fn for_each<F: Fn(Self::Item) + Sync + Send>(self, work: F) {
-        AtLeast(self, 1).for_each(work);
+        let work: &(dyn Fn(Self::Item) + Sync) = &work;
+        self.with_producer(Loop {
+            elements: self.len(),
+            least: 1,
+            init: || (),
+            work: |(): &mut _, x| work(x),
+        });
     }
 
     /// Likewise, with something that a thread makes for itself.
@@ -23,31 +38,12 @@ pub(crate) trait Pooled: IndexedParallelIterator {
         N: Fn() -> T + Sync + Send,
         F: Fn(&mut T, Self::Item) + Sync + Send,
     {
-        in_parts(self.len() > 1, || ParallelIterator::for_each_init(self, init, work));
+        self.with_producer(Loop { elements: self.len(), least: 1, init, work });
     }
 
-    /// No task gets fewer elements than `least`.
+    /// For elements of little work: no task gets fewer than `least`, and calls are inlined.
     fn at_least(self, least: usize) -> AtLeast<Self> {
         AtLeast(self, least)
-    }
-
-    /// The elements for which `keep` holds.
-    fn filter<F: Fn(&Self::Item) -> bool + Sync + Send>(
-        self,
-        keep: F,
-    ) -> Uncounted<iter::Filter<Self, F>> {
-        Uncounted(ParallelIterator::filter(self, keep))
-    }
-
-    /// The elements of what `parts` makes of every element.
-    fn flat_map_iter<S: IntoIterator, F: Fn(Self::Item) -> S + Sync + Send>(
-        self,
-        parts: F,
-    ) -> Uncounted<iter::FlatMapIter<Self, F>>
-    where
-        S::Item: Send,
-    {
-        Uncounted(ParallelIterator::flat_map_iter(self, parts))
     }
 }
 
@@ -58,45 +54,78 @@ pub(crate) struct AtLeast<I>(I, usize);
 
 impl<I: IndexedParallelIterator> AtLeast<I> {
     pub(crate) fn for_each<F: Fn(I::Item) + Sync + Send>(self, work: F) {
-        let Self(elements, least) = self;
-        // As rayon splits: in halves, none of them shorter.
-        let splits = elements.len() / 2 >= least.max(1);
-        in_parts(splits, || ParallelIterator::for_each(elements.with_min_len(least), work));
+        let Self(all, least) = self;
+        let work = |(): &mut _, x| work(x);
+        all.with_producer(Loop { elements: all.len(), least, init: || (), work });
     }
 }
 
-/// An iterator whose length is not known.
-pub(crate) struct Uncounted<I>(I);
+/// A loop that waits for its elements.
+struct Loop<N, F> {
+    elements: usize,
+    /// The fewest elements of a part.
+    least: usize,
+    init: N,
+    work: F,
+}
 
-impl<I: ParallelIterator> Uncounted<I> {
-    pub(crate) fn for_each<F: Fn(I::Item) + Sync + Send>(self, work: F) {
-        pooled(|| self.0.for_each(work));
-    }
+impl<X, T, N, F> ProducerCallback<X> for Loop<N, F>
+where
+    N: Fn() -> T + Sync,
+    F: Fn(&mut T, X) + Sync,
+{
+    type Output = ();
 
-    pub(crate) fn collect<C: FromParallelIterator<I::Item> + Send>(self) -> C {
-        pooled(|| self.0.collect())
+    fn callback<P: Producer<Item = X>>(self, elements: P) {
+        let Self { elements: count, least, init, work } = self;
+        let parts = (count / least.max(1)).clamp(1, PARTS * threads());
+        let list = Mutex::new(cut(elements, count, parts).into_iter());
+        let next = || list.lock().unwrap_or_else(PoisonError::into_inner).next();
+        on_threads(parts, &|| {
+            let Some(first) = next() else { return };
+            let mut own = init();
+            first.into_iter().for_each(|x| work(&mut own, x));
+            while let Some(part) = next() {
+                part.into_iter().for_each(|x| work(&mut own, x));
+            }
+        });
     }
 }
 
-/// Runs a loop on the pool if it splits; other threads are not woken for one that does not.
-fn in_parts(splits: bool, run: impl FnOnce() + Send) {
-    if splits { pooled(run) } else { run() }
+/// `count` elements in `parts` parts of the same length, or nearly.
+fn cut<P: Producer>(elements: P, count: usize, parts: usize) -> Vec<P> {
+    let mut cut = Vec::with_capacity(parts);
+    let mut rest = elements;
+    for part in 1..parts {
+        let length = count * part / parts - count * (part - 1) / parts;
+        let (one, others) = rest.split_at(length);
+        cut.push(one);
+        rest = others;
+    }
+    cut.push(rest);
+    cut
+}
+
+/// Runs `work` on `count` threads of the pool, or as many as there are; for one, other threads are not
+/// woken.
+pub(crate) fn on_threads(count: usize, work: &(dyn Fn() + Sync)) {
+    let count = count.min(threads());
+    if count < 2 {
+        return work();
+    }
+    pooled(|| {
+        rayon::scope(|scope| {
+            for _ in 1..count {
+                scope.spawn(|_| work());
+            }
+            work();
+        });
+    });
 }
 
 /// Runs both, side by side.
 pub(crate) fn join(one: impl FnOnce() + Send, other: impl FnOnce() + Send) {
     pooled(|| rayon::join(one, other));
-}
-
-/// Runs `work` on every thread of the pool.
-pub(crate) fn on_all_threads(work: impl Fn() + Send + Sync) {
-    pooled(|| {
-        rayon::scope(|scope| {
-            for _ in 0..threads() {
-                scope.spawn(|_| work());
-            }
-        });
-    });
 }
 
 /// A product by [`gemm`], which is told whether to run on all threads of the pool.

@@ -62,5 +62,5 @@ fn mse_backward_oracle<R: Real>(args: &mut HostArgs<'_, R>) {
     let (x, y, g, gx) = (args.reals("x"), args.reals("y"), args.reals("g"), args.reals_mut("gx"));
     let scale = g[0] / R::lit(0.5 * x.len() as f64);
     let each = |((gx, x), y): ((&mut R, &R), &R)| *gx = difference_times(*x, *y, scale);
-    gx.par_iter_mut().zip(x).zip(y).for_each(each);
+    gx.par_iter_mut().zip(x).zip(y).at_least(1024).for_each(each);
 }

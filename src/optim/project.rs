@@ -107,6 +107,6 @@ fn project_oracle<R: Real>(args: &mut HostArgs<'_, R>) {
         }
     };
     let y = &mut y[..p.count as usize];
-    let all = y.par_iter_mut().zip(g).zip(w);
+    let all = y.par_iter_mut().zip(g).zip(w).at_least(1024);
     all.for_each(|((y, g), w)| *y = (a * (*g * sg) + b * (*w * sw)) / sg);
 }

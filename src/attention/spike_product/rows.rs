@@ -24,9 +24,11 @@ fn spike_rows<R: Real>(args: &mut HostArgs<'_, R>) {
     let scale = R::lit(f64::from(p.scale));
     let rows = args.reals_mut("c").par_chunks_mut(n).enumerate();
     let covered = p.lane_first as usize..(p.lane_first + p.lane_count) as usize;
-    let rows = rows.filter(|(row, _)| covered.contains(&(row % lanes)));
     rows.for_each(|(row, c)| {
         let (t, lane) = (row / lanes, row % lanes);
+        if !covered.contains(&lane) {
+            return;
+        }
         c.fill(R::zero());
         for i in 0..k {
             let x = match dense {

@@ -68,7 +68,7 @@ fn run_all(mut jobs: Vec<(Job<'_>, &mut [f32])>) {
     panels.sort_by_key(|(_, first, _)| *first);
     let queue = std::sync::Mutex::new(panels.into_iter());
     let next = || queue.lock().unwrap_or_else(std::sync::PoisonError::into_inner).next();
-    on_all_threads(|| {
+    on_threads(threads(), &|| {
         while let Some((job, first, panel)) = next() {
             job.panel(first, panel);
         }
