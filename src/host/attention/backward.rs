@@ -1,10 +1,10 @@
 //! The twins of `attention_query_gradient` and `attention_key_gradient`.
 
 use super::block::{BLOCK, Rows, Seen, TASK, Turned, clear_between};
-use super::product::{Matrix, Vectorised, add_product, padded, vectorise};
+use super::product::{Matrix, add_product, padded};
 use crate::attention::orders::Orders;
 use crate::host::parallel::*;
-use crate::host::{HostArgs, exp};
+use crate::host::{HostArgs, Simd, Vectorised, exp, vectorise};
 
 pub(crate) fn attention_query_gradient(args: &mut HostArgs<'_, f32>) {
     let orders = Orders::new(args);
@@ -55,7 +55,7 @@ struct QueryTask<'a> {
 
 impl Vectorised for QueryTask<'_> {
     #[inline(always)]
-    fn run<const FUSED: bool>(&mut self) {
+    fn run<S: Simd>(&mut self) {
         let d = self.orders.p.stride();
         let (mut scores, mut above) = (Vec::new(), Vec::new());
         for (block, gq) in self.gq.chunks_mut(BLOCK * d).enumerate() {
@@ -74,13 +74,7 @@ impl Vectorised for QueryTask<'_> {
                 for ((key, count), start) in seen.parts.into_iter().zip(seen.starts()) {
                     let turned = Matrix { data: turned.from(self.bh, key), stride: turned.stride };
                     let extents = [rows, d, padded(count)];
-                    add_product::<FUSED>(
-                        extents,
-                        x,
-                        turned,
-                        &mut out[start.min(size)..],
-                        seen.stride,
-                    );
+                    add_product::<S>(extents, x, turned, &mut out[start.min(size)..], seen.stride);
                 }
             }
             for i in 0..rows {
@@ -96,7 +90,7 @@ impl Vectorised for QueryTask<'_> {
                 clear_between(scores, &columns);
             }
             gq.fill(0.0);
-            seen.add_rows::<FUSED>(&scores, self.k, gq);
+            seen.add_rows::<S>(&scores, self.k, gq);
         }
     }
 }
@@ -175,7 +169,7 @@ struct KeyTask<'a> {
 
 impl Vectorised for KeyTask<'_> {
     #[inline(always)]
-    fn run<const FUSED: bool>(&mut self) {
+    fn run<S: Simd>(&mut self) {
         let d = self.orders.p.stride();
         let (mut weights, mut above) = (Vec::new(), Vec::new());
         let blocks = self.gk.chunks_mut(BLOCK * d).zip(self.gv.chunks_mut(BLOCK * d));
@@ -198,7 +192,7 @@ impl Vectorised for KeyTask<'_> {
             for (x, turned, out) in pairs {
                 let x = Matrix { data: &x[first * d..], stride: d };
                 let turned = Matrix { data: turned.from(self.bh, start), stride: turned.stride };
-                add_product::<FUSED>([rows, d, stride], x, turned, out, stride);
+                add_product::<S>([rows, d, stride], x, turned, out, stride);
             }
             for (i, seen) in seen.iter().take(rows).enumerate() {
                 let row = i * stride..(i + 1) * stride;
@@ -221,13 +215,13 @@ impl Vectorised for KeyTask<'_> {
                     for (i, (seen, sum)) in seen.iter().zip(sum.chunks_exact_mut(d)).enumerate() {
                         let weights = &weights[i * stride..][..stride];
                         let range = seen.start - start..seen.end.max(seen.start) - start;
-                        rows_of.add_stretch::<FUSED>(seen.start, &weights[range], sum);
+                        rows_of.add_stretch::<S>(seen.start, &weights[range], sum);
                     }
                     continue;
                 }
                 let weights = Matrix { data: weights, stride };
                 let x = Matrix { data: &rows_of.data[start * d..], stride: d };
-                add_product::<FUSED>([rows, count, d], weights, x, sum, d);
+                add_product::<S>([rows, count, d], weights, x, sum, d);
             }
         }
     }

@@ -2,8 +2,8 @@
 
 use super::product::{LANES, Matrix, add_product, padded};
 use crate::attention::orders::Orders;
-use crate::host::all_finite;
 use crate::host::parallel::*;
+use crate::host::{Simd, all_finite};
 use std::ops::Range;
 
 /// Rows that are computed together.
@@ -104,12 +104,7 @@ impl Seen {
 
     /// Adds to the sums of each query, of `x.width` channels, its weights times rows of `x`.
     #[inline(always)]
-    pub(super) fn add_rows<const FUSED: bool>(
-        &self,
-        weights: &[f32],
-        x: Rows<'_>,
-        sums: &mut [f32],
-    ) {
+    pub(super) fn add_rows<S: Simd>(&self, weights: &[f32], x: Rows<'_>, sums: &mut [f32]) {
         let d = x.width;
         if !x.finite {
             for (i, sum) in sums.chunks_exact_mut(d).enumerate() {
@@ -119,7 +114,7 @@ impl Seen {
                         Some(beyond) => self.parts[1].0 + beyond,
                         None => range.start,
                     };
-                    x.add_stretch::<FUSED>(first, &weights[range], sum);
+                    x.add_stretch::<S>(first, &weights[range], sum);
                 }
             }
             return;
@@ -128,7 +123,7 @@ impl Seen {
             let data = &weights[start.min(weights.len())..];
             let weights = Matrix { data, stride: self.stride };
             let rows = Matrix { data: &x.data[key * d..], stride: d };
-            add_product::<FUSED>([sums.len() / d, count, d], weights, rows, sums, d);
+            add_product::<S>([sums.len() / d, count, d], weights, rows, sums, d);
         }
     }
 }
@@ -151,17 +146,12 @@ impl<'a> Rows<'a> {
 
     /// Adds `weights` times the rows from `first` on to one sum.
     #[inline(always)]
-    pub(super) fn add_stretch<const FUSED: bool>(
-        self,
-        first: usize,
-        weights: &[f32],
-        sum: &mut [f32],
-    ) {
+    pub(super) fn add_stretch<S: Simd>(self, first: usize, weights: &[f32], sum: &mut [f32]) {
         let d = self.width;
         let size = [1, weights.len(), d];
         let rows = Matrix { data: &self.data[first * d..], stride: d };
         let weights = Matrix { data: weights, stride: weights.len() };
-        add_product::<FUSED>(size, weights, rows, sum, d);
+        add_product::<S>(size, weights, rows, sum, d);
     }
 }
 

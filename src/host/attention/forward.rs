@@ -1,10 +1,10 @@
 //! The twin of `attention_forward`.
 
 use super::block::{BLOCK, Rows, Seen, TASK, Turned, clear_between};
-use super::product::{LANES, Matrix, Vectorised, add_product, vectorise};
+use super::product::{LANES, Matrix, add_product};
 use crate::attention::orders::Orders;
 use crate::host::parallel::*;
-use crate::host::{HostArgs, exp, greatest, sum_of};
+use crate::host::{HostArgs, Simd, Vectorised, exp, greatest, sum_of, vectorise};
 
 /// The logarithm of an empty sum.
 const NEVER: f32 = f32::MIN;
@@ -45,7 +45,7 @@ struct Task<'a> {
 
 impl Vectorised for Task<'_> {
     #[inline(always)]
-    fn run<const FUSED: bool>(&mut self) {
+    fn run<S: Simd>(&mut self) {
         let d = self.orders.p.stride();
         let mut scores = Vec::new();
         let blocks = self.o.chunks_mut(BLOCK * d).zip(self.lse.chunks_mut(BLOCK));
@@ -59,7 +59,7 @@ impl Vectorised for Task<'_> {
             for ((key, count), start) in seen.parts.into_iter().zip(seen.starts()) {
                 let k = Matrix { data: self.k.from(self.bh, key), stride: self.k.stride };
                 let size = [rows, d, count.next_multiple_of(LANES)];
-                add_product::<FUSED>(
+                add_product::<S>(
                     size,
                     q,
                     k,
@@ -73,7 +73,7 @@ impl Vectorised for Task<'_> {
                 let row = &mut scores[i * seen.stride..][..seen.stride];
                 (*lse, sums[i]) = softmax(row, &seen, i);
             }
-            seen.add_rows::<FUSED>(&scores, self.v, o);
+            seen.add_rows::<S>(&scores, self.v, o);
             for (o, sum) in o.chunks_exact_mut(d).zip(sums) {
                 let factor = 1.0 / sum;
                 o.iter_mut().for_each(|o| *o *= factor);

@@ -1,6 +1,6 @@
 //! Small matrix products in registers.
 
-use crate::host::vectorised;
+use crate::host::{Simd, multiply_add};
 
 /// Columns of a tile; the sides of rows of scores are padded to it.
 pub(super) const LANES: usize = 16;
@@ -19,27 +19,9 @@ pub(super) struct Matrix<'a> {
     pub(super) stride: usize,
 }
 
-/// Work that is compiled for the widest vector instructions there are; `FUSED` says whether they
-/// multiply and add at once.
-pub(super) trait Vectorised {
-    fn run<const FUSED: bool>(&mut self);
-}
-
-/// Runs `work`, whose `run` must be `#[inline(always)]`.
-pub(super) fn vectorise(work: &mut impl Vectorised) {
-    if matches!(pulp::Arch::new(), pulp::Arch::Scalar) {
-        work.run::<false>();
-    } else {
-        vectorised(
-            #[inline(always)]
-            || work.run::<true>(),
-        );
-    }
-}
-
 /// `c += a b` for `a [m, k]`, `b [k, n]` and `c [m, n]`; n is a multiple of 4.
 #[inline(always)]
-pub(super) fn add_product<const FUSED: bool>(
+pub(super) fn add_product<S: Simd>(
     [m, k, n]: [usize; 3],
     a: Matrix<'_>,
     b: Matrix<'_>,
@@ -48,17 +30,17 @@ pub(super) fn add_product<const FUSED: bool>(
 ) {
     let mut i = 0;
     while i + TILE <= m {
-        row_of_tiles::<TILE, FUSED>(i, [k, n], a, b, &mut c[i * c_stride..], c_stride);
+        row_of_tiles::<S, TILE>(i, [k, n], a, b, &mut c[i * c_stride..], c_stride);
         i += TILE;
     }
     while i < m {
-        row_of_tiles::<1, FUSED>(i, [k, n], a, b, &mut c[i * c_stride..], c_stride);
+        row_of_tiles::<S, 1>(i, [k, n], a, b, &mut c[i * c_stride..], c_stride);
         i += 1;
     }
 }
 
 #[inline(always)]
-fn row_of_tiles<const M: usize, const FUSED: bool>(
+fn row_of_tiles<S: Simd, const M: usize>(
     first: usize,
     [k, n]: [usize; 2],
     a: Matrix<'_>,
@@ -69,22 +51,22 @@ fn row_of_tiles<const M: usize, const FUSED: bool>(
     let rows: [&[f32]; M] = std::array::from_fn(|i| &a.data[(first + i) * a.stride..][..k]);
     let mut j = 0;
     while j + LANES <= n {
-        tile::<M, LANES, FUSED>(rows, k, j, b, c, c_stride);
+        tile::<S, M, LANES>(rows, k, j, b, c, c_stride);
         j += LANES;
     }
     while j + 8 <= n {
-        tile::<M, 8, FUSED>(rows, k, j, b, c, c_stride);
+        tile::<S, M, 8>(rows, k, j, b, c, c_stride);
         j += 8;
     }
     while j + 4 <= n {
-        tile::<M, 4, FUSED>(rows, k, j, b, c, c_stride);
+        tile::<S, M, 4>(rows, k, j, b, c, c_stride);
         j += 4;
     }
 }
 
 #[inline(always)]
 #[expect(clippy::needless_range_loop, reason = "plain loops over the tile are what vectorises")]
-fn tile<const M: usize, const N: usize, const FUSED: bool>(
+fn tile<S: Simd, const M: usize, const N: usize>(
     a: [&[f32]; M],
     k: usize,
     column: usize,
@@ -98,7 +80,7 @@ fn tile<const M: usize, const N: usize, const FUSED: bool>(
         for i in 0..M {
             let x = a[i][l];
             for j in 0..N {
-                sums[i][j] = multiply_add::<FUSED>(x, row[j], sums[i][j]);
+                sums[i][j] = multiply_add::<S>(x, row[j], sums[i][j]);
             }
         }
     }
@@ -108,9 +90,4 @@ fn tile<const M: usize, const N: usize, const FUSED: bool>(
             *c += *sum;
         }
     }
-}
-
-#[inline(always)]
-fn multiply_add<const FUSED: bool>(a: f32, b: f32, c: f32) -> f32 {
-    if FUSED { a.mul_add(b, c) } else { a * b + c }
 }

@@ -50,7 +50,7 @@ pub(crate) fn multiply(a: View<'_>, b: View<'_>, c: &mut [f32], add: bool) {
         gemm(
             [m, n, k],
             c.as_mut_ptr(),
-            [1, n as isize],
+            n as isize,
             add,
             a.data.as_ptr(),
             [a_col, a_row],

@@ -87,7 +87,7 @@ impl Job<'_> {
             gemm(
                 [rows, cols, k],
                 y.as_mut_ptr(),
-                [1, cols as isize],
+                cols as isize,
                 keep != 0.0,
                 a.as_ptr(),
                 [col, row],

@@ -3,7 +3,7 @@
 
 use super::Written;
 use crate::host::parallel::*;
-use crate::host::{HostArgs, floats, gemm};
+use crate::host::{HostArgs, Parallelism, floats, gemm};
 use crate::spectral::{SymmetricProductParams, upper_tile};
 
 /// The most panels of a matrix: with as many, 54 % of a full product is computed.
@@ -200,14 +200,14 @@ impl Job<'_> {
             gemm(
                 [rows, cols, k],
                 panel.as_mut_ptr().add(first),
-                [1, m as isize],
+                m as isize,
                 true,
                 self.a.as_ptr().add(first * k),
                 [1, k as isize],
                 b.as_ptr(),
                 [col_stride, row_stride],
                 [1.0, w],
-                gemm::Parallelism::None,
+                Parallelism::None,
             );
         }
     }
