@@ -4,8 +4,7 @@
 use super::Parallelism;
 pub(crate) use super::threads::{pooled, threads};
 pub(crate) use rayon::iter::{
-    IndexedParallelIterator, IntoParallelIterator, IntoParallelRefIterator,
-    IntoParallelRefMutIterator,
+    IndexedParallelIterator, IntoParallelIterator, IntoParallelRefMutIterator,
 };
 pub(crate) use rayon::slice::{ParallelSlice, ParallelSliceMut};
 
@@ -25,12 +24,7 @@ pub(crate) trait Pooled: IndexedParallelIterator {
     /// chunks or rows (for single numbers, see [`at_least`](Self::at_least)).
     fn for_each<F: Fn(Self::Item) + Sync + Send>(self, work: F) {
         let work: &(dyn Fn(Self::Item) + Sync) = &work;
-        self.with_producer(Loop {
-            elements: self.len(),
-            least: 1,
-            init: || (),
-            work: |(): &mut _, x| work(x),
-        });
+        run(self, 1, || (), |(): &mut _, x| work(x));
     }
 
     /// Likewise, with something that a thread makes for itself.
@@ -39,7 +33,7 @@ pub(crate) trait Pooled: IndexedParallelIterator {
         N: Fn() -> T + Sync + Send,
         F: Fn(&mut T, Self::Item) + Sync + Send,
     {
-        self.with_producer(Loop { elements: self.len(), least: 1, init, work });
+        run(self, 1, init, work);
     }
 
     /// For elements of little work: no task gets fewer than `least`, and calls are inlined.
@@ -55,10 +49,19 @@ pub(crate) struct AtLeast<I>(I, usize);
 
 impl<I: IndexedParallelIterator> AtLeast<I> {
     pub(crate) fn for_each<F: Fn(I::Item) + Sync + Send>(self, work: F) {
-        let Self(all, least) = self;
-        let work = |(): &mut _, x| work(x);
-        all.with_producer(Loop { elements: all.len(), least, init: || (), work });
+        run(self.0, self.1, || (), |(): &mut _, x| work(x));
     }
+}
+
+/// Runs a loop, no part of it with fewer elements than `least`.
+fn run<I: IndexedParallelIterator, T>(
+    all: I,
+    least: usize,
+    init: impl Fn() -> T + Sync,
+    work: impl Fn(&mut T, I::Item) + Sync,
+) {
+    let elements = all.len();
+    all.with_producer(Loop { elements, least, init, work });
 }
 
 /// A loop that waits for its elements.

@@ -214,9 +214,11 @@ fn each_block(
 ) {
     let parts = s.steps.div_ceil(s.chunk);
     let matrices = c[..parts * s.lanes * s.k * s.n].par_chunks_exact_mut(s.k * s.n).enumerate();
-    let covered = matrices.filter(|(i, _)| s.covered().contains(&(i % s.lanes)));
-    covered.for_each(|(i, matrix)| {
+    matrices.for_each(|(i, matrix)| {
         let (part, lane) = (i / s.lanes, i % s.lanes);
+        if !s.covered().contains(&lane) {
+            return;
+        }
         let steps = part * s.chunk..s.steps.min((part + 1) * s.chunk);
         let blocks = matrix.par_chunks_mut(CHANNELS * s.n).enumerate();
         blocks.for_each(|(block, rows)| sum(steps.clone(), lane, block * CHANNELS, rows));
