@@ -1,7 +1,7 @@
 //! Planning: how a line of N points is transformed, and the tables it takes. On the host, in f64.
 
 use crate::{Error, Result};
-use rustfft::FftPlanner;
+use rustfft::FftPlannerScalar;
 use rustfft::num_complex::Complex64;
 use std::f64::consts::PI;
 
@@ -199,7 +199,8 @@ fn reciprocal_spectrum(n: usize, points: usize) -> Vec<Complex64> {
         b[m] = value;
         b[(points - m) % points] = value;
     }
-    FftPlanner::new().plan_fft_forward(points).process(&mut b);
+    // Once a plan: not worth a second build of the library's vector kernels, in f64.
+    FftPlannerScalar::new().plan_fft_forward(points).process(&mut b);
     b
 }
 

@@ -23,8 +23,7 @@ pub(crate) trait Pooled: IndexedParallelIterator {
     /// Calls `work` with every element: one call through a pointer an element, so elements should be
     /// chunks or rows (for single numbers, see [`at_least`](Self::at_least)).
     fn for_each<F: Fn(Self::Item) + Sync + Send>(self, work: F) {
-        let work: &(dyn Fn(Self::Item) + Sync) = &work;
-        run(self, 1, || (), |(): &mut _, x| work(x));
+        call_each(self, &work);
     }
 
     /// Likewise, with something that a thread makes for itself.
@@ -51,6 +50,11 @@ impl<I: IndexedParallelIterator> AtLeast<I> {
     pub(crate) fn for_each<F: Fn(I::Item) + Sync + Send>(self, work: F) {
         run(self.0, self.1, || (), |(): &mut _, x| work(x));
     }
+}
+
+/// Not generic over the work: one function for all loops over the same kind of elements.
+fn call_each<I: IndexedParallelIterator>(all: I, work: &(dyn Fn(I::Item) + Sync)) {
+    run(all, 1, || (), |(): &mut _, x| work(x));
 }
 
 /// Runs a loop, no part of it with fewer elements than `least`.
