@@ -54,7 +54,7 @@ use std::sync::{Arc, LazyLock, OnceLock};
 /// let x = Tensor::from_slice(&device, &[1.0f32, 2.0], [2])?;
 /// let y = Tensor::zeros(&device, [2], spikegrad::DType::F32)?;
 /// let params = ScaleParams { count: 2, factor: 3.0 };
-/// device.launch(&SCALE).params(&params).bind_next("x", &x).bind_next("y", &y).items_of(2).record()?;
+/// device.launch(&SCALE).params(&params).bind("x", &x).bind("y", &y).items(2).record()?;
 /// assert_eq!(y.to_vec::<f32>()?, [3.0, 6.0]);
 /// # Ok(())
 /// # }
