@@ -125,7 +125,7 @@ pub use gpu::{
 };
 #[doc(hidden)]
 pub use host::Ranged;
-pub use host::{Array, HostArgs, Named, Real};
+pub use host::{Array, HostArgs, Real};
 pub use kernel::{BASELINE, Cost, CostArgs, Kernel, Needs, Params, Program, Twin, Variant};
 pub use shape::{IntoShape, MAX_RANK, Shape};
 pub use tape::{Gradients, Orientation, Param, Tape, Var};

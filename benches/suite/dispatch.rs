@@ -2,34 +2,26 @@
 
 use crate::harness::Suite;
 use cpu_time::ThreadTime;
-use spikegrad::{Capture, DType, Device, HostArgs, Kernel, Real, Result, Tensor};
+use spikegrad::{Capture, DType, Device, HostArgs, Real, Result, Tensor, kernel};
 use std::time::Instant;
 
-spikegrad::params! {
-/// The parameters of [`STEP`].
-struct Params {
-    count: u32,
+kernel! {
+    /// `y[i] = x[i] + 1`: next to nothing to do, so that what is measured is the launch itself.
+    static STEP = "dispatch/step" from "
+        struct Params { count: u32 }
+        @group(0) @binding(0) var<storage, read> x: array<f32>;
+        @group(0) @binding(1) var<storage, read_write> y: array<f32>;
+        @group(1) @binding(0) var<uniform> p: Params;
+        @compute @workgroup_size(64)
+        fn step(@builtin(global_invocation_id) id: vec3<u32>) {
+            if id.x < p.count { y[id.x] = x[id.x] + 1.0; }
+        }";
+    params = struct StepParams { count: u32 };
+    oracle = step;
 }
-}
-
-/// `y[i] = x[i] + 1`: next to nothing to do, so that what is measured is the launch itself.
-static STEP: Kernel = Kernel::new(
-    "dispatch",
-    "step",
-    "struct Params { count: u32 }
-     @group(0) @binding(0) var<storage, read> x: array<f32>;
-     @group(0) @binding(1) var<storage, read_write> y: array<f32>;
-     @group(1) @binding(0) var<uniform> p: Params;
-     @compute @workgroup_size(64)
-     fn step(@builtin(global_invocation_id) id: vec3<u32>) {
-         if id.x < p.count { y[id.x] = x[id.x] + 1.0; }
-     }",
-    spikegrad::twin!(step),
-)
-.params::<Params>();
 
 fn step<R: Real>(args: &mut HostArgs<'_, R>) {
-    let (x, y) = (args.reals(0), args.reals_mut(1));
+    let (x, y) = (args.reals("x"), args.reals_mut("y"));
     y.iter_mut().zip(x).for_each(|(y, x)| *y = *x + R::one());
 }
 
@@ -52,13 +44,13 @@ impl PingPong {
         let [a, b] = &self.buffers;
         for i in 0..launches {
             let (x, y) = if i % 2 == 0 { (a, b) } else { (b, a) };
-            let params = Params { count: ELEMENTS as u32 };
+            let params = StepParams { count: ELEMENTS as u32 };
             self.device
                 .launch(&STEP)
                 .params(&params)
-                .bind_next(x)
-                .bind_next(y)
-                .items_of(ELEMENTS, 64)
+                .bind("x", x)
+                .bind("y", y)
+                .items(ELEMENTS)
                 .record()?;
         }
         Ok(())
@@ -70,13 +62,13 @@ impl PingPong {
     fn with_a_new_tensor(&self) -> Result<()> {
         let [x, _] = &self.buffers;
         let y = Tensor::empty(&self.device, [ELEMENTS], DType::F32)?;
-        let params = Params { count: ELEMENTS as u32 };
+        let params = StepParams { count: ELEMENTS as u32 };
         self.device
             .launch(&STEP)
             .params(&params)
-            .bind_next(x)
-            .bind_next(&y)
-            .items_of(ELEMENTS, 64)
+            .bind("x", x)
+            .bind("y", &y)
+            .items(ELEMENTS)
             .record()
     }
 }

@@ -11,7 +11,7 @@ use spikegrad::random::Generator;
 use spikegrad::tape::gradient_check;
 use spikegrad::{
     Capture, DType, Device, Error, Gradients, HostArgs, Kernel, Launch, Param, ReadBack, Real,
-    Result, Tape, Tensor, Var, wgpu,
+    Result, Tape, Tensor, Var, kernel, wgpu,
 };
 
 // Handles can go to other threads: this either compiles or does not.
@@ -525,8 +525,8 @@ fn a_pass_of_the_callers_runs_on_a_tensor_and_back() {
         // It is seen that both are one buffer.
         let same = Tensor::from_buffer(&device, buffer.clone(), [5], DType::F32).unwrap();
         let launch =
-            device.launch(&AFFINE).params(&Affine::new(5, 1.0, 0.0)).bind_next(&z).bind_next(&same);
-        assert!(matches!(launch.items_of(5, 64).record(), Err(Error::Aliased { .. })));
+            device.launch(&AFFINE).params(&Affine::new(5, 1.0, 0.0)).bind("x", &z).bind("y", &same);
+        assert!(matches!(launch.items(5).record(), Err(Error::Aliased { .. })));
         // It outlives its tensors, untouched by others that come later.
         let before = z.to_vec::<f32>().unwrap();
         drop((z, same));
@@ -710,48 +710,47 @@ fn wrong_launches_are_named() {
         let (x, y) = (numbers(device, 64), numbers(device, 64));
         let words = Tensor::zeros(device, [64], DType::U32).unwrap();
         let launch = || device.launch(&AFFINE).params(&common::Affine::new(64, 1.0, 0.0));
-        let error = launch().bind_next(&x).bind_next(&x).record().unwrap_err();
+        let error = launch().bind("x", &x).bind("y", &x).record().unwrap_err();
         assert!(matches!(error, Error::Aliased { kernel: "affine", .. }), "{error}");
-        let error = launch().bind_next(&x).record().unwrap_err();
+        let error = launch().bind("x", &x).record().unwrap_err();
         assert!(error.to_string().contains("1 tensors bound, not 2"), "{error}");
-        let error = launch().bind_next(&x).bind_next(&y).bind_next(&y).record().unwrap_err();
+        let error = launch().bind("x", &x).bind("y", &y).bind("z", &y).record().unwrap_err();
         assert!(error.to_string().contains("3 tensors bound, not 2"), "{error}");
-        let error = launch().bind_next(&words).bind_next(&y).record().unwrap_err();
+        let error = launch().bind("x", &words).bind("y", &y).record().unwrap_err();
         assert!(matches!(error, Error::DType { op: "affine", .. }), "{error}");
-        let error = launch().params(&1u32).bind_next(&x).bind_next(&y).record().unwrap_err();
+        let error = launch().params(&1u32).bind("x", &x).bind("y", &y).record().unwrap_err();
         assert!(error.to_string().contains("bytes of parameters"), "{error}");
         let error =
-            launch().bind_next(&x).bind_next(&y).groups([65_536, 1, 1]).record().unwrap_err();
+            launch().bind("x", &x).bind("y", &y).groups([65_536, 1, 1]).record().unwrap_err();
         assert!(matches!(error, Error::Limit { asked: 65_536, .. }), "{error}");
         let other = numbers(&Device::oracle(), 64);
-        let error = launch().bind_next(&other).bind_next(&y).record().unwrap_err();
+        let error = launch().bind("x", &other).bind("y", &y).record().unwrap_err();
         assert!(matches!(error, Error::DeviceMismatch { .. }), "{error}");
-        let error = launch().bind_next(&x).bind_next(&y).variant_at(7).record().unwrap_err();
+        let error = launch().when("NO", false).bind("x", &x).bind("y", &y).record().unwrap_err();
         assert!(matches!(error, Error::Shader { .. }), "{error}");
         // None of them left anything behind.
-        launch().bind_next(&x).bind_next(&y).items_of(64, 64).record().unwrap();
+        launch().bind("x", &x).bind("y", &y).items(64).record().unwrap();
         assert_eq!(y.to_vec::<f32>().unwrap()[63], 63.0, "{}", subject.label);
     }
 }
 
-/// `y = x[0].x`, with a table of vectors that the launch does not use.
-static STAND_IN: Kernel = Kernel::new(
-    "tests",
-    "stand_in",
-    "@group(0) @binding(0) var<storage, read> x: array<f32>;
-     @group(0) @binding(1) var<storage, read> table: array<vec4<f32>>;
-     @group(0) @binding(2) var<storage, read_write> y: array<f32>;
-     override USED: bool = false;
-     @compute @workgroup_size(1)
-     fn stand_in() {
-         y[0] = x[0];
-         if USED { y[0] += table[0].w; }
-     }",
-    spikegrad::twin!(stand_in_twin),
-);
+kernel! {
+    /// `y = x[0].x`, with a table of vectors that the launch does not use.
+    static STAND_IN = "tests/stand_in" from "
+        @group(0) @binding(0) var<storage, read> x: array<f32>;
+        @group(0) @binding(1) var<storage, read> table: array<vec4<f32>>;
+        @group(0) @binding(2) var<storage, read_write> y: array<f32>;
+        override USED: bool = false;
+        @compute @workgroup_size(1)
+        fn stand_in() {
+            y[0] = x[0];
+            if USED { y[0] += table[0].w; }
+        }";
+    oracle = stand_in_oracle;
+}
 
-fn stand_in_twin<R: spikegrad::Real>(args: &mut spikegrad::HostArgs<'_, R>) {
-    args.reals_mut(2)[0] = args.reals(0)[0];
+fn stand_in_oracle<R: spikegrad::Real>(args: &mut spikegrad::HostArgs<'_, R>) {
+    args.reals_mut("y")[0] = args.reals("x")[0];
 }
 
 #[test]
@@ -759,14 +758,8 @@ fn a_short_tensor_stands_in_for_vectors() {
     for subject in subjects() {
         let (x, y) = (numbers(&subject.device, 1), numbers(&subject.device, 1));
         x.write(&[5.0f32]).unwrap();
-        subject
-            .device
-            .launch(&STAND_IN)
-            .bind_next(&x)
-            .bind_next(&x)
-            .bind_next(&y)
-            .record()
-            .unwrap();
+        let launch = subject.device.launch(&STAND_IN).bind("x", &x).bind("table", &x);
+        launch.bind("y", &y).record().unwrap();
         assert_eq!(y.item().unwrap(), 5.0, "{}", subject.label);
     }
     // Whatever stands in has at least the smallest size class.
@@ -781,31 +774,33 @@ fn a_short_tensor_stands_in_for_vectors() {
 
 // ---- trust ----
 
-/// Fills the memory of a workgroup, for the next launch to find.
-static LEAVE: Kernel =
-    Kernel::new("tests", "leave", LEAVE_SOURCE, spikegrad::twin!(no_twin)).turns(|_| 17);
+kernel! {
+    /// Fills the memory of a workgroup, for the next launch to find.
+    static LEAVE = "tests/leave" from "
+        @group(0) @binding(0) var<storage, read_write> y: array<u32>;
+        var<workgroup> kept: array<u32, 1024>;
+        @compute @workgroup_size(64)
+        fn leave(@builtin(local_invocation_index) local: u32) {
+            for (var i = local; i < 1024u; i += 64u) { kept[i] = 7u; y[i] = kept[i]; }
+        }";
+    oracle = nothing;
+    turns = |_| 17;
+}
 
-/// Shows what it finds in the memory of a workgroup.
-static FIND: Kernel =
-    Kernel::new("tests", "find", FIND_SOURCE, spikegrad::twin!(no_twin)).turns(|_| 17);
+kernel! {
+    /// Shows what it finds in the memory of a workgroup.
+    static FIND = "tests/find" from "
+        @group(0) @binding(0) var<storage, read_write> y: array<u32>;
+        var<workgroup> kept: array<u32, 1024>;
+        @compute @workgroup_size(64)
+        fn find(@builtin(local_invocation_index) local: u32) {
+            for (var i = local; i < 1024u; i += 64u) { y[i] = kept[i]; }
+        }";
+    oracle = nothing;
+    turns = |_| 17;
+}
 
-const LEAVE_SOURCE: &str = "
-    @group(0) @binding(0) var<storage, read_write> y: array<u32>;
-    var<workgroup> kept: array<u32, 1024>;
-    @compute @workgroup_size(64)
-    fn leave(@builtin(local_invocation_index) local: u32) {
-        for (var i = local; i < 1024u; i += 64u) { kept[i] = 7u; y[i] = kept[i]; }
-    }";
-
-const FIND_SOURCE: &str = "
-    @group(0) @binding(0) var<storage, read_write> y: array<u32>;
-    var<workgroup> kept: array<u32, 1024>;
-    @compute @workgroup_size(64)
-    fn find(@builtin(local_invocation_index) local: u32) {
-        for (var i = local; i < 1024u; i += 64u) { y[i] = kept[i]; }
-    }";
-
-fn no_twin<R: spikegrad::Real>(_: &mut spikegrad::HostArgs<'_, R>) {}
+fn nothing<R: spikegrad::Real>(_: &mut spikegrad::HostArgs<'_, R>) {}
 
 /// A caller's kernel sees nothing of what other kernels left in the memory of a workgroup, nor what
 /// lies beyond its tensors, whatever the crate's own kernels are trusted with.
@@ -815,9 +810,9 @@ fn a_callers_kernel_is_not_trusted() {
     let device = Device::builder().select(&name).unchecked(true).open().unwrap();
     let y = Tensor::zeros(&device, [1024], DType::U32).unwrap();
     for _ in 0..4 {
-        device.launch(&LEAVE).bind_next(&y).groups([16, 1, 1]).record().unwrap();
+        device.launch(&LEAVE).bind("y", &y).groups([16, 1, 1]).record().unwrap();
         assert_eq!(y.to_vec::<u32>().unwrap(), [7; 1024]);
-        device.launch(&FIND).bind_next(&y).groups([16, 1, 1]).record().unwrap();
+        device.launch(&FIND).bind("y", &y).groups([16, 1, 1]).record().unwrap();
         assert_eq!(y.to_vec::<u32>().unwrap(), [0; 1024]);
     }
     // The crate's own kernels compute as ever.
@@ -944,9 +939,9 @@ fn the_shadow_check_names_the_first_difference() {
             device
                 .launch(kernel)
                 .params(&params)
-                .bind_next(&x)
-                .bind_next(&y)
-                .items_of(200, 64)
+                .bind("x", &x)
+                .bind("y", &y)
+                .items(200)
                 .record()
         };
         run(&WRONG).unwrap();
@@ -971,13 +966,11 @@ fn the_shadow_check_names_the_first_difference() {
     }
 }
 
-/// A wrong shader under `$twin`: what it makes of `x[i]`, in `$wrong`.
+/// A wrong shader, with what it makes of `x[i]`, and its oracle.
 macro_rules! wrong_shader {
-    ($wrong:literal, $twin:ident) => {
-        Kernel::new(
-            "tests",
-            "wrong",
-            concat!(
+    ($name:ident = $wrong:literal, $oracle:ident) => {
+        kernel! {
+            static $name = "tests/wrong" from concat!(
                 "struct Params { count: u32, factor: f32, offset: f32 }
                  @group(0) @binding(0) var<storage, read> x: array<f32>;
                  @group(0) @binding(1) var<storage, read_write> y: array<f32>;
@@ -989,15 +982,15 @@ macro_rules! wrong_shader {
                 $wrong,
                 "; }
                  }"
-            ),
-            spikegrad::twin!($twin),
-        )
-        .params::<Affine>()
+            );
+            params = Affine;
+            oracle = $oracle;
+        }
     };
 }
 
 fn each<R: Real>(args: &mut HostArgs<'_, R>, make: impl Fn(usize, &[R]) -> R) {
-    let (x, y) = (args.reals(0), args.reals_mut(1));
+    let (x, y) = (args.reals("x"), args.reals_mut("y"));
     y.iter_mut().enumerate().for_each(|(i, y)| *y = make(i, x));
 }
 
@@ -1017,12 +1010,12 @@ fn sums_of_four<R: Real>(args: &mut HostArgs<'_, R>) {
 /// of range and no terms are so large, neither is an excuse.
 #[test]
 fn the_shadow_check_names_what_f32_does_not_explain() {
-    static EARLY_ZERO: Kernel =
-        wrong_shader!("select(x[i] * 1e30, 0.0, abs(x[i]) < 1e-28)", scaled_up);
-    static EARLY_INFINITY: Kernel =
-        wrong_shader!("x[i] * x[i] * x[i] / x[i] * 1e-30", squares_scaled_down);
-    static LOST_TERM: Kernel =
-        wrong_shader!("x[i / 4u * 4u] + x[i / 4u * 4u + 1u] + x[i / 4u * 4u + 2u]", sums_of_four);
+    wrong_shader!(EARLY_ZERO = "select(x[i] * 1e30, 0.0, abs(x[i]) < 1e-28)", scaled_up);
+    wrong_shader!(EARLY_INFINITY = "x[i] * x[i] * x[i] / x[i] * 1e-30", squares_scaled_down);
+    wrong_shader!(
+        LOST_TERM = "x[i / 4u * 4u] + x[i / 4u * 4u + 1u] + x[i / 4u * 4u + 2u]",
+        sums_of_four
+    );
     let cases: [(&'static Kernel, [f32; 4], usize, [f64; 2]); 3] = [
         (&EARLY_ZERO, [2e-28, 5e-29, 1e-29, 1e-31], 1, [0.0, 50.0]),
         (&EARLY_INFINITY, [1e10, 1e15, 2e18, 1e5], 1, [f64::INFINITY, 1.0]),
@@ -1092,9 +1085,9 @@ fn launches_a_wrong_kernel() {
     match device
         .launch(&WRONG)
         .params(&params)
-        .bind_next(&x)
-        .bind_next(&y)
-        .items_of(200, 64)
+        .bind("x", &x)
+        .bind("y", &y)
+        .items(200)
         .record()
     {
         Ok(()) => println!("no difference"),

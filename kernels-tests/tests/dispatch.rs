@@ -3,9 +3,9 @@
 
 mod common;
 
-use common::{AFFINE, Affine, adapter_device, affine, numbers};
+use common::{AFFINE, AFFINE_SOURCE, Affine, adapter_device, affine, affine_oracle, numbers};
 use kernels_tests::{Subject, subjects};
-use spikegrad::{Cost, Device, Error, Kernel, Result, Tensor};
+use spikegrad::{Cost, Device, Error, Result, Tensor, kernel};
 use std::time::{Duration, Instant};
 
 /// `y <- factor x + offset` into a tensor that exists already.
@@ -14,9 +14,9 @@ fn affine_into(x: &Tensor, y: &Tensor, factor: f32, offset: f32) -> Result<()> {
     x.device()
         .launch(&AFFINE)
         .params(&params)
-        .bind_next(x)
-        .bind_next(y)
-        .items_of(x.count(), 64)
+        .bind("x", x)
+        .bind("y", y)
+        .items(x.count())
         .record()
 }
 
@@ -65,9 +65,14 @@ fn captures_longer_than_one_submission_replay() {
     }
 }
 
-/// [`AFFINE`] that claims to be half of what one submission may hold, so that a sequence of it is
-/// submitted in parts, also where it is replayed.
-static HEAVY: Kernel = common::affine_kernel().cost(|_| Cost { bytes: 0.0, flops: 1.5e11 });
+kernel! {
+    /// [`AFFINE`] that claims to be half of what one submission may hold, so that a sequence of it is
+    /// submitted in parts, also where it is replayed.
+    static HEAVY = "tests/affine" from AFFINE_SOURCE;
+    params = Affine;
+    oracle = affine_oracle;
+    cost = |_| Cost { bytes: 0.0, flops: 1.5e11 };
+}
 
 #[test]
 fn heavy_sequences_are_submitted_in_parts() {
@@ -81,9 +86,9 @@ fn heavy_sequences_are_submitted_in_parts() {
                 device
                     .launch(&HEAVY)
                     .params(&params)
-                    .bind_next(x)
-                    .bind_next(y)
-                    .items_of(16, 64)
+                    .bind("x", x)
+                    .bind("y", y)
+                    .items(16)
                     .record()?;
             }
             Ok(())
@@ -255,11 +260,11 @@ fn nothing_runs_before_it_is_recorded() {
     for subject in subjects() {
         let (x, y) = (numbers(&subject.device, 64), numbers(&subject.device, 64));
         let params = Affine::new(64, 5.0, 5.0);
-        let launch = subject.device.launch(&AFFINE).params(&params).bind_next(&x).bind_next(&y);
+        let launch = subject.device.launch(&AFFINE).params(&params).bind("x", &x).bind("y", &y);
         let again = launch.clone();
         drop(launch);
         assert_eq!(y.to_vec::<f32>().unwrap()[1], 1.0);
-        again.items_of(64, 64).record().unwrap();
+        again.items(64).record().unwrap();
         assert_eq!(y.to_vec::<f32>().unwrap()[1], 10.0);
         let missing = subject.device.compile(&AFFINE, 9, &[]);
         assert!(matches!(missing, Err(Error::Shader { .. })));

@@ -8,7 +8,7 @@ use rayon::prelude::*;
 use spikegrad::elementwise::Activation;
 use spikegrad::nn::Linear;
 use spikegrad::random::Generator;
-use spikegrad::{Device, Error, HostArgs, Kernel, Real, Result, Tape, Tensor};
+use spikegrad::{Device, Error, HostArgs, Real, Result, Tape, Tensor, kernel};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -142,7 +142,7 @@ fn readers_and_a_writer_take_turns() {
             if i % 4 == 0 {
                 let params = Affine::new(1 << 16, 1.0, i as f32);
                 let launch = device.launch(&common::AFFINE).params(&params);
-                launch.bind_next(&ones).bind_next(&x).items_of(1 << 16, 64).record().unwrap();
+                launch.bind("x", &ones).bind("y", &x).items(1 << 16).record().unwrap();
             } else {
                 let values = x.to_vec::<f32>().unwrap();
                 assert!(values.iter().all(|v| *v == values[0]));
@@ -157,30 +157,29 @@ fn readers_and_a_writer_take_turns() {
 type Prank = Box<dyn Fn() + Send + Sync>;
 static PRANK: Mutex<Option<std::sync::Arc<Prank>>> = Mutex::new(None);
 
-fn nosy_twin<R: Real>(args: &mut HostArgs<'_, R>) {
+fn nosy_oracle<R: Real>(args: &mut HostArgs<'_, R>) {
     let prank = PRANK.lock().unwrap().clone();
     if let Some(prank) = prank {
         prank();
     }
-    let (x, y) = (args.reals(0), args.reals_mut(1));
+    let (x, y) = (args.reals("x"), args.reals_mut("y"));
     y.copy_from_slice(x);
 }
 
-/// `y[i] = x[i]`, by a twin that calls the crate.
-static NOSY: Kernel = Kernel::new(
-    "tests",
-    "nosy",
-    "@group(0) @binding(0) var<storage, read> x: array<f32>;
-     @group(0) @binding(1) var<storage, read_write> y: array<f32>;
-     @compute @workgroup_size(64)
-     fn nosy(@builtin(global_invocation_id) id: vec3<u32>) {
-         if id.x < arrayLength(&x) { y[id.x] = x[id.x]; }
-     }",
-    spikegrad::twin!(nosy_twin),
-);
+kernel! {
+    /// `y[i] = x[i]`, by CPU code that calls the crate.
+    static NOSY = "tests/nosy" from "
+        @group(0) @binding(0) var<storage, read> x: array<f32>;
+        @group(0) @binding(1) var<storage, read_write> y: array<f32>;
+        @compute @workgroup_size(64)
+        fn nosy(@builtin(global_invocation_id) id: vec3<u32>) {
+            if id.x < arrayLength(&x) { y[id.x] = x[id.x]; }
+        }";
+    oracle = nosy_oracle;
+}
 
 fn nosy(x: &Tensor, y: &Tensor) -> Result<()> {
-    x.device().launch(&NOSY).bind_next(x).bind_next(y).items_of(x.count(), 64).record()
+    x.device().launch(&NOSY).bind("x", x).bind("y", y).items(x.count()).record()
 }
 
 #[test]
@@ -225,8 +224,8 @@ fn launches_on_the_host_are_cheap() {
     let time = |_| {
         let start = std::time::Instant::now();
         for _ in 0..1000 {
-            let launch = device.launch(&common::AFFINE).params(&params).bind_next(&x).bind_next(&y);
-            launch.items_of(1, 64).record().unwrap();
+            let launch = device.launch(&common::AFFINE).params(&params).bind("x", &x).bind("y", &y);
+            launch.items(1).record().unwrap();
         }
         start.elapsed() / 1000
     };

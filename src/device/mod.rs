@@ -201,11 +201,11 @@ impl Device {
         variant: usize,
         constants: &[(&'static str, f64)],
     ) -> Result<()> {
-        let mut launch = self.launch(kernel).variant_at(variant);
+        let mut launch = self.launch(kernel);
         for (name, value) in constants {
             launch = launch.constant(name, *value);
         }
-        self.stream.compile(launch)
+        self.stream.compile(launch, variant)
     }
 
     /// Submits what was recorded, without waiting.

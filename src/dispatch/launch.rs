@@ -76,8 +76,6 @@ pub struct Launch {
     pub(crate) kernel: &'static Kernel,
     /// The variant, once it is settled.
     pub(crate) variant: usize,
-    /// A variant that was asked for by number.
-    asked: Option<usize>,
     stream: Arc<Stream>,
     conditions: [&'static str; MAX_CONDITIONS],
     conditions_len: usize,
@@ -106,7 +104,6 @@ impl Launch {
         Self {
             kernel,
             variant: 0,
-            asked: None,
             stream: stream.clone(),
             conditions: [""; MAX_CONDITIONS],
             conditions_len: 0,
@@ -122,12 +119,6 @@ impl Launch {
             settled: false,
             fault: None,
         }
-    }
-
-    /// Chooses a variant by its place in the kernel's list.
-    pub fn variant_at(mut self, variant: usize) -> Self {
-        self.asked = Some(variant);
-        self
     }
 
     /// Compiles the kernel under an `@if` condition of its source, if `holds`. What the adapter offers
@@ -190,11 +181,6 @@ impl Launch {
         self
     }
 
-    /// Binds the next tensor, in the order of the shader's bindings.
-    pub fn bind_next(self, tensor: &impl Bind) -> Self {
-        self.bind("", tensor)
-    }
-
     /// Binds the tensor in which the kernel notes an index out of range.
     pub(crate) fn bind_note(mut self, name: &'static str, note: &super::Note) -> Self {
         self.note = Some(self.given.len());
@@ -224,12 +210,6 @@ impl Launch {
     /// Repeats a folded grid along z.
     pub(crate) fn layers(mut self, layers: u32) -> Self {
         self.layers = layers;
-        self
-    }
-
-    /// Sets enough workgroups of `size` invocations for `items` items.
-    pub fn items_of(mut self, items: usize, size: u32) -> Self {
-        self.grid = Grid::Count((items as u64).div_ceil(u64::from(size.max(1))));
         self
     }
 
@@ -268,18 +248,9 @@ impl Launch {
         Ok(program)
     }
 
-    /// Settles the variant alone, for a launch that is only compiled.
-    pub(super) fn settle_variant(&mut self) -> Result<()> {
-        self.variant = self.chosen()?;
-        Ok(())
-    }
-
     /// The variant that the conditions and the device choose.
     fn chosen(&self) -> Result<usize> {
-        match self.asked {
-            Some(variant) => Ok(variant),
-            None => self.kernel.choose(self.conditions(), self.capabilities()),
-        }
+        self.kernel.choose(self.conditions(), self.capabilities())
     }
 
     fn check_constants(&self, program: &Program) -> Result<()> {
@@ -301,8 +272,7 @@ impl Launch {
         let noted = self.note.map(|at| given[at].0);
         self.bindings.reserve_exact(declared.len());
         for (place, binding) in declared.iter().enumerate() {
-            let named = |(name, _): &(&str, _)| name.is_empty() || *name == binding.name;
-            let at = given.iter().position(named);
+            let at = given.iter().position(|(name, _)| *name == binding.name);
             let at = at.ok_or_else(|| self.broken(format!("`{}` is not bound", binding.name)))?;
             // Most come in the order of the shader.
             let (name, bound) = given.remove(at);

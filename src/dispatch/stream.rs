@@ -283,9 +283,9 @@ impl Stream {
         Ok(())
     }
 
-    /// Makes the pipeline of a launch.
-    pub(crate) fn compile(&self, mut launch: Launch) -> Result<()> {
-        launch.settle_variant()?;
+    /// Makes the pipeline of a launch that would take this variant.
+    pub(crate) fn compile(&self, mut launch: Launch, variant: usize) -> Result<()> {
+        launch.variant = variant;
         match &self.backend {
             Backend::Gpu(context) => pipeline(context, &launch).map(|_| ()),
             Backend::Host(_) => launch.kernel.program(launch.variant).map(|_| ()),

@@ -19,25 +19,6 @@ pub(crate) enum Slot<'a, R> {
     Unused,
 }
 
-/// How CPU code names a binding: by the shader's name, or its number.
-pub trait Named: Copy + std::fmt::Display {
-    /// Its number.
-    #[doc(hidden)]
-    fn find(self, reflection: &Reflection) -> Option<usize>;
-}
-
-impl Named for &str {
-    fn find(self, reflection: &Reflection) -> Option<usize> {
-        reflection.bindings.iter().position(|b| b.name == self)
-    }
-}
-
-impl Named for usize {
-    fn find(self, _: &Reflection) -> Option<usize> {
-        Some(self)
-    }
-}
-
 /// What a kernel's CPU code is called with: parameters, constants, conditions, grid and bindings of a
 /// launch.
 ///
@@ -93,12 +74,12 @@ impl<'a, R: Real> HostArgs<'a, R> {
     }
 
     /// Whether the launch uses this binding.
-    pub fn uses(&self, binding: impl Named) -> bool {
+    pub fn uses(&self, binding: &str) -> bool {
         !matches!(&self.slots[self.number(binding)], Slot::Unused)
     }
 
     /// Read-only reals.
-    pub fn reals(&self, binding: impl Named) -> &'a [R] {
+    pub fn reals(&self, binding: &str) -> &'a [R] {
         match &self.slots[self.number(binding)] {
             Slot::Reals(s) => s,
             Slot::Unused => &[],
@@ -107,7 +88,7 @@ impl<'a, R: Real> HostArgs<'a, R> {
     }
 
     /// Read-only words: `u32` elements, packed bits or pairs of f16.
-    pub fn words(&self, binding: impl Named) -> &'a [u32] {
+    pub fn words(&self, binding: &str) -> &'a [u32] {
         match &self.slots[self.number(binding)] {
             Slot::Words(s) => s,
             Slot::Unused => &[],
@@ -116,7 +97,7 @@ impl<'a, R: Real> HostArgs<'a, R> {
     }
 
     /// Takes writable reals.
-    pub fn reals_mut(&mut self, binding: impl Named) -> &'a mut [R] {
+    pub fn reals_mut(&mut self, binding: &str) -> &'a mut [R] {
         let at = self.number(binding);
         match std::mem::replace(&mut self.slots[at], Slot::Taken) {
             Slot::RealsMut(s) => s,
@@ -126,7 +107,7 @@ impl<'a, R: Real> HostArgs<'a, R> {
     }
 
     /// Takes writable words.
-    pub fn words_mut(&mut self, binding: impl Named) -> &'a mut [u32] {
+    pub fn words_mut(&mut self, binding: &str) -> &'a mut [u32] {
         let at = self.number(binding);
         match std::mem::replace(&mut self.slots[at], Slot::Taken) {
             Slot::WordsMut(s) => s,
@@ -136,16 +117,16 @@ impl<'a, R: Real> HostArgs<'a, R> {
     }
 
     /// Whether a binding holds reals (and not words): for kernels whose storage type varies.
-    pub fn is_real(&self, binding: impl Named) -> bool {
+    pub fn is_real(&self, binding: &str) -> bool {
         matches!(&self.slots[self.number(binding)], Slot::Reals(_) | Slot::RealsMut(_))
     }
 
-    fn number(&self, binding: impl Named) -> usize {
-        let found = binding.find(self.reflection).filter(|at| *at < self.slots.len());
+    fn number(&self, binding: &str) -> usize {
+        let found = self.reflection.bindings.iter().position(|b| b.name == binding);
         found.unwrap_or_else(|| panic!("{}: the shader has no binding `{binding}`", self.kernel))
     }
 
-    fn wrong(&self, binding: impl Named, wanted: &str) -> ! {
+    fn wrong(&self, binding: &str, wanted: &str) -> ! {
         panic!("{}: `{binding}` does not hold {wanted} (any more)", self.kernel)
     }
 }

@@ -1,7 +1,7 @@
 //! Numbers stored as pairs of f16.
 
 use super::parallel::*;
-use super::{HostArgs, Named, Real};
+use super::{HostArgs, Real};
 use half::f16;
 use std::borrow::Cow;
 
@@ -9,7 +9,7 @@ use std::borrow::Cow;
 const TASK: usize = 4096;
 
 /// Floats of a binding that holds f32 or pairs of f16.
-pub(crate) fn floats<'a, R: Real>(args: &HostArgs<'a, R>, binding: impl Named) -> Cow<'a, [R]> {
+pub(crate) fn floats<'a, R: Real>(args: &HostArgs<'a, R>, binding: &str) -> Cow<'a, [R]> {
     if args.is_real(binding) {
         return Cow::Borrowed(args.reals(binding));
     }

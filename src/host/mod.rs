@@ -36,7 +36,7 @@ mod turns;
 mod vectorised;
 
 pub(crate) use args::Slot;
-pub use args::{HostArgs, Named};
+pub use args::HostArgs;
 pub(crate) use each::each;
 pub(crate) use exp::exp;
 pub(crate) use halves::{floats, pack_halves, unpack_halves};

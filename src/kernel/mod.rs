@@ -124,9 +124,6 @@ pub(crate) fn few_turns(_: &CostArgs<'_>) -> u64 {
     1 << 10
 }
 
-/// The fraction of spikes that may differ from the oracle's: membranes within rounding of a threshold.
-const THRESHOLDS: f32 = 1e-3;
-
 fn every_binding_once(args: &CostArgs<'_>) -> Cost {
     Cost { bytes: args.all_bytes(), flops: 0.0 }
 }
@@ -143,20 +140,9 @@ impl Kernel {
         }
         assert!(slash + 1 < bytes.len(), "a kernel is declared as family/name");
         let (family, name) = path.split_at(slash);
-        Self::new(family, name.split_at(1).1, source, twin)
-    }
-
-    /// A kernel without parameters, with the baseline variant only, whose cost is to move every
-    /// binding once.
-    pub const fn new(
-        family: &'static str,
-        name: &'static str,
-        source: &'static str,
-        twin: Twin,
-    ) -> Self {
         Self {
             family,
-            name,
+            name: name.split_at(1).1,
             source,
             params: 0,
             members: Vec::new,
@@ -215,12 +201,6 @@ impl Kernel {
     pub const fn mismatch(mut self, fraction: f32) -> Self {
         self.mismatch = fraction;
         self
-    }
-
-    /// The kernel compares with a threshold: a small fraction of elements may differ from the twin.
-    #[must_use]
-    pub const fn thresholds(self) -> Self {
-        self.mismatch(THRESHOLDS)
     }
 
     /// The kernel with a binding whose contents are unspecified after a launch: the oracle need not fill

@@ -3,8 +3,8 @@
 use super::bad::Trials;
 use spikegrad::wgpu;
 use spikegrad::{
-    Array, Capabilities, Cost, CostArgs, Device, Error, HostArgs, Kernel, Needs, Real, Tensor,
-    Variant, compose, kernels, reflect, shared_sources, specialise,
+    Array, Capabilities, Cost, CostArgs, Device, Error, HostArgs, Needs, Real, Tensor,
+    Variant, compose, kernel, kernels, reflect, shared_sources, specialise,
 };
 
 const SOURCE: &str = "
@@ -16,20 +16,22 @@ const SOURCE: &str = "
     @compute @workgroup_size(1)
     fn arguments(@builtin(workgroup_id) id: vec3<u32>) { if id.x < p.count { y[id.x] = x[id.x] * f32(WG); } }";
 
-static KERNEL: Kernel = Kernel::declare("tests/arguments", SOURCE, spikegrad::twin!(twin))
-    .params::<u32>()
-    .cost(|args: &CostArgs<'_>| Cost {
+kernel! {
+    static KERNEL = "tests/arguments" from SOURCE;
+    params = u32;
+    oracle = oracle;
+    cost = |args: &CostArgs<'_>| Cost {
         bytes: args.all_bytes() + args.words_of("no") as f64,
         flops: f64::from(args.params::<u32>()),
-    })
-    .variants(spikegrad::BASELINE)
-    .turns(|args: &CostArgs<'_>| u64::from(args.params::<u32>()))
-    .tolerance(1e-4)
-    .thresholds()
-    .mismatch(1e-3)
-    .scratch("y");
+    };
+    variants = spikegrad::BASELINE;
+    turns = |args: &CostArgs<'_>| u64::from(args.params::<u32>());
+    tolerance = 1e-4;
+    mismatch = 1e-3;
+    scratch = "y";
+}
 
-fn twin<R: Real>(args: &mut HostArgs<'_, R>) {
+fn oracle<R: Real>(args: &mut HostArgs<'_, R>) {
     let (count, factor) = (args.params::<u32>() as usize, args.constant("WG"));
     let _ = (args.flag("WG"), args.when("NO"), args.uses("x"));
     let (x, y) = (args.reals("x"), args.reals_mut("y"));
@@ -86,23 +88,20 @@ fn devices() {
         let device = b.device.clone();
         let mut launch = device.launch(&KERNEL);
         if b.one_in(4) {
-            launch = launch.variant_at(b.size());
-        }
-        if b.one_in(4) {
             launch = launch.constant("WG", b.double());
         }
         if b.one_in(8) {
             launch = launch.constant("NO", 1.0);
         }
         launch = if b.one_in(4) { launch.params(&[1u64; 64]) } else { launch.params(&3u32) };
-        for _ in 0..if b.on() { 2 } else { b.index(4) } {
-            launch = launch.bind_next(&b.float(&[3]));
+        for name in ["x", "y", "z"].into_iter().take(if b.on() { 2 } else { b.index(4) }) {
+            launch = launch.bind(name, &b.float(&[3]));
         }
         if b.on() {
             launch = launch.groups([b.word(), 1, b.small() as u32]);
         }
         if b.on() {
-            launch = launch.items_of(b.size(), b.word());
+            launch = launch.items(b.size());
         }
         let _ = launch.record();
         let x = b.float(&[3]);

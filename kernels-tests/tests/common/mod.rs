@@ -2,17 +2,8 @@
 
 #![allow(dead_code, reason = "each test binary uses its part")]
 
-use spikegrad::{Cost, Device, HostArgs, Kernel, Real, Result, Tensor, Var};
+use spikegrad::{Cost, Device, HostArgs, Real, Result, Tensor, Var, kernel};
 use std::process::Command;
-
-spikegrad::params! {
-/// The parameters of [`AFFINE`].
-pub struct Affine {
-    count: u32,
-    factor: f32,
-    offset: f32,
-}
-}
 
 impl Affine {
     pub fn new(count: usize, factor: f32, offset: f32) -> Self {
@@ -20,53 +11,54 @@ impl Affine {
     }
 }
 
-/// `y[i] = factor x[i] + offset`
-pub static AFFINE: Kernel = affine_kernel()
-    .cost(|args| Cost { bytes: args.all_bytes(), flops: 2.0 * args.words[0] as f64 });
+/// The shader of [`AFFINE`].
+pub const AFFINE_SOURCE: &str = "
+    import package::shared::index::{At, item_index};
+    struct Params { count: u32, factor: f32, offset: f32 }
+    @group(0) @binding(0) var<storage, read> x: array<f32>;
+    @group(0) @binding(1) var<storage, read_write> y: array<f32>;
+    @group(1) @binding(0) var<uniform> p: Params;
+    @compute @workgroup_size(64)
+    fn affine(at: At) {
+        let i = item_index(at, 64u);
+        if i < p.count { y[i] = x[i] * p.factor + p.offset; }
+    }";
 
-/// [`AFFINE`] without its cost.
-pub const fn affine_kernel() -> Kernel {
-    const SOURCE: &str = "
-        import package::shared::index::{At, item_index};
-        struct Params { count: u32, factor: f32, offset: f32 }
-        @group(0) @binding(0) var<storage, read> x: array<f32>;
-        @group(0) @binding(1) var<storage, read_write> y: array<f32>;
-        @group(1) @binding(0) var<uniform> p: Params;
-        @compute @workgroup_size(64)
-        fn affine(at: At) {
-            let i = item_index(at, 64u);
-            if i < p.count { y[i] = x[i] * p.factor + p.offset; }
-        }";
-    Kernel::new("tests", "affine", SOURCE, spikegrad::twin!(affine_twin)).params::<Affine>()
+kernel! {
+    /// `y[i] = factor x[i] + offset`
+    pub static AFFINE = "tests/affine" from AFFINE_SOURCE;
+    params = struct Affine { count: u32, factor: f32, offset: f32 };
+    oracle = affine_oracle;
+    cost = |args| Cost { bytes: args.all_bytes(), flops: 2.0 * args.words[0] as f64 };
 }
 
-fn affine_twin<R: Real>(args: &mut HostArgs<'_, R>) {
+/// The oracle of [`AFFINE`].
+pub fn affine_oracle<R: Real>(args: &mut HostArgs<'_, R>) {
     let p: Affine = args.params();
-    let (x, y) = (args.reals(0), args.reals_mut(1));
+    let (x, y) = (args.reals("x"), args.reals_mut("y"));
     for (y, x) in y.iter_mut().zip(x) {
         *y = *x * R::lit(p.factor.into()) + R::lit(p.offset.into());
     }
 }
 
-/// The same shader under a twin that is wrong from element 150 on.
-pub static WRONG: Kernel = Kernel::new(
-    "tests",
-    "wrong",
-    "struct Params { count: u32, factor: f32, offset: f32 }
-     @group(0) @binding(0) var<storage, read> x: array<f32>;
-     @group(0) @binding(1) var<storage, read_write> y: array<f32>;
-     @group(1) @binding(0) var<uniform> p: Params;
-     @compute @workgroup_size(64)
-     fn wrong(@builtin(global_invocation_id) id: vec3<u32>) {
-         if id.x < p.count { y[id.x] = x[id.x] * p.factor + p.offset; }
-     }",
-    spikegrad::twin!(wrong_twin),
-)
-.params::<Affine>();
+kernel! {
+    /// The same shader under an oracle that is wrong from element 150 on.
+    pub static WRONG = "tests/wrong" from "
+        struct Params { count: u32, factor: f32, offset: f32 }
+        @group(0) @binding(0) var<storage, read> x: array<f32>;
+        @group(0) @binding(1) var<storage, read_write> y: array<f32>;
+        @group(1) @binding(0) var<uniform> p: Params;
+        @compute @workgroup_size(64)
+        fn wrong(@builtin(global_invocation_id) id: vec3<u32>) {
+            if id.x < p.count { y[id.x] = x[id.x] * p.factor + p.offset; }
+        }";
+    params = Affine;
+    oracle = wrong_oracle;
+}
 
-fn wrong_twin<R: Real>(args: &mut HostArgs<'_, R>) {
+fn wrong_oracle<R: Real>(args: &mut HostArgs<'_, R>) {
     let p: Affine = args.params();
-    let (x, y) = (args.reals(0), args.reals_mut(1));
+    let (x, y) = (args.reals("x"), args.reals_mut("y"));
     for (i, (y, x)) in y.iter_mut().zip(x).enumerate() {
         let right = *x * R::lit(p.factor.into()) + R::lit(p.offset.into());
         *y = if i < 150 { right } else { R::zero() };
@@ -78,7 +70,7 @@ pub fn affine(x: &Tensor, factor: f32, offset: f32) -> Result<Tensor> {
     let y = Tensor::empty(x.device(), x.shape(), x.dtype())?;
     let params = Affine::new(x.count(), factor, offset);
     let launch = x.device().launch(&AFFINE).params(&params);
-    launch.bind_next(x).bind_next(&y).items_of(x.count(), 64).record()?;
+    launch.bind("x", x).bind("y", &y).items(x.count()).record()?;
     Ok(y)
 }
 

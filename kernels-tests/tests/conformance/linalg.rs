@@ -459,9 +459,9 @@ fn the_plain_variant_of_the_cooperative_kernel() {
     };
     conform("cooperative kernel, plain variant", 1e-5, |d| {
         let c = Tensor::empty(d, [32, 48], DType::F32)?;
-        let launch = d.launch(kernel).variant_at(0).params(&params);
+        let launch = d.launch(kernel).params(&params);
         let (a, b) = (halves(d, 1, &[32, 16])?, halves(d, 2, &[16, 48])?);
-        launch.bind_next(&a).bind_next(&b).bind_next(&c).items_of(2 * 3, 1).record()?;
+        launch.bind("a", &a).bind("b", &b).bind("c", &c).workgroups(2 * 3).record()?;
         let reference = matmul(&a, &b, Layout::NN)?;
         assert_close(&format!("{d}"), &c, &reference, 1e-5);
         Ok(vec![c])

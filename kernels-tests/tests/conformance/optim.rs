@@ -790,12 +790,13 @@ fn norm_in_workgroup_memory() {
                 let clip = Tensor::zeros(device, [4], spikegrad::DType::F32)?;
                 let launch = device.launch(square_sums).params(&params).constant("WG", size);
                 let launch = launch.constant("MANY", u32::from(gradients.len() > 1));
-                let bound = tensors.iter().cycle().take(7);
-                let launch = bound.fold(launch, |launch, g| launch.bind_next(g));
-                launch.bind_next(&partials).groups([groups, 1, 1]).record()?;
+                let names = ["g0", "g1", "g2", "g3", "g4", "g5", "g6"];
+                let bound = names.into_iter().zip(tensors.iter().cycle());
+                let launch = bound.fold(launch, |launch, (name, g)| launch.bind(name, g));
+                launch.bind("partials", &partials).groups([groups, 1, 1]).record()?;
                 let params = [groups, 3, 2.0f32.to_bits()];
                 let launch = device.launch(clip_factor).params(&params).constant("WG", size);
-                launch.bind_next(&partials).bind_next(&clip).record()?;
+                launch.bind("partials", &partials).bind("clip", &clip).record()?;
                 Ok(vec![partials, clip])
             });
         }
@@ -1334,8 +1335,8 @@ fn unit_columns_of_every_size() {
         let f = Tensor::zeros(device, [7, 6], spikegrad::DType::F32)?;
         let params = Columns { rows: 7, columns: 6, eps: 1e-8 };
         let launch =
-            device.launch(kernel).params(&params).bind_next(&r).bind_next(&q).bind_next(&f);
-        launch.variant_at(0).items_of(6, 64).record()?;
+            device.launch(kernel).params(&params).bind("r", &r).bind("q", &q).bind("f", &f);
+        launch.items(6).record()?;
         let [wide_q, wide_f] = [
             Tensor::from_slice(device, &[0.5f32; 42], [7, 6])?,
             Tensor::zeros(device, [7, 6], spikegrad::DType::F32)?,
@@ -1343,10 +1344,10 @@ fn unit_columns_of_every_size() {
         let launch = device
             .launch(kernel)
             .params(&params)
-            .bind_next(&r)
-            .bind_next(&wide_q)
-            .bind_next(&wide_f);
-        launch.variant_at(1).items_of(6, 1).record()?;
+            .bind("r", &r)
+            .bind("q", &wide_q)
+            .bind("f", &wide_f);
+        launch.when("WORKGROUP", true).workgroups(6).record()?;
         Ok(vec![q, f, wide_q, wide_f])
     });
 }
