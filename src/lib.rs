@@ -121,7 +121,7 @@ pub use dtype::DType;
 pub use error::{Error, Result};
 pub use gpu::{
     Access, AdapterSummary, Binding, Capabilities, CoopMatrix, Element as BindingElement, Member,
-    Override, Reflection, Scalar, compose, reflect, shared_sources, specialise, wgpu,
+    Override, Reflection, Scalar, WgslModule, compose, reflect, shared_sources, specialise, wgpu,
 };
 #[doc(hidden)]
 pub use host::Ranged;

@@ -936,13 +936,7 @@ fn the_shadow_check_names_the_first_difference() {
         let (x, y) = (numbers(&device, 200), numbers(&device, 200));
         let run = |kernel| {
             let params = common::Affine::new(200, 2.0, 1.0);
-            device
-                .launch(kernel)
-                .params(&params)
-                .bind("x", &x)
-                .bind("y", &y)
-                .items(200)
-                .record()
+            device.launch(kernel).params(&params).bind("x", &x).bind("y", &y).items(200).record()
         };
         run(&WRONG).unwrap();
         device.shadow(true);
@@ -981,7 +975,7 @@ macro_rules! wrong_shader {
                      if i < p.count { y[i] = ",
                 $wrong,
                 "; }
-                 }"
+         }"
             );
             params = Affine;
             oracle = $oracle;
@@ -1082,14 +1076,7 @@ fn launches_a_wrong_kernel() {
     let (true, Some(device)) = (common::is_child(), adapter_device()) else { return };
     let (x, y) = (numbers(&device, 200), numbers(&device, 200));
     let params = common::Affine::new(200, 2.0, 1.0);
-    match device
-        .launch(&WRONG)
-        .params(&params)
-        .bind("x", &x)
-        .bind("y", &y)
-        .items(200)
-        .record()
-    {
+    match device.launch(&WRONG).params(&params).bind("x", &x).bind("y", &y).items(200).record() {
         Ok(()) => println!("no difference"),
         Err(e) => println!("{e}"),
     }

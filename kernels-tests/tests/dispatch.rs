@@ -11,13 +11,7 @@ use std::time::{Duration, Instant};
 /// `y <- factor x + offset` into a tensor that exists already.
 fn affine_into(x: &Tensor, y: &Tensor, factor: f32, offset: f32) -> Result<()> {
     let params = Affine::new(x.count(), factor, offset);
-    x.device()
-        .launch(&AFFINE)
-        .params(&params)
-        .bind("x", x)
-        .bind("y", y)
-        .items(x.count())
-        .record()
+    x.device().launch(&AFFINE).params(&params).bind("x", x).bind("y", y).items(x.count()).record()
 }
 
 /// `launches` launches back and forth; each subtracts half of what is there and adds its number, so

@@ -1,11 +1,11 @@
 // delta[r] = sum over c of go[r, c] o[r, c]
 //
-// order: rows (shared/gated.wgsl); o: compact rows [B, H, S, quads] of the output; go: its gradient,
+// order: rows (attention/gated.wgsl); o: compact rows [B, H, S, quads] of the output; go: its gradient,
 // [S, B, H d]; go_rows: open rows of go, compact, channels from d on zero, output; stats: [2, B, H, S],
 // of which the second half is output.
 // One invocation a query of a head. Silent rows of go are not read.
 
-import package::shared::gated::{p, order, queries_of, open_count, position_of};
+import package::attention::gated::{p, order, queries_of, open_count, position_of};
 import package::shared::index::{At, item_index};
 
 override WG: u32 = 64u;

@@ -1,6 +1,6 @@
 // o[r] = sum over seen keys j of P[r, j] v[j],   P = softmax of q[r].k[j]
 //
-// order: rows (shared/gated.wgsl); q, k, v: compact rows [B, H, S, quads], q scaled; o: likewise, output;
+// order: rows (attention/gated.wgsl); q, k, v: compact rows [B, H, S, quads], q scaled; o: likewise, output;
 // stats: [2, B, H, S], output: log of the sum of exponentials of each row in the first half (NEVER
 // where no key is seen).
 //
@@ -9,18 +9,18 @@
 // of q, 8 of k, 8 of v, and reads and writes 4 of o: 3.5 d bytes and 4 d operations a pair.
 //
 // TILED: a workgroup 32 queries of a head and SLICE vectors of channels. It takes the keys in tiles of 32
-// (shared/pairs.wgsl) with a running maximum, a row's eight invocations each with a sum of its own until
+// (attention/pairs.wgsl) with a running maximum, a row's eight invocations each with a sum of its own until
 // the end; what it adds up stays in registers. A tile of 32 x 32 pairs reads 32 rows each of q, k and v:
 // 0.375 d bytes a pair, and 3.5 d bytes a pair of workgroup memory. A wider head has its scores computed
 // once a slice. For d = 64: 7 barriers a tile.
 
 import package::shared::finite::{greatest_four, keep_nan, keep_nan_four, nan_where};
-import package::shared::gated::{
+import package::attention::gated::{
     Queries, p, order, queries_at, queries_between, part_of, see_any, seen_by, weighted, weighted_seen,
 };
 import package::shared::index::{Group, group_index};
 import package::shared::math::{exp_below_four, ln_of};
-import package::shared::pairs::{
+import package::attention::pairs::{
     q, k, v, TILE, INVOCATIONS, STRETCH, Q, K, V, share_of, products, put_weights, scaled, add_sums,
 };
 

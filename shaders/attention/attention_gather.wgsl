@@ -3,12 +3,12 @@
 //
 //     y[c] = x[c] cos - x[c + d/2] sin,   y[c + d/2] = x[c + d/2] cos + x[c] sin
 //
-// order: rows (shared/gated.wgsl); table: (cos, sin) of [S, d/2] angles, not read where half = 0;
+// order: rows (attention/gated.wgsl); table: (cos, sin) of [S, d/2] angles, not read where half = 0;
 // q, k, v: inputs; q_rows, k_rows, v_rows: outputs.
 // One invocation a vector of 4 channels of one of the three, or (WHOLE) a row, where dividing to find
 // one's place costs more than a row does. Silent rows are not read.
 
-import package::shared::gated::{p, order, keys_of, queries_of, open_count, position_of};
+import package::attention::gated::{p, order, keys_of, queries_of, open_count, position_of};
 import package::shared::index::{At, item_index};
 
 override WG: u32 = 64u;

@@ -1,7 +1,7 @@
 // gv[j] = sum over queries r that see j of P[r, j] go[r],   gk[j] = sum of dS[r, j] q[r]
 // with P = exp(q[r].k[j] - lse[r]),   dS = P (go[r].v[j] - delta[r])
 //
-// order: rows (shared/gated.wgsl); q, k, v, go: compact rows [B, H, S, quads]; stats: [2, B, H, S], lse
+// order: rows (attention/gated.wgsl); q, k, v, go: compact rows [B, H, S, quads]; stats: [2, B, H, S], lse
 // and delta; gk, gv: compact rows, output, followed by parts [segments, B, H, anchors] of the sums of
 // anchors.
 // KEYS neighbouring keys of a head are one task: the queries whose window holds any of them. The queries
@@ -13,17 +13,17 @@
 // 10 d bytes and 8 d operations a pair.
 //
 // TILED: a task a workgroup for each STRETCH vectors of channels. It takes the queries in tiles of 32
-// (shared/pairs.wgsl); what it adds up stays in registers. A tile of 32 x 32 pairs reads 32 rows each of
+// (attention/pairs.wgsl); what it adds up stays in registers. A tile of 32 x 32 pairs reads 32 rows each of
 // k, q, v, go and again go, q: 0.75 d bytes a pair, and 7 d bytes a pair of workgroup memory. A wider head
 // than 64 channels has its weights computed once a stretch. For d = 64: 13 barriers a tile.
 
-import package::shared::gated::{
+import package::attention::gated::{
     Queries, p, order, keys_of, queries_of, open_before, open_count, position_of, four_rows, weighted,
     weighted_seen,
 };
 import package::shared::index::{Group, group_index};
 import package::shared::math::exp_below_four;
-import package::shared::pairs::{
+import package::attention::pairs::{
     q, k, v, go, TILE, INVOCATIONS, STRETCH, Q, K, V, GO, products, put_weights, add_sums,
 };
 

@@ -1,6 +1,6 @@
 // gq[r] = sum over seen keys j of dS[r, j] k[j],   dS = P (go[r].v[j] - delta[r]),   P = exp(q[r].k[j] - lse[r])
 //
-// order: rows (shared/gated.wgsl); q, k, v, go: compact rows [B, H, S, quads]; stats: [2, B, H, S], lse
+// order: rows (attention/gated.wgsl); q, k, v, go: compact rows [B, H, S, quads]; stats: [2, B, H, S], lse
 // and delta; gq: compact rows, output: the gradient of the scaled, turned q.
 //
 // Registers: one invocation four queries of a head. It streams the keys that any of them sees in blocks
@@ -8,16 +8,16 @@
 // writes 4 of gq: 7 d bytes and 6 d operations a pair.
 //
 // TILED: a workgroup 32 queries of a head and SLICE vectors of channels. It takes the keys in tiles of 32
-// (shared/pairs.wgsl); what it adds up stays in registers. A tile of 32 x 32 pairs reads 32 rows each of
+// (attention/pairs.wgsl); what it adds up stays in registers. A tile of 32 x 32 pairs reads 32 rows each of
 // q, k, go, v and again k: 0.625 d bytes a pair, and 5.5 d bytes a pair of workgroup memory. A wider head
 // has its weights computed once a slice. For d = 64: 10 barriers a tile.
 
-import package::shared::gated::{
+import package::attention::gated::{
     p, order, queries_at, queries_between, part_of, seen_by, weighted, weighted_seen,
 };
 import package::shared::index::{Group, group_index};
 import package::shared::math::exp_below_four;
-import package::shared::pairs::{
+import package::attention::pairs::{
     q, k, v, go, TILE, INVOCATIONS, STRETCH, Q, K, V, GO, share_of, products, put_weights, add_sums,
 };
 

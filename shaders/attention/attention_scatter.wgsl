@@ -2,12 +2,12 @@
 //
 //     y[position of r] = turned back(x[r] + sum over segments of x[part of r])  (scaled)
 //
-// order: rows (shared/gated.wgsl); table: (cos, sin) of [S, d/2] angles, not read unless TURN; x: compact
+// order: rows (attention/gated.wgsl); table: (cos, sin) of [S, d/2] angles, not read unless TURN; x: compact
 // rows of the queries, or of the keys if KEYS, there followed by the parts [segments, B, H, anchors] of
 // the anchors' sums; y: output.
 // One invocation a vector of 4 channels, or (WHOLE) a row.
 
-import package::shared::gated::{
+import package::attention::gated::{
     p, order, keys_of, queries_of, open_before, open_count, position_of,
 };
 import package::shared::index::{At, item_index};

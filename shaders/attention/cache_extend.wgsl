@@ -1,11 +1,11 @@
 // Appends the open ones of S tokens to the cache of gated attention
 //
-// k, v, spikes, turns, rows, marks: see shared/cache.wgsl. Only tokens that a later query can see are
+// k, v, spikes, turns, rows, marks: see attention/cache.wgsl. Only tokens that a later query can see are
 // read: the first `early`, whose positions are below A, and from `late` on those of the window.
 // A workgroup a head of a sample. WG tokens at a time: an invocation counts the spikes of one and finds
 // its slot, then all write rows.
 
-import package::shared::cache::{
+import package::attention::cache::{
     p, marks, spike, first_channel, capacity, marks_of, keep, advanced,
 };
 import package::shared::index::{Group, group_index};

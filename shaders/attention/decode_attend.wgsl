@@ -2,12 +2,12 @@
 //
 //     o = sum_j exp(s_j) v_j / sum_j exp(s_j),   s_j = scale q . k_j,   j open, i - W <= j or j < A
 //
-// k, v, spikes, turns, rows, marks: see shared/cache.wgsl, with S = 1; q: [lanes, d]; o: [lanes, d]
+// k, v, spikes, turns, rows, marks: see attention/cache.wgsl, with S = 1; q: [lanes, d]; o: [lanes, d]
 // output, 0 where no position is open or the token itself is silent (QUERY_GATE).
 // A workgroup a head of a sample. WG keys at a time: an invocation makes the score of one, then sums
 // values of its channels over all; o holds the sums meanwhile.
 
-import package::shared::cache::{
+import package::attention::cache::{
     p, rows, marks, Unit, spike, first_channel, partner, turned, capacity, key_row, value_row,
     marks_of, keep, advanced,
 };

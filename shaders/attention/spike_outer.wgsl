@@ -1,13 +1,13 @@
 // C[l, i, :] = scale sum_t A[t, l, i] G[t, l, :]             A: packed spikes
 //
-// Lanes l are heads of samples, see shared/heads.wgsl.
+// Lanes l are heads of samples, see attention/heads.wgsl.
 // a: [ceil(S / 32), L, k] words; b: G [S, L, n]; c: [L, k, n] output, or [chunks, L, k, n] partial sums
 // over chunks of the tokens.
 // One invocation a tile of 4 RB channels x 4 CB columns of a lane and chunk, in registers; four words
 // serve 4 channels x 4 tokens.
 
 import package::shared::blocks::{four, spikes, depth_mask, masked_rows};
-import package::shared::heads::{p, a_four, b_rows, put};
+import package::attention::heads::{p, a_four, b_rows, put};
 import package::shared::index::{At, item_index};
 
 override WG: u32 = 64u;

@@ -1,12 +1,12 @@
 // C[l, i, j] = scale sum_t A[t, l, i] B[t, l, j]             A, B: packed spikes
 //
-// Lanes l are heads of samples, see shared/heads.wgsl.
+// Lanes l are heads of samples, see attention/heads.wgsl.
 // a: [ceil(S / 32), L, k] words; b: [ceil(S / 32), L, n] words; c: [L, k, n] output, or
 // [chunks, L, k, n] partial sums over chunks of the tokens.
 // One invocation a tile of 4 RB x 4 CB counts of a lane and chunk, in registers: one `and` and one
 // population count are 32 multiplications and additions. Counts are integers until they are stored.
 
-import package::shared::heads::{p, a_four, b_four, put};
+import package::attention::heads::{p, a_four, b_four, put};
 import package::shared::index::{At, item_index};
 
 override WG: u32 = 64u;

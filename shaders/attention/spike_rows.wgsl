@@ -1,13 +1,13 @@
 // C[t, l, :] = scale sum_k A[t, l, k] B[l, k, :]             A, B or both: packed spikes
 //
-// Lanes l are heads of samples, see shared/heads.wgsl.
+// Lanes l are heads of samples, see attention/heads.wgsl.
 // a: [S, L, k], f32 if DENSE, else packed spikes; b: [L, k, n] ([L, n, k] if B_T), or with TOKENS packed
 // spikes [k, L, n] ([n, L, k] if B_T); c: [S, L, n] output.
 // One invocation a tile of 4 RB tokens x 4 CB columns of a lane, in registers; neighbours share the
 // tokens, then the lane.
 
 import package::shared::blocks::{depth_mask, masked, masked_rows};
-import package::shared::heads::{p, a_tokens, b_block, put};
+import package::attention::heads::{p, a_tokens, b_block, put};
 import package::shared::index::{At, item_index};
 
 override WG: u32 = 64u;

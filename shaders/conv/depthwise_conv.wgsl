@@ -1,11 +1,11 @@
 // y[t, b, c] = bias[c] + sum_k w[k, c] x[t - back(k), b, c], x before the first step being 0
-// with ADJOINT y[t, b, c] = sum_k w[k, c] x[t + back(k), b, c], the gradient of the input        (shared/taps.wgsl)
+// with ADJOINT y[t, b, c] = sum_k w[k, c] x[t + back(k), b, c], the gradient of the input        (conv/taps.wgsl)
 //
 // x, y: [T, B, C], y output; w: [K, C]; bias: [C] (with BIAS, else bound to anything).
 // One invocation an element.
 
 import package::shared::index::{At, item_index};
-import package::shared::taps::{ConvParams, back, first_tap};
+import package::conv::taps::{ConvParams, back, first_tap};
 
 override WG: u32 = 256u;
 override ADJOINT: bool = false;

@@ -1,10 +1,10 @@
 // sums over a chunk of rows (t, b) of g[t, b, c] x[t - back(k), b, c], and of g[t, b, c]: gradients of taps and bias
 //
 // x, g: [T, B, C]; sums: [chunks, K + 1, C] output, the taps, then the bias.
-// One invocation a chunk, tap and channel.                                                     (shared/taps.wgsl)
+// One invocation a chunk, tap and channel.                                                     (conv/taps.wgsl)
 
 import package::shared::index::{At, item_index};
-import package::shared::taps::{ConvParams, back};
+import package::conv::taps::{ConvParams, back};
 
 override WG: u32 = 64u;
 

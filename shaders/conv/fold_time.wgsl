@@ -1,9 +1,9 @@
 // y[t, b, c] = sum_k g[t + back(k), b, k, c]: the adjoint of unfold_time
 //
-// g: [T, B, K, C]; y: [T, B, C] output. One invocation an element of y.                          (shared/taps.wgsl)
+// g: [T, B, K, C]; y: [T, B, C] output. One invocation an element of y.                          (conv/taps.wgsl)
 
 import package::shared::index::{At, item_index};
-import package::shared::taps::{ConvParams, back, first_tap};
+import package::conv::taps::{ConvParams, back, first_tap};
 
 override WG: u32 = 256u;
 

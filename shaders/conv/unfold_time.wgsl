@@ -1,9 +1,9 @@
 // y[t, b, k, c] = x[t - back(k), b, c], 0 before the first step: what the taps of a convolution see
 //
-// x: [T, B, C]; y: [T, B, K, C] output. One invocation an element of y.                          (shared/taps.wgsl)
+// x: [T, B, C]; y: [T, B, K, C] output. One invocation an element of y.                          (conv/taps.wgsl)
 
 import package::shared::index::{At, item_index};
-import package::shared::taps::{ConvParams, back};
+import package::conv::taps::{ConvParams, back};
 
 override WG: u32 = 256u;
 

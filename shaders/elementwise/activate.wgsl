@@ -5,7 +5,7 @@
 
 import package::shared::index::{At, item_index};
 import package::shared::cells::Cell;
-import package::shared::activation::activate as activation_of;
+import package::elementwise::activation::activate as activation_of;
 
 struct Params {
     cells: u32,

@@ -5,7 +5,7 @@
 
 import package::shared::index::{At, item_index};
 import package::shared::cells::Cell;
-import package::shared::activation::activate_derivative;
+import package::elementwise::activation::activate_derivative;
 
 struct Params {
     cells: u32,

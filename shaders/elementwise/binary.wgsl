@@ -5,7 +5,7 @@
 
 import package::shared::index::{At, item_index};
 import package::shared::cells::Cell;
-import package::shared::binary::combine;
+import package::elementwise::binary::combine;
 
 struct Params {
     cells: u32,

@@ -5,8 +5,8 @@
 // One invocation an element; one division an axis beyond the first.
 
 import package::shared::index::{At, item_index};
-import package::shared::binary::combine;
-import package::shared::strides::{Strides, offsets};
+import package::elementwise::binary::combine;
+import package::elementwise::strides::{Strides, offsets};
 
 struct Params {
     count: u32,

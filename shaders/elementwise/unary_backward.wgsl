@@ -5,7 +5,7 @@
 
 import package::shared::index::{At, item_index};
 import package::shared::cells::Cell;
-import package::shared::unary::derivative;
+import package::elementwise::unary::derivative;
 
 struct Params {
     cells: u32,

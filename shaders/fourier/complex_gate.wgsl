@@ -1,4 +1,4 @@
-// y[t] = g[t] u[t], g = s_r or s_i, s the spikes of the two membranes that u charges      (shared/gate.wgsl)
+// y[t] = g[t] u[t], g = s_r or s_i, s the spikes of the two membranes that u charges      (fourier/gate.wgsl)
 // with AFFINE u = weight z + shift, real and imaginary part by themselves, else u = z;
 // with RESIDUAL y[t] = base[t] + scale g[t] u[t]
 //
@@ -8,7 +8,7 @@
 // One invocation a column; the membranes stay in registers, a word is written once.
 
 import package::shared::index::{At, item_index};
-import package::shared::gate::{GateParams, charge_both, fires_both};
+import package::fourier::gate::{GateParams, charge_both, fires_both};
 
 override WG: u32 = 128u;
 override AFFINE: bool = false;

@@ -12,7 +12,7 @@
 // back.
 
 import package::shared::index::{At, item_index};
-import package::shared::gate::{GateParams, charge_both, fires_both};
+import package::fourier::gate::{GateParams, charge_both, fires_both};
 import package::shared::surrogate::{surrogate, ATAN};
 
 override WG: u32 = 128u;

@@ -8,10 +8,10 @@
 // the two places. RADICES: the stages that occur, so that others cost nothing. A launch takes the lines
 // first .. lines, no more than software adapters let an invocation loop (FFT_LINES in lines.rs).
 
-import package::shared::complex::{cmul, conj, turned};
+import package::fourier::complex::{cmul, conj, turned};
 import package::shared::index::{Group, group_index};
-import package::shared::spectrum::{p, table, load, store, split, unchirped, HALF_PAIRS, HALF};
-import package::shared::stages::{
+import package::fourier::spectrum::{p, table, load, store, split, unchirped, HALF_PAIRS, HALF};
+import package::fourier::stages::{
     Stage, stage_of, is_of, point_at, set_point, take2, give2, take3, give3, take4, give4, take5, give5,
     take7, give7, take8, give8, turned_point, first_place,
 };

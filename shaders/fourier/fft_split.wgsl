@@ -6,7 +6,7 @@
 // One invocation a bin; neighbours in y are neighbours here.
 
 import package::shared::index::{At, item_index};
-import package::shared::spectrum::{p, read_complex, split, store, HALF_PAIRS};
+import package::fourier::spectrum::{p, read_complex, split, store, HALF_PAIRS};
 
 override WG: u32 = 256u;
 

@@ -7,12 +7,12 @@
 // invocation keeps its 8 points or so in registers between the barriers of a stage. RADICES: the stages
 // that occur: with all of them some compilers take seconds.
 
-import package::shared::complex::{cmul, conj};
+import package::fourier::complex::{cmul, conj};
 import package::shared::index::{Group, group_index};
-import package::shared::spectrum::{
+import package::fourier::spectrum::{
     p, table, load, store, split, unchirped, is_stored, HALF_PAIRS,
 };
-import package::shared::stages::{
+import package::fourier::stages::{
     Stage, stage_of, is_of, point_at, set_point, take2, give2, take3, give3, take4, give4, take5, give5,
     take7, give7, take8, give8, dense, first_place,
 };

@@ -6,7 +6,7 @@
 
 import package::shared::finite::limited;
 import package::shared::index::{At, item_index};
-import package::shared::concrete::{ConcreteParams, open_share};
+import package::fourier::concrete::{ConcreteParams, open_share};
 
 override WG: u32 = 64u;
 override NOISE: bool = false;

@@ -5,7 +5,7 @@
 // ss: soft shrinkage by `threshold`. One invocation a row and channel; the layers stay in registers.
 
 import package::shared::index::{At, item_index};
-import package::shared::graph::{Layer, layers, shrink};
+import package::fourier::graph::{Layer, layers, shrink};
 
 struct Params {
     rows: u32,

@@ -7,8 +7,8 @@
 // One invocation a channel and chunk of rows: layers are computed again in registers.
 
 import package::shared::index::{At, item_index};
-import package::shared::complex::cmul_conj;
-import package::shared::graph::{Layer, layers, reached};
+import package::fourier::complex::cmul_conj;
+import package::fourier::graph::{Layer, layers, reached};
 
 struct Params {
     rows: u32,

@@ -1,10 +1,10 @@
-// lines[t, b] = (slope, level) of the current in x                                        (shared/token.wgsl)
+// lines[t, b] = (slope, level) of the current in x                                        (fourier/token.wgsl)
 //
 // mean, variance: [B]; channel: [4, E], rows e, a, b, norm; step: [2, T, E], gamma and beta;
 // lines: [T, B, 2, E] output. One invocation a line.
 
 import package::shared::index::{At, item_index};
-import package::shared::token::{TokenParams, token};
+import package::fourier::token::{TokenParams, token};
 
 override WG: u32 = 64u;
 

@@ -4,7 +4,7 @@
 // g_moments: [2, B, E], outputs. One invocation a channel, its sums over t and b in a fixed order.
 
 import package::shared::index::{At, item_index};
-import package::shared::token::{TokenParams, token};
+import package::fourier::token::{TokenParams, token};
 
 override WG: u32 = 64u;
 

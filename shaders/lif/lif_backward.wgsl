@@ -16,7 +16,7 @@
 
 import package::shared::finite::{keep_nan, limited};
 import package::shared::index::{Group, group_index};
-import package::shared::membrane::{
+import package::lif::membrane::{
     LifParams, Neuron, charge, fires, after_spike, RESET_HARD, RESET_SOFT, FIXED, SCALAR, TIED
 };
 import package::shared::surrogate::surrogate;

@@ -1,7 +1,7 @@
 // A leaky integrate-and-fire neuron over all T steps in one launch:
 //
 //     h[t] = clamp(decay v[t-1] + (1 - decay) v_rest + gain x[t])
-//     s[t] = [h[t] >= threshold],   v[t] = reset(h[t], s[t])            (shared/membrane.wgsl)
+//     s[t] = [h[t] >= threshold],   v[t] = reset(h[t], s[t])            (lif/membrane.wgsl)
 //
 // x: [T, columns]; column c is neuron c % neurons. decay, threshold, gain: [1] or [neurons], read
 // only in the forms SCALAR and EACH. state: [columns], v[-1] in (if STATE), v[T-1] out. save: the
@@ -14,7 +14,7 @@
 
 import package::shared::finite::limited;
 import package::shared::index::{Group, group_index};
-import package::shared::membrane::{
+import package::lif::membrane::{
     LifParams, Neuron, charge, fires, after_spike, RESET_HARD, FIXED, SCALAR, TIED
 };
 

@@ -9,7 +9,7 @@
 // each lane adds its share in order, then a fixed tree. groups.z is the parameter.
 
 import package::shared::index::{Group, group_index};
-import package::shared::membrane::{FIXED, SCALAR};
+import package::lif::membrane::{FIXED, SCALAR};
 
 struct Params {
     columns: u32,

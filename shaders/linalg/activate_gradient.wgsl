@@ -4,7 +4,7 @@
 // a function of their value); gz: [count] output.
 // One invocation an element.
 
-import package::shared::activation::{
+import package::elementwise::activation::{
     activate_derivative, Relu, LeakyRelu, Sigmoid, Tanh, Softplus,
 };
 import package::shared::finite::keep_nan;

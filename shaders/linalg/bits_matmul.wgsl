@@ -6,11 +6,11 @@
 // One invocation a tile of 4 RB rows x 4 CB columns, in registers. A block of 4 rows is 4 consecutive
 // steps of one sample, so that one word serves the whole block; spikes are never written as floats.
 
-import package::shared::activation::activate;
+import package::elementwise::activation::activate;
 import package::shared::blocks::{spikes, depth_mask, masked, masked_rows};
 import package::shared::index::{At, item_index};
 import package::shared::tile::tile_at;
-import package::shared::operands::{p, quads, quad_words, b_block, bias_row, put, put_extra};
+import package::linalg::operands::{p, quads, quad_words, b_block, bias_row, put, put_extra};
 
 override WG: u32 = 64u;
 // Blocks of 4 x 4 in a tile: 1 or 2 each way. (With 4 x 4 blocks drivers give up unrolling.)

@@ -9,7 +9,7 @@
 import package::shared::blocks::{spikes, four, depth_mask, masked_rows};
 import package::shared::index::{At, item_index};
 import package::shared::tile::tile_at;
-import package::shared::operands::{p, quads, quad_words, b_rows, put, put_extra};
+import package::linalg::operands::{p, quads, quad_words, b_rows, put, put_extra};
 
 override WG: u32 = 64u;
 // Blocks of 4 x 4 in a tile: 1 or 2 each way. (With 4 x 4 blocks drivers give up unrolling.)

@@ -6,11 +6,11 @@
 // if SUMS. What a launch does not use may be bound to anything.
 // One invocation a tile of 4 RB x 4 CB, in registers: no workgroup memory, no barrier.
 
-import package::shared::activation::activate;
+import package::elementwise::activation::activate;
 import package::shared::blocks::{depth_mask, masked, masked_rows};
 import package::shared::index::{At, item_index};
 import package::shared::tile::tile_at;
-import package::shared::operands::{p, a_block, b_block, bias_row, c_row, put, put_extra};
+import package::linalg::operands::{p, a_block, b_block, bias_row, c_row, put, put_extra};
 
 override WG: u32 = 64u;
 // Blocks of 4 x 4 in a tile: 1 or 2 each way. (With 4 x 4 blocks drivers give up unrolling.)

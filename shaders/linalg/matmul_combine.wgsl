@@ -5,7 +5,7 @@
 // One invocation an element of C (the last n: an element of the column sums). Chunks are added in
 // order: the outcome does not depend on the schedule.
 
-import package::shared::activation::activate;
+import package::elementwise::activation::activate;
 import package::shared::index::{At, item_index};
 
 struct Params {

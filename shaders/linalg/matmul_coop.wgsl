@@ -5,7 +5,7 @@
 // adapters without one, computes the same tiles in plain arithmetic: it is there for the tests.
 
 import package::shared::index::{Group, group_index};
-import package::shared::product::Params;
+import package::linalg::product::Params;
 
 @if(COOP) enable f16;
 @if(COOP) enable wgpu_cooperative_matrix;

@@ -3,9 +3,9 @@
 // a: [m, k] ([k, m] if A_T), b: [k, n] ([n, k] if B_T), bias: [n], c: [m, n], added to if ADD.
 // One invocation an element of C, which reads a row of A and a column of B.
 
-import package::shared::activation::activate;
+import package::elementwise::activation::activate;
 import package::shared::index::{At, item_index};
-import package::shared::product::Params;
+import package::linalg::product::Params;
 
 override WG: u32 = 64u;
 override A_T: bool = false;

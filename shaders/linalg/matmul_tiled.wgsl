@@ -6,14 +6,14 @@
 // sums of B, [chunks, batches, n], if SUMS. What a launch does not use may be bound to anything.
 // A workgroup of 128 makes a tile of 64 x 64 (shared/tiles.wgsl).
 
-import package::shared::activation::activate;
+import package::elementwise::activation::activate;
 import package::shared::blocks::{depth_mask, masked, masked_rows};
 import package::shared::index::{Group, group_index};
 import package::shared::tile::tile_at;
 import package::shared::tiles::{
     STEP, brings_a, brought, bring_a, bring_b, place_of, multiply, column_sums,
 };
-import package::shared::operands::{p, a_block, b_block, bias_row, c_row, put, put_extra};
+import package::linalg::operands::{p, a_block, b_block, bias_row, c_row, put, put_extra};
 
 override A_T: bool = false;
 override B_T: bool = false;

@@ -1,4 +1,4 @@
-// For each row r of scores z = f(x) (`shared/scores.wgsl`) with target t:
+// For each row r of scores z = f(x) (`loss/scores.wgsl`) with target t:
 //   m = max_c z[r, c], s = sum_c exp(z[r, c] - m),
 //   loss[r] = log(s) - (1 - a) (z[r, t] - m) - a / C sum_c (z[r, c] - m), a the label smoothing;
 // part[i] = sum of loss[r] over rows i * span .. (i + 1) * span. A target >= C gives loss 0.
@@ -10,7 +10,7 @@ import package::shared::finite::greatest;
 import package::shared::index::{Group, group_index};
 import package::shared::math::{exp_below, ln_of};
 import package::shared::reduce::{LANES, RANGE, Place, row_sum, row_max};
-import package::shared::scores::score_of;
+import package::loss::scores::score_of;
 
 struct Params {
     rows: u32,

@@ -6,7 +6,7 @@
 
 import package::shared::index::{At, item_index};
 import package::shared::math::exp_below;
-import package::shared::scores::{score_of, slope_of};
+import package::loss::scores::{score_of, slope_of};
 
 struct Params {
     count: u32,

@@ -11,7 +11,7 @@
 
 import package::shared::finite::greatest_four;
 import package::shared::index::{At, item_index};
-import package::shared::second_look::{Finish, finished, may_look_again, second_look};
+import package::reduce::second_look::{Finish, finished, may_look_again, second_look};
 
 struct Params {
     outer: u32,

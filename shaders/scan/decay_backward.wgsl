@@ -11,14 +11,14 @@
 // (if CARRY; else 0), and after its first out; chunk 0 leaves dL/dh[-1]. sums: [chunks, columns],
 // grate, if LEARN; added to what they hold if MORE. UPSTREAM: gh is given (else 0). EMIT: gu and sums
 // are written.
-// Walks (shared/walk.wgsl): c stays in a register; loads go eight steps ahead.
+// Walks (scan/walk.wgsl): c stays in a register; loads go eight steps ahead.
 
 import package::shared::index::{Group, group_index};
-import package::shared::decay::{p, Rate, rate_at, advance, decayed, LOGIT};
-import package::shared::walk::{SPAN, Walk, walk_at};
+import package::scan::decay::{p, Rate, rate_at, advance, decayed, LOGIT};
+import package::scan::walk::{SPAN, Walk, walk_at};
 
 override WG: u32 = 64u;
-// A multiple of the 8 steps that loads go ahead: see shared/walk.wgsl.
+// A multiple of the 8 steps that loads go ahead: see scan/walk.wgsl.
 override STRIDE: u32 = 32u;
 override FORM: u32 = 0u;
 override TIED: bool = false;

@@ -9,7 +9,7 @@
 // One invocation a column; loads go eight chunks ahead.
 
 import package::shared::index::{At, item_index};
-import package::shared::decay::{p, value_at, decay_over};
+import package::scan::decay::{p, value_at, decay_over};
 
 override WG: u32 = 64u;
 override FORM: u32 = 0u;

@@ -1,18 +1,18 @@
 // A linear recurrence over T steps:
 //
-//     h[t] = lam h[t-1] + gain u[t],   gain = 1 or (TIED) 1 - lam              (shared/decay.wgsl)
+//     h[t] = lam h[t-1] + gain u[t],   gain = 1 or (TIED) 1 - lam              (scan/decay.wgsl)
 //
 // u, h: [T, columns]. rate: lam or its logit, [heads], read unless FORM is FIXED. starts:
 // [chunks, columns], h before each chunk, read if STATE (else 0). last: without EMIT, h is not written
 // and last [chunks, columns] is h at each chunk's end; with EMIT, last [columns] is h of the last step.
-// Walks (shared/walk.wgsl): h stays in a register; loads go eight steps ahead.
+// Walks (scan/walk.wgsl): h stays in a register; loads go eight steps ahead.
 
 import package::shared::index::{Group, group_index};
-import package::shared::decay::{p, Rate, rate_at, advance};
-import package::shared::walk::{SPAN, Walk, walk_at};
+import package::scan::decay::{p, Rate, rate_at, advance};
+import package::scan::walk::{SPAN, Walk, walk_at};
 
 override WG: u32 = 64u;
-// A multiple of the 8 steps that loads go ahead: see shared/walk.wgsl.
+// A multiple of the 8 steps that loads go ahead: see scan/walk.wgsl.
 override STRIDE: u32 = 32u;
 override FORM: u32 = 0u;
 override TIED: bool = false;

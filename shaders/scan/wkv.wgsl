@@ -3,22 +3,22 @@
 //     y[t] = (sum_{i<t} e^((t-1-i) w' + k[i]) v[i] + e^(u + k[t]) v[t]) / (the same with v = 1)
 //
 // k, v, y: [T, columns]. w, u: [channels]. A memory is p, q, o: rows of [3, columns], see
-// shared/wkv.wgsl. starts: [chunks, 3, columns], memories before each chunk, read if STATE (else
+// scan/memory.wgsl. starts: [chunks, 3, columns], memories before each chunk, read if STATE (else
 // nothing). saved: if SAVE, memories before every EVERY-th step, [ceil(T / EVERY), 3, columns], then
 // w' and u, [2, columns]. last: without EMIT, y is not written and last [chunks, 3, columns] are the
 // memories at each chunk's end; with EMIT, last [3, columns] is that after the last step.
-// Walks (shared/walk.wgsl): the memory stays in registers; loads go eight steps ahead.
+// Walks (scan/walk.wgsl): the memory stays in registers; loads go eight steps ahead.
 
 import package::shared::index::{Group, group_index};
 import package::shared::finite::is_not_finite;
 import package::shared::math::exp_of;
-import package::shared::walk::{SPAN, Share, Walk, walk_at};
-import package::shared::wkv::{
+import package::scan::walk::{SPAN, Share, Walk, walk_at};
+import package::scan::memory::{
     Memory, EVERY, NOTHING, decay_of, exponent, weights_out, weights_in, remember
 };
 
 override WG: u32 = 64u;
-// A multiple of the 8 steps that loads go ahead: see shared/walk.wgsl.
+// A multiple of the 8 steps that loads go ahead: see scan/walk.wgsl.
 override STRIDE: u32 = 32u;
 override STATE: bool = false;
 override EMIT: bool = true;

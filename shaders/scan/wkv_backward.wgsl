@@ -11,16 +11,16 @@
 // again. carry: [2, chunks, columns], gp and gq at each chunk's end in (if CARRY; else 0), at its start
 // out. sums: [2, chunks, columns], gw and gu, added to what they hold if MORE. EMIT: gk, gv and sums
 // are written.
-// Walks (shared/walk.wgsl); loads go eight steps ahead.
+// Walks (scan/walk.wgsl); loads go eight steps ahead.
 
 import package::shared::index::{Group, group_index};
-import package::shared::walk::{SPAN, Share, Walk, walk_at};
-import package::shared::wkv::{
+import package::scan::walk::{SPAN, Share, Walk, walk_at};
+import package::scan::memory::{
     Memory, Weights, EVERY, weights_out, weights_in, remember
 };
 
 override WG: u32 = 64u;
-// A multiple of the 8 steps that loads go ahead: see shared/walk.wgsl.
+// A multiple of the 8 steps that loads go ahead: see scan/walk.wgsl.
 override STRIDE: u32 = 32u;
 override CARRY: bool = false;
 override MORE: bool = false;

@@ -10,8 +10,8 @@
 
 import package::shared::finite::greatest;
 import package::shared::index::{At, item_index};
-import package::shared::walk::Share;
-import package::shared::wkv::{NOTHING, decay_of, weights};
+import package::scan::walk::Share;
+import package::scan::memory::{NOTHING, decay_of, weights};
 
 override WG: u32 = 64u;
 override STATE: bool = false;

@@ -10,8 +10,8 @@
 
 import package::shared::finite::keep_nan;
 import package::shared::index::{At, item_index};
-import package::shared::walk::Share;
-import package::shared::wkv::EVERY;
+import package::scan::walk::Share;
+import package::scan::memory::EVERY;
 
 override WG: u32 = 64u;
 

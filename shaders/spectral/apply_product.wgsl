@@ -8,7 +8,7 @@
 
 import package::shared::index::{At, item_index};
 import package::shared::tile::tile_at;
-import package::shared::applied::{p, a_block, b_block, outer_factor, put, skipped};
+import package::spectral::applied::{p, a_block, b_block, outer_factor, put, skipped};
 
 override WG: u32 = 64u;
 override TALL: bool = false;

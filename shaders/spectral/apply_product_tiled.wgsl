@@ -5,7 +5,7 @@
 
 import package::shared::index::{Group, group_index};
 import package::shared::tile::tile_at;
-import package::shared::applied::{p, a_block, b_block, outer_factor, put, skipped};
+import package::spectral::applied::{p, a_block, b_block, outer_factor, put, skipped};
 import package::shared::tiles::{STEP, brings_a, brought, bring_a, bring_b, place_of, multiply};
 
 override TALL: bool = false;

@@ -7,7 +7,7 @@
 // One invocation a vector.
 
 import package::shared::index::{At, item_index};
-import package::shared::quad::{Outcome, stored};
+import package::spectral::quad::{Outcome, stored};
 
 struct Params {
     entries: u32,

@@ -9,7 +9,7 @@
 // 4 R x 4 R, in registers: no workgroup memory, no barrier.
 
 import package::shared::index::{At, item_index};
-import package::shared::symmetric::{
+import package::spectral::symmetric::{
     p, entry_at, coefficients, upper_tile, upper_tiles, a_block, b_block, finish,
 };
 

@@ -5,7 +5,7 @@
 // anything to do is the same for a whole workgroup.
 
 import package::shared::index::{Group, group_index};
-import package::shared::symmetric::{
+import package::spectral::symmetric::{
     p, entry_at, coefficients, upper_tile, upper_tiles, a_block, b_block, finish,
 };
 import package::shared::tiles::{STEP, brings_a, brought, bring_a, bring_b, place_of, multiply};

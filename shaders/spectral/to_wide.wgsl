@@ -7,7 +7,7 @@
 // One invocation four neighbours of `wide`. Where s is 0, zeros are written whatever x holds.
 
 import package::shared::index::{At, item_index};
-import package::shared::quad::{Outcome, stored};
+import package::spectral::quad::{Outcome, stored};
 
 struct Params {
     entries: u32,

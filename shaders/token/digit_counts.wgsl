@@ -5,7 +5,7 @@
 // One invocation a count: those of a workgroup read the same tokens.
 
 import package::shared::index::{At, item_index};
-import package::shared::digits::{RADIX, BLOCK, digit_of};
+import package::token::digits::{RADIX, BLOCK, digit_of};
 
 struct Params {
     count: u32,

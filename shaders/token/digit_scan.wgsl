@@ -4,7 +4,7 @@
 // counts: [blocks, RADIX], read and written in place.
 // One workgroup, an invocation a digit, which walks over the blocks.
 
-import package::shared::digits::RADIX;
+import package::token::digits::RADIX;
 
 struct Params {
     blocks: u32,

@@ -6,7 +6,7 @@
 // One invocation a token: equal digits keep their order.
 
 import package::shared::index::{At, item_index};
-import package::shared::digits::{RADIX, BLOCK, digit_of};
+import package::token::digits::{RADIX, BLOCK, digit_of};
 
 struct Params {
     count: u32,

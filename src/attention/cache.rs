@@ -27,7 +27,7 @@ pub(super) const VARIANTS: &[Variant] = &[
 ];
 
 crate::params! {
-    /// The parameters of both kernels, as in `shared/cache.wgsl`.
+    /// The parameters of both kernels, as in `attention/cache.wgsl`.
     pub(super) struct Params {
         steps: u32,
         position: u32,

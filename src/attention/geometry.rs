@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::kernel::{Cost, CostArgs, Variant};
 
 crate::params! {
-    /// `shared/gated.wgsl`'s `Geometry`.
+    /// `attention/gated.wgsl`'s `Geometry`.
     pub(crate) struct Geometry {
         /// S, B, H, d.
         steps: u32,
@@ -38,7 +38,7 @@ pub(super) const GRADIENTS: &[Variant] = &[
     Variant::portable("tiled", &["BACKWARD", "TILED"]),
 ];
 
-/// `TILE`, `SLICE` and `STRETCH` of `shared/pairs.wgsl`.
+/// `TILE`, `SLICE` and `STRETCH` of `attention/pairs.wgsl`.
 const TILE: u32 = 32;
 pub(super) const SLICE: u32 = 32;
 pub(super) const STRETCH: u32 = 16;

@@ -5,7 +5,7 @@ use crate::reduce::Pieces;
 use crate::{DType, Error, Result, Tensor, Var};
 
 crate::params! {
-    /// `shared/taps.wgsl`
+    /// `conv/taps.wgsl`
     pub(super) struct Params {
         steps: u32,
         batch: u32,

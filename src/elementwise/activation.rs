@@ -10,7 +10,7 @@ functions! {
     /// An activation function.
     #[derive(Debug, Clone, Copy, PartialEq)]
     enum Activation by activate;
-    wgsl ACTIVATION_WGSL = "\
+    module ACTIVATION_MODULE = "elementwise::activation", "\
 // Activations and their derivatives, by number: made of the table in `elementwise/activation.rs`.
 
 import package::shared::curves::{
@@ -181,6 +181,7 @@ crate::kernel! {
     pub(super) static ACTIVATE = "elementwise/activate";
     params = ActivateParams;
     oracle = activate_oracle;
+    modules = ACTIVATION_MODULE;
     variants = CELLS;
     cost = |args| one_operation_each(args, "y");
 }
@@ -190,6 +191,7 @@ crate::kernel! {
     pub(super) static ACTIVATE_BACKWARD = "elementwise/activate_backward";
     params = ActivateParams;
     oracle = activate_backward_oracle;
+    modules = ACTIVATION_MODULE;
     variants = CELLS;
     cost = |args| one_operation_each(args, "gx");
 }

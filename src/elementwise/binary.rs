@@ -14,6 +14,7 @@ crate::kernel! {
     pub(super) static BINARY = "elementwise/binary";
     params = struct BinaryParams { cells: u32 };
     oracle = binary_oracle;
+    modules = BINARY_MODULE;
     variants = CELLS;
     cost = |args| one_operation_each(args, "y");
 }
@@ -32,6 +33,7 @@ crate::kernel! {
     pub(super) static BINARY_BROADCAST = "elementwise/binary_broadcast";
     params = BroadcastParams;
     oracle = binary_broadcast_oracle;
+    modules = BINARY_MODULE;
     cost = |args| one_operation_each(args, "y");
     turns = few_turns;
 }
@@ -41,6 +43,7 @@ crate::kernel! {
     pub(super) static BINARY_BACKWARD = "elementwise/binary_backward";
     params = BroadcastParams;
     oracle = binary_backward_oracle;
+    modules = BINARY_MODULE;
     cost = |args| one_operation_each(args, "gx");
     turns = few_turns;
 }
@@ -77,7 +80,7 @@ functions_of_two! {
     /// An operator of two numbers. NaN if either is.
     #[derive(Debug, Clone, Copy, PartialEq, Eq)]
     enum Binary by binary;
-    wgsl BINARY_WGSL = "\
+    module BINARY_MODULE = "elementwise::binary", "\
 // Operators of two numbers, and their derivatives with respect to a (side 0) or b (side 1): made of the
 // table in `elementwise/binary.rs`.
 

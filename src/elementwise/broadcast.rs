@@ -3,7 +3,7 @@
 use crate::shape::{MAX_RANK, Shape};
 
 crate::params! {
-    /// Extents and strides of a broadcast operator, innermost axis first, as `shared/strides.wgsl`
+    /// Extents and strides of a broadcast operator, innermost axis first, as `elementwise/strides.wgsl`
     /// takes them.
     pub(super) struct Strides {
         dims: [u32; MAX_RANK],

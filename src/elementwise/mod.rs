@@ -18,9 +18,8 @@ mod table;
 mod unary;
 
 pub(crate) use accumulate::accumulate;
-pub(crate) use activation::{ACTIVATION_WGSL, sigmoid};
+pub(crate) use activation::{ACTIVATION_MODULE, sigmoid};
 pub use activation::{Activation, activate, activate_backward};
-pub(crate) use binary::BINARY_WGSL;
 pub use binary::{Binary, binary};
 pub(crate) use bits::Packed;
 pub use bits::{pack, unpack};
@@ -31,7 +30,6 @@ pub use fma_peak::fma_peak;
 pub(crate) use fma_peak::{CHAINS, FmaPeakParams, STEPS};
 pub use half::{from_half, to_half};
 pub(crate) use step::{BOX, COMPAND, Step, Stride};
-pub(crate) use unary::UNARY_WGSL;
 pub use unary::{Unary, unary};
 
 // Other families take it from here still.

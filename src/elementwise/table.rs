@@ -21,7 +21,7 @@ macro_rules! functions {
     (
         $(#[$meta:meta])*
         enum $name:ident by $apply:ident;
-        wgsl $text:ident = $head:literal, $evaluate:literal, $derive:literal;
+        module $module:ident = $path:literal, $head:literal, $evaluate:literal, $derive:literal;
         $(
             $(#[$doc:meta])*
             $code:literal $variant:ident $method:ident[$($field:tt: $constant:ident),*]
@@ -37,8 +37,8 @@ macro_rules! functions {
             $($(#[$doc])* $variant $($fields)?,)*
         }
 
-        /// The fragment that kernels import: codes, values and derivatives.
-        pub(crate) const $text: &str = concat!(
+        /// The module that kernels import: codes, values and derivatives.
+        pub(crate) const $module: &[$crate::WgslModule] = &[($path, concat!(
             $head,
             $("const ", stringify!($variant), ": u32 = ", $code, "u;\n",)*
             $evaluate,
@@ -52,7 +52,7 @@ macro_rules! functions {
                 $derivative_text, "; }\n",
             )*
             "        default: { return saved; }\n    }\n}\n",
-        );
+        ))];
 
         #[allow(unused_variables, clippy::redundant_field_names)]
         impl $name {
@@ -189,7 +189,7 @@ macro_rules! functions_of_two {
     (
         $(#[$meta:meta])*
         enum $name:ident by $apply:ident;
-        wgsl $text:ident = $head:literal, $evaluate:literal, $derive:literal;
+        module $module:ident = $path:literal, $head:literal, $evaluate:literal, $derive:literal;
         $(
             $(#[$doc:meta])*
             $code:literal $variant:ident $method:ident($a:ident, $b:ident) {
@@ -205,8 +205,8 @@ macro_rules! functions_of_two {
             $($(#[$doc])* $variant,)*
         }
 
-        /// The fragment that kernels import: values and derivatives.
-        pub(crate) const $text: &str = concat!(
+        /// The module that kernels import: values and derivatives.
+        pub(crate) const $module: &[$crate::WgslModule] = &[($path, concat!(
             $head,
             $evaluate,
             " {\n    switch kind {\n",
@@ -219,7 +219,7 @@ macro_rules! functions_of_two {
                 ", side == 1u); }\n",
             )*
             "        default: { return a; }\n    }\n}\n",
-        );
+        ))];
 
         #[allow(unused_variables)]
         impl $name {

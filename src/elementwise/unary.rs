@@ -19,6 +19,7 @@ crate::kernel! {
     pub(super) static UNARY = "elementwise/unary";
     params = UnaryParams;
     oracle = unary_oracle;
+    modules = UNARY_MODULE;
     variants = CELLS;
     cost = |args| one_operation_each(args, "y");
 }
@@ -28,6 +29,7 @@ crate::kernel! {
     pub(super) static UNARY_BACKWARD = "elementwise/unary_backward";
     params = UnaryParams;
     oracle = unary_backward_oracle;
+    modules = UNARY_MODULE;
     variants = CELLS;
     cost = |args| one_operation_each(args, "gx");
 }
@@ -50,7 +52,7 @@ functions! {
     /// A function of one number. NaN of NaN, and so is the derivative.
     #[derive(Debug, Clone, Copy, PartialEq)]
     enum Unary by unary;
-    wgsl UNARY_WGSL = "\
+    module UNARY_MODULE = "elementwise::unary", "\
 // Functions of one number with up to two constants, and their derivatives from what was saved: the
 // argument, or the value. Made of the table in `elementwise/unary.rs`.
 

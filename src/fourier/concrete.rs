@@ -55,7 +55,7 @@ kernel! {
 }
 
 crate::params! {
-    /// `shared/concrete.wgsl`
+    /// `fourier/concrete.wgsl`
     pub(super) struct Params {
         count: u32,
         beta: f32,

@@ -33,7 +33,7 @@ kernel! {
 }
 
 crate::params! {
-    /// `shared/gate.wgsl`
+    /// `fourier/gate.wgsl`
     pub(super) struct Params {
         steps: u32,
         columns: u32,

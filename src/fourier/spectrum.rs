@@ -1,4 +1,4 @@
-//! What the kernels of transforms share; `shared/spectrum.wgsl`.
+//! What the kernels of transforms share; `fourier/spectrum.wgsl`.
 
 use crate::kernel::{Cost, CostArgs};
 

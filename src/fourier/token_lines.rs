@@ -127,7 +127,7 @@ kernel! {
 }
 
 crate::params! {
-    /// `shared/token.wgsl`
+    /// `fourier/token.wgsl`
     pub(super) struct Params {
         steps: u32,
         batch: u32,

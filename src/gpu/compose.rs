@@ -1,67 +1,15 @@
 //! Shader composition: imports and conditions, by `wesl`.
 
-use crate::elementwise;
+use super::fragments::FRAGMENTS;
 use crate::error::{Error, Result};
 use wesl::{EscapeMangler, Mangler, ManglerKind, VirtualResolver, Wesl};
 
-/// The fragments in `shaders/shared/`, and those that tables of functions make, by the name under which a shader imports them:
-/// `import package::shared::NAME::item;`.
-const SHARED: &[(&str, &str)] = &[
-    ("activation", elementwise::ACTIVATION_WGSL),
-    ("applied", include_str!("../../shaders/shared/applied.wgsl")),
-    ("binary", elementwise::BINARY_WGSL),
-    ("blocks", include_str!("../../shaders/shared/blocks.wgsl")),
-    ("butterfly", include_str!("../../shaders/shared/butterfly.wgsl")),
-    ("cache", include_str!("../../shaders/shared/cache.wgsl")),
-    ("cells", include_str!("../../shaders/shared/cells.wgsl")),
-    ("complex", include_str!("../../shaders/shared/complex.wgsl")),
-    ("concrete", include_str!("../../shaders/shared/concrete.wgsl")),
-    ("curves", include_str!("../../shaders/shared/curves.wgsl")),
-    ("decay", include_str!("../../shaders/shared/decay.wgsl")),
-    ("deviation", include_str!("../../shaders/shared/deviation.wgsl")),
-    ("digits", include_str!("../../shaders/shared/digits.wgsl")),
-    ("finite", include_str!("../../shaders/shared/finite.wgsl")),
-    ("gate", include_str!("../../shaders/shared/gate.wgsl")),
-    ("gated", include_str!("../../shaders/shared/gated.wgsl")),
-    ("graph", include_str!("../../shaders/shared/graph.wgsl")),
-    ("half", include_str!("../../shaders/shared/half.wgsl")),
-    ("heads", include_str!("../../shaders/shared/heads.wgsl")),
-    ("index", include_str!("../../shaders/shared/index.wgsl")),
-    ("magnitude", include_str!("../../shaders/shared/magnitude.wgsl")),
-    ("math", include_str!("../../shaders/shared/math.wgsl")),
-    ("membrane", include_str!("../../shaders/shared/membrane.wgsl")),
-    ("numbers", include_str!("../../shaders/shared/numbers.wgsl")),
-    ("operands", include_str!("../../shaders/shared/operands.wgsl")),
-    ("pairs", include_str!("../../shaders/shared/pairs.wgsl")),
-    ("product", include_str!("../../shaders/shared/product.wgsl")),
-    ("quad", include_str!("../../shaders/shared/quad.wgsl")),
-    ("reduce", include_str!("../../shaders/shared/reduce.wgsl")),
-    ("rng", include_str!("../../shaders/shared/rng.wgsl")),
-    ("scores", include_str!("../../shaders/shared/scores.wgsl")),
-    ("second_look", include_str!("../../shaders/shared/second_look.wgsl")),
-    ("spectrum", include_str!("../../shaders/shared/spectrum.wgsl")),
-    ("squares", include_str!("../../shaders/shared/squares.wgsl")),
-    ("stages", include_str!("../../shaders/shared/stages.wgsl")),
-    ("step", include_str!("../../shaders/shared/step.wgsl")),
-    ("strides", include_str!("../../shaders/shared/strides.wgsl")),
-    ("surrogate", include_str!("../../shaders/shared/surrogate.wgsl")),
-    ("symmetric", include_str!("../../shaders/shared/symmetric.wgsl")),
-    ("taps", include_str!("../../shaders/shared/taps.wgsl")),
-    ("tile", include_str!("../../shaders/shared/tile.wgsl")),
-    ("tiles", include_str!("../../shaders/shared/tiles.wgsl")),
-    ("token", include_str!("../../shaders/shared/token.wgsl")),
-    ("unary", elementwise::UNARY_WGSL),
-    ("walk", include_str!("../../shaders/shared/walk.wgsl")),
-    ("wkv", include_str!("../../shaders/shared/wkv.wgsl")),
-];
+/// A module that one kernel's shader imports besides the fragments: its path below `package::`, and its
+/// text.
+pub type WgslModule = (&'static str, &'static str);
 
-/// Names and sources of the shared fragments: what a caller's own shader can import.
-pub fn shared_sources() -> &'static [(&'static str, &'static str)] {
-    SHARED
-}
-
-/// Composes a shader: resolves `import`s from the shared fragments, keeps the parts whose `@if`
-/// conditions hold (`switches` that are named are on, all others off), parses the outcome. Bindings and
+/// Composes a shader: resolves `import`s from the fragments in `shaders/` and from `modules`, keeps the
+/// parts whose `@if` conditions hold (`switches` that are named are on, all others off), parses the outcome. Bindings and
 /// constants of fragments have the names that stand in their files.
 ///
 /// # Errors
@@ -69,27 +17,31 @@ pub fn shared_sources() -> &'static [(&'static str, &'static str)] {
 pub fn compose<'a>(
     kernel: &str,
     source: &str,
+    modules: &[WgslModule],
     switches: impl IntoIterator<Item = &'a str>,
 ) -> Result<naga::Module> {
-    let text = compose_text(kernel, source, switches)?;
+    let text = compose_text(kernel, source, modules, switches)?;
     let mut module = naga::front::wgsl::parse_str(&text).map_err(|e| Error::Shader {
         kernel: kernel.into(),
         message: e.emit_to_string_with_path(&text, &format!("{kernel}.wgsl")),
     })?;
     let variables = module.global_variables.iter_mut().map(|(_, v)| &mut v.name);
-    variables.chain(module.overrides.iter_mut().map(|(_, o)| &mut o.name)).for_each(unmangle);
+    variables
+        .chain(module.overrides.iter_mut().map(|(_, o)| &mut o.name))
+        .for_each(|n| unmangle(n, modules));
     Ok(module)
 }
 
-/// Gives a declaration of a shared fragment its own name back: the composer puts the fragment's before
-/// it, and errors and launches should not.
-fn unmangle(name: &mut Option<String>) {
+/// Gives a declaration of a fragment or module its own name back: the composer puts the file's before it,
+/// and errors and launches should not.
+fn unmangle(name: &mut Option<String>, modules: &[WgslModule]) {
     let Some(text) = name else { return };
     let Some((path, own)) = EscapeMangler.unmangle(text) else { return };
-    let [shared, fragment] = path.components.as_slice() else { return };
-    let known = SHARED.iter().any(|(name, _)| name == fragment);
+    let file = path.components.join("::");
+    let known = FRAGMENTS.iter().any(|f| path.components == [f.folder, f.name])
+        || modules.iter().any(|(path, _)| *path == file);
     // A name that a shader chose itself may look like one of the composer's.
-    if shared == "shared" && known && EscapeMangler.mangle(&path, &own) == *text {
+    if known && EscapeMangler.mangle(&path, &own) == *text {
         *text = own;
     }
 }
@@ -99,13 +51,18 @@ fn unmangle(name: &mut Option<String>) {
 pub(crate) fn compose_text<'a>(
     kernel: &str,
     source: &str,
+    modules: &[WgslModule],
     switches: impl IntoIterator<Item = &'a str>,
 ) -> Result<String> {
     let failed = |message: String| Error::Shader { kernel: kernel.into(), message };
     let path = |text: &str| text.parse().map_err(|e| failed(format!("module path {text}: {e}")));
     let mut resolver = VirtualResolver::new();
-    for (name, text) in SHARED {
-        resolver.add_module(path(&format!("package::shared::{name}"))?, (*text).into());
+    for fragment in FRAGMENTS {
+        let file = path(&format!("package::{}::{}", fragment.folder, fragment.name))?;
+        resolver.add_module(file, fragment.text.into());
+    }
+    for (module, text) in modules {
+        resolver.add_module(path(&format!("package::{module}"))?, (*text).into());
     }
     let root = path("package::kernel")?;
     resolver.add_module(root.clone(), source.into());

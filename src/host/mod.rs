@@ -35,8 +35,8 @@ pub(crate) mod token;
 mod turns;
 mod vectorised;
 
-pub(crate) use args::Slot;
 pub use args::HostArgs;
+pub(crate) use args::Slot;
 pub(crate) use each::each;
 pub(crate) use exp::exp;
 pub(crate) use halves::{floats, pack_halves, unpack_halves};

@@ -11,7 +11,7 @@ pub use variant::{BASELINE, Needs, Variant};
 
 use crate::error::{Error, Result};
 use crate::gpu::{
-    Capabilities, Member, Reflection, compose, compose_text, reflect, workgroup_size,
+    Capabilities, Member, Reflection, WgslModule, compose, compose_text, reflect, workgroup_size,
 };
 use crate::host::{HostArgs, Ranged};
 use std::collections::HashSet;
@@ -67,6 +67,8 @@ pub struct Kernel {
     pub name: &'static str,
     /// The WGSL source, before composition.
     pub source: &'static str,
+    /// What its source imports besides the fragments in `shaders/`.
+    pub modules: &'static [WgslModule],
     /// The size of the parameter struct on the Rust side, in bytes.
     pub params: usize,
     /// Its members.
@@ -144,6 +146,7 @@ impl Kernel {
             family,
             name: name.split_at(1).1,
             source,
+            modules: &[],
             params: 0,
             members: Vec::new,
             twin,
@@ -162,6 +165,14 @@ impl Kernel {
     pub const fn params<P: Params>(mut self) -> Self {
         self.params = size_of::<P>();
         self.members = params::members::<P>;
+        self
+    }
+
+    /// The kernel with modules that its source imports, `import package::PATH::item;`: texts that a
+    /// table makes, or the part in which kernels of one source differ.
+    #[must_use]
+    pub const fn modules(mut self, modules: &'static [WgslModule]) -> Self {
+        self.modules = modules;
         self
     }
 
@@ -267,7 +278,7 @@ impl Kernel {
     /// [`Error::Shader`] where the source is wrong or there is no such variant.
     pub fn wgsl(&self, variant: usize) -> Result<String> {
         let chosen = self.variant(variant)?;
-        let text = compose_text(self.name, self.source, chosen.switches())?;
+        let text = compose_text(self.name, self.source, self.modules, chosen.switches())?;
         // Cooperative matrices are naga's own language: no other compiler will read that text.
         if chosen.needs.subgroups && !chosen.needs.coop_matrix {
             return Ok(format!("enable subgroups;\n{text}"));
@@ -288,7 +299,8 @@ impl Kernel {
     }
 
     fn compose(&self, variant: usize) -> Result<Program> {
-        let module = compose(self.name, self.source, self.variant(variant)?.switches())?;
+        let module =
+            compose(self.name, self.source, self.modules, self.variant(variant)?.switches())?;
         let reflection = reflect(self.name, &module)?;
         self.compare_params(&reflection)?;
         if let Some(scratch) = self.scratch

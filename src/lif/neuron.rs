@@ -316,7 +316,7 @@ pub struct Neurons<'a> {
 }
 
 impl Reset {
-    /// Its number in `shared/membrane.wgsl`.
+    /// Its number in `lif/membrane.wgsl`.
     pub(super) fn code(self) -> u32 {
         match self {
             Reset::None => NONE,

@@ -1,7 +1,7 @@
 //! What the launches of a LIF layer are told: parameters, and the numbers that stand for options.
 
 crate::params! {
-    /// `LifParams` of `shared/membrane.wgsl`.
+    /// `LifParams` of `lif/membrane.wgsl`.
     pub(crate) struct LifParams {
         columns: u32,
         steps: u32,
@@ -18,12 +18,12 @@ crate::params! {
     }
 }
 
-// What a spike does to the membrane (`shared/membrane.wgsl`).
+// What a spike does to the membrane (`lif/membrane.wgsl`).
 pub(crate) const NONE: u32 = 0;
 pub(crate) const SOFT: u32 = 1;
 pub(crate) const HARD: u32 = 2;
 
-// Where a neuron's parameter comes from (`shared/membrane.wgsl`).
+// Where a neuron's parameter comes from (`lif/membrane.wgsl`).
 pub(crate) const FIXED: u32 = 0;
 pub(crate) const SCALAR: u32 = 1;
 pub(crate) const EACH: u32 = 2;

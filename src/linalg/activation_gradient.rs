@@ -1,6 +1,6 @@
 //! The gradient through the activation of a product's epilogue.
 
-use crate::elementwise::Activation;
+use crate::elementwise::{ACTIVATION_MODULE, Activation};
 use crate::host::parallel::*;
 use crate::host::{HostArgs, Real};
 use crate::{Result, Tensor, kernel};
@@ -34,6 +34,7 @@ kernel! {
     pub(super) static ACTIVATE_GRADIENT = "linalg/activate_gradient";
     params = struct Params { count: u32, slope: f32 };
     oracle = activate_gradient;
+    modules = ACTIVATION_MODULE;
 }
 
 /// Whether the derivative is a function of the activation's value, so that the output serves as what

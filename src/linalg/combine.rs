@@ -1,7 +1,7 @@
 //! The second launch of a product whose depth was split.
 
 use super::params::{Extra, Product};
-use crate::elementwise::Activation;
+use crate::elementwise::{ACTIVATION_MODULE, Activation};
 use crate::host::{HostArgs, Real};
 use crate::{Result, Tensor, kernel};
 
@@ -45,6 +45,7 @@ kernel! {
         slope: f32,
     };
     oracle = matmul_combine;
+    modules = ACTIVATION_MODULE;
     turns = |args| 2 + 2 * u64::from(args.params::<Params>().chunks);
 }
 

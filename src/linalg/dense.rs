@@ -2,6 +2,7 @@
 
 use super::oracle::{row, rows, write};
 use super::params::{DENSE_VARIANTS, Params, cost, turns};
+use crate::elementwise::ACTIVATION_MODULE;
 use crate::host::linalg;
 use crate::host::{HostArgs, Real, floats};
 use crate::kernel;
@@ -58,6 +59,7 @@ kernel! {
     params = Params;
     oracle = matmul;
     host = linalg::matmul;
+    modules = ACTIVATION_MODULE;
     variants = DENSE_VARIANTS;
     cost = cost;
     turns = turns;
@@ -69,6 +71,7 @@ kernel! {
     params = Params;
     oracle = matmul;
     host = linalg::matmul;
+    modules = ACTIVATION_MODULE;
     variants = DENSE_VARIANTS;
     cost = cost;
     turns = |args| 2 * turns(args);
@@ -80,6 +83,7 @@ kernel! {
     params = Params;
     oracle = matmul_naive;
     host = linalg::matmul_naive;
+    modules = ACTIVATION_MODULE;
     cost = cost;
     turns = |args| 1 + u64::from(args.params::<Params>().k);
 }

@@ -5,7 +5,7 @@ use crate::kernel::{Cost, CostArgs, Variant};
 use crate::{DType, Tensor};
 
 crate::params! {
-    /// The parameters of every product kernel, as in `shared/operands.wgsl`.
+    /// The parameters of every product kernel, as in `linalg/operands.wgsl`.
     pub(crate) struct Params {
         m: u32,
         n: u32,

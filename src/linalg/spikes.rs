@@ -2,6 +2,7 @@
 
 use super::oracle::{row, rows, write};
 use super::params::{BITS_VARIANTS, Params, cost, turns};
+use crate::elementwise::ACTIVATION_MODULE;
 use crate::host::linalg;
 use crate::host::{HostArgs, Real};
 use crate::kernel;
@@ -75,6 +76,7 @@ kernel! {
     params = Params;
     oracle = bits_matmul;
     host = linalg::bits_matmul;
+    modules = ACTIVATION_MODULE;
     variants = BITS_VARIANTS;
     cost = cost;
     turns = turns;

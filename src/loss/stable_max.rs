@@ -5,7 +5,7 @@ use crate::host::Real;
 use crate::{Result, Tensor, Var};
 
 /// What a cross-entropy is taken of, as a function of the logits over a temperature; the numbers are
-/// those of `shared/scores.wgsl`.
+/// those of `loss/scores.wgsl`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Scores {
     /// The logits themselves.

@@ -1,9 +1,9 @@
-//! The memory of a WKV channel: see `shared/wkv.wgsl`.
+//! The memory of a WKV channel: see `scan/memory.wgsl`.
 
 use crate::host::{Real, exp, greatest, keep_nan, least};
 use crate::{Result, Shape};
 
-/// Steps between two memories that are saved: `EVERY` of `shared/wkv.wgsl`.
+/// Steps between two memories that are saved: `EVERY` of `scan/memory.wgsl`.
 pub(crate) const EVERY: usize = 8;
 
 /// The exponent of no memory at all: below that of any key.

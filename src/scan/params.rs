@@ -4,7 +4,7 @@ use crate::kernel::CostArgs;
 use std::ops::Range;
 
 crate::params! {
-    /// `Share` of `shared/walk.wgsl`: the steps that a launch covers.
+    /// `Share` of `scan/walk.wgsl`: the steps that a launch covers.
     pub(crate) struct Share {
         columns: u32,
         steps: u32,
@@ -18,14 +18,14 @@ crate::params! {
 }
 
 crate::params! {
-    /// `DecayParams` of `shared/decay.wgsl`.
+    /// `DecayParams` of `scan/decay.wgsl`.
     pub(crate) struct DecayParams {
         share: Share,
         decay: f32,
     }
 }
 
-// Where `lam` comes from (`shared/decay.wgsl`).
+// Where `lam` comes from (`scan/decay.wgsl`).
 pub(crate) const FIXED: u32 = 0;
 pub(crate) const VALUE: u32 = 1;
 pub(crate) const LOGIT: u32 = 2;

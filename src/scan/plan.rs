@@ -30,7 +30,7 @@ const LONGEST: usize = 256;
 /// Steps that a walk goes at a time where it is the only one of its invocation.
 const STRIDE: usize = 32;
 
-/// The most walks of an invocation: `SPAN` of `shared/walk.wgsl`.
+/// The most walks of an invocation: `SPAN` of `scan/walk.wgsl`.
 const SPAN: usize = 32;
 
 /// The most steps that an invocation takes in one launch, over all its walks, where a device ends loops:

@@ -27,7 +27,7 @@ impl Scan {
     }
 }
 
-/// `lam = keep - drop` and `leak = 1 - lam`; see `shared/decay.wgsl`.
+/// `lam = keep - drop` and `leak = 1 - lam`; see `scan/decay.wgsl`.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Rate<R> {
     pub(crate) lam: R,

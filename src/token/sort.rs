@@ -49,7 +49,7 @@ crate::params! {
     }
 }
 
-/// Values of a digit, as in `shared/digits.wgsl`.
+/// Values of a digit, as in `token/digits.wgsl`.
 const RADIX: usize = 256;
 /// Tokens of a block, likewise.
 const BLOCK: usize = 256;

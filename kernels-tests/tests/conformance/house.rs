@@ -201,3 +201,81 @@ fn no_more_files_use_each_other() {
     let gone: Vec<_> = known.difference(&found).collect();
     assert!(gone.is_empty(), "no longer, strike from the list: {gone:#?}");
 }
+
+/// The fragments that a text imports, as `folder/name`.
+fn imports(text: &str) -> BTreeSet<String> {
+    let paths = text.split("package::").skip(1);
+    paths
+        .filter_map(|path| {
+            let (folder, rest) = path.split_once("::")?;
+            let name = word(rest);
+            (word(folder) == folder).then(|| format!("{folder}/{name}"))
+        })
+        .collect()
+}
+
+/// All shaders and fragments, as `folder/name`, with what each imports; modules that tables in `src/` make
+/// are among them under the name of their table.
+fn shader_imports() -> Edges {
+    let mut edges = Edges::new();
+    for folder in std::fs::read_dir(root().join("shaders")).unwrap() {
+        let folder = folder.unwrap();
+        let family = folder.file_name().into_string().unwrap();
+        for file in std::fs::read_dir(folder.path()).unwrap() {
+            let path = file.unwrap().path();
+            let name = path.file_stem().unwrap().to_str().unwrap();
+            let text = std::fs::read_to_string(&path).unwrap();
+            edges.insert(format!("{family}/{name}"), imports(&text));
+        }
+    }
+    for table in ["activation", "binary", "unary"].map(|name| format!("elementwise/{name}")) {
+        let text = std::fs::read_to_string(root().join(format!("src/{table}.rs"))).unwrap();
+        let imported = imports(&text);
+        edges.entry(table).or_default().extend(imported);
+    }
+    edges
+}
+
+/// A fragment that one family alone uses stands in its folder; one that two use is shared.
+#[test]
+fn shared_fragments_serve_two_families() {
+    let imports = shader_imports();
+    let mut wrong = Vec::new();
+    for fragment in imports.keys().filter(|file| file.starts_with("shared/")) {
+        // All that reach it, through other shared fragments too.
+        let (mut families, mut open) = (BTreeSet::new(), vec![fragment]);
+        let mut seen = BTreeSet::new();
+        while let Some(at) = open.pop() {
+            for (file, _) in imports.iter().filter(|(_, used)| used.contains(at)) {
+                match file.split_once('/').unwrap().0 {
+                    "shared" if seen.insert(file) => open.push(file),
+                    "shared" => {}
+                    family => drop(families.insert(family)),
+                }
+            }
+        }
+        if families.len() < 2 {
+            wrong.push(format!("{fragment} serves {families:?} alone"));
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+/// What a family imports of another's folder is a module that the other hands out.
+#[test]
+fn families_import_their_own_fragments_and_shared_ones() {
+    let imports = shader_imports();
+    let mut wrong = Vec::new();
+    for (file, used) in &imports {
+        let family = file.split_once('/').unwrap().0;
+        for other in used {
+            let of = other.split_once('/').unwrap().0;
+            // Linear layers end in an activation.
+            let handed = other == "elementwise/activation" && family == "linalg";
+            if of != family && of != "shared" && !handed {
+                wrong.push(format!("{file} imports {other}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}

@@ -120,7 +120,7 @@ fn messages_say_what_was_found_and_what_was_expected() {
     }
 }
 
-/// Bindings that stand in a shared fragment are named as there.
+/// Bindings that stand in a fragment are named as there.
 #[test]
 fn bindings_have_the_names_of_their_files() {
     let device = Device::host();

@@ -6,7 +6,7 @@ use crate::linalg::{launch_flops, register_tile, split_depth};
 use crate::{DType, Device, Result, Tensor, reduce};
 
 crate::params! {
-/// The parameters of the kernels, as in `shared/heads.wgsl`.
+/// The parameters of the kernels, as in `attention/heads.wgsl`.
 pub(crate) struct Params {
     steps: u32,
     lanes: u32,

@@ -1,6 +1,6 @@
 //! Transforms of lines that stand side by side, eight at a time: a point of all eight is two vectors,
 //! and no line is gathered. Radices, order and exchange are those of the shaders
-//! (`shared/stages.wgsl`).
+//! (`fourier/stages.wgsl`).
 
 use super::planners;
 use crate::fourier::plan::radices;
@@ -82,7 +82,7 @@ impl Lanes {
     }
 }
 
-/// One stage; `shared/stages.wgsl`.
+/// One stage; `fourier/stages.wgsl`.
 struct Stage<'a> {
     run: usize,
     gap: usize,

@@ -2,7 +2,7 @@
 // its kernels.
 
 import package::shared::math::{exp_below, exp_of, ln_of, ln_1p};
-import package::shared::walk::Share;
+import package::scan::walk::Share;
 
 struct DecayParams {
     share: Share,

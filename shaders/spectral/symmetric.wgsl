@@ -2,7 +2,7 @@
 // of 4 x 4, and the part after the sum. See `spectral/symmetric_product.wgsl` for the layout.
 // Conditions: HALF, a and b are f16; HALF_OUT, c and second are.
 
-import package::shared::quad::{Operand, Outcome, loaded, stored};
+import package::spectral::quad::{Operand, Outcome, loaded, stored};
 
 struct Params {
     // Rows of C, depth: multiples of 4.

@@ -1,6 +1,6 @@
 // What the kernels over pairs of a query and a key read, and 32 x 32 pairs as a tile of a workgroup.
 //
-// q, k, v, and go (condition BACKWARD): compact rows (shared/gated.wgsl).
+// q, k, v, and go (condition BACKWARD): compact rows (attention/gated.wgsl).
 // A tile has 32 rows, for each of which something is summed, and 32 columns, over which it is. Of its
 // pairs, an invocation `local` of 64 has the rows 4 (local / 8) .. + 3 and the columns local % 8 + 8 n,
 // n < 4: a vector of four rows for each n. Rows of channels are staged in workgroup memory, each once for
@@ -8,7 +8,7 @@
 // that read eight lines in different banks.
 
 import package::shared::finite::any_not_finite;
-import package::shared::gated::{
+import package::attention::gated::{
     Queries, p, queries_of, open_count, seen_by, weighted, weighted_seen,
 };
 

@@ -3,7 +3,7 @@
 //
 // Conditions: HALF, a and b are f16; UPDATE, y is a parameter that takes a step along the product.
 
-import package::shared::quad::{Operand, loaded};
+import package::spectral::quad::{Operand, loaded};
 @if(UPDATE) import package::shared::numbers::{FACTOR, RATE};
 @if(UPDATE) import package::shared::step::{Stride, stepped};
 

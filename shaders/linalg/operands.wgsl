@@ -10,7 +10,7 @@
 // pairs of f16; HALF_OUT, c is (with VEC only); BITS, a holds packed spikes.
 
 import package::shared::blocks::four;
-import package::shared::product::Params;
+import package::linalg::product::Params;
 
 @if(VEC && !HALF && !BITS) @group(0) @binding(0) var<storage, read> a: array<vec4<f32>>;
 @if(!VEC && !HALF && !BITS) @group(0) @binding(0) var<storage, read> a: array<f32>;

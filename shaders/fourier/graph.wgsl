@@ -2,7 +2,7 @@
 
 import package::shared::finite::{greatest_two, keep_nan_two};
 
-import package::shared::complex::cmul;
+import package::fourier::complex::cmul;
 
 // One layer's parameters of a channel.
 struct Layer {

@@ -7,12 +7,12 @@
 //
 // Where points stand: in workgroup memory (condition TILE), else in a scratch buffer.
 
-import package::shared::complex::cmul;
-import package::shared::butterfly::{
+import package::fourier::complex::cmul;
+import package::fourier::butterfly::{
     Two, Three, Four, Five, Seven, Eight,
     butterfly2, butterfly3, butterfly4, butterfly5, butterfly7, butterfly8,
 };
-import package::shared::spectrum::{p, table, radix_of};
+import package::fourier::spectrum::{p, table, radix_of};
 
 @if(TILE) var<workgroup> tile: array<vec2<f32>, 2048>;
 @if(!TILE) @group(0) @binding(3) var<storage, read_write> scratch: array<vec2<f32>>;

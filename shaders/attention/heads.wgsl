@@ -1,7 +1,7 @@
 // Operands of matrix products that run within each head of tokens [S, B, H d].
 //
 // A lane is a head of a sample: tokens are [S, L, d] with L = B H, packed ones [ceil(S / 32), L, d]
-// words. Blocks of 4 x 4 are as in shared/operands.wgsl: `b * a` is a block of C = A B, its columns
+// words. Blocks of 4 x 4 are as in linalg/operands.wgsl: `b * a` is a block of C = A B, its columns
 // being C's rows.
 //
 // Conditions: VEC, k and n are multiples of 4 and elements are read four at a time (else one at a time,
