@@ -7,7 +7,7 @@
 // A lane is a head of a sample. k, v: [S, lanes, d]; spikes: [S, B, C], f32 (a spike is a value above
 // 0) or bits along S (condition BITS), the C channels in `groups` equal groups; turns: (cos, sin) of
 // [rows, d/2] angles, not read where half = 0; rows: [lanes, 2, A + W + 1, d], keys, then values: A slots
-// for open positions below A, and a ring for later ones; marks: [lanes, 4 + W + 1]: keys that the ring
+// for open positions below A, and a ring for later ones; ring: [lanes, 4 + W + 1]: keys that the ring
 // ever got (head), of which so many have left the window (tail), keys below A, 0, and the position of
 // each slot of the ring.
 //
@@ -45,7 +45,7 @@ struct Params {
 @if(!BITS) @group(0) @binding(2) var<storage, read> spikes: array<f32>;
 @group(0) @binding(3) var<storage, read> turns: array<Unit>;
 @group(0) @binding(4) var<storage, read_write> rows: array<Unit>;
-@group(0) @binding(5) var<storage, read_write> marks: array<u32>;
+@group(0) @binding(5) var<storage, read_write> ring: array<u32>;
 @group(1) @binding(0) var<uniform> p: Params;
 
 // Whether channel c of token t and sample b spikes: 0 or 1.
@@ -105,7 +105,7 @@ fn value_row(lane: u32, slot: u32) -> u32 {
     return ((2u * lane + 1u) * (p.anchors + capacity()) + slot) * p.units;
 }
 
-fn marks_of(lane: u32) -> u32 {
+fn ring_of(lane: u32) -> u32 {
     return lane * (4u + capacity());
 }
 
@@ -124,7 +124,7 @@ fn keep(lane: u32, slot: u32, t: u32, turn: u32, u: u32) {
 fn advanced(lane: u32, head: u32, tail: u32, position: u32) -> u32 {
     // Older ones were overwritten.
     var first = max(tail, head - min(head, capacity()));
-    while first < head && marks[marks_of(lane) + 4u + first % capacity()] + p.window < position {
+    while first < head && ring[ring_of(lane) + 4u + first % capacity()] + p.window < position {
         first++;
     }
     return first;

@@ -1,12 +1,12 @@
 // Appends the open ones of S tokens to the cache of gated attention
 //
-// k, v, spikes, turns, rows, marks: see attention/cache.wgsl. Only tokens that a later query can see are
+// k, v, spikes, turns, rows, ring: see attention/cache.wgsl. Only tokens that a later query can see are
 // read: the first `early`, whose positions are below A, and from `late` on those of the window.
 // A workgroup a head of a sample. WG tokens at a time: an invocation counts the spikes of one and finds
 // its slot, then all write rows.
 
 import package::attention::cache::{
-    p, marks, spike, first_channel, capacity, marks_of, keep, advanced,
+    p, ring, spike, first_channel, capacity, ring_of, keep, advanced,
 };
 import package::shared::index::{Group, group_index};
 
@@ -44,9 +44,9 @@ fn cache_extend(at: Group, @builtin(local_invocation_index) local: u32) {
     if lane >= p.lanes {
         return;
     }
-    let mark = marks_of(lane);
-    var head = marks[mark];
-    var early = marks[mark + 2u];
+    let header = ring_of(lane);
+    var head = ring[header];
+    var early = ring[header + 2u];
     let kept = p.early + p.steps - p.late;
     for (var first = 0u; first < kept; first += WG) {
         let open = opened(lane, first + local);
@@ -64,7 +64,7 @@ fn cache_extend(at: Group, @builtin(local_invocation_index) local: u32) {
         } else if open != 0u {
             let place = (head + before % EARLY) % capacity();
             slot = p.anchors + place;
-            marks[mark + 4u + place] = p.position + token_of(first + local);
+            ring[header + 4u + place] = p.position + token_of(first + local);
         }
         slots[local] = slot;
         early += all / EARLY;
@@ -80,9 +80,9 @@ fn cache_extend(at: Group, @builtin(local_invocation_index) local: u32) {
     storageBarrier();
     workgroupBarrier();
     if local == 0u {
-        let tail = advanced(lane, head, marks[mark + 1u], p.position + p.steps);
-        marks[mark] = head;
-        marks[mark + 1u] = tail;
-        marks[mark + 2u] = early;
+        let tail = advanced(lane, head, ring[header + 1u], p.position + p.steps);
+        ring[header] = head;
+        ring[header + 1u] = tail;
+        ring[header + 2u] = early;
     }
 }

@@ -2,14 +2,14 @@
 //
 //     o = sum_j exp(s_j) v_j / sum_j exp(s_j),   s_j = scale q . k_j,   j open, i - W <= j or j < A
 //
-// k, v, spikes, turns, rows, marks: see attention/cache.wgsl, with S = 1; q: [lanes, d]; o: [lanes, d]
+// k, v, spikes, turns, rows, ring: see attention/cache.wgsl, with S = 1; q: [lanes, d]; o: [lanes, d]
 // output, 0 where no position is open or the token itself is silent (QUERY_GATE).
 // A workgroup a head of a sample. WG keys at a time: an invocation makes the score of one, then sums
 // values of its channels over all; o holds the sums meanwhile.
 
 import package::attention::cache::{
-    p, rows, marks, Unit, spike, first_channel, partner, turned, capacity, key_row, value_row,
-    marks_of, keep, advanced,
+    p, rows, ring, Unit, spike, first_channel, partner, turned, capacity, key_row, value_row,
+    ring_of, keep, advanced,
 };
 import package::shared::finite::{greatest, nan_of};
 import package::shared::index::{Group, group_index};
@@ -23,7 +23,7 @@ override QUERY_GATE: bool = true;
 @group(0) @binding(6) var<storage, read> q: array<Unit>;
 @group(0) @binding(7) var<storage, read_write> o: array<Unit>;
 
-// What is seen of a lane's marks.
+// What is seen of a lane's ring.
 struct Seen {
     open: u32,
     // Keys of the ring in the window: from number `tail` on, so many.
@@ -45,24 +45,24 @@ var<workgroup> places: array<u32, WG>;
 
 // Counts spikes, and finds room for the token.
 fn look(lane: u32) {
-    let mark = marks_of(lane);
+    let header = ring_of(lane);
     var count = 0u;
     for (var i = 0u; i < WG; i++) {
         count += partial[i];
     }
     let open = count >= p.least;
-    var head = marks[mark];
-    let tail = advanced(lane, head, marks[mark + 1u], p.position);
-    var early = marks[mark + 2u];
+    var head = ring[header];
+    let tail = advanced(lane, head, ring[header + 1u], p.position);
+    var early = ring[header + 2u];
     if open && p.position < p.anchors {
         early++;
-        marks[mark + 2u] = early;
+        ring[header + 2u] = early;
     } else if open {
-        marks[mark + 4u + head % capacity()] = p.position;
+        ring[header + 4u + head % capacity()] = p.position;
         head++;
-        marks[mark] = head;
+        ring[header] = head;
     }
-    marks[mark + 1u] = tail;
+    ring[header + 1u] = tail;
     seen = Seen(u32(open), tail, head - tail, early);
 }
 

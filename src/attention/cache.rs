@@ -1,10 +1,12 @@
 //! The cache of one-token decode: keys and values of open positions.
 
-use super::cache_twin as twin;
+use super::cache_oracle;
+use super::cache_params::{CacheParams, RING_HEADER, VARIANTS};
 use super::gated::{Gate, SpikeAttention};
 use super::rotary::angles;
 use crate::dispatch::Launch;
-use crate::kernel::{Kernel, Variant};
+use crate::host::attention as fast;
+use crate::kernel::Kernel;
 use crate::{DType, Device, Error, Result, Tensor, kernel};
 
 const OP: &str = "attention_cache";
@@ -12,68 +14,12 @@ const OP: &str = "attention_cache";
 kernel! {
     /// Appends open tokens.
     pub(super) static CACHE_EXTEND = "attention/cache_extend";
-    params = Params;
-    oracle = twin::extend;
+    params = CacheParams;
+    oracle = cache_oracle::extend;
+    host = fast::cache_extend;
     variants = VARIANTS;
-    turns = |args| args.params::<Params>().extend_turns(args.constant("WG"));
+    turns = |args| args.params::<CacheParams>().extend_turns(args.constant("WG"));
 }
-
-/// How spikes are stored, and rows read.
-pub(super) const VARIANTS: &[Variant] = &[
-    Variant::portable("f32", &[]),
-    Variant::portable("f32, by four", &["VEC"]),
-    Variant::portable("bits", &["BITS"]),
-    Variant::portable("bits, by four", &["BITS", "VEC"]),
-];
-
-crate::params! {
-    /// The parameters of both kernels, as in `attention/cache.wgsl`.
-    pub(super) struct Params {
-        steps: u32,
-        position: u32,
-        lanes: u32,
-        heads: u32,
-        units: u32,
-        half: u32,
-        channels: u32,
-        groups: u32,
-        least: u32,
-        window: u32,
-        anchors: u32,
-        early: u32,
-        late: u32,
-        turn: u32,
-        scale: f32,
-    }
-}
-
-impl Params {
-    /// The turns of `extend`: counting, ranking and writing of all that is kept, then letting go of what
-    /// has left the window.
-    fn extend_turns(&self, workgroup: u64) -> u64 {
-        let workgroup = workgroup.max(1);
-        let width = u64::from(self.channels / self.groups.max(1));
-        let kept = u64::from(self.early) + u64::from(self.steps - self.late);
-        let rounds = kept.div_ceil(workgroup);
-        rounds * (width + workgroup + u64::from(self.units) + 4) + u64::from(self.window) + 3
-    }
-
-    /// Those of `decode`: a score, the largest, the sum, and the values of a share of the units for all
-    /// that is seen.
-    pub(super) fn decode_turns(&self, workgroup: u64) -> u64 {
-        let workgroup = workgroup.max(1);
-        let [units, channels] = [self.units, self.channels / self.groups.max(1)].map(u64::from);
-        let most = u64::from(self.window) + 1 + u64::from(self.anchors);
-        let seen = (u64::from(self.position) + 1).min(most);
-        let shares = units.div_ceil(workgroup);
-        let round = units + 2 * workgroup + shares * (workgroup + 2) + 5;
-        let around = channels.div_ceil(workgroup) + workgroup + 3 * shares + 8;
-        around + seen.div_ceil(workgroup) * round
-    }
-}
-
-/// Words of a lane's marks before the positions of its ring.
-pub(super) const MARKS: usize = 4;
 
 /// Positions of one table of angles.
 const TABLE: usize = 64;
@@ -88,8 +34,8 @@ const TABLE: usize = 64;
 pub struct AttentionCache {
     /// `[lanes, 2, A + W + 1, d]`.
     pub(super) rows: Tensor,
-    /// `[lanes, MARKS + W + 1]`.
-    pub(super) marks: Tensor,
+    /// `[lanes, RING_HEADER + W + 1]`.
+    pub(super) ring: Tensor,
     batch: usize,
     width: usize,
     position: usize,
@@ -110,7 +56,7 @@ impl AttentionCache {
     /// # Errors
     /// Device loss.
     pub fn reset(&mut self) -> Result<()> {
-        self.marks.clear()?;
+        self.ring.clear()?;
         self.position = 0;
         Ok(())
     }
@@ -122,7 +68,7 @@ impl AttentionCache {
     pub fn duplicate(&self) -> Result<Self> {
         Ok(Self {
             rows: self.rows.duplicate()?,
-            marks: self.marks.duplicate()?,
+            ring: self.ring.duplicate()?,
             table: self.table.clone(),
             ..*self
         })
@@ -157,7 +103,7 @@ impl AttentionCache {
     }
 
     /// Slots of the ring.
-    pub(super) fn ring(&self) -> u64 {
+    fn ring_slots(&self) -> u64 {
         self.layout.1 as u64 + 1
     }
 
@@ -176,7 +122,7 @@ impl AttentionCache {
         let fits = |workgroup: &&u32| iterations(u64::from(**workgroup)) <= turns;
         software.iter().find(fits).copied().ok_or_else(|| Error::Limit {
             what: format!("{op}: positions that one loop runs over, on a software adapter"),
-            asked: self.ring(),
+            asked: self.ring_slots(),
             allowed: turns / 4,
         })
     }
@@ -196,7 +142,7 @@ impl AttentionCache {
         let launch = self.rows.device().launch(kernel);
         let launch = launch.when("BITS", spikes.dtype() == DType::Bits).when("VEC", self.by_four());
         let launch = launch.bind("k", k).bind("v", v).bind("spikes", spikes);
-        launch.bind_if("turns", turns).bind("rows", &self.rows).bind("marks", &self.marks)
+        launch.bind_if("turns", turns).bind("rows", &self.rows).bind("ring", &self.ring)
     }
 
     /// Whether both halves of a row are read four channels at a time.
@@ -210,7 +156,7 @@ impl AttentionCache {
         attention: &SpikeAttention,
         steps: usize,
         channels: usize,
-    ) -> Params {
+    ) -> CacheParams {
         let (heads, window, anchors, rotary) = self.layout;
         let units = (self.head() / if self.by_four() { 4 } else { 1 }) as u32;
         let (groups, least) = match attention.gate {
@@ -219,7 +165,7 @@ impl AttentionCache {
             Gate::AtLeast(least) => (1, least),
         };
         let scale = attention.scale.unwrap_or((1.0 / (self.head() as f64).sqrt()) as f32);
-        Params {
+        CacheParams {
             steps: steps as u32,
             position: self.position as u32,
             lanes: (self.batch * heads) as u32,
@@ -310,9 +256,9 @@ impl SpikeAttention {
         let ring = self.window.saturating_add(1);
         let slots = ring.saturating_add(self.anchors);
         let rows = Tensor::zeros(device, [lanes, 2, slots, head], DType::F32)?;
-        let marks = Tensor::zeros(device, [lanes, ring.saturating_add(MARKS)], DType::U32)?;
+        let ring = Tensor::zeros(device, [lanes, ring.saturating_add(RING_HEADER)], DType::U32)?;
         let layout = layout(self);
-        Ok(AttentionCache { rows, marks, batch, width, position: 0, layout, table: None })
+        Ok(AttentionCache { rows, ring, batch, width, position: 0, layout, table: None })
     }
 
     /// Appends S tokens, keys and values `[S, B, D]` with spikes `[S, B, C]`, after those of the cache:
@@ -345,7 +291,7 @@ impl SpikeAttention {
             let turns = turns.transpose()?;
             let channels = spikes.shape().last().copied().unwrap_or(0);
             let params = cache.params(self, steps, channels);
-            let params = Params { early: early as u32, late: late as u32, ..params };
+            let params = CacheParams { early: early as u32, late: late as u32, ..params };
             let workgroup =
                 cache.workgroup(OP, 64, &[64, 256], |workgroup| params.extend_turns(workgroup))?;
             let launch = cache.prepare(&CACHE_EXTEND, [k, v, spikes], turns.as_ref());

@@ -1,8 +1,10 @@
 //! One token at a time.
 
-use super::cache::{AttentionCache, Params, VARIANTS};
-use super::cache_twin as twin;
+use super::cache::AttentionCache;
+use super::cache_oracle;
+use super::cache_params::{CacheParams, VARIANTS};
 use super::gated::SpikeAttention;
+use crate::host::attention as fast;
 use crate::kernel::{Cost, CostArgs};
 use crate::{DType, Error, Result, Tensor, kernel};
 
@@ -11,16 +13,17 @@ const OP: &str = "decode";
 kernel! {
     /// `o = sum_j exp(s_j) v_j / sum_j exp(s_j)` over the cache
     pub(super) static DECODE_ATTEND = "attention/decode_attend";
-    params = Params;
-    oracle = twin::decode;
+    params = CacheParams;
+    oracle = cache_oracle::decode;
+    host = fast::decode_attend;
     variants = VARIANTS;
     cost = cost;
-    turns = |args| args.params::<Params>().decode_turns(args.constant("WG"));
+    turns = |args| args.params::<CacheParams>().decode_turns(args.constant("WG"));
 }
 
 /// All that the cache can hold, read once: how much of it is open is known on the device alone.
 fn cost(args: &CostArgs<'_>) -> Cost {
-    let p: Params = args.params();
+    let p: CacheParams = args.params();
     let seen = f64::from(p.position + 1).min(f64::from(p.window) + 1.0 + f64::from(p.anchors));
     let rows = args.words_of("k") as f64 * seen;
     Cost { bytes: 4.0 * 2.0 * rows, flops: 4.0 * rows }
@@ -78,12 +81,12 @@ impl SpikeAttention {
     ) -> Result<()> {
         let (turns, turn) = cache.angles_of_next()?;
         let channels = spikes.shape().last().copied().unwrap_or(0);
-        let params = Params { turn, ..cache.params(self, 1, channels) };
+        let params = CacheParams { turn, ..cache.params(self, 1, channels) };
         let device = q.device();
         let turns_of = |workgroup| params.decode_turns(workgroup);
         let workgroup = cache.workgroup(OP, WORKGROUP, &SOFTWARE, turns_of)?;
         let head = cache.width() / self.heads;
-        // The query; counts, scores, weights and places; what is seen of the marks.
+        // The query; counts, scores, weights and places; what is seen of the ring.
         let asked = 4 * (head as u64 + 4 * u64::from(workgroup) + 4);
         let allowed = u64::from(device.capabilities().max_workgroup_memory);
         if asked > allowed {

@@ -11,7 +11,8 @@
 //! back, and what a launch has invocations for beyond the count returns at once.
 
 mod cache;
-mod cache_twin;
+pub(crate) mod cache_oracle;
+pub(crate) mod cache_params;
 mod compact;
 mod decode;
 mod delta;

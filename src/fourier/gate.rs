@@ -1,55 +1,12 @@
 //! The complex LIF gate of SpikF-GO.
 
 use super::complex::numbers;
-use super::gate_twin;
-use crate::kernel::{Cost, CostArgs};
+use super::gate_kernels::{COMPLEX_GATE, COMPLEX_GATE_BACKWARD, GateParams};
 use crate::lif::Surrogate;
 use crate::narrow::positive;
 use crate::reduce::Pieces;
 use crate::tape::Backward;
-use crate::{DType, Device, Error, Launch, Result, Shape, Tensor, Var, kernel, reduce};
-
-kernel! {
-    /// All steps of a number, its membranes in registers, and what stands around the gate.
-    pub(super) static COMPLEX_GATE = "fourier/complex_gate";
-    params = Params;
-    oracle = gate_twin::forward;
-    cost = |args| cost(args, 10.0);
-    mismatch = 1e-3;
-    turns = |args| 2 + u64::from(args.params::<Params>().steps);
-}
-
-kernel! {
-    /// Its gradient.
-    pub(super) static COMPLEX_GATE_BACKWARD = "fourier/complex_gate_backward";
-    params = Params;
-    oracle = gate_twin::backward;
-    cost = |args| cost(args, 2.0);
-    mismatch = 1e-3;
-    turns = |args| {
-        let p: Params = args.params();
-        u64::from(p.chunk) * (2 * u64::from(p.steps) + 3) + 2
-    };
-}
-
-crate::params! {
-    /// `fourier/gate.wgsl`
-    pub(super) struct Params {
-        steps: u32,
-        columns: u32,
-        channels: u32,
-        chunk: u32,
-        chunks: u32,
-        gain: f32,
-        threshold: f32,
-        alpha: f32,
-    }
-}
-
-fn cost(args: &CostArgs<'_>, flops: f64) -> Cost {
-    let p: Params = args.params();
-    Cost { bytes: args.all_bytes(), flops: flops * f64::from(p.steps) * f64::from(p.columns) }
-}
+use crate::{DType, Device, Error, Launch, Result, Shape, Tensor, Var, reduce};
 
 /// A complex LIF gate: `y[t] = g[t] z[t]`, `g = s_r or s_i`, where `s_r` and `s_i` are the spikes of
 /// two neurons over the T steps, charged by the real and by the imaginary part:
@@ -191,7 +148,7 @@ impl ComplexGate {
     }
 
     /// Where backward sums over rows, columns are rows of channels; else each is by itself.
-    fn params(&self, shape: &Shape, around: Around<'_>, device: &Device) -> Params {
+    fn params(&self, shape: &Shape, around: Around<'_>, device: &Device) -> GateParams {
         let sums = around.kind() != Kind::Plain;
         let steps = shape.first().copied().unwrap_or(0);
         let columns = shape.count() / steps.max(1);
@@ -201,7 +158,7 @@ impl ComplexGate {
             true => Pieces::of_steps(device, rows, channels, steps),
             false => Pieces { splits: rows, chunk: 1 },
         };
-        Params {
+        GateParams {
             steps: steps as u32,
             columns: columns as u32,
             channels: channels as u32,
@@ -294,7 +251,7 @@ struct Saved {
     gate: Tensor,
     affine: Option<Tensor>,
     scale: Option<Tensor>,
-    params: Params,
+    params: GateParams,
     kind: Kind,
     through: bool,
     detach: bool,

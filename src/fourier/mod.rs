@@ -16,7 +16,7 @@ mod complex_linear;
 mod concrete;
 mod dense;
 mod gate;
-mod gate_twin;
+pub(crate) mod gate_kernels;
 mod lines;
 mod mix;
 mod nodes;
@@ -44,8 +44,8 @@ pub const KERNELS: &[&Kernel] = &[
     &bins::BIN_GATE_BACKWARD,
     &concrete::HARD_CONCRETE,
     &concrete::HARD_CONCRETE_BACKWARD,
-    &gate::COMPLEX_GATE,
-    &gate::COMPLEX_GATE_BACKWARD,
+    &gate_kernels::COMPLEX_GATE,
+    &gate_kernels::COMPLEX_GATE_BACKWARD,
     &complex::COMPLEX_MAP,
     &complex::COMPLEX_MAP_BACKWARD,
     &complex::COMPLEX_PRODUCT,

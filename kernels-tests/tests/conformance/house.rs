@@ -155,7 +155,6 @@ fn file_of(sources: &BTreeMap<Vec<String>, String>, mut path: Vec<String>) -> Ve
 /// Pairs that still do. The list only gets shorter.
 const PAIRS: &[&str] = &[
     "dispatch/shadow and dispatch/stream",
-    "fourier/gate and fourier/gate_twin",
     "gpu/context and gpu/disk_cache",
     "gpu/context and gpu/pipelines",
     "gpu/context and gpu/sharing",

@@ -1,10 +1,13 @@
 //! Transforms on the host: rustfft and realfft take lines that follow each other, vector lanes those that
 //! stand side by side.
 
+mod gate;
 mod lanes;
 mod lines;
 mod source;
 mod strided_axis;
+
+pub(crate) use gate::{complex_gate, complex_gate_backward};
 
 use crate::fourier::spectrum::Params;
 use crate::host::HostArgs;

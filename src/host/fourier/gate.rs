@@ -1,30 +1,30 @@
-//! The complex LIF gate.
+//! The complex LIF gate: blocks of columns, their states in the first cache.
 
-use super::gate::Params;
-use crate::host::{HostArgs, Real, columns, vectorised};
+use crate::fourier::gate_kernels::GateParams as Params;
+use crate::host::{HostArgs, columns, vectorised};
 use crate::lif::Surrogate;
 
 /// Columns that are worked on at a time: what they carry from step to step stays in the first cache.
 const BLOCK: usize = 1 << 9;
 
 /// What a gate and its surroundings are made of, real and imaginary parts next to each other.
-struct Stage<'a, R> {
-    z: &'a [R],
+struct Stage<'a> {
+    z: &'a [f32],
     /// Gains and shifts of a block, those of the channels again and again; nothing without.
-    affine: Option<[Vec<R>; 2]>,
-    scale: Option<R>,
+    affine: Option<[Vec<f32>; 2]>,
+    scale: Option<f32>,
     columns: usize,
     /// Columns of a block: whole rows of channels.
     width: usize,
-    gain: R,
-    threshold: R,
+    gain: f32,
+    threshold: f32,
 }
 
-impl<'a, R: Real> Stage<'a, R> {
-    fn new(args: &HostArgs<'a, R>, p: &Params) -> Self {
+impl<'a> Stage<'a> {
+    fn new(args: &HostArgs<'a, f32>, p: &Params) -> Self {
         let (channels, columns) = (p.channels as usize, p.columns as usize);
         let width = BLOCK.next_multiple_of(channels).min(columns);
-        let repeated = |part: usize| -> Vec<R> {
+        let repeated = |part: usize| -> Vec<f32> {
             let row = &args.reals("affine")[2 * part * channels..][..2 * channels];
             row.iter().copied().cycle().take(2 * width).collect()
         };
@@ -34,19 +34,19 @@ impl<'a, R: Real> Stage<'a, R> {
             scale: args.flag("RESIDUAL").then(|| args.reals("scale")[0]),
             columns,
             width,
-            gain: R::lit(p.gain.into()),
-            threshold: R::lit(p.threshold.into()),
+            gain: p.gain,
+            threshold: p.threshold,
         }
     }
 
     /// Step t of `words` words of a tensor, the columns from `first` on.
-    fn row(&self, of: &'a [R], t: usize, first: usize, words: usize) -> &'a [R] {
+    fn row(&self, of: &'a [f32], t: usize, first: usize, words: usize) -> &'a [f32] {
         &of[2 * (t * self.columns + first)..][..words]
     }
 
     /// What is gated.
     #[inline(always)]
-    fn gated(&self, z: &[R], u: &mut [R]) {
+    fn gated(&self, z: &[f32], u: &mut [f32]) {
         let u = &mut u[..z.len()];
         match &self.affine {
             Some([gain, shift]) => {
@@ -62,24 +62,24 @@ impl<'a, R: Real> Stage<'a, R> {
 
 /// One step of a membrane: what it is charged to, and whether it fires.
 #[inline(always)]
-fn charge<R: Real>(v: R, u: R, gain: R, threshold: R) -> (R, bool) {
+fn charge(v: f32, u: f32, gain: f32, threshold: f32) -> (f32, bool) {
     let h = v + (u - v) * gain;
     (h, h >= threshold)
 }
 
 /// `value` if `open`, else 0.
 #[inline(always)]
-fn when<R: Real>(open: bool, value: R) -> R {
-    if open { value } else { R::zero() }
+fn when(open: bool, value: f32) -> f32 {
+    if open { value } else { 0.0 }
 }
 
 /// One step of a block: membranes v charged by u; y gets what passes, words the gate's bit t.
 #[inline(always)]
-fn step<R: Real>(
-    stage: &Stage<'_, R>,
-    u: &[R],
-    v: &mut [R],
-    y: &mut [R],
+fn step(
+    stage: &Stage<'_>,
+    u: &[f32],
+    v: &mut [f32],
+    y: &mut [f32],
     (words, t): (&mut [u32], usize),
 ) {
     let (u, v) = (&u[..y.len()], &mut v[..y.len()]);
@@ -94,7 +94,7 @@ fn step<R: Real>(
     }
 }
 
-pub(super) fn forward<R: Real>(args: &mut HostArgs<'_, R>) {
+pub(crate) fn complex_gate(args: &mut HostArgs<'_, f32>) {
     let p: Params = args.params();
     let stage = Stage::new(args, &p);
     let base = args.reals("base");
@@ -105,7 +105,7 @@ pub(super) fn forward<R: Real>(args: &mut HostArgs<'_, R>) {
     columns::each_block(blocks, |block, (mut y, mut gate)| {
         let first = block * width;
         let n = y.first().map_or(0, |row| row.len());
-        let [mut v, mut u] = [(); 2].map(|()| vec![R::zero(); n]);
+        let [mut v, mut u] = [(); 2].map(|()| vec![0.0; n]);
         gate.iter_mut().for_each(|words| words.fill(0));
         for (t, y) in y.iter_mut().enumerate() {
             let z = stage.row(stage.z, t, first, n);
@@ -125,7 +125,7 @@ pub(super) fn forward<R: Real>(args: &mut HostArgs<'_, R>) {
     });
 }
 
-pub(super) fn backward<R: Real>(args: &mut HostArgs<'_, R>) {
+pub(crate) fn complex_gate_backward(args: &mut HostArgs<'_, f32>) {
     let p: Params = args.params();
     let back = Back {
         stage: Stage::new(args, &p),
@@ -156,7 +156,7 @@ pub(super) fn backward<R: Real>(args: &mut HostArgs<'_, R>) {
         let words = gz.first().map_or(0, |row| row.len());
         for from in (0..words).step_by(2 * width) {
             let to = words.min(from + 2 * width);
-            let mut part: Vec<&mut [R]> = gz.iter_mut().map(|row| &mut row[from..to]).collect();
+            let mut part: Vec<&mut [f32]> = gz.iter_mut().map(|row| &mut row[from..to]).collect();
             back.block(place * chunk + from / 2, &mut part, &mut work);
         }
         work.fold(sums, channels);
@@ -164,40 +164,40 @@ pub(super) fn backward<R: Real>(args: &mut HostArgs<'_, R>) {
 }
 
 /// What the gradients of blocks are made from.
-struct Back<'a, R> {
-    stage: Stage<'a, R>,
+struct Back<'a> {
+    stage: Stage<'a>,
     gate: &'a [u32],
-    g: &'a [R],
+    g: &'a [f32],
     through: bool,
     detach: bool,
     surrogate: Surrogate,
 }
 
 /// What a thread writes on the way, and its sums.
-struct Work<R> {
+struct Work {
     /// What is gated, and its gradient.
-    u: Vec<R>,
-    gu: Vec<R>,
-    v: Vec<R>,
-    dh: Vec<R>,
+    u: Vec<f32>,
+    gu: Vec<f32>,
+    v: Vec<f32>,
+    dh: Vec<f32>,
     /// Membranes of all steps.
-    h: Vec<R>,
-    of_gain: Vec<R>,
-    of_shift: Vec<R>,
-    of_scale: Vec<R>,
+    h: Vec<f32>,
+    of_gain: Vec<f32>,
+    of_shift: Vec<f32>,
+    of_scale: Vec<f32>,
 }
 
-impl<R: Real> Work<R> {
-    fn new(back: &Back<'_, R>, steps: usize) -> Self {
+impl Work {
+    fn new(back: &Back<'_>, steps: usize) -> Self {
         let n = 2 * back.stage.width;
-        let zeros = |needed: bool| vec![R::zero(); if needed { n } else { 0 }];
+        let zeros = |needed: bool| vec![0.0; if needed { n } else { 0 }];
         let (affine, residual) = (back.stage.affine.is_some(), back.stage.scale.is_some());
         Self {
             u: zeros(true),
             gu: zeros(true),
             v: zeros(back.through),
             dh: zeros(back.through),
-            h: vec![R::zero(); if back.through { steps * n } else { 0 }],
+            h: vec![0.0; if back.through { steps * n } else { 0 }],
             of_gain: zeros(affine),
             of_shift: zeros(affine),
             of_scale: zeros(residual),
@@ -205,8 +205,8 @@ impl<R: Real> Work<R> {
     }
 
     /// The sums of the channels: of gains and shifts, or of the scale.
-    fn fold(&self, sums: &mut [R], channels: usize) {
-        sums.fill(R::zero());
+    fn fold(&self, sums: &mut [f32], channels: usize) {
+        sums.fill(0.0);
         if self.of_gain.is_empty() {
             for row in self.of_scale.chunks_exact(2 * channels) {
                 let pairs = row.chunks_exact(2);
@@ -223,14 +223,14 @@ impl<R: Real> Work<R> {
     }
 }
 
-impl<R: Real> Back<'_, R> {
+impl Back<'_> {
     /// The gradient of the columns from `first` on; adds to the sums.
-    fn block(&self, first: usize, gz: &mut [&mut [R]], work: &mut Work<R>) {
+    fn block(&self, first: usize, gz: &mut [&mut [f32]], work: &mut Work) {
         let n = gz.first().map_or(0, |row| row.len());
         let stage = &self.stage;
         if self.through {
             self.membranes(first, n, gz.len(), work);
-            work.dh.fill(R::zero());
+            work.dh.fill(0.0);
         }
         for (t, gz) in gz.iter_mut().enumerate().rev() {
             let words = &self.gate[t / 32 * stage.columns + first..][..n / 2];
@@ -256,9 +256,9 @@ impl<R: Real> Back<'_, R> {
     }
 
     /// Runs the membranes of a block forward, all steps kept.
-    fn membranes(&self, first: usize, n: usize, steps: usize, work: &mut Work<R>) {
+    fn membranes(&self, first: usize, n: usize, steps: usize, work: &mut Work) {
         let stage = &self.stage;
-        work.v.fill(R::zero());
+        work.v.fill(0.0);
         for t in 0..steps {
             let z = stage.row(stage.z, t, first, n);
             let h = &mut work.h[t * n..][..n];
@@ -279,10 +279,10 @@ impl<R: Real> Back<'_, R> {
 
     /// Adds what reaches u through the neurons.
     #[inline(always)]
-    fn through_membranes(&self, t: usize, g: &[R], work: &mut Work<R>) {
+    fn through_membranes(&self, t: usize, g: &[f32], work: &mut Work) {
         let n = g.len();
         let (gain, threshold) = (self.stage.gain, self.stage.threshold);
-        let scale = self.stage.scale.unwrap_or(R::one());
+        let scale = self.stage.scale.unwrap_or(1.0);
         let (h, u) = (&work.h[t * n..][..n], &work.u[..n]);
         let (dh, gu) = (&mut work.dh[..n], &mut work.gu[..n]);
         for j in (0..n).step_by(2) {
@@ -290,8 +290,8 @@ impl<R: Real> Back<'_, R> {
             let s = [h[j] >= threshold, h[j + 1] >= threshold];
             for k in 0..2 {
                 let h = h[j + k];
-                let dv = dh[j + k] * (R::one() - gain);
-                let reset = if self.detach { R::zero() } else { h * dv };
+                let dv = dh[j + k] * (1.0 - gain);
+                let reset = if self.detach { 0.0 } else { h * dv };
                 let ds = when(!s[1 - k], dg) - reset;
                 let slope = self.surrogate.derivative(h - threshold);
                 dh[j + k] = ds * slope + when(!s[k], dv);
@@ -303,7 +303,7 @@ impl<R: Real> Back<'_, R> {
 
 /// `gu = g G`, the gate a constant.
 #[inline(always)]
-fn passed<R: Real>(g: &[R], (words, t): (&[u32], usize), gu: &mut [R]) {
+fn passed(g: &[f32], (words, t): (&[u32], usize), gu: &mut [f32]) {
     let gu = &mut gu[..g.len()];
     for (i, word) in words.iter().enumerate() {
         let open = word >> t & 1 == 1;
@@ -313,7 +313,7 @@ fn passed<R: Real>(g: &[R], (words, t): (&[u32], usize), gu: &mut [R]) {
 
 /// The sum for the scale, and `gu = scale gu`.
 #[inline(always)]
-fn times_scale<R: Real>(u: &[R], scale: R, (words, t): (&[u32], usize), work: &mut Work<R>) {
+fn times_scale(u: &[f32], scale: f32, (words, t): (&[u32], usize), work: &mut Work) {
     let (gu, sums) = (&mut work.gu[..u.len()], &mut work.of_scale[..u.len()]);
     for j in 0..u.len() {
         // A closed gate contributes nothing, whatever stands behind it.
@@ -325,7 +325,7 @@ fn times_scale<R: Real>(u: &[R], scale: R, (words, t): (&[u32], usize), work: &m
 
 /// `gz = gain gu`, and the sums for gain and shift.
 #[inline(always)]
-fn through_affine<R: Real>(z: &[R], gain: &[R], gz: &mut [R], work: &mut Work<R>) {
+fn through_affine(z: &[f32], gain: &[f32], gz: &mut [f32], work: &mut Work) {
     let n = z.len();
     let (gain, gu, gz) = (&gain[..n], &work.gu[..n], &mut gz[..n]);
     let (of_gain, of_shift) = (&mut work.of_gain[..n], &mut work.of_shift[..n]);
