@@ -35,42 +35,44 @@ fn sources() -> BTreeMap<Vec<String>, String> {
     out
 }
 
-/// What stands in braces after `prefix`, one level deep, each up to its first `::`; or the one name there.
-fn names_after<'a>(text: &'a str, prefix: &str) -> Vec<&'a str> {
-    let mut names = Vec::new();
+/// The paths that stand after `prefix`, each with all its names: of `crate::a::{b, c::d}` they are `a::b`
+/// and `a::c::d`.
+fn paths_after(text: &str, prefix: &str) -> Vec<Vec<String>> {
+    let mut paths = Vec::new();
     for (at, _) in text.match_indices(prefix) {
         let before = text[..at].chars().next_back();
-        if before.is_some_and(|c| c.is_alphanumeric() || c == '_' || c == '$' || c == ':') {
-            continue;
-        }
-        let rest = &text[at + prefix.len()..];
-        match rest.strip_prefix('{') {
-            Some(list) => names.extend(first_level(list)),
-            None => names.push(word(rest)),
+        if !before.is_some_and(|c| c.is_alphanumeric() || c == '_' || c == '$' || c == ':') {
+            tree(&text[at + prefix.len()..], &[], &mut paths);
         }
     }
-    names.retain(|name| !name.is_empty());
-    names
+    paths
 }
 
-/// The names at the first level of a list that ends with its brace.
-fn first_level(list: &str) -> Vec<&str> {
-    let (mut depth, mut start, mut names) = (0, 0, Vec::new());
-    for (i, c) in list.char_indices() {
-        match c {
-            '{' => depth += 1,
-            '}' if depth > 0 => depth -= 1,
-            ',' | '}' if depth == 0 => {
-                names.push(word(list[start..i].trim_start()));
-                start = i + 1;
-                if c == '}' {
-                    break;
-                }
+/// Adds the paths of a tree of names, each behind `front`; what follows the tree.
+fn tree<'a>(text: &'a str, front: &[String], paths: &mut Vec<Vec<String>>) -> &'a str {
+    let text = text.trim_start();
+    if let Some(mut rest) = text.strip_prefix('{') {
+        loop {
+            rest = tree(rest, front, paths).trim_start();
+            // What else stands here is `as NAME`.
+            rest = rest.trim_start_matches(|c| c != ',' && c != '}');
+            match rest.strip_prefix(',').map(str::trim_start) {
+                Some(more) if !more.starts_with('}') => rest = more,
+                Some(end) => return &end[1..],
+                None => return rest.get(1..).unwrap_or(""),
             }
-            _ => {}
         }
     }
-    names
+    let name = word(text);
+    let own: Vec<String> = front.iter().cloned().chain([name.to_string()]).collect();
+    let rest = &text[name.len()..];
+    match rest.strip_prefix("::") {
+        Some(more) => tree(more, &own, paths),
+        None => {
+            paths.push(own);
+            rest
+        }
+    }
 }
 
 fn word(text: &str) -> &str {
@@ -81,12 +83,22 @@ fn word(text: &str) -> &str {
 /// The room that each name at the crate's root comes from.
 fn root_names(lib: &str, rooms: &BTreeSet<String>) -> BTreeMap<String, String> {
     let mut names = BTreeMap::new();
-    for room in rooms {
-        for name in names_after(lib, &format!("pub use {room}::")) {
-            names.insert(name.to_string(), room.clone());
+    for path in paths_after(lib, "pub use ").into_iter().filter(|path| rooms.contains(&path[0])) {
+        if let [room, .., name] = path.as_slice() {
+            names.insert(name.clone(), room.clone());
         }
     }
     names
+}
+
+/// The room of a path below the crate's root. The host's loops of a family belong to the family.
+fn room_of(path: &[String], rooms: &BTreeSet<String>, roots: &BTreeMap<String, String>) -> String {
+    match path {
+        [host, family, ..] if host == "host" && rooms.contains(family) => family.clone(),
+        [room, ..] if rooms.contains(room) => room.clone(),
+        [name, ..] => roots.get(name).cloned().unwrap_or_default(),
+        [] => String::new(),
+    }
 }
 
 /// Which room uses which.
@@ -95,15 +107,12 @@ fn edges() -> Edges {
     let rooms: BTreeSet<String> = sources.keys().filter_map(|path| path.first().cloned()).collect();
     let roots = root_names(&sources[&Vec::new()], &rooms);
     let mut edges = Edges::new();
-    for (path, text) in &sources {
-        let Some(own) = path.first() else { continue };
+    for (path, text) in sources.iter().filter(|(path, _)| !path.is_empty()) {
+        let own = room_of(path, &rooms, &roots);
         let used = edges.entry(own.clone()).or_default();
-        for name in names_after(text, "crate::") {
-            let room = if rooms.contains(name) { name } else { roots.get(name).map_or("", |r| r) };
-            if !room.is_empty() && room != own {
-                used.insert(room.to_string());
-            }
-        }
+        let named = paths_after(text, "crate::").into_iter();
+        used.extend(named.map(|path| room_of(&path, &rooms, &roots)));
+        used.retain(|room| !room.is_empty() && *room != own);
     }
     edges
 }
@@ -152,6 +161,30 @@ fn file_of(sources: &BTreeMap<Vec<String>, String>, mut path: Vec<String>) -> Ve
     path
 }
 
+fn is_folder(path: &[String]) -> bool {
+    root().join("src").join(path.join("/")).is_dir()
+}
+
+/// The files that each file names; what comes through a folder's own file is that file's business.
+fn files_used() -> BTreeMap<Vec<String>, BTreeSet<Vec<String>>> {
+    let sources = sources();
+    let mut uses = BTreeMap::new();
+    for (path, text) in &sources {
+        let parent = &path[..path.len().saturating_sub(1)];
+        let mut used = BTreeSet::new();
+        for (prefix, base) in [("crate::", &path[..0]), ("super::", parent), ("self::", path)] {
+            for named in paths_after(text, prefix) {
+                let up = named.iter().take_while(|name| *name == "super").count();
+                let base = &base[..base.len().saturating_sub(up)];
+                used.insert(file_of(&sources, [base, &named[up..]].concat()));
+            }
+        }
+        used.retain(|file| file != path && !file.is_empty() && !is_folder(file));
+        uses.insert(path.clone(), used);
+    }
+    uses
+}
+
 /// Pairs that still do. The list only gets shorter.
 const PAIRS: &[&str] = &[
     "dispatch/shadow and dispatch/stream",
@@ -167,30 +200,11 @@ const PAIRS: &[&str] = &[
 
 #[test]
 fn no_more_files_use_each_other() {
-    let sources = sources();
-    let mut uses: BTreeMap<&Vec<String>, BTreeSet<Vec<String>>> = BTreeMap::new();
-    for (path, text) in &sources {
-        let is_folder = root().join("src").join(path.join("/")).is_dir();
-        let parent = if is_folder { path.clone() } else { path[..path.len() - 1].to_vec() };
-        let mut add = |base: &[String], name: &str| {
-            let file = file_of(&sources, [base, &[name.to_string()]].concat());
-            // What comes through a folder's own file is its business.
-            let folder = root().join("src").join(file.join("/")).is_dir();
-            if &file != path && !folder && !file.is_empty() {
-                uses.entry(path).or_default().insert(file);
-            }
-        };
-        if !is_folder {
-            names_after(text, "super::").iter().for_each(|name| add(&parent, name));
-        }
-        names_after(text, "self::").iter().for_each(|name| add(path, name));
-    }
+    let uses = files_used();
     let mut pairs = Vec::new();
     for (file, used) in &uses {
-        for other in used {
-            if *file < other && uses.get(other).is_some_and(|back| back.contains(*file)) {
-                pairs.push(format!("{} and {}", file.join("/"), other.join("/")));
-            }
+        for other in used.iter().filter(|other| file < *other && uses[*other].contains(file)) {
+            pairs.push(format!("{} and {}", file.join("/"), other.join("/")));
         }
     }
     let (found, known): (BTreeSet<&str>, BTreeSet<&str>) =
