@@ -142,7 +142,7 @@ pub enum Error {
     },
     /// The shadow check found a kernel that disagrees with its twin.
     #[error("shadow check: {0}")]
-    Diverged(Box<crate::dispatch::Divergence>),
+    Diverged(Box<Divergence>),
     /// A file that cannot be read or written.
     #[error("{}: {message}", path.display())]
     Io {
@@ -201,5 +201,27 @@ impl Error {
     /// A [`Error::Format`] at `path`.
     pub fn format(path: impl Into<PathBuf>, detail: impl Into<String>) -> Self {
         Error::Format { path: path.into(), detail: detail.into() }
+    }
+}
+
+/// The first element in which a device and the twin disagree.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Divergence {
+    /// The kernel.
+    pub kernel: &'static str,
+    /// Its binding, by name.
+    pub tensor: String,
+    /// The element's place in the binding.
+    pub index: usize,
+    /// What the device computed (words as their numerical value).
+    pub device: f64,
+    /// What the twin computed.
+    pub twin: f64,
+}
+
+impl std::fmt::Display for Divergence {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { kernel, tensor, index, device, twin } = self;
+        write!(f, "{kernel}: `{tensor}`[{index}] is {device:e} on the device, {twin:e} in the twin")
     }
 }

@@ -114,11 +114,11 @@ pub use device::{Device, DeviceBuilder};
 #[cfg(feature = "checkpoint")]
 pub use dispatch::write_launches;
 pub use dispatch::{
-    Bind, Bound, Capture, Divergence, ExportedBinding, ExportedLaunch, Launch, MemoryReport,
+    Bind, Bound, Capture, ExportedBinding, ExportedLaunch, Launch, MemoryReport,
     Profile, ProfileRow,
 };
 pub use dtype::DType;
-pub use error::{Error, Result};
+pub use error::{Divergence, Error, Result};
 pub use gpu::{
     Access, AdapterSummary, Binding, Capabilities, CoopMatrix, Element as BindingElement, Member,
     Override, Reflection, Scalar, WgslModule, compose, reflect, shared_sources, specialise, wgpu,

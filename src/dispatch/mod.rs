@@ -23,6 +23,5 @@ pub use pool::MemoryReport;
 pub(crate) use pool::{Memory, Storage};
 pub use profile::{Profile, ProfileRow};
 pub(crate) use saved::{InBackward, next_date};
-pub use shadow::Divergence;
 pub(crate) use stream::{Backend, ReadInner, Stream, TableKey};
 pub(crate) use watch::Note;

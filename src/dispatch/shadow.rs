@@ -3,7 +3,7 @@
 use super::stream::{run_twin, take_arrays, with_arrays};
 use super::verdict::{self, Alternatives};
 use super::{Backend, Launch, Memory, Stream};
-use crate::error::{Error, Result};
+use crate::error::{Divergence, Error, Result};
 use crate::gpu::{Access, Binding, Context};
 use crate::host::{Array, Held, HostArgs, In, Precision, Real};
 use crate::kernel::{Kernel, Program};
@@ -15,28 +15,6 @@ use std::time::Instant;
 /// What two f16 that were rounded from nearly equal numbers may differ by, relative: a unit in the
 /// last place.
 const HALF_ROUNDING: f64 = 1.0 / 1024.0;
-
-/// The first element in which a device and the twin disagree.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Divergence {
-    /// The kernel.
-    pub kernel: &'static str,
-    /// Its binding, by name.
-    pub tensor: String,
-    /// The element's place in the binding.
-    pub index: usize,
-    /// What the device computed (words as their numerical value).
-    pub device: f64,
-    /// What the twin computed.
-    pub twin: f64,
-}
-
-impl std::fmt::Display for Divergence {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { kernel, tensor, index, device, twin } = self;
-        write!(f, "{kernel}: `{tensor}`[{index}] is {device:e} on the device, {twin:e} in the twin")
-    }
-}
 
 /// Runs `launch` and compares all that it wrote with the twin's outcome.
 pub(super) fn run(stream: &Stream, launch: Launch, program: &Program) -> Result<()> {
