@@ -114,8 +114,8 @@ pub use device::{Device, DeviceBuilder};
 #[cfg(feature = "checkpoint")]
 pub use dispatch::write_launches;
 pub use dispatch::{
-    Bind, Bound, Capture, ExportedBinding, ExportedLaunch, Launch, MemoryReport,
-    Profile, ProfileRow,
+    Bind, Bound, Capture, ExportedBinding, ExportedLaunch, Launch, MemoryReport, Profile,
+    ProfileRow,
 };
 pub use dtype::DType;
 pub use error::{Divergence, Error, Result};
@@ -134,6 +134,7 @@ pub use tensor::{Element, ReadBack, Tensor};
 /// All kernels of the crate. What holds for every kernel is tested over this table.
 pub fn kernels() -> Vec<&'static Kernel> {
     [
+        tensor::KERNELS,
         elementwise::KERNELS,
         random::KERNELS,
         reduce::KERNELS,

@@ -975,7 +975,7 @@ macro_rules! wrong_shader {
                      if i < p.count { y[i] = ",
                 $wrong,
                 "; }
- }"
+}"
             );
             params = Affine;
             oracle = $oracle;

@@ -1,22 +1,22 @@
 // y[i] = activation(x[i])
 //
-// x: [cells]; y: [cells] output. A cell is one element, or four (condition `wide`).
-// One invocation a cell.
+// x: [items]; y: [items] output. An item is one element, or four (condition VEC).
+// One invocation an item.
 
 import package::shared::index::{At, item_index};
-import package::shared::cells::Cell;
+import package::shared::item::Item;
 import package::elementwise::activation::activate as activation_of;
 
 struct Params {
-    cells: u32,
+    items: u32,
     slope: f32,
 }
 
 override WG: u32 = 256u;
 override KIND: u32 = 0u;
 
-@group(0) @binding(0) var<storage, read> x: array<Cell>;
-@group(0) @binding(1) var<storage, read_write> y: array<Cell>;
+@group(0) @binding(0) var<storage, read> x: array<Item>;
+@group(0) @binding(1) var<storage, read_write> y: array<Item>;
 @group(1) @binding(0) var<uniform> p: Params;
 
 fn apply(x: f32) -> f32 {
@@ -26,14 +26,14 @@ fn apply(x: f32) -> f32 {
 @compute @workgroup_size(WG)
 fn activate(at: At) {
     let i = item_index(at, WG);
-    if i >= p.cells {
+    if i >= p.items {
         return;
     }
     let v = x[i];
-    @if(!wide) {
+    @if(!VEC) {
         y[i] = apply(v);
     }
-    @if(wide) {
+    @if(VEC) {
         y[i] = vec4(apply(v.x), apply(v.y), apply(v.z), apply(v.w));
     }
 }

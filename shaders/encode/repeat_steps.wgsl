@@ -1,26 +1,26 @@
 // y[t, n] = x[n]
 //
-// x: [cells]; y: [steps, cells] output. A cell is one element, or four (condition `wide`).
-// One invocation a cell of y.
+// x: [items]; y: [steps, items] output. An item is one element, or four (condition VEC).
+// One invocation an item of y.
 
 import package::shared::index::{At, item_index};
-import package::shared::cells::Cell;
+import package::shared::item::Item;
 
 struct Params {
-    cells: u32,
-    all_cells: u32,
+    items: u32,
+    all_items: u32,
 }
 
 override WG: u32 = 256u;
 
-@group(0) @binding(0) var<storage, read> x: array<Cell>;
-@group(0) @binding(1) var<storage, read_write> y: array<Cell>;
+@group(0) @binding(0) var<storage, read> x: array<Item>;
+@group(0) @binding(1) var<storage, read_write> y: array<Item>;
 @group(1) @binding(0) var<uniform> p: Params;
 
 @compute @workgroup_size(WG)
 fn repeat_steps(at: At) {
     let i = item_index(at, WG);
-    if i < p.all_cells {
-        y[i] = x[i % p.cells];
+    if i < p.all_items {
+        y[i] = x[i % p.items];
     }
 }

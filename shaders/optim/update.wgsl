@@ -8,18 +8,18 @@
 // and the step:
 //   x <- x - eta decay x - eta gain f u     with eta = rate scale, and so on (`shared/step.wgsl`)
 //   x <- shrink u                           with WRITE: x takes the direction, for what follows, from
-//                                           cell `first` on
+//                                           item `first` on
 //
-// x: [cells] read and written in place, with WRITE only written; g: [cells]; numbers: those of the
+// x: [items] read and written in place, with WRITE only written; g: [items]; numbers: those of the
 // group, from `p.numbers` on (`shared/numbers.wgsl`): rate, c1, c2, f, mix, beta3, rest3, theta, eps,
 // shrink; clip: root of the factor (of g with CLIPPED, else taken as 1), norm, whether this step is skipped,
-// skipped steps; m, v, n: [cells] in place.
-// A cell is one element, or four (condition `wide`). With the condition MASK an element takes part
+// skipped steps; m, v, n: [items] in place.
+// An item is one element, or four (condition VEC). With the condition MASK an element takes part
 // only where a random word is below `p.threshold`; the others rest, their moments 0.
-// One invocation a cell.
+// One invocation an item.
 
 import package::shared::finite::{keep_nan, keep_nan_four};
-import package::shared::cells::Cell;
+import package::shared::item::Item;
 import package::shared::index::{At, item_index};
 import package::shared::numbers::{RATE, CORRECT1, CORRECT2, FACTOR, MIX, BETA3, REST3, SPIKES, EPS, SHRINK, DRAW};
 import package::shared::rng::word_of;
@@ -27,7 +27,7 @@ import package::shared::squares::{DOWN, LARGE, SMALL, UP};
 import package::shared::step::{Stride, stepped};
 
 struct Params {
-    cells: u32,
+    items: u32,
     mode: u32,
     numbers: u32,
     threshold: u32,
@@ -51,13 +51,13 @@ const CLIPPED: u32 = 8u;
 
 override WG: u32 = 64u;
 
-@group(0) @binding(0) var<storage, read_write> x: array<Cell>;
-@group(0) @binding(1) var<storage, read> g: array<Cell>;
+@group(0) @binding(0) var<storage, read_write> x: array<Item>;
+@group(0) @binding(1) var<storage, read> g: array<Item>;
 @group(0) @binding(2) var<storage, read> numbers: array<f32>;
 @group(0) @binding(3) var<storage, read> clip: array<f32>;
-@if(FIRST) @group(0) @binding(4) var<storage, read_write> m: array<Cell>;
-@if(SECOND) @group(0) @binding(5) var<storage, read_write> v: array<Cell>;
-@if(SLOW) @group(0) @binding(6) var<storage, read_write> n: array<Cell>;
+@if(FIRST) @group(0) @binding(4) var<storage, read_write> m: array<Item>;
+@if(SECOND) @group(0) @binding(5) var<storage, read_write> v: array<Item>;
+@if(SLOW) @group(0) @binding(6) var<storage, read_write> n: array<Item>;
 @group(1) @binding(0) var<uniform> p: Params;
 
 fn number(i: u32) -> f32 {
@@ -69,13 +69,13 @@ fn on(flag: u32) -> bool {
 }
 
 // 1 for an element that takes part.
-@if(MASK && !wide)
-fn kept(i: u32) -> Cell {
+@if(MASK && !VEC)
+fn kept(i: u32) -> Item {
     return select(0.0, 1.0, word_of(p.key, u32(number(DRAW)), i) < p.threshold);
 }
 
-@if(MASK && wide)
-fn kept(i: u32) -> Cell {
+@if(MASK && VEC)
+fn kept(i: u32) -> Item {
     let draw = u32(number(DRAW));
     var words: vec4<u32>;
     for (var k = 0u; k < 4u; k++) {
@@ -84,29 +84,29 @@ fn kept(i: u32) -> Cell {
     return select(vec4(0.0), vec4(1.0), words < vec4(p.threshold));
 }
 
-@if(!wide)
-fn keep_nans(x: Cell, y: Cell) -> Cell {
+@if(!VEC)
+fn keep_nans(x: Item, y: Item) -> Item {
     return keep_nan(x, y);
 }
 
-@if(wide)
-fn keep_nans(x: Cell, y: Cell) -> Cell {
+@if(VEC)
+fn keep_nans(x: Item, y: Item) -> Item {
     return keep_nan_four(x, y);
 }
 
 @if(!FIRST)
-fn direction(i: u32, h: Cell) -> Cell {
+fn direction(i: u32, h: Item) -> Item {
     return h;
 }
 
 // 0 for a subnormal momentum, which rounding would keep from ever getting there.
 @if(FIRST && !SECOND)
-fn normal(v: Cell) -> Cell {
-    return select(v, Cell(0.0), abs(v) < Cell(1.1754944e-38));
+fn normal(v: Item) -> Item {
+    return select(v, Item(0.0), abs(v) < Item(1.1754944e-38));
 }
 
 @if(FIRST && !SECOND)
-fn direction(i: u32, h: Cell) -> Cell {
+fn direction(i: u32, h: Item) -> Item {
     let first = normal(p.beta1 * m[i] + p.rest1 * h);
     m[i] = first;
     let u = select(first, p.beta1 * first + p.rest1 * h, on(NESTEROV));
@@ -115,23 +115,23 @@ fn direction(i: u32, h: Cell) -> Cell {
 
 // sqrt(beta2 v^2 + rest2 h^2), as a small change of v: no error of the root adds up over the steps.
 @if(SECOND)
-fn root_mean(v: Cell, h: Cell) -> Cell {
+fn root_mean(v: Item, h: Item) -> Item {
     let size = max(v, abs(h));
     let scale = select(
-        select(Cell(1.0), Cell(UP), size < Cell(SMALL)), Cell(DOWN), size > Cell(LARGE),
+        select(Item(1.0), Item(UP), size < Item(SMALL)), Item(DOWN), size > Item(LARGE),
     );
     let back = select(
-        select(Cell(1.0), Cell(DOWN), size < Cell(SMALL)), Cell(UP), size > Cell(LARGE),
+        select(Item(1.0), Item(DOWN), size < Item(SMALL)), Item(UP), size > Item(LARGE),
     );
     let a = v * scale;
     let b = h * scale;
     let root = sqrt(p.beta2 * a * a + p.rest2 * b * b);
     // Zero where both are zero, not 0 / 0.
-    return v + p.rest2 * (b - a) * (b + a) / max(a + root, Cell(1e-30)) * back;
+    return v + p.rest2 * (b - a) * (b + a) / max(a + root, Item(1e-30)) * back;
 }
 
 @if(SECOND)
-fn direction(i: u32, gradient: Cell) -> Cell {
+fn direction(i: u32, gradient: Item) -> Item {
     var h = gradient;
     let before = v[i];
     let theta = number(SPIKES);
@@ -149,18 +149,18 @@ fn direction(i: u32, gradient: Cell) -> Cell {
     @if(SLOW) let slow = number(BETA3) * n[i] + number(REST3) * h;
     @if(SLOW) n[i] = slow;
     @if(SLOW) u = u + number(MIX) * slow;
-    return u / (second * number(CORRECT2) + Cell(number(EPS)));
+    return u / (second * number(CORRECT2) + Item(number(EPS)));
 }
 
 @compute @workgroup_size(WG)
 fn update(at: At) {
     let i = item_index(at, WG);
-    if i >= p.cells {
+    if i >= p.items {
         return;
     }
     if clip[2] != 0.0 {
         if on(WRITE) {
-            x[p.first + i] = Cell(0.0);
+            x[p.first + i] = Item(0.0);
         }
         return;
     }
@@ -174,5 +174,5 @@ fn update(at: At) {
     let stride = Stride(p.mode, p.decay, p.scale, p.gain, p.low, p.high);
     let after = stepped(before, u, number(RATE), number(FACTOR), stride);
     @if(!MASK) x[i] = after;
-    @if(MASK) x[i] = select(before, after, kept(i) > Cell(0.5));
+    @if(MASK) x[i] = select(before, after, kept(i) > Item(0.5));
 }

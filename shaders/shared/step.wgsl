@@ -2,7 +2,7 @@
 //   x - eta decay x - eta gain factor u     with eta = rate scale, then limited to low .. high (BOX),
 //                                           or low atan(x / high) (COMPAND)
 
-import package::shared::cells::Cell;
+import package::shared::item::Item;
 import package::shared::finite::{keep_nan, keep_nan_four};
 import package::shared::math::atan_of;
 
@@ -18,28 +18,28 @@ struct Stride {
     high: f32,
 }
 
-@if(!wide)
-fn boxed(v: Cell, low: f32, high: f32) -> Cell {
+@if(!VEC)
+fn boxed(v: Item, low: f32, high: f32) -> Item {
     return keep_nan(v, clamp(v, low, high));
 }
 
-@if(wide)
-fn boxed(v: Cell, low: f32, high: f32) -> Cell {
+@if(VEC)
+fn boxed(v: Item, low: f32, high: f32) -> Item {
     return keep_nan_four(v, clamp(v, vec4(low), vec4(high)));
 }
 
-@if(!wide)
-fn compand(v: Cell, low: f32, high: f32) -> Cell {
+@if(!VEC)
+fn compand(v: Item, low: f32, high: f32) -> Item {
     return low * atan_of(v / high);
 }
 
-@if(wide)
-fn compand(v: Cell, low: f32, high: f32) -> Cell {
+@if(VEC)
+fn compand(v: Item, low: f32, high: f32) -> Item {
     let z = v / high;
     return low * vec4(atan_of(z.x), atan_of(z.y), atan_of(z.z), atan_of(z.w));
 }
 
-fn stepped(before: Cell, u: Cell, rate: f32, factor: f32, s: Stride) -> Cell {
+fn stepped(before: Item, u: Item, rate: f32, factor: f32, s: Stride) -> Item {
     let eta = rate * s.scale;
     var after = before - eta * s.decay * before - eta * s.gain * factor * u;
     if (s.mode & BOX) != 0u {

@@ -1,13 +1,13 @@
 // y = p a + q b + r c
 //
-// a, b, c, y: [cells] vectors of four; what a launch does not use (its factor is 0) may be bound to
+// a, b, c, y: [items] vectors of four; what a launch does not use (its factor is 0) may be bound to
 // anything.
 // One invocation a vector.
 
 import package::shared::index::{At, item_index};
 
 struct Params {
-    cells: u32,
+    items: u32,
     p: f32,
     q: f32,
     r: f32,
@@ -24,7 +24,7 @@ override WG: u32 = 64u;
 @compute @workgroup_size(WG)
 fn matrix_blend(at: At) {
     let i = item_index(at, WG);
-    if i < p.cells {
+    if i < p.items {
         var v = p.p * a[i] + p.q * b[i];
         if p.r != 0.0 {
             v += p.r * c[i];

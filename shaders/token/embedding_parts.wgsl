@@ -2,12 +2,12 @@
 // by piece: parts[s, 0] for the token that was begun before piece s, parts[s, 1] for the token that
 // begins in it and goes on after it. What does not occur is not written.
 //
-// g: [tokens, row] cells; tokens: [count]; order, starts: see token_starts; parts: [pieces, 2, row]
-// cells. Piece s is places s * PIECE .. (s + 1) * PIECE. A cell is one element, or four (`wide`).
-// One invocation a cell of a piece.
+// g: [tokens, row] items; tokens: [count]; order, starts: see token_starts; parts: [pieces, 2, row]
+// items. Piece s is places s * PIECE .. (s + 1) * PIECE. An item is one element, or four (VEC).
+// One invocation an item of a piece.
 
 import package::shared::index::{At, item_index};
-import package::shared::cells::Cell;
+import package::shared::item::Item;
 
 struct Params {
     row: u32,
@@ -18,16 +18,16 @@ struct Params {
 
 override WG: u32 = 64u;
 
-@group(0) @binding(0) var<storage, read> g: array<Cell>;
+@group(0) @binding(0) var<storage, read> g: array<Item>;
 @group(0) @binding(1) var<storage, read> tokens: array<u32>;
 @group(0) @binding(2) var<storage, read> order: array<u32>;
 @group(0) @binding(3) var<storage, read> starts: array<u32>;
-@group(0) @binding(4) var<storage, read_write> parts: array<Cell>;
+@group(0) @binding(4) var<storage, read_write> parts: array<Item>;
 @group(1) @binding(0) var<uniform> p: Params;
 
 // The sum over some places of the order.
-fn sum_of(first: u32, end: u32, c: u32) -> Cell {
-    var sum = Cell();
+fn sum_of(first: u32, end: u32, c: u32) -> Item {
+    var sum = Item();
     for (var place = first; place < end; place++) {
         sum += g[order[place] * p.row + c];
     }

@@ -1,9 +1,8 @@
 //! Activations: data for fused epilogues, and operators.
 
-use super::cells::one_operation_each;
 use super::table::functions;
-use super::{CELLS, launch_cells};
 use crate::host::{HostArgs, Real, above_zero, each, greatest, keep_nan, limited};
+use crate::tensor::{BY_FOUR, launch_items};
 use crate::{DType, Error, Result, Tensor, Var};
 
 functions! {
@@ -171,7 +170,7 @@ fn gelu_tanh_bend<R: Real>(x: R) -> R {
 
 crate::params! {
     pub(super) struct ActivateParams {
-        cells: u32,
+        items: u32,
         slope: f32,
     }
 }
@@ -182,8 +181,8 @@ crate::kernel! {
     params = ActivateParams;
     oracle = activate_oracle;
     modules = ACTIVATION_MODULE;
-    variants = CELLS;
-    cost = |args| one_operation_each(args, "y");
+    variants = BY_FOUR;
+    cost = |args| args.one_operation_each("y");
 }
 
 crate::kernel! {
@@ -192,8 +191,8 @@ crate::kernel! {
     params = ActivateParams;
     oracle = activate_backward_oracle;
     modules = ACTIVATION_MODULE;
-    variants = CELLS;
-    cost = |args| one_operation_each(args, "gx");
+    variants = BY_FOUR;
+    cost = |args| args.one_operation_each("gx");
 }
 
 fn activate_oracle<R: Real>(args: &mut HostArgs<'_, R>) {
@@ -223,8 +222,8 @@ pub fn activate(activation: Activation, x: &Tensor) -> Result<Tensor> {
         ));
     }
     let y = Tensor::empty(x.device(), *x.shape(), DType::F32)?;
-    let (launch, cells) = launch_cells(x.device(), &ACTIVATE, x.count());
-    let params = ActivateParams { cells, slope: activation.slope() };
+    let (launch, items) = launch_items(x.device(), &ACTIVATE, x.count());
+    let params = ActivateParams { items, slope: activation.slope() };
     launch
         .constant("KIND", activation.code())
         .params(&params)
@@ -247,8 +246,8 @@ pub fn activate_backward(activation: Activation, x: &Tensor, g: &Tensor) -> Resu
         return Err(Error::shape("activate_backward", detail));
     }
     let gx = Tensor::empty(x.device(), *x.shape(), DType::F32)?;
-    let (launch, cells) = launch_cells(x.device(), &ACTIVATE_BACKWARD, x.count());
-    let params = ActivateParams { cells, slope: activation.slope() };
+    let (launch, items) = launch_items(x.device(), &ACTIVATE_BACKWARD, x.count());
+    let params = ActivateParams { items, slope: activation.slope() };
     let launch = launch.constant("KIND", activation.code()).params(&params);
     launch.bind("saved", x).bind("g", g).bind("gx", &gx).record()?;
     Ok(gx)

@@ -1,22 +1,21 @@
 //! Arithmetic of two tensors, with broadcasting.
 
 use super::broadcast::{Strides, strides};
-use super::cells::one_operation_each;
 use super::table::functions_of_two;
 use super::unary::{Unary, unary};
-use super::{CELLS, launch_cells};
 use crate::host::{HostArgs, Real, each, greatest, keep_nan, least};
 use crate::kernel::few_turns;
+use crate::tensor::{BY_FOUR, launch_items};
 use crate::{DType, Error, Result, Shape, Tensor, Var};
 
 crate::kernel! {
     /// `y[i] = a[i] op b[i]`
     pub(super) static BINARY = "elementwise/binary";
-    params = struct BinaryParams { cells: u32 };
+    params = struct BinaryParams { items: u32 };
     oracle = binary_oracle;
     modules = BINARY_MODULE;
-    variants = CELLS;
-    cost = |args| one_operation_each(args, "y");
+    variants = BY_FOUR;
+    cost = |args| args.one_operation_each("y");
 }
 
 crate::params! {
@@ -34,7 +33,7 @@ crate::kernel! {
     params = BroadcastParams;
     oracle = binary_broadcast_oracle;
     modules = BINARY_MODULE;
-    cost = |args| one_operation_each(args, "y");
+    cost = |args| args.one_operation_each("y");
     turns = few_turns;
 }
 
@@ -44,7 +43,7 @@ crate::kernel! {
     params = BroadcastParams;
     oracle = binary_backward_oracle;
     modules = BINARY_MODULE;
-    cost = |args| one_operation_each(args, "gx");
+    cost = |args| args.one_operation_each("gx");
     turns = few_turns;
 }
 
@@ -156,8 +155,8 @@ pub fn binary(op: Binary, a: &Tensor, b: &Tensor) -> Result<Tensor> {
     let device = a.device();
     let y = Tensor::empty(device, shape, DType::F32)?;
     if a.count() == y.count() && b.count() == y.count() {
-        let (launch, cells) = launch_cells(device, &BINARY, y.count());
-        let launch = launch.constant("OP", op.code()).params(&BinaryParams { cells });
+        let (launch, items) = launch_items(device, &BINARY, y.count());
+        let launch = launch.constant("OP", op.code()).params(&BinaryParams { items });
         launch.bind("a", a).bind("b", b).bind("y", &y).record()?;
         return Ok(y);
     }

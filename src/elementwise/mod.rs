@@ -3,29 +3,21 @@
 //! Every operator is one launch forward and at most one an input backward. Where the number of
 //! elements allows, an invocation moves four of them at once.
 
-mod accumulate;
 mod activation;
 mod binary;
 mod bits;
 mod broadcast;
-mod cells;
-mod copy;
-mod fill;
 mod fma_peak;
 mod half;
 mod step;
 mod table;
 mod unary;
 
-pub(crate) use accumulate::accumulate;
 pub(crate) use activation::{ACTIVATION_MODULE, sigmoid};
 pub use activation::{Activation, activate, activate_backward};
 pub use binary::{Binary, binary};
 pub(crate) use bits::Packed;
 pub use bits::{pack, unpack};
-pub(crate) use cells::{CELLS, launch_cells};
-pub use copy::copy;
-pub use fill::{full, full_like};
 pub use fma_peak::fma_peak;
 pub(crate) use fma_peak::{CHAINS, FmaPeakParams, STEPS};
 pub use half::{from_half, to_half};
@@ -35,17 +27,15 @@ pub use unary::{Unary, unary};
 // Other families take it from here still.
 pub(crate) use crate::host::each;
 use crate::kernel::Kernel;
+pub use crate::tensor::{copy, full, full_like};
 
 /// The kernels of the family.
 pub const KERNELS: &[&Kernel] = &[
-    &accumulate::ACCUMULATE,
     &activation::ACTIVATE,
     &activation::ACTIVATE_BACKWARD,
     &binary::BINARY,
     &binary::BINARY_BACKWARD,
     &binary::BINARY_BROADCAST,
-    &copy::COPY,
-    &fill::FILL,
     &fma_peak::FMA_PEAK,
     &half::FROM_HALF,
     &half::TO_HALF,

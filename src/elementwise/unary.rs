@@ -1,14 +1,13 @@
 //! Functions of one number, and arithmetic with a constant.
 
-use super::cells::one_operation_each;
 use super::table::functions;
-use super::{CELLS, launch_cells};
 use crate::host::{HostArgs, Real, each, keep_nan, limited};
+use crate::tensor::{BY_FOUR, launch_items};
 use crate::{DType, Error, Result, Tensor, Var};
 
 crate::params! {
     pub(super) struct UnaryParams {
-        cells: u32,
+        items: u32,
         first: f32,
         second: f32,
     }
@@ -20,8 +19,8 @@ crate::kernel! {
     params = UnaryParams;
     oracle = unary_oracle;
     modules = UNARY_MODULE;
-    variants = CELLS;
-    cost = |args| one_operation_each(args, "y");
+    variants = BY_FOUR;
+    cost = |args| args.one_operation_each("y");
 }
 
 crate::kernel! {
@@ -30,8 +29,8 @@ crate::kernel! {
     params = UnaryParams;
     oracle = unary_backward_oracle;
     modules = UNARY_MODULE;
-    variants = CELLS;
-    cost = |args| one_operation_each(args, "gx");
+    variants = BY_FOUR;
+    cost = |args| args.one_operation_each("gx");
 }
 
 fn unary_oracle<R: Real>(args: &mut HostArgs<'_, R>) {
@@ -185,8 +184,8 @@ pub fn unary(f: Unary, x: &Tensor) -> Result<Tensor> {
         return Err(Error::argument("clamp", format!("{first} is above {second}")));
     }
     let y = Tensor::empty(x.device(), *x.shape(), DType::F32)?;
-    let (launch, cells) = launch_cells(x.device(), &UNARY, x.count());
-    let launch = launch.constant("OP", f.code()).params(&UnaryParams { cells, first, second });
+    let (launch, items) = launch_items(x.device(), &UNARY, x.count());
+    let launch = launch.constant("OP", f.code()).params(&UnaryParams { items, first, second });
     launch.bind("x", x).bind("y", &y).record()?;
     Ok(y)
 }
@@ -194,8 +193,8 @@ pub fn unary(f: Unary, x: &Tensor) -> Result<Tensor> {
 fn unary_backward(f: Unary, saved: &Tensor, g: &Tensor) -> Result<Tensor> {
     let [first, second] = f.constants();
     let gx = Tensor::empty(g.device(), *g.shape(), DType::F32)?;
-    let (launch, cells) = launch_cells(g.device(), &UNARY_BACKWARD, g.count());
-    let launch = launch.constant("OP", f.code()).params(&UnaryParams { cells, first, second });
+    let (launch, items) = launch_items(g.device(), &UNARY_BACKWARD, g.count());
+    let launch = launch.constant("OP", f.code()).params(&UnaryParams { items, first, second });
     launch.bind("saved", saved).bind("g", g).bind("gx", &gx).record()?;
     Ok(gx)
 }

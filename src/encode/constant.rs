@@ -1,16 +1,16 @@
 //! Constant current.
 
 use super::with_steps;
-use crate::elementwise::{CELLS, launch_cells};
 use crate::host::{HostArgs, Real};
+use crate::tensor::{BY_FOUR, launch_items};
 use crate::{DType, Result, Tensor, Var};
 
 crate::kernel! {
     /// `y[t, n] = x[n]`
     pub(super) static REPEAT_STEPS = "encode/repeat_steps";
-    params = struct RepeatParams { cells: u32, all_cells: u32 };
+    params = struct RepeatParams { items: u32, all_items: u32 };
     oracle = repeat_steps_oracle;
-    variants = CELLS;
+    variants = BY_FOUR;
 }
 
 fn repeat_steps_oracle<R: Real>(args: &mut HostArgs<'_, R>) {
@@ -29,9 +29,9 @@ pub fn constant(x: &Tensor, steps: usize) -> Result<Tensor> {
     if y.count() == 0 {
         return Ok(y);
     }
-    let (launch, cells) = launch_cells(x.device(), &REPEAT_STEPS, x.count());
-    let all = cells as usize * steps;
-    let params = RepeatParams { cells, all_cells: all as u32 };
+    let (launch, items) = launch_items(x.device(), &REPEAT_STEPS, x.count());
+    let all = items as usize * steps;
+    let params = RepeatParams { items, all_items: all as u32 };
     launch.params(&params).bind("x", x).bind("y", &y).items(all).record()?;
     Ok(y)
 }

@@ -31,7 +31,7 @@ pub(super) const FRAGMENTS: &[Fragment] = fragments! {
     loss: scores;
     reduce: second_look;
     scan: decay, memory, walk;
-    shared: blocks, cells, curves, deviation, finite, half, index, magnitude, math, numbers, reduce,
+    shared: blocks, curves, deviation, finite, half, index, item, magnitude, math, numbers, reduce,
         rng, squares, step, surrogate, tile, tiles;
     spectral: applied, quad, symmetric;
     token: digits;

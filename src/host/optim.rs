@@ -29,7 +29,7 @@ pub(crate) fn update(args: &mut HostArgs<'_, f32>) {
     let p: UpdateParams = args.params();
     let (x, g, clip) = (args.reals_mut("x"), args.reals("g"), args.reals("clip"));
     // A direction may be one of many in its tensor.
-    let x = &mut x[p.first as usize * (g.len() / p.cells as usize)..][..g.len()];
+    let x = &mut x[p.first as usize * (g.len() / p.items as usize)..][..g.len()];
     if clip[2] != 0.0 {
         if p.mode & WRITE != 0 {
             x.fill(0.0);

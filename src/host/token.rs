@@ -18,7 +18,7 @@ pub(crate) fn blend_backward(args: &mut HostArgs<'_, f32>) {
         });
     }
     debug_assert_eq!(p.interleaved, 0, "the host takes stretches: `Tuning::interleaved`");
-    let stretch = p.span as usize * (g.len() / p.cells as usize);
+    let stretch = p.span as usize * (g.len() / p.items as usize);
     args.reals_mut("part").par_iter_mut().enumerate().for_each(|(s, part)| {
         let mut sum = 0.0;
         let elements = s * stretch..g.len().min((s + 1) * stretch);

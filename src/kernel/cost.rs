@@ -55,4 +55,9 @@ impl CostArgs<'_> {
     pub fn all_bytes(&self) -> f64 {
         self.words.iter().sum::<u64>() as f64 * 4.0
     }
+
+    /// The cost of one operation an element of the binding `output`, everything moved once.
+    pub(crate) fn one_operation_each(&self, output: &str) -> Cost {
+        Cost { bytes: self.all_bytes(), flops: self.words_of(output) as f64 }
+    }
 }

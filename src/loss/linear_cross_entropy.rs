@@ -3,13 +3,13 @@
 
 use super::cross_entropy::{Reduction, Targets};
 use super::parts::total;
-use crate::elementwise::{CELLS, launch_cells};
 use crate::host::parallel::*;
 use crate::host::{self, HostArgs, Real, greatest};
 use crate::kernel::{Cost, CostArgs};
 use crate::layout::{place_rows, slice};
 use crate::linalg::{Layout, Matmul, matmul};
 use crate::reduce::{ROWS, Range, RowTurns, over_rows};
+use crate::tensor::{BY_FOUR, launch_items};
 use crate::{DType, Error, Result, Tensor, Var};
 
 crate::kernel! {
@@ -36,10 +36,10 @@ crate::kernel! {
     /// `x[i] = x[i] g`, in place
     pub(super) static SCALE_BY = "loss/scale_by";
     params = struct ScaleByParams {
-        cells: u32,
+        items: u32,
     };
     oracle = scale_by_oracle;
-    variants = CELLS;
+    variants = BY_FOUR;
     cost = |args| Cost { bytes: 8.0 * args.words_of("x") as f64, flops: args.words_of("x") as f64 };
 }
 
@@ -127,9 +127,9 @@ pub fn linear_cross_entropy_with(
         let Some(g) = bw.upstream(0).cloned() else { return Ok(()) };
         for (i, gradient) in gradients.into_iter().enumerate() {
             if let Some(gradient) = gradient.filter(|_| bw.needs(i)) {
-                let (launch, cells) = launch_cells(g.device(), &SCALE_BY, gradient.count());
+                let (launch, items) = launch_items(g.device(), &SCALE_BY, gradient.count());
                 launch
-                    .params(&ScaleByParams { cells })
+                    .params(&ScaleByParams { items })
                     .bind("x", &gradient)
                     .bind("g", &g)
                     .record()?;

@@ -6,13 +6,14 @@ use crate::error::Result;
 use crate::host::{self, HostArgs, Real, keep_nan, limited};
 use crate::kernel::{CostArgs, Variant};
 use crate::random::threefry;
+use crate::tensor::Items;
 use crate::{Cost, Tensor};
 
 crate::kernel! {
     /// Gradient to direction, direction to step.
     pub(crate) static UPDATE = "optim/update";
     params = struct UpdateParams {
-        cells: u32,
+        items: u32,
         mode: u32,
         numbers: u32,
         threshold: u32,
@@ -26,7 +27,7 @@ crate::kernel! {
         gain: f32,
         low: f32,
         high: f32,
-        /// Where a direction begins in its tensor, in cells.
+        /// Where a direction begins in its tensor, in items.
         first: u32,
     };
     oracle = update_oracle;
@@ -35,18 +36,18 @@ crate::kernel! {
     cost = cost;
 }
 
-/// One set of moments a rule; each with one element a cell, then with four.
+/// One set of moments a rule; each with one element an item, then with four.
 const VARIANTS: &[Variant] = &[
     Variant::portable("given", &[]),
     Variant::portable("momentum", &["FIRST"]),
     Variant::portable("adam", &["FIRST", "SECOND"]),
     Variant::portable("ademamix", &["FIRST", "SECOND", "SLOW"]),
     Variant::portable("masked", &["FIRST", "SECOND", "MASK"]),
-    Variant::portable("given, wide", &["wide"]),
-    Variant::portable("momentum, wide", &["FIRST", "wide"]),
-    Variant::portable("adam, wide", &["FIRST", "SECOND", "wide"]),
-    Variant::portable("ademamix, wide", &["FIRST", "SECOND", "SLOW", "wide"]),
-    Variant::portable("masked, wide", &["FIRST", "SECOND", "MASK", "wide"]),
+    Variant::portable("given, by four", &["VEC"]),
+    Variant::portable("momentum, by four", &["FIRST", "VEC"]),
+    Variant::portable("adam, by four", &["FIRST", "SECOND", "VEC"]),
+    Variant::portable("ademamix, by four", &["FIRST", "SECOND", "SLOW", "VEC"]),
+    Variant::portable("masked, by four", &["FIRST", "SECOND", "MASK", "VEC"]),
 ];
 
 /// The moments that a rule may have, and under which condition.
@@ -118,10 +119,10 @@ impl Form {
         self
     }
 
-    fn params(&self, cells: usize, mode: u32, group: usize) -> UpdateParams {
+    fn params(&self, items: usize, mode: u32, group: usize) -> UpdateParams {
         let (density, key) = self.mask.unwrap_or((0.0, [0; 2]));
         UpdateParams {
-            cells: cells as u32,
+            items: items as u32,
             mode,
             numbers: (group * COUNT) as u32,
             threshold: threshold(density),
@@ -153,15 +154,15 @@ impl Form {
         if count == 0 {
             return Ok(());
         }
-        let wide = count.is_multiple_of(4);
-        let cells = if wide { count / 4 } else { count };
+        let by_four = Items::of(count).by_four();
+        let items = Items::of(count).count(count) as usize;
         let flag = |on: bool, flag: u32| if on { flag } else { 0 };
         let mode = self.mode | flag(clipped, CLIPPED);
-        let mut params = self.params(cells, mode, shared.group);
+        let mut params = self.params(items, mode, shared.group);
         match goal {
             Goal::Direction(number) => {
                 params.mode |= WRITE;
-                params.first = (number * cells) as u32;
+                params.first = (number * items) as u32;
             }
             Goal::Step(stride) => {
                 params.mode |= stride.mode;
@@ -171,7 +172,7 @@ impl Form {
             }
         }
         let launch = target.device().launch(&UPDATE).params(&params);
-        let launch = launch.when("MASK", self.mask.is_some()).when("wide", wide);
+        let launch = launch.when("MASK", self.mask.is_some()).when("VEC", by_four);
         let launch = launch
             .bind("x", target)
             .bind("g", gradient)
@@ -181,7 +182,7 @@ impl Form {
         let launch = moments.fold(launch, |launch, (moment, (name, condition))| {
             launch.when(condition, true).bind(name, moment)
         });
-        launch.items(cells).record()
+        launch.items(items).record()
     }
 }
 
@@ -190,7 +191,7 @@ fn update_oracle<R: Real>(args: &mut HostArgs<'_, R>) {
     let p: UpdateParams = args.params();
     let (x, g, clip) = (args.reals_mut("x"), args.reals("g"), args.reals("clip"));
     // A direction may be one of many in its tensor.
-    let x = &mut x[p.first as usize * (g.len() / p.cells as usize)..][..g.len()];
+    let x = &mut x[p.first as usize * (g.len() / p.items as usize)..][..g.len()];
     let on = |flag: u32| p.mode & flag != 0;
     if clip[2] != R::zero() {
         if on(WRITE) {

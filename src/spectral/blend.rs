@@ -9,7 +9,7 @@ crate::kernel! {
     /// `y = p a + q b + r c`
     pub(super) static MATRIX_BLEND = "spectral/matrix_blend";
     params = struct MatrixBlendParams {
-        cells: u32,
+        items: u32,
         p: f32,
         q: f32,
         r: f32,
@@ -25,12 +25,12 @@ pub(super) fn blend(
     c: Option<&Tensor>,
 ) -> Result<Tensor> {
     let y = Tensor::empty(a.device(), *a.shape(), DType::F32)?;
-    let cells = a.count() / 4;
+    let items = a.count() / 4;
     let r = if c.is_some() { r } else { 0.0 };
-    let params = MatrixBlendParams { cells: cells as u32, p, q, r };
+    let params = MatrixBlendParams { items: items as u32, p, q, r };
     let launch =
         a.device().launch(&MATRIX_BLEND).params(&params).bind("a", a).bind("b", b).bind_if("c", c);
-    launch.bind("y", &y).items(cells).record()?;
+    launch.bind("y", &y).items(items).record()?;
     Ok(y)
 }
 
@@ -39,7 +39,7 @@ fn matrix_blend_oracle<R: Real>(args: &mut HostArgs<'_, R>) {
     let params: MatrixBlendParams = args.params();
     let [p, q, r] = [params.p, params.q, params.r].map(|f| R::lit(f64::from(f)));
     let (a, b, c) = (args.reals("a"), args.reals("b"), args.reals("c"));
-    let y = &mut args.reals_mut("y")[..4 * params.cells as usize];
+    let y = &mut args.reals_mut("y")[..4 * params.items as usize];
     y.par_chunks_mut(TASK).enumerate().for_each(|(task, y)| {
         let at = task * TASK..task * TASK + y.len();
         let pairs = y.iter_mut().zip(&a[at.clone()]).zip(&b[at.clone()]);

@@ -176,7 +176,7 @@ pub(super) fn walk(tape: u64, recorded: State, seeds: Vec<(usize, Tensor)>) -> R
 fn accumulate(place: &mut Option<Tensor>, gradient: Tensor) -> Result<()> {
     *place = Some(match place.take() {
         None => gradient,
-        Some(sum) => crate::elementwise::accumulate(sum, gradient)?,
+        Some(sum) => crate::tensor::accumulate(sum, gradient)?,
     });
     Ok(())
 }

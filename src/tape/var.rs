@@ -80,7 +80,7 @@ impl Var {
             let detail = format!("{} is no scalar; use backward_from", self.shape());
             return Err(Error::shape("backward", detail));
         }
-        self.backward_from(&crate::elementwise::full(self.device(), *self.shape(), 1.0)?)
+        self.backward_from(&crate::tensor::full(self.device(), *self.shape(), 1.0)?)
     }
 
     /// The gradients of `<seed, self>` with respect to all leaves.

@@ -1,37 +1,38 @@
 //! The mix of two paths by a learned share.
 
 use super::rows::TASK;
-use crate::elementwise::{CELLS, launch_cells, sigmoid};
+use crate::elementwise::sigmoid;
 use crate::host::parallel::*;
 use crate::host::{self, HostArgs, Real};
 use crate::reduce::{Fold, LONGEST, Op, Pass, fold};
+use crate::tensor::{BY_FOUR, launch_items};
 use crate::{DType, Error, Result, Tensor, Var};
 
 crate::kernel! {
     /// `y = al a + (1 - al) b`
     pub(super) static BLEND = "token/blend";
     params = struct BlendParams {
-        cells: u32,
+        items: u32,
     };
     oracle = blend_oracle;
-    variants = CELLS;
+    variants = BY_FOUR;
 }
 
 crate::kernel! {
     /// The gradients of both, and that of the share in parts.
     pub(crate) static BLEND_BACKWARD = "token/blend_backward";
     params = struct BlendBackwardParams {
-        cells: u32,
+        items: u32,
         parts: u32,
         span: u32,
         interleaved: u32,
     };
     oracle = blend_backward_oracle;
     host = host::token::blend_backward;
-    variants = CELLS;
+    variants = BY_FOUR;
     turns = |args| {
         let p: BlendBackwardParams = args.params();
-        u64::from(if p.interleaved == 1 { p.cells.div_ceil(p.parts) } else { p.span }) + 2
+        u64::from(if p.interleaved == 1 { p.items.div_ceil(p.parts) } else { p.span }) + 2
     };
 }
 
@@ -53,9 +54,9 @@ impl Var {
         let [a, b, share] = &values;
         let y = Tensor::empty(a.device(), *a.shape(), DType::F32)?;
         if y.count() > 0 {
-            let (launch, cells) = launch_cells(a.device(), &BLEND, a.count());
+            let (launch, items) = launch_items(a.device(), &BLEND, a.count());
             launch
-                .params(&BlendParams { cells })
+                .params(&BlendParams { items })
                 .bind("a", a)
                 .bind("b", b)
                 .bind("raw", share)
@@ -96,12 +97,12 @@ fn gradients([a, b, raw]: &[Tensor; 3], g: &Tensor) -> Result<[Tensor; 3]> {
     let ga = Tensor::empty(device, *a.shape(), DType::F32)?;
     let gb = Tensor::empty(device, *b.shape(), DType::F32)?;
     let tuning = device.tuning();
-    let (launch, cells) = launch_cells(device, &BLEND_BACKWARD, g.count());
-    let span = (cells as usize).div_ceil(tuning.sum_parts).min(LONGEST);
-    let parts = (cells as usize).div_ceil(span);
+    let (launch, items) = launch_items(device, &BLEND_BACKWARD, g.count());
+    let span = (items as usize).div_ceil(tuning.sum_parts).min(LONGEST);
+    let parts = (items as usize).div_ceil(span);
     let part = Tensor::empty(device, [parts], DType::F32)?;
     let params = BlendBackwardParams {
-        cells,
+        items,
         parts: parts as u32,
         span: span as u32,
         interleaved: u32::from(tuning.interleaved),
@@ -129,20 +130,20 @@ fn blend_backward_oracle<R: Real>(args: &mut HostArgs<'_, R>) {
     let (al, rest) = (sigmoid(raw), sigmoid(-raw));
     args.reals_mut("ga").iter_mut().zip(g).for_each(|(ga, g)| *ga = al * *g);
     args.reals_mut("gb").iter_mut().zip(g).for_each(|(gb, g)| *gb = rest * *g);
-    let width = g.len() / p.cells as usize;
+    let width = g.len() / p.items as usize;
     args.reals_mut("part").iter_mut().enumerate().for_each(|(s, part)| {
-        let cells = p.cells_of(s).flat_map(|c| c * width..(c + 1) * width);
-        *part = al * rest * cells.map(|i| g[i] * (a[i] - b[i])).sum();
+        let items = p.items_of(s).flat_map(|c| c * width..(c + 1) * width);
+        *part = al * rest * items.map(|i| g[i] * (a[i] - b[i])).sum();
     });
 }
 
 impl BlendBackwardParams {
-    /// The cells of part `s`.
-    pub(crate) fn cells_of(&self, s: usize) -> impl Iterator<Item = usize> + use<> {
-        let [cells, parts, span] = [self.cells, self.parts, self.span].map(|v| v as usize);
+    /// The items of part `s`.
+    pub(crate) fn items_of(&self, s: usize) -> impl Iterator<Item = usize> + use<> {
+        let [items, parts, span] = [self.items, self.parts, self.span].map(|v| v as usize);
         match self.interleaved {
-            0 => (s * span..cells.min((s + 1) * span)).step_by(1),
-            _ => (s..cells).step_by(parts),
+            0 => (s * span..items.min((s + 1) * span)).step_by(1),
+            _ => (s..items).step_by(parts),
         }
     }
 }

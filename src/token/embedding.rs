@@ -1,25 +1,24 @@
 //! Rows of a table by token.
 
-use super::cells::Cells;
 use super::rows::each_row;
 use super::sort::{Sorted, sorted};
-use crate::elementwise::CELLS;
 use crate::host::parallel::*;
 use crate::host::{HostArgs, Real};
 use crate::kernel::{Cost, CostArgs};
 use crate::reduce::Range;
+use crate::tensor::{BY_FOUR, Items};
 use crate::{DType, Error, Result, Shape, Tensor, Var};
 
 crate::kernel! {
     /// `y[i] = table[tokens[i]]`
     pub(super) static EMBEDDING = "token/embedding";
     params = struct EmbeddingParams {
-        cells: u32,
+        items: u32,
         row: u32,
         vocabulary: u32,
     };
     oracle = embedding_oracle;
-    variants = CELLS;
+    variants = BY_FOUR;
     cost = cost;
 }
 
@@ -28,7 +27,7 @@ crate::kernel! {
     pub(super) static EMBEDDING_PARTS = "token/embedding_parts";
     params = PartParams;
     oracle = embedding_parts_oracle;
-    variants = CELLS;
+    variants = BY_FOUR;
     cost = cost_of_parts;
     turns = |args| 4 + 2 * u64::from(args.params::<PartParams>().piece);
 }
@@ -38,7 +37,7 @@ crate::kernel! {
     pub(super) static EMBEDDING_BACKWARD = "token/embedding_backward";
     params = PartParams;
     oracle = embedding_backward_oracle;
-    variants = CELLS;
+    variants = BY_FOUR;
     cost = cost_of_gradient;
     turns = |args| {
         let p: PartParams = args.params();
@@ -133,13 +132,13 @@ fn forward(table: &Tensor, tokens: &Tensor, shape: Shape) -> Result<Tensor> {
     };
     let y = Tensor::empty(table.device(), shape, DType::F32)?;
     if y.count() > 0 {
-        let cells = Cells::of(row);
+        let items = Items::of(row);
         let params = EmbeddingParams {
-            cells: cells.count(y.count()),
-            row: cells.count(row),
+            items: items.count(y.count()),
+            row: items.count(row),
             vocabulary: vocabulary as u32,
         };
-        let launch = cells.launch(table.device(), &EMBEDDING, y.count()).params(&params);
+        let launch = items.launch(table.device(), &EMBEDDING, y.count()).params(&params);
         launch.bind("table", table).bind("tokens", tokens).bind("y", &y).record()?;
     }
     Ok(y)
@@ -154,14 +153,14 @@ fn backward(g: &Tensor, tokens: &Tensor, [vocabulary, row]: [usize; 2]) -> Resul
     let piece = PIECE.max(tokens.count().div_ceil(MOST_PIECES));
     let pieces = tokens.count().div_ceil(piece);
     let parts = Tensor::empty(device, [pieces, 2, row], DType::F32)?;
-    let cells = Cells::of(row);
+    let items = Items::of(row);
     let params = PartParams {
-        row: cells.count(row),
+        row: items.count(row),
         pieces: pieces as u32,
         piece: piece as u32,
         vocabulary: vocabulary as u32,
     };
-    let launch = cells.launch(device, &EMBEDDING_PARTS, pieces * row).params(&params);
+    let launch = items.launch(device, &EMBEDDING_PARTS, pieces * row).params(&params);
     launch
         .bind("g", g)
         .bind("tokens", tokens)
@@ -170,7 +169,7 @@ fn backward(g: &Tensor, tokens: &Tensor, [vocabulary, row]: [usize; 2]) -> Resul
         .bind("parts", &parts)
         .record()?;
     let gradient = Tensor::empty(device, [vocabulary, row], DType::F32)?;
-    let launch = cells.launch(device, &EMBEDDING_BACKWARD, vocabulary * row).params(&params);
+    let launch = items.launch(device, &EMBEDDING_BACKWARD, vocabulary * row).params(&params);
     launch
         .bind("g", g)
         .bind("order", &order)

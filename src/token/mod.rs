@@ -5,7 +5,6 @@
 //! any shape.
 
 mod blend;
-mod cells;
 mod embedding;
 mod rows;
 mod shift;

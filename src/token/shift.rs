@@ -1,11 +1,10 @@
 //! The token shift: each channel mixed with its value one token earlier.
 
-use super::cells::Cells;
 use super::rows::each_row;
-use crate::elementwise::CELLS;
 use crate::host::parallel::*;
 use crate::host::{HostArgs, Real};
 use crate::reduce::Pieces;
+use crate::tensor::{BY_FOUR, Items};
 use crate::{DType, Error, Result, Tensor, Var};
 
 crate::kernel! {
@@ -13,7 +12,7 @@ crate::kernel! {
     pub(super) static TOKEN_SHIFT = "token/token_shift";
     params = Params;
     oracle = token_shift_oracle;
-    variants = CELLS;
+    variants = BY_FOUR;
 }
 
 crate::kernel! {
@@ -21,7 +20,7 @@ crate::kernel! {
     pub(super) static TOKEN_SHIFT_BACKWARD = "token/token_shift_backward";
     params = Params;
     oracle = token_shift_backward_oracle;
-    variants = CELLS;
+    variants = BY_FOUR;
 }
 
 crate::kernel! {
@@ -40,7 +39,7 @@ crate::kernel! {
 
 crate::params! {
     pub(super) struct Params {
-        cells: u32,
+        items: u32,
         lane: u32,
         channels: u32,
     }
@@ -57,14 +56,14 @@ struct Extents {
 }
 
 impl Extents {
-    fn cells(self) -> (Cells, Params) {
-        let cells = Cells::of(self.channels);
+    fn items(self) -> (Items, Params) {
+        let items = Items::of(self.channels);
         let params = Params {
-            cells: cells.count(self.count),
-            lane: cells.count(self.lane),
-            channels: cells.count(self.channels),
+            items: items.count(self.count),
+            lane: items.count(self.lane),
+            channels: items.count(self.channels),
         };
-        (cells, params)
+        (items, params)
     }
 }
 
@@ -135,8 +134,8 @@ fn forward(
 ) -> Result<Tensor> {
     let y = Tensor::empty(x.device(), *x.shape(), DType::F32)?;
     if extents.count > 0 {
-        let (cells, params) = extents.cells();
-        let launch = cells.launch(x.device(), &TOKEN_SHIFT, extents.count).params(&params);
+        let (items, params) = extents.items();
+        let launch = items.launch(x.device(), &TOKEN_SHIFT, extents.count).params(&params);
         let launch = launch.constant("PREVIOUS", previous.is_some());
         launch
             .bind("x", x)
@@ -160,8 +159,8 @@ fn gradients(
     let like = |p: &Tensor| Tensor::empty(device, *p.shape(), DType::F32);
     let gprevious = previous.map(like).transpose()?;
     if extents.count > 0 {
-        let (cells, params) = extents.cells();
-        let launch = cells.launch(device, &TOKEN_SHIFT_BACKWARD, extents.count).params(&params);
+        let (items, params) = extents.items();
+        let launch = items.launch(device, &TOKEN_SHIFT_BACKWARD, extents.count).params(&params);
         let launch = launch.constant("PREVIOUS", previous.is_some());
         launch
             .bind("mix_of", mix)

@@ -1,25 +1,25 @@
 // y[i] = x[i]: the bandwidth reference of the benchmarks.
 //
-// x: [cells]; y: [cells] output. A cell is one element, or four (condition `wide`).
-// One invocation a cell.
+// x: [items]; y: [items] output. An item is one element, or four (condition VEC).
+// One invocation an item.
 
 import package::shared::index::{At, item_index};
-import package::shared::cells::Cell;
+import package::shared::item::Item;
 
 struct Params {
-    cells: u32,
+    items: u32,
 }
 
 override WG: u32 = 256u;
 
-@group(0) @binding(0) var<storage, read> x: array<Cell>;
-@group(0) @binding(1) var<storage, read_write> y: array<Cell>;
+@group(0) @binding(0) var<storage, read> x: array<Item>;
+@group(0) @binding(1) var<storage, read_write> y: array<Item>;
 @group(1) @binding(0) var<uniform> p: Params;
 
 @compute @workgroup_size(WG)
 fn copy(at: At) {
     let i = item_index(at, WG);
-    if i < p.cells {
+    if i < p.items {
         y[i] = x[i];
     }
 }

@@ -1,16 +1,17 @@
 //! Sums of gradients.
 
-use super::{CELLS, launch_cells};
+use super::Tensor;
+use super::items::{BY_FOUR, launch_items};
+use crate::Result;
 use crate::host::{HostArgs, Real};
 use crate::kernel::{Cost, CostArgs};
-use crate::{Result, Tensor};
 
 crate::kernel! {
     /// `sum[i] += x[i]`
-    pub(super) static ACCUMULATE = "elementwise/accumulate";
-    params = struct AccumulateParams { cells: u32 };
+    pub(super) static ACCUMULATE = "tensor/accumulate";
+    params = struct AccumulateParams { items: u32 };
     oracle = accumulate_oracle;
-    variants = CELLS;
+    variants = BY_FOUR;
     cost = cost;
 }
 
@@ -30,7 +31,7 @@ fn accumulate_oracle<R: Real>(args: &mut HostArgs<'_, R>) {
 /// `sum + x`, in `sum`'s memory where nobody else holds it.
 pub(crate) fn accumulate(sum: Tensor, x: Tensor) -> Result<Tensor> {
     let sum = if sum.is_unshared() { sum } else { sum.duplicate()? };
-    let (launch, cells) = launch_cells(sum.device(), &ACCUMULATE, sum.count());
-    launch.params(&AccumulateParams { cells }).bind("sum", &sum).bind("x", &x).record()?;
+    let (launch, items) = launch_items(sum.device(), &ACCUMULATE, sum.count());
+    launch.params(&AccumulateParams { items }).bind("sum", &sum).bind("x", &x).record()?;
     Ok(sum)
 }

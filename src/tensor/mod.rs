@@ -1,4 +1,14 @@
-//! Tensors: typed, shaped memory of a device.
+//! Tensors: typed, shaped memory of a device, and the kernels that fill, copy and add to it.
+
+mod accumulate;
+mod copy;
+mod fill;
+mod items;
+
+pub(crate) use accumulate::accumulate;
+pub use copy::copy;
+pub use fill::{full, full_like};
+pub(crate) use items::{BY_FOUR, Items, launch_items};
 
 use crate::device::Device;
 use crate::dispatch::{Bind, Bound, ReadInner, Storage, TableKey};
@@ -6,9 +16,13 @@ use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::gpu::wgpu;
 use crate::host::Array;
+use crate::kernel::Kernel;
 use crate::shape::{IntoShape, Shape};
 use half::f16;
 use std::sync::Arc;
+
+/// The kernels of this room.
+pub const KERNELS: &[&Kernel] = &[&accumulate::ACCUMULATE, &copy::COPY, &fill::FILL];
 
 /// A tensor: device, memory, shape and element type. Contiguous and row-major; reshaping is free,
 /// there are no strides. A cheap handle; clones share the memory, which goes back to the device's

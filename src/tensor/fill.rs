@@ -1,11 +1,12 @@
 //! Constant tensors.
 
+use super::Tensor;
 use crate::host::{HostArgs, Real};
-use crate::{DType, Device, IntoShape, Result, Tensor};
+use crate::{DType, Device, IntoShape, Result};
 
 crate::kernel! {
     /// `y[i] = value`
-    pub(super) static FILL = "elementwise/fill";
+    pub(super) static FILL = "tensor/fill";
     params = struct FillParams { count: u32, value: f32 };
     oracle = fill_oracle;
 }

@@ -1,15 +1,16 @@
 //! Copies: the bandwidth reference of the benchmarks.
 
-use super::{CELLS, launch_cells};
+use super::Tensor;
+use super::items::{BY_FOUR, launch_items};
 use crate::host::{HostArgs, Real};
-use crate::{DType, Result, Tensor};
+use crate::{DType, Result};
 
 crate::kernel! {
     /// `y[i] = x[i]`
-    pub(super) static COPY = "elementwise/copy";
-    params = struct CopyParams { cells: u32 };
+    pub(super) static COPY = "tensor/copy";
+    params = struct CopyParams { items: u32 };
     oracle = copy_oracle;
-    variants = CELLS;
+    variants = BY_FOUR;
 }
 
 fn copy_oracle<R: Real>(args: &mut HostArgs<'_, R>) {
@@ -25,7 +26,7 @@ fn copy_oracle<R: Real>(args: &mut HostArgs<'_, R>) {
 pub fn copy(x: &Tensor) -> Result<Tensor> {
     x.expect("copy", DType::F32)?;
     let y = Tensor::empty(x.device(), *x.shape(), DType::F32)?;
-    let (launch, cells) = launch_cells(x.device(), &COPY, x.count());
-    launch.params(&CopyParams { cells }).bind("x", x).bind("y", &y).record()?;
+    let (launch, items) = launch_items(x.device(), &COPY, x.count());
+    launch.params(&CopyParams { items }).bind("x", x).bind("y", &y).record()?;
     Ok(y)
 }
