@@ -5,6 +5,7 @@ mod export;
 #[cfg(feature = "checkpoint")]
 mod export_files;
 mod launch;
+mod on_host;
 mod pool;
 mod profile;
 mod saved;

@@ -1,6 +1,6 @@
 //! The shadow check: every launch is also computed by its twin in f64, and compared.
 
-use super::stream::{run_twin, take_arrays, with_arrays};
+use super::on_host::{run_on_host, take_arrays, with_arrays};
 use super::verdict::{self, Alternatives};
 use super::{Backend, Launch, Memory, Stream};
 use crate::error::{Divergence, Error, Result};
@@ -31,7 +31,7 @@ pub(super) fn run(stream: &Stream, launch: Launch, program: &Program) -> Result<
         Backend::Host(host) => {
             let mut held = take_arrays(host, &launch, program)?;
             let before = snapshot(&launch, &mut held);
-            run_twin(host, &launch, program, &mut held);
+            run_on_host(host, &launch, program, &mut held);
             (before, snapshot(&launch, &mut held))
         }
     };

@@ -2,6 +2,7 @@
 
 use super::capture::{BeforeReplay, Recording, Step, check_device};
 use super::export::{Collecting, ExportedLaunch, Wanted};
+use super::on_host::{run_on_host, take_arrays};
 use super::pool::Pool;
 use super::watch::{self, Watch};
 use super::{Bound, Launch, Memory, Note, Profile, Storage, saved, shadow};
@@ -276,7 +277,7 @@ impl Stream {
             }
             Backend::Host(host) => {
                 let start = std::time::Instant::now();
-                run_twin(host, &launch, program, &mut take_arrays(host, &launch, program)?);
+                run_on_host(host, &launch, program, &mut take_arrays(host, &launch, program)?);
                 self.ran(launch, start);
             }
         }
@@ -831,74 +832,6 @@ fn prepare(context: &Context, launch: &Launch) -> Result<(Arc<gpu::Pipeline>, gp
     }
     let bind_group = context.bind_group(&pipeline, &buffers)?;
     Ok((pipeline, bind_group))
-}
-
-/// The arrays of a launch, all at once.
-pub(super) fn take_arrays<'a>(
-    host: &'a Host,
-    launch: &'a Launch,
-    program: &'a Program,
-) -> Result<Held<'a>> {
-    let bindings = launch.bindings.iter().zip(&program.reflection.bindings);
-    let wanted = bindings.filter_map(|(bound, binding)| match &bound.memory {
-        Memory::Host(buffer) => Some((&**buffer, binding.access == Access::Write)),
-        Memory::Gpu(_) => None,
-    });
-    host.turns.take(wanted).map_err(|InUse(i)| Error::Busy {
-        op: launch.kernel.name,
-        tensor: program.reflection.bindings.get(i).map_or_else(String::new, |b| b.name.clone()),
-    })
-}
-
-/// Calls the twin of a launch on its arrays.
-pub(super) fn run_twin(host: &Host, launch: &Launch, program: &Program, held: &mut Held<'_>) {
-    match host.precision {
-        Precision::Single => with_arrays((launch, program), held.arrays(), launch.kernel.twin.host),
-        Precision::Double => {
-            with_arrays((launch, program), held.arrays(), launch.kernel.twin.oracle)
-        }
-    }
-}
-
-/// Calls `twin` on arrays: the one place where loops begin.
-pub(super) fn with_arrays<'a, R: Real>(
-    (launch, program): (&'a Launch, &'a Program),
-    arrays: impl Iterator<Item = In<'a>>,
-    twin: fn(&mut HostArgs<'_, R>),
-) {
-    let slots = arrays.zip(&launch.bindings).map(|(array, bound)| match array {
-        _ if bound.is_stand_in() => Slot::Unused,
-        In::Read(array) => read_slot(array, bound.words),
-        In::Write(array) => write_slot(array, bound.words),
-    });
-    let mut args = HostArgs {
-        kernel: launch.kernel.name,
-        reflection: &program.reflection,
-        conditions: launch.kernel.variants[launch.variant].conditions,
-        params: launch.param_bytes(),
-        constants: launch.constants(),
-        groups: launch.groups,
-        slots: slots.collect(),
-    };
-    let loops = Loops::enter();
-    twin(&mut args);
-    drop(loops);
-}
-
-/// A read-only slot over the first `words` elements of `array`.
-fn read_slot<R: Real>(array: &Array, words: usize) -> Slot<'_, R> {
-    match array {
-        Array::Words(a) => Slot::Words(&a[..words]),
-        reals => R::view(reals).map_or(Slot::Taken, |a| Slot::Reals(&a[..words])),
-    }
-}
-
-/// A writable slot over the first `words` elements of `array`.
-fn write_slot<R: Real>(array: &mut Array, words: usize) -> Slot<'_, R> {
-    match array {
-        Array::Words(a) => Slot::WordsMut(&mut a[..words]),
-        reals => R::view_mut(reals).map_or(Slot::Taken, |a| Slot::RealsMut(&mut a[..words])),
-    }
 }
 
 /// The first of the arrays that `op` asked for.

@@ -2,13 +2,15 @@
 
 use super::capabilities::SOFTWARE_TURNS;
 use super::disk_cache::DiskCache;
+use super::faults::Faults;
+use super::lock::lock;
+use super::options::OpenOptions;
 use super::pipelines::{BindKey, PipelineKey};
 use super::sharing::{check_limits, descriptor};
 use super::{Adapter, AdapterSummary, Capabilities, CoopMatrix, Pipeline};
 use crate::error::{Error, Result};
-use std::cell::Cell;
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 /// An open device with its caches.
 pub(crate) struct Context {
@@ -27,30 +29,10 @@ pub(crate) struct Context {
     pub(super) unchecked: bool,
 }
 
-/// What the driver reported outside of any call.
-#[derive(Debug, Default)]
-pub(super) struct Faults {
-    lost: Mutex<Option<String>>,
-    uncaptured: Mutex<Option<String>>,
-}
-
 impl std::fmt::Debug for Context {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Context").field("adapter", &self.summary).finish_non_exhaustive()
     }
-}
-
-/// Which features a context asks of its adapter.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct OpenOptions {
-    /// No optional features and the default limits only.
-    pub(crate) baseline: bool,
-    /// Cooperative matrices, an experimental feature of `wgpu`.
-    pub(crate) coop_matrix: bool,
-    /// A software adapter is treated as hardware.
-    pub(crate) as_hardware: bool,
-    /// Built-in kernels without bounds checks.
-    pub(crate) unchecked: bool,
 }
 
 impl Context {
@@ -118,13 +100,7 @@ impl Context {
 
     /// Whether the device still works: reports loss and errors that came outside of calls.
     pub(crate) fn check(&self) -> Result<()> {
-        if let Some(reason) = lock(&self.faults.lost).clone() {
-            return Err(Error::DeviceLost { reason });
-        }
-        match lock(&self.faults.uncaptured).take() {
-            Some(message) => Err(Error::Gpu { message }),
-            None => Ok(()),
-        }
+        self.faults.check()
     }
 
     /// Hands something to the driver that it refuses where a caller has mapped or destroyed a buffer
@@ -180,51 +156,6 @@ impl Drop for Context {
     }
 }
 
-thread_local! {
-    /// Whether the thread asks a buffer for what it must refuse.
-    static ASKS: Cell<bool> = const { Cell::new(false) };
-}
-
-/// Does something that a device of the crate may hear of, and is not to be told.
-pub(super) fn unheard<T>(work: impl FnOnce() -> T) -> T {
-    struct Ends(bool);
-    impl Drop for Ends {
-        fn drop(&mut self) {
-            ASKS.set(self.0);
-        }
-    }
-    let _ends = Ends(ASKS.replace(true));
-    work()
-}
-
-impl Faults {
-    fn report(&self, message: String) {
-        if ASKS.get() {
-            return;
-        }
-        lock(&self.uncaptured).get_or_insert(message);
-    }
-
-    fn lose(&self, reason: wgpu::DeviceLostReason, text: &str) {
-        let reason = match reason {
-            wgpu::DeviceLostReason::Destroyed => "destroyed".to_string(),
-            wgpu::DeviceLostReason::Unknown => format!("driver: {text}"),
-        };
-        lock(&self.lost).get_or_insert(reason);
-    }
-}
-
-pub(super) fn wanted_features(options: OpenOptions) -> wgpu::Features {
-    use wgpu::Features as F;
-    let always = F::TIMESTAMP_QUERY | F::PIPELINE_CACHE;
-    let fast = F::SUBGROUP | F::SHADER_F16 | F::IMMEDIATES;
-    match options {
-        OpenOptions { baseline: true, .. } => always,
-        OpenOptions { coop_matrix: true, .. } => always | fast | F::EXPERIMENTAL_COOPERATIVE_MATRIX,
-        OpenOptions { .. } => always | fast,
-    }
-}
-
 fn read_capabilities(
     adapter: &Adapter,
     device: &wgpu::Device,
@@ -272,9 +203,4 @@ fn coop_shape(adapter: &wgpu::Adapter) -> Option<CoopMatrix> {
             && p.cr_type == Scalar::F32
     };
     shapes.iter().filter(fits).map(|p| CoopMatrix { size: p.m_size }).max_by_key(|c| c.size)
-}
-
-/// Locks, passing over poisoning: the guarded values are valid whatever a thread died of.
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

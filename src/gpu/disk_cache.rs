@@ -6,7 +6,7 @@
 //! anyway, soon after new pipelines were made: a program may never drop its last handle.
 
 use super::Adapter;
-use super::context::lock;
+use super::lock::lock;
 use crate::error::{Error, Result};
 use crate::file;
 use std::path::{Path, PathBuf};

@@ -1,7 +1,15 @@
 //! The `override`s of a module: their defaults, and the workgroup size that follows from them.
 
-use super::reflect::{Override, Reflection};
 use naga::{Expression, Handle, Literal, Module};
+
+/// One `override`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Override {
+    /// Its name.
+    pub name: String,
+    /// Its value where a launch sets none; none if it follows from other `override`s.
+    pub default: Option<f64>,
+}
 
 /// The `override`s that a launch can set.
 pub(super) fn of(module: &Module) -> Vec<Override> {
@@ -13,17 +21,27 @@ pub(super) fn of(module: &Module) -> Vec<Override> {
     named.map(|(name, init)| Override { name, default: init.and_then(literal) }).collect()
 }
 
+/// The value in a launch with these constants; none for one that is not there.
+pub(super) fn value(
+    overrides: &[Override],
+    name: &str,
+    constants: &[(&'static str, f64)],
+) -> Option<f64> {
+    let set = constants.iter().find(|(known, _)| *known == name).map(|(_, value)| *value);
+    set.or_else(|| overrides.iter().find(|o| o.name == name)?.default)
+}
+
 /// The workgroup size of a launch with these constants; none where it is computed by more than
 /// arithmetic and choices between `override`s.
 pub(crate) fn workgroup_size(
     module: &Module,
-    reflection: &Reflection,
+    overrides: &[Override],
     constants: &[(&'static str, f64)],
 ) -> Option<[u32; 3]> {
     let entry = module.entry_points.first()?;
     let mut size = entry.workgroup_size;
     let Some(computed) = &entry.workgroup_size_overrides else { return Some(size) };
-    let values = Values { module, reflection, constants };
+    let values = Values { module, overrides, constants };
     for (extent, expression) in size.iter_mut().zip(computed) {
         if let Some(expression) = expression {
             *extent = values.of(*expression)? as u32;
@@ -35,7 +53,7 @@ pub(crate) fn workgroup_size(
 /// The values of a launch's constant expressions.
 struct Values<'a> {
     module: &'a Module,
-    reflection: &'a Reflection,
+    overrides: &'a [Override],
     constants: &'a [(&'static str, f64)],
 }
 
@@ -47,7 +65,7 @@ impl Values<'_> {
             Expression::Constant(constant) => self.of(self.module.constants[constant].init),
             Expression::Override(handle) => {
                 let declared = &self.module.overrides[handle];
-                let set = |name| self.reflection.constant(name, self.constants);
+                let set = |name| value(self.overrides, name, self.constants);
                 let named = declared.name.as_deref().and_then(set);
                 named.or_else(|| self.of(declared.init?))
             }

@@ -1,6 +1,6 @@
 //! Pipelines and bind groups, each made once.
 
-use super::context::lock;
+use super::lock::lock;
 use super::reflect::{Access, Reflection};
 use super::{Context, GpuBuffer};
 use crate::error::{Error, Result};

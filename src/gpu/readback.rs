@@ -1,6 +1,6 @@
 //! From device memory to the host.
 
-use super::context::lock;
+use super::lock::lock;
 use super::{Context, GpuBuffer};
 use crate::error::{Error, Result};
 use futures::channel::oneshot;

@@ -1,6 +1,6 @@
 //! What a composed module declares: the one place where bindings are read from, never written twice.
 
-use super::overrides;
+use super::overrides::{self, Override};
 use crate::error::{Error, Result};
 use naga::{AddressSpace, ScalarKind, StorageAccess, TypeInner};
 
@@ -68,15 +68,6 @@ impl std::fmt::Display for Member {
         let Self { name, offset, scalar } = self;
         write!(f, "`{name}` ({scalar:?} at byte {offset})")
     }
-}
-
-/// One `override`.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Override {
-    /// Its name.
-    pub name: String,
-    /// Its value where a launch sets none; none if it follows from other `override`s.
-    pub default: Option<f64>,
 }
 
 /// What an entry point declares.
@@ -216,8 +207,7 @@ impl Reflection {
     /// The value of an `override` in a launch with these constants; none for one that the shader does
     /// not have.
     pub fn constant(&self, name: &str, constants: &[(&'static str, f64)]) -> Option<f64> {
-        let set = constants.iter().find(|(known, _)| *known == name).map(|(_, value)| *value);
-        set.or_else(|| self.overrides.iter().find(|o| o.name == name)?.default)
+        overrides::value(&self.overrides, name, constants)
     }
 }
 

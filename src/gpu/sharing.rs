@@ -1,7 +1,8 @@
 //! Devices and buffers that a caller shares.
 
 use super::buffers::USAGE;
-use super::context::{OpenOptions, unheard, wanted_features};
+use super::faults::unheard;
+use super::options::{OpenOptions, wanted_features};
 use super::{Context, GpuBuffer};
 use crate::error::{Error, Result};
 use std::panic::{AssertUnwindSafe, catch_unwind};

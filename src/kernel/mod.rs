@@ -358,6 +358,6 @@ pub struct Program {
 impl Program {
     /// The workgroup size of a launch with these constants.
     pub(crate) fn workgroup_size(&self, constants: &[(&'static str, f64)]) -> Option<[u32; 3]> {
-        workgroup_size(&self.module, &self.reflection, constants)
+        workgroup_size(&self.module, &self.reflection.overrides, constants)
     }
 }

@@ -1,7 +1,7 @@
 //! Cross-entropy with integer targets.
 
 use super::parts::{Parts, total};
-use super::stable_max::Scores;
+use super::scores::Scores;
 use crate::host::parallel::*;
 use crate::host::{HostArgs, Real, log_sum_exp, pairwise};
 use crate::kernel::{CostArgs, few_turns};

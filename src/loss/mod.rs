@@ -9,6 +9,7 @@ mod linear_cross_entropy;
 mod mse;
 mod parts;
 mod rate_mse;
+mod scores;
 mod stable_max;
 
 pub use accuracy::{accuracy, accuracy_with};

@@ -1,40 +1,8 @@
 //! StableMax cross-entropy.
 
 use super::cross_entropy::{CrossEntropy, entropy_of};
-use crate::host::Real;
+use super::scores::Scores;
 use crate::{Result, Tensor, Var};
-
-/// What a cross-entropy is taken of, as a function of the logits over a temperature; the numbers are
-/// those of `loss/scores.wgsl`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Scores {
-    /// The logits themselves.
-    Softmax = 0,
-    /// `ln s(x)` of StableMax.
-    StableMax = 1,
-}
-
-impl Scores {
-    pub(super) fn from_code(code: u32) -> Self {
-        if code == 1 { Scores::StableMax } else { Scores::Softmax }
-    }
-
-    /// The score of a logit that was divided by the temperature.
-    pub(super) fn of<R: Real>(self, z: R) -> R {
-        match self {
-            Scores::Softmax => z,
-            Scores::StableMax => z.abs().ln_1p().copysign(z),
-        }
-    }
-
-    /// Its derivative.
-    pub(super) fn slope<R: Real>(self, z: R) -> R {
-        match self {
-            Scores::Softmax => R::one(),
-            Scores::StableMax => (R::one() + z.abs()).recip(),
-        }
-    }
-}
 
 /// The cross-entropy with StableMax instead of softmax (Prieto et al. 2025, "Grokking at the edge of
 /// numerical stability"): `loss = -ln (s(x_t) / sum_c s(x_c))`,

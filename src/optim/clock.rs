@@ -1,6 +1,6 @@
 //! The count of steps, and what follows from it: shared by an optimizer and its captured steps.
 
-use super::engine::Part;
+use super::group::Part;
 use super::low_rank::HELD;
 use super::numbers::{Inputs, Numbers};
 use crate::Tensor;

@@ -1,13 +1,12 @@
 //! What every optimizer does: groups, state, clipping, and the order of a step.
 
 use super::clock::Clock;
+use super::group::{Group, Part, Settings};
 use super::low_rank::LowRank;
 use super::neurons::Neurons;
 use super::norm::Clip;
 use super::numbers::{COUNT, Numbers};
 use super::project::orthogonal;
-use super::recipe::{Group, Settings};
-use super::rule::Rule;
 use super::shaping::{Shaping, matrix};
 use super::update::{Form, Goal, Shared};
 use crate::elementwise::{Step, Stride};
@@ -16,13 +15,6 @@ use crate::narrow::not_negative;
 use crate::{Bind, DType, Device, Gradients, Param, Tensor};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-
-/// How the parameters of a group are updated.
-#[derive(Debug, Clone)]
-pub(super) struct Part {
-    pub(super) rule: Arc<dyn Rule>,
-    pub(super) settings: Settings,
-}
 
 /// A parameter with the optimizer's tensors of its shape, and its group's numbers.
 #[derive(Debug)]

@@ -53,6 +53,7 @@ mod constraint;
 mod descent;
 mod dion;
 mod engine;
+mod group;
 mod low_rank;
 mod muon;
 mod neurons;

@@ -186,17 +186,7 @@ fn files_used() -> BTreeMap<Vec<String>, BTreeSet<Vec<String>>> {
 }
 
 /// Pairs that still do. The list only gets shorter.
-const PAIRS: &[&str] = &[
-    "dispatch/shadow and dispatch/stream",
-    "gpu/context and gpu/disk_cache",
-    "gpu/context and gpu/pipelines",
-    "gpu/context and gpu/sharing",
-    "gpu/overrides and gpu/reflect",
-    "host/fourier/lines and host/fourier/strided_axis",
-    "loss/cross_entropy and loss/stable_max",
-    "optim/clock and optim/engine",
-    "optim/engine and optim/recipe",
-];
+const PAIRS: &[&str] = &["host/fourier/lines and host/fourier/strided_axis"];
 
 #[test]
 fn no_more_files_use_each_other() {
