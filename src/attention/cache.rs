@@ -102,31 +102,6 @@ impl AttentionCache {
         }
     }
 
-    /// Slots of the ring.
-    fn ring_slots(&self) -> u64 {
-        self.layout.1 as u64 + 1
-    }
-
-    /// The invocations of a workgroup: on a software adapter the first of a list whose loops it does
-    /// not cut short.
-    pub(super) fn workgroup(
-        &self,
-        op: &'static str,
-        hardware: u32,
-        software: &[u32],
-        iterations: impl Fn(u64) -> u64,
-    ) -> Result<u32> {
-        let device = self.rows.device();
-        let turns = device.capabilities().max_turns.filter(|_| device.tuning().alone);
-        let Some(turns) = turns else { return Ok(hardware) };
-        let fits = |workgroup: &&u32| iterations(u64::from(**workgroup)) <= turns;
-        software.iter().find(fits).copied().ok_or_else(|| Error::Limit {
-            what: format!("{op}: positions that one loop runs over, on a software adapter"),
-            asked: self.ring_slots(),
-            allowed: turns / 4,
-        })
-    }
-
     /// Channels of a head.
     fn head(&self) -> usize {
         self.width / self.layout.0
@@ -292,12 +267,9 @@ impl SpikeAttention {
             let channels = spikes.shape().last().copied().unwrap_or(0);
             let params = cache.params(self, steps, channels);
             let params = CacheParams { early: early as u32, late: late as u32, ..params };
-            let workgroup =
-                cache.workgroup(OP, 64, &[64, 256], |workgroup| params.extend_turns(workgroup))?;
             let launch = cache.prepare(&CACHE_EXTEND, [k, v, spikes], turns.as_ref());
-            let lanes = params.lanes as usize;
-            let launch = launch.params(&params).constant("WG", workgroup);
-            launch.workgroups(lanes).record()?;
+            let launch = launch.params(&params).first_that_ends("WG", &[64, 256]);
+            launch.workgroups(params.lanes as usize).record()?;
         }
         cache.advance(steps);
         Ok(())

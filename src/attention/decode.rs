@@ -29,11 +29,6 @@ fn cost(args: &CostArgs<'_>) -> Cost {
     Cost { bytes: 4.0 * 2.0 * rows, flops: 4.0 * rows }
 }
 
-/// Invocations of a workgroup.
-const WORKGROUP: u32 = 128;
-/// Likewise on a software adapter: one of its vectors, or more for a window that is too long for that.
-const SOFTWARE: [u32; 3] = [8, 32, 128];
-
 impl SpikeAttention {
     /// Attention of one token: `q`, `k`, `v` are `[1, B, D]` with spikes `[1, B, C]`, or `[B, D]` with
     /// f32 spikes `[B, C]` (packed ones need the axis of tokens). The token joins the cache, then its
@@ -83,18 +78,16 @@ impl SpikeAttention {
         let channels = spikes.shape().last().copied().unwrap_or(0);
         let params = CacheParams { turn, ..cache.params(self, 1, channels) };
         let device = q.device();
-        let turns_of = |workgroup| params.decode_turns(workgroup);
-        let workgroup = cache.workgroup(OP, WORKGROUP, &SOFTWARE, turns_of)?;
+        let launch = cache.prepare(&DECODE_ATTEND, [k, v, spikes], turns.as_ref());
+        let launch = launch.params(&params).first_that_ends("WG", device.tuning().decode_groups);
         let head = cache.width() / self.heads;
         // The query; counts, scores, weights and places; what is seen of the ring.
-        let asked = 4 * (head as u64 + 4 * u64::from(workgroup) + 4);
+        let asked = 4 * (head as u64 + 4 * launch.value("WG") as u64 + 4);
         let allowed = u64::from(device.capabilities().max_workgroup_memory);
         if asked > allowed {
             let what = format!("{OP}: bytes of workgroup memory for {head} channels a head");
             return Err(Error::Limit { what, asked, allowed });
         }
-        let launch = cache.prepare(&DECODE_ATTEND, [k, v, spikes], turns.as_ref());
-        let launch = launch.params(&params).constant("WG", workgroup);
         let launch = launch.constant("UNITS", params.units);
         let launch = launch.constant("QUERY_GATE", self.query_gate).bind("q", q).bind("o", o);
         launch.workgroups(cache.batch() * self.heads).record()

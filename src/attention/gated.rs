@@ -161,7 +161,6 @@ impl SpikeAttention {
                 Ok(())
             });
         }
-        p.check_length(q.device())?;
         let order = order::of(&p, key_gate, query_gate)?;
         let table = match (self.rotary, p.half as usize) {
             (Some(base), half @ 1..) => {

@@ -1,9 +1,7 @@
 //! The extents of one call, as all kernels of the family take them.
 
-use super::OP;
 use crate::device::Device;
 use crate::dispatch::Launch;
-use crate::error::{Error, Result};
 use crate::kernel::{Cost, CostArgs, Variant};
 
 crate::params! {
@@ -107,25 +105,6 @@ impl Geometry {
         self
     }
 
-    /// Refuses sums that a software adapter would cut short in silence.
-    pub(super) fn check_length(&self, device: &Device) -> Result<()> {
-        // Elsewhere a workgroup shares a sum.
-        let turns = device.capabilities().max_turns.filter(|_| device.tuning().alone);
-        let Some(turns) = turns else { return Ok(()) };
-        let (asked, allowed) = (u64::from(self.longest_range()), self.longest_sum(turns));
-        if asked <= allowed {
-            return Ok(());
-        }
-        let what = format!("{OP}: positions that one sum runs over, on a software adapter");
-        Err(Error::Limit { what, asked, allowed })
-    }
-
-    /// The most queries or keys that are summed over in so many turns of loops.
-    fn longest_sum(&self, turns: u64) -> u64 {
-        let quads = u64::from(self.quads);
-        turns.saturating_sub(2 * quads + 64) / (2 * quads + 4) * 4
-    }
-
     /// Queries between the first and the last that see any of four neighbouring keys, or keys that any of
     /// four neighbouring queries sees.
     fn longest_range(&self) -> u32 {
@@ -191,12 +170,12 @@ mod tests {
     }
 
     #[test]
-    fn sums_that_a_software_adapter_cuts_are_known() {
+    fn a_query_sees_its_window_and_the_anchors() {
         let none: Geometry = bytemuck::Zeroable::zeroed();
         let p = Geometry { steps: 8192, window: 256, anchors: 4, quads: 16, ..none }.split();
-        assert!(u64::from(p.longest_range()) < p.longest_sum(65_000));
+        assert!(p.longest_range() < 1024);
         let dense = Geometry { window: 8192, ..p }.split();
-        assert!(u64::from(dense.longest_range()) > dense.longest_sum(65_000));
+        assert_eq!(dense.longest_range(), 8192);
         let all_queries = Geometry { query_base: 1, ..p };
         assert_eq!(all_queries.longest_range(), 8192);
     }

@@ -14,7 +14,9 @@ mod advice;
 mod builder;
 mod tuning;
 pub use builder::DeviceBuilder;
-pub(crate) use tuning::{Tuning, WalkTiles};
+#[cfg(test)]
+pub(crate) use tuning::{HARDWARE, SOFTWARE};
+pub(crate) use tuning::{Lines, Tuning, WalkTiles};
 
 /// A device: a GPU through Vulkan, Metal or DX12, or the host CPU. A cheap handle; clones are the
 /// same device.

@@ -10,6 +10,12 @@ pub(crate) struct Tuning {
     /// Whether invocations that work alone do better than workgroups with barriers: where a barrier is a
     /// switch of threads, or there is none.
     pub(crate) alone: bool,
+    /// The most floating-point operations of one launch: larger products are split, so that a launch stays
+    /// far below a driver's watchdog on a slow device too.
+    pub(crate) launch_flops: f64,
+    /// Whether the depth of a product is cut into chunks where its tiles alone do not keep the device
+    /// busy.
+    pub(crate) chunks: bool,
     /// Whether an invocation takes a whole row where it could take a vector of it: where the divisions
     /// that find the place of a vector are dear.
     pub(crate) rows_whole: bool,
@@ -33,8 +39,24 @@ pub(crate) struct Tuning {
     pub(crate) tree: [usize; 2],
     /// The workgroups that folds of rows are cut into pieces for.
     pub(crate) workgroups: usize,
-    /// The invocations of a workgroup that each take a tile of a product in registers.
+    /// The invocations of a workgroup that each take a tile of a product in registers, and all that keep
+    /// the device busy.
     pub(crate) tile_group: u32,
+    pub(crate) tile_invocations: usize,
+    /// The most depth that a product takes at a time where the left operand is transposed: all tiles read
+    /// these rows of both operands while caches hold them.
+    pub(crate) near_depth: usize,
+    /// The sizes of a workgroup whose invocations share one sum, one key a piece of decode, or the tokens
+    /// that extend a cache: the first whose loops the device runs to their end.
+    pub(crate) sharing_groups: &'static [u32],
+    pub(crate) decode_groups: &'static [u32],
+    /// Whether products of packed spikes make all scores where tokens are fewer than channels.
+    pub(crate) scores: bool,
+    /// How lines are transformed.
+    pub(crate) lines: Lines,
+    /// Real lines of so many points and less are products with the matrix of the transform: any, and those
+    /// of a large prime factor.
+    pub(crate) matrix_lines: [usize; 2],
     /// The most parts that a sum over all elements is cut into.
     pub(crate) sum_parts: usize,
     /// The most parts that the losses of rows are summed in.
@@ -47,6 +69,17 @@ pub(crate) struct Tuning {
     pub(crate) march_from: usize,
     /// How scans walk through time.
     pub(crate) walks: Walks,
+}
+
+/// How the lines of a Fourier transform are run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Lines {
+    /// By the host's own loops, which plan for themselves.
+    Host,
+    /// Whole lines through memory, some side by side.
+    Memory,
+    /// In tiles of workgroup memory.
+    Tiles,
 }
 
 /// How scans walk through time: in one walk a column, or in chunks.
@@ -79,8 +112,10 @@ pub(crate) struct WalkTiles {
     pub(crate) long_walk: usize,
 }
 
-const HARDWARE: Tuning = Tuning {
+pub(crate) const HARDWARE: Tuning = Tuning {
     alone: false,
+    launch_flops: 2e10,
+    chunks: true,
     rows_whole: false,
     order_lanes: 256,
     span: 1,
@@ -92,6 +127,13 @@ const HARDWARE: Tuning = Tuning {
     tree: [4096, 16_384],
     workgroups: 1024,
     tile_group: 64,
+    tile_invocations: 64 * 128,
+    near_depth: usize::MAX,
+    sharing_groups: &[256],
+    decode_groups: &[128],
+    scores: true,
+    lines: Lines::Tiles,
+    matrix_lines: [0, 0],
     sum_parts: 1 << 14,
     loss_parts: 1 << 12,
     logits: 1 << 23,
@@ -107,8 +149,10 @@ const HARDWARE: Tuning = Tuning {
     },
 };
 
-const SOFTWARE: Tuning = Tuning {
+pub(crate) const SOFTWARE: Tuning = Tuning {
     alone: true,
+    launch_flops: 2e10,
+    chunks: true,
     rows_whole: true,
     order_lanes: 8,
     span: 16,
@@ -120,6 +164,13 @@ const SOFTWARE: Tuning = Tuning {
     tree: [4096, 16_384],
     workgroups: 1024,
     tile_group: 8,
+    tile_invocations: 256,
+    near_depth: 2048,
+    sharing_groups: &[1, 256],
+    decode_groups: &[8, 32, 128],
+    scores: true,
+    lines: Lines::Memory,
+    matrix_lines: [0, 128],
     sum_parts: 1 << 10,
     loss_parts: 1 << 10,
     logits: 3 << 19,
@@ -141,8 +192,13 @@ const SOFTWARE: Tuning = Tuning {
     },
 };
 
-/// The host runs its own loops, cut as for a software adapter.
+/// The host runs its own loops, cut as for a software adapter where operators cut at all.
 const HOST: Tuning = Tuning {
+    launch_flops: f64::INFINITY,
+    chunks: false,
+    scores: false,
+    lines: Lines::Host,
+    matrix_lines: [16, 128],
     march_from: usize::MAX,
     // Chunks cost twice the work: they pay where there are more than twice as many threads as blocks of
     // columns, of the 256 that a thread is given at least.
@@ -151,11 +207,6 @@ const HOST: Tuning = Tuning {
 };
 
 impl Device {
-    /// Whether the host's own loops run here, for which operators cut nothing.
-    pub(crate) fn own_loops(&self) -> bool {
-        matches!(&self.stream.backend, Backend::Host(host) if host.role == Role::Host)
-    }
-
     /// What suits this device.
     pub(crate) fn tuning(&self) -> &'static Tuning {
         match &self.stream.backend {

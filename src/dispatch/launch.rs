@@ -213,12 +213,18 @@ impl Launch {
         self
     }
 
-    /// Sets the workgroup of a kernel whose invocations share one sum: of one invocation on a software
-    /// adapter, which pays for every barrier, as long as its loops allow that; else of 256.
-    pub(crate) fn sharing(self) -> Self {
-        let software = self.stream.capabilities().software;
-        let alone = self.clone().constant("WG", 1u32);
-        if software && alone.ends() { alone } else { self.constant("WG", 256u32) }
+    /// Sets an `override` to the first of `values` with which the device runs the loops of the launch to
+    /// their end, by its parameters and conditions; to the last where there is none.
+    pub(crate) fn first_that_ends(self, name: &'static str, values: &[u32]) -> Self {
+        let mut launch = self;
+        for (i, value) in values.iter().enumerate() {
+            launch = launch.constant(name, *value);
+            if i + 1 == values.len() || launch.ends() {
+                break;
+            }
+            launch.constants_len -= 1;
+        }
+        launch
     }
 
     /// Records the launch.
@@ -323,6 +329,11 @@ impl Launch {
         &self.constants[..self.constants_len]
     }
 
+    /// The value of an `override` that was set; 0 of another.
+    pub(crate) fn value(&self, name: &str) -> f64 {
+        self.constants().iter().find(|(set, _)| *set == name).map_or(0.0, |(_, value)| *value)
+    }
+
     pub(crate) fn param_bytes(&self) -> &[u8] {
         &self.params[..self.kernel.params]
     }
@@ -355,14 +366,22 @@ impl Launch {
     /// Refuses a launch whose loops its device would end too early, and one of a kernel that does not
     /// say how long they are.
     pub(crate) fn check_turns(&self, program: &Program) -> Result<()> {
+        if self.stream.capabilities().max_turns.is_none() {
+            return Ok(());
+        }
+        self.refuse_endless(program, self.cost_args(program, &self.words()))
+    }
+
+    fn refuse_endless(&self, program: &Program, args: CostArgs<'_>) -> Result<()> {
         let Some(allowed) = self.stream.capabilities().max_turns else { return Ok(()) };
         let asked = match self.kernel.turns {
-            Some(turns) => turns(&self.cost_args(program, &self.words())),
+            Some(turns) => turns(&args),
             None if program.reflection.open_loops => {
-                let message = "this adapter ends long loops too early, and the kernel does not say \
-                               how long its loops are (`Kernel::turns`)";
-                let kernel = self.kernel.name.into();
-                return Err(Error::Shader { kernel, message: message.into() });
+                return Err(self.broken(
+                    "this adapter ends long loops too early, and the kernel does not say how long its \
+                     loops are (`Kernel::turns`)"
+                        .into(),
+                ));
             }
             None => 0,
         };
@@ -376,12 +395,18 @@ impl Launch {
     /// Whether the device runs the loops of this launch to their end, as far as its conditions and its
     /// parameters tell.
     pub(crate) fn ends(&self) -> bool {
-        let Some(allowed) = self.stream.capabilities().max_turns else { return true };
-        let Some(turns) = self.kernel.turns else { return true };
-        // What is wrong with it is said when it is recorded.
-        let Ok(variant) = self.chosen() else { return true };
-        let Ok(program) = self.kernel.program(variant) else { return true };
-        turns(&CostArgs { variant, ..self.cost_args(program, &[]) }) <= allowed
+        // What else is wrong with it is said when it is recorded.
+        !matches!(self.check_ends(), Err(Error::Limit { .. }))
+    }
+
+    /// Refuses a launch whose loops its device would end too early, before it has its tensors.
+    pub(crate) fn check_ends(&self) -> Result<()> {
+        if self.stream.capabilities().max_turns.is_none() || self.kernel.turns.is_none() {
+            return Ok(());
+        }
+        let variant = self.chosen()?;
+        let program = self.kernel.program(variant)?;
+        self.refuse_endless(program, CostArgs { variant, ..self.cost_args(program, &[]) })
     }
 
     /// What the pipeline of this launch is cached under.

@@ -4,7 +4,7 @@ use super::complex::numbers;
 use crate::host::parallel::*;
 use crate::host::{HostArgs, Real};
 use crate::kernel::{Cost, CostArgs};
-use crate::reduce::{LONGEST, Pieces};
+use crate::reduce::Pieces;
 use crate::{DType, Device, Error, Result, Tensor, Var, kernel, reduce};
 
 fn bin_gate<R: Real>(args: &mut HostArgs<'_, R>) {
@@ -100,13 +100,9 @@ impl Params {
     /// The sums are over chunks of the outer index.
     fn backward(&self, device: &Device) -> BackwardParams {
         let plane = (self.bins * self.inner).max(1) as usize;
-        // The host shares chunks among its threads; a GPU wants many invocations.
-        let enough = if device.capabilities().software { 8 } else { (1 << 16) / plane };
-        let outer = self.outer as usize;
-        let chunk = outer.div_ceil(enough.clamp(1, outer.max(1))).clamp(1, LONGEST);
-        let chunks = outer.div_ceil(chunk);
+        let Pieces { chunk, splits } = Pieces::of(device, self.outer as usize, plane);
         let Params { outer, bins, inner } = *self;
-        BackwardParams { outer, bins, inner, chunk: chunk as u32, chunks: chunks as u32 }
+        BackwardParams { outer, bins, inner, chunk: chunk as u32, chunks: splits as u32 }
     }
 }
 

@@ -99,8 +99,7 @@ const MOST_CHANNELS: usize = 128;
 /// Whether the operator on `x [.., E, 2]` runs as one launch.
 pub(super) fn fits(x: &Tensor) -> bool {
     let channels = x.shape().dims().iter().rev().nth(1).copied().unwrap_or(0);
-    let software = x.device().own_loops() || x.device().capabilities().software;
-    !software && (1..=MOST_CHANNELS).contains(&channels) && x.count() > 0
+    !x.device().tuning().alone && (1..=MOST_CHANNELS).contains(&channels) && x.count() > 0
 }
 
 /// What backward reads.

@@ -8,11 +8,10 @@ use crate::{DType, Result, Tensor};
 /// The outcome in rows, if this is the fastest way: for real lines that follow each other.
 pub(super) fn run(request: &Request, x: &Tensor) -> Result<Option<Tensor>> {
     let device = x.device();
-    let host = device.own_loops();
     let real = matches!(request.kind, Kind::RealForward | Kind::RealInverse);
-    let known = !device.is_oracle() && (host || device.capabilities().software);
     let plain = real && request.inner == 1 && x.dtype() == DType::F32;
-    if !(plain && known && dense_pays(request.length, host) && x.count() > 0) {
+    let pays = !device.is_oracle() && dense_pays(request.length, device.tuning().matrix_lines);
+    if !(plain && pays && x.count() > 0) {
         return Ok(None);
     }
     let (n, words) = (request.length, 2 * (request.length / 2 + 1));

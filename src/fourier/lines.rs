@@ -3,6 +3,7 @@
 use super::oracle;
 use super::plan::{Plan, TILE_POINTS, Table, occurring, packed, radices};
 use super::spectrum::{Mode, Params, cost};
+use crate::device::Lines;
 use crate::kernel::{CostArgs, Kernel, Variant};
 use crate::{DType, Device, Launch, Result, Tensor, kernel};
 
@@ -124,17 +125,16 @@ impl Request {
         if y.count() == 0 {
             return Ok(());
         }
-        if device.own_loops() {
-            return self.on_host(x, y);
-        }
-        if device.capabilities().software {
-            let plan = Plan::whole(self.modes().2)?;
-            // What eight invocations share must not be more than each may loop.
-            if plan.turns() / SIDE_BY_SIDE < MOST_TURNS {
-                return self.in_memory(x, y, &plan);
+        match device.tuning().lines {
+            Lines::Host => self.on_host(x, y),
+            Lines::Memory => {
+                let plan = Plan::whole(self.modes().2)?;
+                // What eight invocations share must not be more than each may loop.
+                let ends = plan.turns() / SIDE_BY_SIDE < MOST_TURNS;
+                if ends { self.in_memory(x, y, &plan) } else { self.in_tiles(x, y) }
             }
+            Lines::Tiles => self.in_tiles(x, y),
         }
-        self.in_tiles(x, y)
     }
 
     /// The twin plans for itself.

@@ -16,15 +16,10 @@ pub(super) const LARGEST_RADIX: usize = 37;
 /// factor is large. A real line may be twice as long where it is even.
 pub(super) const LONGEST: usize = TILE_POINTS * TILE_POINTS / 2;
 
-/// Real lines up to so many points are products with the matrix of the transform on the host …
-const DENSE_SHORT: usize = 16;
-/// … and, there and on software adapters, up to so many where a prime factor is above
-/// [`LARGEST_RADIX`].
-const DENSE_PRIME: usize = 128;
-
-/// Whether the matrix of the transform is faster than any plan for real lines of N points.
-pub(super) fn dense_pays(n: usize, host: bool) -> bool {
-    (host && n <= DENSE_SHORT) || (n <= DENSE_PRIME && radices(n).is_none())
+/// Whether the matrix of the transform is faster than any plan for real lines of N points, where it is
+/// for all up to `any` points, and up to `prime` where a prime factor is above [`LARGEST_RADIX`].
+pub(super) fn dense_pays(n: usize, [any, prime]: [usize; 2]) -> bool {
+    n <= any || (n <= prime && radices(n).is_none())
 }
 
 /// The most stages of a plan.

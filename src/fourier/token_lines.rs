@@ -2,8 +2,7 @@
 
 use crate::dispatch::Launch;
 use crate::host::{HostArgs, Real};
-use crate::reduce::LONGEST;
-use crate::{DType, Device, Error, Result, Tensor, Var, kernel, reduce};
+use crate::{DType, Error, Result, Tensor, Var, kernel, reduce};
 
 /// What is known of the embedding: of its channels, and of the nodes' values.
 struct Tokens<'a, R> {
@@ -165,7 +164,8 @@ pub fn token_lines(mean: &Var, variance: &Var, channel: &Var, step: &Var) -> Res
     let params = check(inputs)?;
     let [steps, batch, channels] =
         [params.steps, params.batch, params.channels].map(|v| v as usize);
-    check_length(mean.device(), steps * batch)?;
+    // One invocation of backward goes through the steps of all windows.
+    mean.device().launch(&TOKEN_LINES_BACKWARD).params(&params).check_ends()?;
     let lines = Tensor::empty(mean.device(), [steps, batch, 2, channels], DType::F32)?;
     let values = inputs.map(|v| v.value().clone());
     if lines.count() > 0 {
@@ -199,15 +199,6 @@ pub fn token_lines(mean: &Var, variance: &Var, channel: &Var, step: &Var) -> Res
 fn bound(launch: Launch, [mean, variance, channel, step]: &[Tensor; 4]) -> Launch {
     let launch = launch.bind("mean", mean).bind("variance", variance);
     launch.bind("channel", channel).bind("step_of", step)
-}
-
-/// One invocation of backward goes through the steps of all windows.
-fn check_length(device: &Device, length: usize) -> Result<()> {
-    if length <= LONGEST || device.own_loops() || !device.capabilities().software {
-        return Ok(());
-    }
-    let what = format!("{OP}: steps times windows on a software adapter");
-    Err(Error::Limit { what, asked: length as u64, allowed: LONGEST as u64 })
 }
 
 fn check([mean, variance, channel, step]: [&Var; 4]) -> Result<Params> {

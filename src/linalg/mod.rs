@@ -23,7 +23,7 @@ pub use linear::linear;
 pub use matmul::{Layout, Matmul, matmul};
 pub use params::MatmulKernel;
 pub(crate) use params::Params as ProductParams;
-pub(crate) use product::{BUSY_INVOCATIONS, launch_flops, register_tile, split_depth};
+pub(crate) use product::{register_tile, split_depth};
 
 use crate::kernel::Kernel;
 

@@ -2,31 +2,15 @@
 
 use super::params::{Extra, Left, MatmulKernel, Params, Product};
 use super::{combine, coop, dense, spikes};
+use crate::device::Tuning;
 use crate::dispatch::Launch;
-use crate::gpu::Capabilities;
 use crate::{DType, Result, Shape, Tensor};
-
-/// Floating-point work of one launch: larger products are split over rows and batch entries, so
-/// that a launch stays far below a driver's watchdog on a slow GPU too.
-const MAX_LAUNCH_FLOPS: f64 = 2e10;
-
-/// The most floating-point work of one launch: no limit on the host.
-pub(crate) fn launch_flops(device: &crate::Device) -> f64 {
-    if device.own_loops() { f64::INFINITY } else { MAX_LAUNCH_FLOPS }
-}
 
 /// Workgroups that keep a large GPU busy: with fewer, the depth is split.
 const BUSY_WORKGROUPS: usize = 128;
 
-/// Invocations that keep the vector lanes of a software adapter busy.
-pub(crate) const BUSY_INVOCATIONS: usize = 256;
-
 /// The least depth that a chunk of a split product keeps.
 const MIN_CHUNK: usize = 256;
-
-/// The depth that a software adapter takes at a time where the left operand is transposed: all tiles read
-/// these rows of both operands while caches hold them.
-const NEAR_DEPTH: usize = 2048;
 
 /// The most chunks: they are summed one after another.
 const MAX_CHUNKS: usize = 128;
@@ -54,7 +38,7 @@ pub(super) struct Plan {
 /// depth, take no more turns than it has depth, and those of the tiled kernel not twice as many.
 const DEEPEST: usize = 60_000;
 
-/// Chooses kernel, tile and depth split.
+/// Chooses kernel, tile and depth split; `limited` where the device ends long loops.
 ///
 /// - Software adapters pay for loads and barriers, and hardly for registers: the register kernel
 ///   with the largest tile (8 x 8) that still fills their vector lanes.
@@ -64,7 +48,7 @@ const DEEPEST: usize = 60_000;
 ///   T B), the depth is split into chunks which a second launch sums in order; on a software adapter
 ///   wherever it is large, for its caches.
 pub(super) fn plan(
-    capabilities: &Capabilities,
+    (tuning, limited): (&Tuning, bool),
     wanted: MatmulKernel,
     left: Left,
     [m, n, k, batches]: [usize; 4],
@@ -73,7 +57,7 @@ pub(super) fn plan(
     let dense = matches!(left, Left::Dense { .. });
     let thin = m < TILED / 2 || n < TILED / 2;
     let kernel = match wanted {
-        MatmulKernel::Auto if capabilities.software || thin || !dense => MatmulKernel::Registers,
+        MatmulKernel::Auto if tuning.alone || thin || !dense => MatmulKernel::Registers,
         MatmulKernel::Auto => MatmulKernel::Tiled,
         _ if !dense => MatmulKernel::Registers,
         chosen => chosen,
@@ -82,19 +66,19 @@ pub(super) fn plan(
         MatmulKernel::Naive => ([1, 1], 64, 0),
         MatmulKernel::Tiled => ([TILED / 4; 2], 1, BUSY_WORKGROUPS),
         _ => {
-            let tile = register_tile(capabilities, [m, n, batches]);
+            let tile = register_tile(tuning, [m, n, batches]);
             (tile.blocks, tile.workgroup, tile.busy)
         }
     };
     let chunk = split_depth(k.max(1), tiles(4 * blocks[0], 4 * blocks[1]), busy);
     let chunk = match left {
-        Left::Dense { transposed: true } if capabilities.software => {
-            chunk.min(NEAR_DEPTH.max(k.div_ceil(MAX_CHUNKS).next_multiple_of(4)))
+        Left::Dense { transposed: true } => {
+            chunk.min(tuning.near_depth.max(k.div_ceil(MAX_CHUNKS).next_multiple_of(4)))
         }
         _ => chunk,
     };
     let deepest = if kernel == MatmulKernel::Tiled { DEEPEST / 2 } else { DEEPEST };
-    let chunk = if capabilities.max_turns.is_some() { chunk.min(deepest) } else { chunk };
+    let chunk = if limited { chunk.min(deepest) } else { chunk };
     let chunks = k.max(1).div_ceil(chunk);
     Plan { kernel, blocks, workgroup, chunk, chunks, vec4: false }
 }
@@ -111,12 +95,8 @@ pub(crate) struct RegisterTile {
 }
 
 /// The widest tile that lies in an output of m x n and leaves enough of them.
-pub(crate) fn register_tile(
-    capabilities: &Capabilities,
-    [m, n, batches]: [usize; 3],
-) -> RegisterTile {
-    let (workgroup, busy) =
-        if capabilities.software { (8, BUSY_INVOCATIONS) } else { (64, 64 * BUSY_WORKGROUPS) };
+pub(crate) fn register_tile(tuning: &Tuning, [m, n, batches]: [usize; 3]) -> RegisterTile {
+    let (workgroup, busy) = (tuning.tile_group, tuning.tile_invocations);
     let tiles = |rows: usize, cols: usize| batches * m.div_ceil(4 * rows) * n.div_ceil(4 * cols);
     let fits = |[rows, cols]: &[usize; 2]| {
         (*rows == 1 || m > 4) && (*cols == 1 || n > 4) && tiles(*rows, *cols) >= busy
@@ -197,9 +177,10 @@ impl Product<'_> {
             _ => self.k,
         };
         let sizes = [self.m, self.n, depth, self.batches];
-        let mut plan = plan(device.capabilities(), self.kernel, self.left, sizes);
+        let limited = device.capabilities().max_turns.is_some();
+        let mut plan = plan((device.tuning(), limited), self.kernel, self.left, sizes);
         plan.vec4 = self.by_four(depth);
-        if device.own_loops() || plan.kernel == MatmulKernel::Naive {
+        if !device.tuning().chunks || plan.kernel == MatmulKernel::Naive {
             plan.chunk = depth.max(1).next_multiple_of(4);
         }
         plan.chunks = depth.max(1).div_ceil(plan.chunk);
@@ -265,7 +246,7 @@ impl Product<'_> {
 
     /// Records the launches that together cover C.
     fn launch(&self, plan: &Plan, c: &Tensor, extra: Option<&Tensor>) -> Result<()> {
-        self.launch_within(launch_flops(self.a.device()), plan, c, extra)
+        self.launch_within(self.a.device().tuning().launch_flops, plan, c, extra)
     }
 
     /// Likewise, each with at most about `limit` operations.
@@ -370,14 +351,14 @@ impl Product<'_> {
 #[cfg(test)]
 mod tests {
     use super::{Extra, Left, MAX_CHUNKS, MatmulKernel, Product, plan};
+    use crate::device::{HARDWARE, SOFTWARE};
     use crate::elementwise::Activation;
-    use crate::gpu::Capabilities;
     use crate::{DType, Device, Tensor};
 
     const DENSE: Left = Left::Dense { transposed: false };
 
     fn on_gpu(left: Left, sizes: [usize; 4]) -> super::Plan {
-        plan(&Capabilities::portable(), MatmulKernel::Auto, left, sizes)
+        plan((&HARDWARE, false), MatmulKernel::Auto, left, sizes)
     }
 
     #[test]
@@ -398,14 +379,14 @@ mod tests {
 
     #[test]
     fn software_adapters_take_register_tiles() {
-        let software = Capabilities { software: true, ..Capabilities::portable() };
-        let large = plan(&software, MatmulKernel::Auto, DENSE, [256, 256, 2048, 1]);
+        let software = (&SOFTWARE, false);
+        let large = plan(software, MatmulKernel::Auto, DENSE, [256, 256, 2048, 1]);
         assert_eq!(
             (large.kernel, large.blocks, large.chunks),
             (MatmulKernel::Registers, [2, 2], 1)
         );
         let gradient = Left::Dense { transposed: true };
-        let deep = |k| plan(&software, MatmulKernel::Auto, gradient, [256, 256, k, 1]).chunks;
+        let deep = |k| plan(software, MatmulKernel::Auto, gradient, [256, 256, k, 1]).chunks;
         assert_eq!([2048, 8192, 1 << 20].map(deep), [1, 4, MAX_CHUNKS]);
     }
 

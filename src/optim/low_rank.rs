@@ -145,7 +145,11 @@ fn orthonormal(b: &Tensor) -> Result<Tensor> {
     let scratch = Tensor::empty(device, [n, n], DType::F32)?;
     let inverse = Tensor::empty(device, [n, n], DType::F32)?;
     let launch = device.launch(&GRAM_FACTOR).params(&GramFactorParams { n: n as u32 });
-    let launch = launch.sharing().bind("g", &gram).bind("l", &scratch).bind("w", &inverse);
+    let launch = launch
+        .first_that_ends("WG", device.tuning().sharing_groups)
+        .bind("g", &gram)
+        .bind("l", &scratch)
+        .bind("w", &inverse);
     launch.workgroups(1).record()?;
     matmul(b, &inverse, Layout::NN)
 }

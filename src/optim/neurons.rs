@@ -56,7 +56,10 @@ impl Neurons {
         let (beta, rest) = (self.beta as f32, (1.0 - self.beta) as f32);
         let launch = u.device().launch(&NEURON_FACTORS);
         let launch = launch.params(&NeuronFactorsParams { count: count as u32, beta, rest });
-        let launch = launch.sharing().bind("q", &squares).bind("clip", clip);
+        let launch = launch
+            .first_that_ends("WG", u.device().tuning().sharing_groups)
+            .bind("q", &squares)
+            .bind("clip", clip);
         launch.bind("v", &self.moments).bind("factors", &factors).record()?;
         let factors = if self.columns { factors } else { factors.reshape([rows, 1])? };
         binary(Binary::Mul, u, &factors)

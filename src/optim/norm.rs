@@ -93,7 +93,10 @@ impl Clip {
         let count = self.record_sums(gradients, 0)?;
         let all = self.record_sums(checked, count)?;
         let params = ClipFactorParams { count, checked: all - count, most: self.most };
-        let launch = device.launch(&CLIP_FACTOR).params(&params).sharing();
+        let launch = device
+            .launch(&CLIP_FACTOR)
+            .params(&params)
+            .first_that_ends("WG", device.tuning().sharing_groups);
         launch.bind("partials", &self.partials).bind("clip", state).record()
     }
 
@@ -122,7 +125,9 @@ impl Clip {
         }
         params.gradients = gradients.len() as u32;
         let launch = self.partials.device().launch(&SQUARE_SUMS).params(&params);
-        let mut launch = launch.sharing().constant("MANY", gradients.len() > 1);
+        let mut launch = launch
+            .first_that_ends("WG", self.partials.device().tuning().sharing_groups)
+            .constant("MANY", gradients.len() > 1);
         for (j, name) in GRADIENTS.into_iter().enumerate() {
             launch = launch.bind_if(name, gradients.get(j).copied());
         }

@@ -43,7 +43,10 @@ pub(super) fn orthogonal(gradient: &Tensor, value: &Tensor) -> Result<Tensor> {
     let (chunk, groups) = chunks(count);
     let partials = Tensor::empty(device, [groups as usize, 5], DType::F32)?;
     let params = OverlapParams { count: count as u32, chunk, groups };
-    let launch = device.launch(&OVERLAP).params(&params).sharing();
+    let launch = device
+        .launch(&OVERLAP)
+        .params(&params)
+        .first_that_ends("WG", device.tuning().sharing_groups);
     launch
         .bind("g", gradient)
         .bind("w", value)

@@ -7,7 +7,6 @@ use crate::elementwise::{Step, Stride};
 use crate::host::parallel::*;
 use crate::host::{self, HostArgs, Real, floats};
 use crate::kernel::{Cost, CostArgs, Variant};
-use crate::linalg::launch_flops;
 use crate::{DType, Error, Result, Tensor};
 
 crate::kernel! {
@@ -116,7 +115,7 @@ impl Factors {
         matrices: std::ops::Range<usize>,
         step: Option<&Step<'_>>,
     ) -> Result<()> {
-        self.record_within(launch_flops(y.device()), batch, y, matrices, step)
+        self.record_within(y.device().tuning().launch_flops, batch, y, matrices, step)
     }
 
     fn record_within(

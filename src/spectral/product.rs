@@ -5,7 +5,6 @@ use crate::host::parallel::*;
 use crate::host::spectral::Written;
 use crate::host::{self, HostArgs, Real, floats};
 use crate::kernel::{Cost, CostArgs, Variant};
-use crate::linalg::launch_flops;
 use crate::{DType, Result, Tensor};
 
 crate::kernel! {
@@ -128,7 +127,7 @@ pub(super) enum Output<'a> {
 
 impl SymmetricProduct<'_> {
     pub(super) fn record(&self, output: Output<'_>) -> Result<()> {
-        self.record_within(launch_flops(self.a.device()), output)
+        self.record_within(self.a.device().tuning().launch_flops, output)
     }
 
     /// Records launches of at most about `limit` operations.

@@ -1,7 +1,6 @@
 //! How a product is run.
 
 use crate::kernel::Kernel;
-use crate::linalg::BUSY_INVOCATIONS;
 use crate::{Device, Launch};
 
 /// Rows and columns of a workgroup's tile.
@@ -29,7 +28,7 @@ impl Tiling {
         if !tuning.alone && shorter >= TILED / 2 {
             return Self { kernel: tiled, edge: TILED, workgroup: None };
         }
-        let edge = if tiles_of_eight >= BUSY_INVOCATIONS { 8 } else { 4 };
+        let edge = if tiles_of_eight >= tuning.tile_invocations { 8 } else { 4 };
         Self { kernel: registers, edge, workgroup: Some(tuning.tile_group) }
     }
 

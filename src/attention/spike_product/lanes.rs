@@ -2,7 +2,7 @@
 
 use crate::dispatch::Launch;
 use crate::kernel::{Cost, CostArgs};
-use crate::linalg::{launch_flops, register_tile, split_depth};
+use crate::linalg::{register_tile, split_depth};
 use crate::{DType, Device, Result, Tensor, reduce};
 
 crate::params! {
@@ -60,7 +60,7 @@ pub(super) fn launch(
     sizes: [usize; 4],
     prepare: impl Fn() -> Launch,
 ) -> Result<()> {
-    let most = launch_flops(device);
+    let most = device.tuning().launch_flops;
     launch_within(most, device, params, sizes, prepare)
 }
 
@@ -73,7 +73,7 @@ fn launch_within(
     prepare: impl Fn() -> Launch,
 ) -> Result<()> {
     let lanes = params.lanes as usize;
-    let tile = register_tile(device.capabilities(), [rows, cols, lanes * parts]);
+    let tile = register_tile(device.tuning(), [rows, cols, lanes * parts]);
     let flops = 2.0 * rows as f64 * cols as f64 * depth as f64;
     let step = ((most / flops.max(1.0)) as usize).clamp(1, lanes.max(1));
     let [rb, cb] = tile.blocks;
@@ -98,11 +98,11 @@ pub(super) fn summed(
 ) -> Result<Tensor> {
     let device = a.device();
     let Lanes { steps, count, width } = lanes;
-    let tile = register_tile(device.capabilities(), [width, width, count]);
+    let tile = register_tile(device.tuning(), [width, width, count]);
     let [rb, cb] = tile.blocks;
     let tiles = count * width.div_ceil(4 * rb) * width.div_ceil(4 * cb);
     let mut params = lanes.params(width, width, scale);
-    if !device.own_loops() {
+    if device.tuning().chunks {
         let chunk = split_depth(steps, tiles, tile.busy).next_multiple_of(WORD);
         let limited = device.capabilities().max_turns.is_some();
         params.chunk = if limited { chunk.min(LONGEST) } else { chunk } as u32;

@@ -99,7 +99,7 @@ impl SpikeProduct {
         }
         let (q, k, v) = (packed(q)?, packed(k)?, packed(v)?);
         let operands = [q.value(), k.value(), v.value()].map(Tensor::clone);
-        let short = 2 * lanes.steps <= lanes.width && !q.device().own_loops();
+        let short = 2 * lanes.steps <= lanes.width && q.device().tuning().scores;
         let (o, overlap) = match self.form {
             Form::Auto if short => self.quadratic(lanes, &operands)?,
             Form::Quadratic => self.quadratic(lanes, &operands)?,
