@@ -24,7 +24,7 @@ import package::shared::index::{At, item_index};
 import package::shared::numbers::{RATE, CORRECT1, CORRECT2, FACTOR, MIX, BETA3, REST3, SPIKES, EPS, SHRINK, DRAW};
 import package::shared::rng::word_of;
 import package::shared::squares::{DOWN, LARGE, SMALL, UP};
-import package::shared::step::{Stride, stepped};
+import package::shared::step::{UpdateConstants, stepped};
 
 struct Params {
     items: u32,
@@ -171,8 +171,8 @@ fn update(at: At) {
         return;
     }
     let before = x[i];
-    let stride = Stride(p.mode, p.decay, p.scale, p.gain, p.low, p.high);
-    let after = stepped(before, u, number(RATE), number(FACTOR), stride);
+    let constants = UpdateConstants(p.mode, p.decay, p.scale, p.gain, p.low, p.high);
+    let after = stepped(before, u, number(RATE), number(FACTOR), constants);
     @if(!MASK) x[i] = after;
     @if(MASK) x[i] = select(before, after, kept(i) > Item(0.5));
 }

@@ -9,7 +9,7 @@ import package::shared::math::atan_of;
 const BOX: u32 = 16u;
 const COMPAND: u32 = 32u;
 
-struct Stride {
+struct UpdateConstants {
     mode: u32,
     decay: f32,
     scale: f32,
@@ -39,7 +39,7 @@ fn compand(v: Item, low: f32, high: f32) -> Item {
     return low * vec4(atan_of(z.x), atan_of(z.y), atan_of(z.z), atan_of(z.w));
 }
 
-fn stepped(before: Item, u: Item, rate: f32, factor: f32, s: Stride) -> Item {
+fn stepped(before: Item, u: Item, rate: f32, factor: f32, s: UpdateConstants) -> Item {
     let eta = rate * s.scale;
     var after = before - eta * s.decay * before - eta * s.gain * factor * u;
     if (s.mode & BOX) != 0u {

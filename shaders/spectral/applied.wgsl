@@ -5,7 +5,7 @@
 
 import package::spectral::quad::{Operand, loaded};
 @if(UPDATE) import package::shared::numbers::{FACTOR, RATE};
-@if(UPDATE) import package::shared::step::{Stride, stepped};
+@if(UPDATE) import package::shared::step::{UpdateConstants, stepped};
 
 struct Params {
     // Rows, columns and depth of the product: multiples of 4.
@@ -21,7 +21,7 @@ struct Params {
     // The groups of four rows that this launch covers.
     group_first: u32,
     groups: u32,
-    // The step: where the numbers of the parameter's group begin, and the rest of its `Stride`.
+    // The step: where the numbers of the parameter's group begin, and the rest of its `UpdateConstants`.
     numbers: u32,
     mode: u32,
     decay: f32,
@@ -82,7 +82,7 @@ fn skipped() -> bool {
 // What element i of y becomes, from the product's.
 @if(UPDATE)
 fn outcome(i: u32, u: f32) -> f32 {
-    let stride = Stride(p.mode, p.decay, p.scale, p.gain, p.low, p.high);
+    let stride = UpdateConstants(p.mode, p.decay, p.scale, p.gain, p.low, p.high);
     return stepped(y[i], u, numbers[p.numbers + RATE], numbers[p.numbers + FACTOR], stride);
 }
 

@@ -4,7 +4,7 @@ use super::params::{Params, back, check_bias, tap_turns};
 use crate::host::parallel::*;
 use crate::host::{HostArgs, Real};
 use crate::kernel::{Cost, CostArgs};
-use crate::reduce::Pieces;
+use crate::reduce::Split;
 use crate::tape::Backward;
 use crate::{DType, Error, Result, Tensor, Var, layout};
 
@@ -23,7 +23,7 @@ crate::kernel! {
     params = Params;
     oracle = depthwise_weights_oracle;
     cost = cost;
-    turns = |args| Pieces::turns(args.params::<Params>().chunk);
+    turns = |args| Split::turns(args.params::<Params>().chunk);
 }
 
 /// Everything moved once, two operations a tap.
@@ -108,8 +108,8 @@ fn sums(p: &Params, x: &Tensor, g: &Tensor) -> Result<Tensor> {
     let sums = Tensor::empty(g.device(), [chunks, rows, channels], DType::F32)?;
     let launch = g.device().launch(&DEPTHWISE_WEIGHTS).params(p);
     launch.bind("x", x).bind("g", g).bind("sums", &sums).items(sums.count()).record()?;
-    let pieces = Pieces { splits: chunks, chunk: p.chunk as usize };
-    pieces.total(&sums)?.reshape([rows, channels])
+    let split = Split { parts: chunks, chunk: p.chunk as usize };
+    split.total(&sums)?.reshape([rows, channels])
 }
 
 fn depthwise_conv_oracle<R: Real>(args: &mut HostArgs<'_, R>) {

@@ -1,7 +1,7 @@
 //! The extents of a convolution.
 
 use crate::kernel::CostArgs;
-use crate::reduce::Pieces;
+use crate::reduce::Split;
 use crate::{DType, Error, Result, Tensor, Var};
 
 crate::params! {
@@ -35,9 +35,9 @@ impl Params {
             );
             return Err(Error::argument(op, detail));
         }
-        let pieces = Pieces::of(x.device(), steps * batch, (taps + 1) * channels);
+        let split = Split::of(x.device(), steps * batch, (taps + 1) * channels);
         let [steps, batch, channels, taps, dilation, chunk, chunks] =
-            [steps, batch, channels, taps, dilation, pieces.chunk, pieces.splits].map(|v| v as u32);
+            [steps, batch, channels, taps, dilation, split.chunk, split.parts].map(|v| v as u32);
         Ok(Self { steps, batch, channels, taps, dilation, chunk, chunks })
     }
 }

@@ -9,9 +9,9 @@ mod bits;
 mod broadcast;
 mod fma_peak;
 mod half;
-mod step;
 mod table;
 mod unary;
+mod update;
 
 pub(crate) use activation::{ACTIVATION_MODULE, sigmoid};
 pub use activation::{Activation, activate, activate_backward};
@@ -21,8 +21,8 @@ pub use bits::{pack, unpack};
 pub use fma_peak::fma_peak;
 pub(crate) use fma_peak::{CHAINS, FmaPeakParams, STEPS};
 pub use half::{from_half, to_half};
-pub(crate) use step::{BOX, COMPAND, Step, Stride};
 pub use unary::{Unary, unary};
+pub(crate) use update::{BOX, COMPAND, FusedUpdate, UpdateConstants};
 
 // Other families take it from here still.
 pub(crate) use crate::host::each;

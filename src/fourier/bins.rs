@@ -4,7 +4,7 @@ use super::complex::numbers;
 use crate::host::parallel::*;
 use crate::host::{HostArgs, Real};
 use crate::kernel::{Cost, CostArgs};
-use crate::reduce::Pieces;
+use crate::reduce::Split;
 use crate::{DType, Device, Error, Result, Tensor, Var, kernel, reduce};
 
 fn bin_gate<R: Real>(args: &mut HostArgs<'_, R>) {
@@ -64,7 +64,7 @@ kernel! {
     params = BackwardParams;
     oracle = bin_gate_backward;
     cost = |args| cost(args, 6.0);
-    turns = |args| Pieces::turns(args.params::<BackwardParams>().chunk);
+    turns = |args| Split::turns(args.params::<BackwardParams>().chunk);
 }
 
 crate::params! {
@@ -100,9 +100,9 @@ impl Params {
     /// The sums are over chunks of the outer index.
     fn backward(&self, device: &Device) -> BackwardParams {
         let plane = (self.bins * self.inner).max(1) as usize;
-        let Pieces { chunk, splits } = Pieces::of(device, self.outer as usize, plane);
+        let Split { chunk, parts } = Split::of(device, self.outer as usize, plane);
         let Params { outer, bins, inner } = *self;
-        BackwardParams { outer, bins, inner, chunk: chunk as u32, chunks: splits as u32 }
+        BackwardParams { outer, bins, inner, chunk: chunk as u32, chunks: parts as u32 }
     }
 }
 

@@ -4,7 +4,7 @@ use super::complex::numbers;
 use super::gate_kernels::{COMPLEX_GATE, COMPLEX_GATE_BACKWARD, GateParams};
 use crate::lif::Surrogate;
 use crate::narrow::positive;
-use crate::reduce::Pieces;
+use crate::reduce::Split;
 use crate::tape::Backward;
 use crate::{DType, Device, Error, Launch, Result, Shape, Tensor, Var, reduce};
 
@@ -154,16 +154,16 @@ impl ComplexGate {
         let columns = shape.count() / steps.max(1);
         let channels = if sums { shape.last().copied().unwrap_or(1).max(1) } else { 1 };
         let rows = columns / channels;
-        let pieces = match sums {
-            true => Pieces::of_steps(device, rows, channels, steps),
-            false => Pieces { splits: rows, chunk: 1 },
+        let split = match sums {
+            true => Split::of_steps(device, rows, channels, steps),
+            false => Split { parts: rows, chunk: 1 },
         };
         GateParams {
             steps: steps as u32,
             columns: columns as u32,
             channels: channels as u32,
-            chunk: pieces.chunk as u32,
-            chunks: pieces.splits as u32,
+            chunk: split.chunk as u32,
+            chunks: split.parts as u32,
             gain: self.tau.recip(),
             threshold: self.threshold,
             alpha: self.alpha,

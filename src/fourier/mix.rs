@@ -9,7 +9,7 @@ use crate::elementwise::{Activation, each};
 use crate::host::parallel::*;
 use crate::host::{HostArgs, Real, greatest, keep_nan, vectorised};
 use crate::kernel::{Cost, CostArgs, Kernel};
-use crate::reduce::Pieces;
+use crate::reduce::Split;
 use crate::{DType, Error, Launch, Result, Shape, Tensor, Var, elementwise, kernel, reduce};
 use rustfft::num_complex::Complex;
 
@@ -200,7 +200,7 @@ kernel! {
     params = BackwardParams;
     oracle = mix_diag_backward;
     cost = |args| diag_cost(args, 110.0);
-    turns = |args| Pieces::turns(args.params::<BackwardParams>().chunk);
+    turns = |args| Split::turns(args.params::<BackwardParams>().chunk);
 }
 
 kernel! {
@@ -282,22 +282,21 @@ impl Input {
     /// the embedding.
     fn backward(&self, g: &Tensor, wanted: bool) -> Result<(Option<Tensor>, Tensor)> {
         let device = g.device();
-        let pieces = Pieces::of(device, self.rows.max(1), self.channels);
+        let split = Split::of(device, self.rows.max(1), self.channels);
         let gx = wanted.then(|| Tensor::empty(device, *g.shape(), DType::F32)).transpose()?;
-        let sums =
-            Tensor::empty(device, [pieces.splits, PARAMETERS + 1, self.channels], DType::F32)?;
+        let sums = Tensor::empty(device, [split.parts, PARAMETERS + 1, self.channels], DType::F32)?;
         let params = BackwardParams {
             rows: self.rows as u32,
             channels: self.channels as u32,
             threshold: self.threshold,
-            chunk: pieces.chunk as u32,
-            chunks: pieces.splits as u32,
+            chunk: split.chunk as u32,
+            chunks: split.parts as u32,
         };
         let launch = self.launch(&MIX_DIAG_BACKWARD).params(&params);
         let launch = self.bound(launch.constant("SKIP_X", !wanted)).bind("g", g);
         let launch = launch.bind_if("gx", gx.as_ref()).bind("gw", &sums);
-        launch.items(pieces.splits * self.channels).record()?;
-        Ok((gx, pieces.total(&sums)?.reshape([PARAMETERS + 1, self.channels])?))
+        launch.items(split.parts * self.channels).record()?;
+        Ok((gx, split.total(&sums)?.reshape([PARAMETERS + 1, self.channels])?))
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::host::parallel::*;
 use crate::host::{HostArgs, Real};
 use crate::kernel::{Cost, CostArgs};
-use crate::reduce::Pieces;
+use crate::reduce::Split;
 use crate::tape::Backward;
 use crate::{DType, Error, Result, Tensor, Var, elementwise, kernel, reduce};
 
@@ -57,7 +57,7 @@ kernel! {
     params = BackwardParams;
     oracle = node_lines_backward;
     cost = |args| cost(args, args.words_of("g"));
-    turns = |args| Pieces::turns(args.params::<BackwardParams>().chunk);
+    turns = |args| Split::turns(args.params::<BackwardParams>().chunk);
 }
 
 crate::params! {
@@ -142,14 +142,14 @@ fn of_lines(params: &Params, x: &Tensor, g: &Tensor) -> Result<Tensor> {
     let device = g.device();
     let Params { steps, batch, nodes, channels } = *params;
     let [rows, lines] = [nodes, steps * batch * channels].map(|v| v as usize);
-    let pieces = Pieces::of(device, rows, lines);
-    let [chunk, chunks] = [pieces.chunk, pieces.splits].map(|v| v as u32);
+    let split = Split::of(device, rows, lines);
+    let [chunk, chunks] = [split.chunk, split.parts].map(|v| v as u32);
     let p = BackwardParams { steps, batch, nodes, channels, chunk, chunks };
     let dims = [chunks, steps, batch, 2, channels].map(|v| v as usize);
     let sums = Tensor::empty(device, dims, DType::F32)?;
     let launch = device.launch(&NODE_LINES_BACKWARD).params(&p);
     launch.bind("x", x).bind("g", g).bind("sums", &sums).items(sums.count() / 2).record()?;
-    pieces.total(&sums)?.reshape(&dims[1..])
+    split.total(&sums)?.reshape(&dims[1..])
 }
 
 fn check(x: &Tensor, lines: &Tensor) -> Result<Params> {

@@ -2,7 +2,7 @@
 
 use super::parallel::*;
 use super::{HostArgs, keep_nan, limited, to_middle, vectorised};
-use crate::elementwise::Stride;
+use crate::elementwise::UpdateConstants;
 use crate::optim::{CLIPPED, NESTEROV, SIGN, UpdateParams, WRITE};
 use crate::random::threefry_lanes;
 
@@ -183,9 +183,9 @@ impl Launch<'_> {
 
     fn step(&self, x: &mut [f32], u: &[f32]) {
         let UpdateParams { mode, decay, scale, gain, low, high, .. } = self.p;
-        let stride = Stride { mode, decay, scale, gain, low, high };
-        let [decay, gain] = stride.rates(self.numbers);
+        let constants = UpdateConstants { mode, decay, scale, gain, low, high };
+        let [decay, gain] = constants.rates(self.numbers);
         x.iter_mut().zip(u).for_each(|(x, u)| *x = *x - decay * *x - gain * *u);
-        stride.constrain(x);
+        constants.constrain(x);
     }
 }

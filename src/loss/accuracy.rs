@@ -1,10 +1,10 @@
 //! How many rows are classified rightly.
 
 use super::cross_entropy::check;
-use super::parts::{Parts, total};
+use super::total;
 use crate::host::parallel::*;
 use crate::host::{HostArgs, Real};
-use crate::reduce::{Range, argmax};
+use crate::reduce::{Range, Split, argmax};
 use crate::{DType, Result, Tensor};
 
 crate::kernel! {
@@ -46,16 +46,16 @@ pub fn accuracy_with(
     let range = Range { op, what: "target", below: classes, padding: ignore_index };
     let targets = &range.checked(targets)?;
     let found = argmax(logits, logits.shape().rank() - 1, false)?;
-    let parts = Parts::of(logits.device(), rows, 1, 1);
-    let part = Tensor::empty(logits.device(), [parts.count], DType::F32)?;
+    let split = Split::in_units(logits.device(), rows, 1, 1);
+    let part = Tensor::empty(logits.device(), [split.parts], DType::F32)?;
     let params =
-        HitsParams { rows: rows as u32, span: parts.span as u32, parts: parts.count as u32 };
+        HitsParams { rows: rows as u32, span: split.chunk as u32, parts: split.parts as u32 };
     let launch = logits.device().launch(&HITS).params(&params);
     launch
         .bind("found", &found)
         .bind("targets", targets)
         .bind("part", &part)
-        .items(parts.count)
+        .items(split.parts)
         .record()?;
     total(&part, 1.0)
 }

@@ -1,11 +1,11 @@
 //! Cross-entropy with integer targets.
 
-use super::parts::{Parts, total};
 use super::scores::Scores;
+use super::total;
 use crate::host::parallel::*;
 use crate::host::{HostArgs, Real, log_sum_exp, pairwise};
 use crate::kernel::{CostArgs, few_turns};
-use crate::reduce::{ROWS, Range, RowTurns, over_elements, over_rows};
+use crate::reduce::{ROWS, Range, RowTurns, Split, over_elements, over_rows};
 use crate::{DType, Error, Result, Tensor, Var};
 use std::borrow::Cow;
 
@@ -197,17 +197,17 @@ fn forward(
     (classes, options): (usize, CrossEntropy),
 ) -> Result<Tensor> {
     let rows = t.count();
-    let parts = Parts::of(x.device(), rows, 1, row_turns(RowTurns::alone(classes as u32)));
-    let part = Tensor::empty(x.device(), [parts.count], DType::F32)?;
+    let split = Split::in_units(x.device(), rows, 1, row_turns(RowTurns::alone(classes as u32)));
+    let part = Tensor::empty(x.device(), [split.parts], DType::F32)?;
     let params = CrossEntropyParams {
         rows: rows as u32,
         classes: classes as u32,
-        span: parts.span as u32,
-        parts: parts.count as u32,
+        span: split.chunk as u32,
+        parts: split.parts as u32,
         smoothing: options.smoothing,
         sharpness: options.temperature.recip(),
     };
-    over_rows(x.device(), &CROSS_ENTROPY, &params, [parts.count, classes])
+    over_rows(x.device(), &CROSS_ENTROPY, &params, [split.parts, classes])
         .constant("KIND", scores as u32)
         .bind("x", x)
         .bind("targets", t)

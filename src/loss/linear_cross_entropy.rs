@@ -192,16 +192,16 @@ fn check(x: &Tensor, w: &Tensor, targets: &Tensor) -> Result<()> {
     Ok(())
 }
 
-/// How rows and classes are cut.
+/// How rows and classes are split.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Cut {
+struct Blocks {
     /// Rows of a block.
     rows: usize,
     /// Classes of a tile.
     classes: usize,
 }
 
-impl Cut {
+impl Blocks {
     fn new(rows: usize, classes: usize, budget: usize) -> Self {
         let whole = budget / classes;
         if whole >= rows.min(FEWEST_ROWS) {
@@ -221,7 +221,7 @@ struct Sweep<'a> {
     x: Tensor,
     w: &'a Tensor,
     targets: &'a Tensor,
-    cut: Cut,
+    blocks: Blocks,
     /// `[N, 3]`: largest logit, sum of exponentials relative to it, logit of the target.
     stats: Tensor,
     /// `[N]`
@@ -244,7 +244,7 @@ impl<'a> Sweep<'a> {
             x: x.reshape([rows, depth])?,
             w,
             targets,
-            cut: Cut::new(rows, w.shape()[0], budget),
+            blocks: Blocks::new(rows, w.shape()[0], budget),
             stats: Tensor::empty(device, [rows, 3], DType::F32)?,
             loss: Tensor::empty(device, [rows], DType::F32)?,
             divisor,
@@ -262,11 +262,11 @@ impl<'a> Sweep<'a> {
     /// Losses and statistics of all rows, and the gradients that are wanted, of x `[N, K]` and of w.
     fn run(&self, wanted: [bool; 2]) -> Result<[Option<Tensor>; 2]> {
         let any = wanted.contains(&true);
-        let in_one = self.cut.classes == self.classes();
+        let in_one = self.blocks.classes == self.classes();
         if !(in_one && any) {
-            for c in (0..self.classes()).step_by(self.cut.classes) {
+            for c in (0..self.classes()).step_by(self.blocks.classes) {
                 let w = self.classes_from(c)?;
-                for r in (0..self.rows()).step_by(self.cut.rows) {
+                for r in (0..self.rows()).step_by(self.blocks.rows) {
                     let _ = self.tile([r, c], &self.rows_from(r)?, &w, true, false)?;
                 }
             }
@@ -276,11 +276,11 @@ impl<'a> Sweep<'a> {
 
     /// The gradients, with the statistics in the same sweep where all classes are in one tile.
     fn gradients(&self, [of_x, of_w]: [bool; 2], in_one: bool) -> Result<[Option<Tensor>; 2]> {
-        let mut gx = Sum::new(of_x, &self.x, self.rows().div_ceil(self.cut.rows));
-        let mut gw = Sum::new(of_w, self.w, self.classes().div_ceil(self.cut.classes));
-        for (j, c) in (0..self.classes()).step_by(self.cut.classes).enumerate() {
+        let mut gx = Sum::new(of_x, &self.x, self.rows().div_ceil(self.blocks.rows));
+        let mut gw = Sum::new(of_w, self.w, self.classes().div_ceil(self.blocks.classes));
+        for (j, c) in (0..self.classes()).step_by(self.blocks.classes).enumerate() {
             let w = self.classes_from(c)?;
-            for (i, r) in (0..self.rows()).step_by(self.cut.rows).enumerate() {
+            for (i, r) in (0..self.rows()).step_by(self.blocks.rows).enumerate() {
                 let x = self.rows_from(r)?;
                 let g = self.tile([r, c], &x, &w, in_one, true)?;
                 gx.add(i, &g, &w, Layout::NN)?;
@@ -288,18 +288,18 @@ impl<'a> Sweep<'a> {
             }
             gw.close(j, c)?;
         }
-        for (i, r) in (0..self.rows()).step_by(self.cut.rows).enumerate() {
+        for (i, r) in (0..self.rows()).step_by(self.blocks.rows).enumerate() {
             gx.close(i, r)?;
         }
         Ok([gx.whole, gw.whole])
     }
 
     fn rows_from(&self, first: usize) -> Result<Tensor> {
-        rows_of(&self.x, first, self.cut.rows)
+        rows_of(&self.x, first, self.blocks.rows)
     }
 
     fn classes_from(&self, first: usize) -> Result<Tensor> {
-        rows_of(self.w, first, self.cut.classes)
+        rows_of(self.w, first, self.blocks.classes)
     }
 
     /// The logits of a block of rows and a tile of classes, from (row, class) on: their statistics
@@ -433,23 +433,27 @@ fn scale_by_oracle<R: Real>(args: &mut HostArgs<'_, R>) {
 
 #[cfg(test)]
 mod tests {
-    use super::Cut;
+    use super::Blocks;
 
     const CPU_BUDGET: usize = 3 << 19;
     const GPU_BUDGET: usize = 1 << 23;
 
     #[test]
     fn the_budget_is_kept() {
-        let whole = Cut::new(2048, 5_903, CPU_BUDGET);
-        assert_eq!(whole, Cut { rows: 256, classes: 5_903 });
-        assert_eq!(Cut::new(2048, 48_000, GPU_BUDGET).classes, 48_000);
-        assert_eq!(Cut::new(2048, 48_000, CPU_BUDGET).rows, 256);
+        let whole = Blocks::new(2048, 5_903, CPU_BUDGET);
+        assert_eq!(whole, Blocks { rows: 256, classes: 5_903 });
+        assert_eq!(Blocks::new(2048, 48_000, GPU_BUDGET).classes, 48_000);
+        assert_eq!(Blocks::new(2048, 48_000, CPU_BUDGET).rows, 256);
         for (rows, classes, budget) in
             [(2048, 100_000, GPU_BUDGET), (7, 11, 20), (7, 11, 1), (1, 1, 0), (1, 10, 10)]
         {
-            let cut = Cut::new(rows, classes, budget);
-            assert!(cut.rows * cut.classes <= budget.max(1), "{cut:?}");
-            assert!(cut.rows <= rows && cut.classes <= classes && cut.rows * cut.classes > 0);
+            let blocks = Blocks::new(rows, classes, budget);
+            assert!(blocks.rows * blocks.classes <= budget.max(1), "{blocks:?}");
+            assert!(
+                blocks.rows <= rows
+                    && blocks.classes <= classes
+                    && blocks.rows * blocks.classes > 0
+            );
         }
     }
 }

@@ -7,7 +7,6 @@ mod accuracy;
 mod cross_entropy;
 mod linear_cross_entropy;
 mod mse;
-mod parts;
 mod rate_mse;
 mod scores;
 mod stable_max;
@@ -27,6 +26,8 @@ pub use stable_max::stable_max;
 pub(crate) use linear_cross_entropy::CrossEntropyTileParams;
 
 use crate::kernel::Kernel;
+use crate::reduce::{Fold, Op, Pass, fold};
+use crate::{Result, Tensor};
 
 /// The kernels of the family.
 pub const KERNELS: &[&Kernel] = &[
@@ -39,3 +40,9 @@ pub const KERNELS: &[&Kernel] = &[
     &rate_mse::RATE_MSE_BACKWARD,
     &accuracy::HITS,
 ];
+
+/// `sum(parts) / divisor`, a scalar.
+fn total(parts: &Tensor, divisor: f32) -> Result<Tensor> {
+    let pass = Pass { outer: 1, length: parts.count(), inner: 1 };
+    fold(parts, pass, Fold { divisor, ..Fold::of(Op::Sum) })?.reshape([])
+}

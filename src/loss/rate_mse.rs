@@ -1,12 +1,12 @@
 //! The squared error of firing rates.
 
-use super::parts::{Parts, total};
+use super::total;
 use crate::elementwise::full;
 use crate::host::parallel::*;
 use crate::host::{HostArgs, Real, pairwise};
 use crate::kernel::{CostArgs, Needs, Variant, few_turns};
 use crate::reduce::{
-    Fold, Op, Pass, RowTurns, SHARERS, Term, fold, over_time, rows_shared, steps, walked,
+    Fold, Op, Pass, RowTurns, SHARERS, Split, Term, fold, over_time, rows_shared, steps, walked,
 };
 use crate::{DType, Error, Result, Shape, Tensor, Var};
 
@@ -108,24 +108,24 @@ fn forward(spikes: &Tensor, steps: usize, columns: usize, wanted: f32) -> Result
     let device = spikes.device();
     let bits = spikes.dtype() == DType::Bits;
     let turns = column_turns(bits, steps as u32);
-    let alone = Parts::of(device, columns, 1, turns);
-    let params = |parts: Parts| RateMseParams {
+    let alone = Split::in_units(device, columns, 1, turns);
+    let params = |split: Split| RateMseParams {
         steps: steps as u32,
         columns: columns as u32,
-        span: parts.span as u32,
-        parts: parts.count as u32,
+        span: split.chunk as u32,
+        parts: split.parts as u32,
         wanted,
     };
     let launch = device.launch(&RATE_MSE).params(&params(alone)).when("BITS", bits);
     let shared = rows_shared(device, &launch, columns);
     // Enough columns for workgroups; the last of them may be partly idle.
-    let parts = if shared { Parts::of(device, columns, SHARERS, turns) } else { alone };
-    let launch = walked(launch, shared, parts.count).params(&params(parts));
+    let split = if shared { Split::in_units(device, columns, SHARERS, turns) } else { alone };
+    let launch = walked(launch, shared, split.parts).params(&params(split));
     if !launch.ends() {
         return of_long_trains(spikes, steps, columns, wanted);
     }
     let rate = Tensor::empty(device, [columns], DType::F32)?;
-    let part = Tensor::empty(device, [parts.count], DType::F32)?;
+    let part = Tensor::empty(device, [split.parts], DType::F32)?;
     launch.bind("s", spikes).bind("rate", &rate).bind("part", &part).record()?;
     Ok((rate, part))
 }

@@ -5,7 +5,7 @@ use super::normal::Normal;
 use crate::host::parallel::*;
 use crate::host::{self, HostArgs, Real};
 use crate::kernel::CostArgs;
-use crate::reduce::{Pieces, ROWS, RowTurns, over_rows};
+use crate::reduce::{ROWS, RowTurns, Split, over_rows};
 use crate::{DType, Result, Tensor};
 
 crate::kernel! {
@@ -31,7 +31,7 @@ crate::kernel! {
         chunk: u32,
     };
     oracle = norm_parameters_oracle;
-    turns = |args| Pieces::turns(args.params::<NormParametersParams>().chunk);
+    turns = |args| Split::turns(args.params::<NormParametersParams>().chunk);
 }
 
 /// Three walks over a row, two of them in chains, and three folds.
@@ -115,8 +115,8 @@ pub(super) fn parameters(
         let zeros = || Tensor::zeros(device, [length], DType::F32);
         return Ok((zeros()?, bias.then(zeros).transpose()?));
     }
-    let pieces = Pieces::of(device, rows, length);
-    let Pieces { splits, chunk } = pieces;
+    let split = Split::of(device, rows, length);
+    let Split { parts: splits, chunk } = split;
     let parts = Tensor::empty(device, [splits, length], DType::F32)?;
     let of_bias = bias.then(|| Tensor::empty(device, [splits, length], DType::F32)).transpose()?;
     let params = NormParametersParams {
@@ -137,6 +137,6 @@ pub(super) fn parameters(
         .bind_if("part_bias", of_bias.as_ref())
         .items(splits * length)
         .record()?;
-    let of_bias = of_bias.map(|sums| pieces.total(&sums)).transpose()?;
-    Ok((pieces.total(&parts)?, of_bias))
+    let of_bias = of_bias.map(|sums| split.total(&sums)).transpose()?;
+    Ok((split.total(&parts)?, of_bias))
 }

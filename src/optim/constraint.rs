@@ -1,6 +1,6 @@
 //! What a parameter is held to after every step.
 
-use crate::elementwise::{BOX, COMPAND, Stride};
+use crate::elementwise::{BOX, COMPAND, UpdateConstants};
 use crate::error::{Error, Result};
 use crate::narrow::positive;
 
@@ -47,8 +47,8 @@ impl Constraint {
         Err(Error::argument(op, detail))
     }
 
-    /// A stride that is held to it.
-    pub(super) fn hold(&self, stride: Stride) -> Stride {
+    /// Constants that are held to it.
+    pub(super) fn hold(&self, constants: UpdateConstants) -> UpdateConstants {
         let finite = |v: f32| v.clamp(f32::MIN, f32::MAX);
         let (mode, low, high) = match *self {
             Constraint::Free => (0, 0.0, 0.0),
@@ -56,6 +56,6 @@ impl Constraint {
             Constraint::Box { low, high } => (BOX, finite(low), finite(high)),
             Constraint::Compand { a, b } => (COMPAND, a, b),
         };
-        Stride { mode, low, high, ..stride }
+        UpdateConstants { mode, low, high, ..constants }
     }
 }

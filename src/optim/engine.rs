@@ -8,8 +8,8 @@ use super::norm::Clip;
 use super::numbers::{COUNT, Numbers};
 use super::project::orthogonal;
 use super::shaping::{Shaping, matrix};
-use super::update::{Form, Goal, Shared};
-use crate::elementwise::{Step, Stride};
+use super::update::{Form, Output, Shared};
+use crate::elementwise::{FusedUpdate, UpdateConstants};
 use crate::error::{Error, Result};
 use crate::narrow::not_negative;
 use crate::{Bind, DType, Device, Gradients, Param, Tensor};
@@ -24,7 +24,7 @@ struct Slot {
     moments: Vec<Tensor>,
     neurons: Option<Neurons>,
     low_rank: Option<LowRank>,
-    stride: Stride,
+    constants: UpdateConstants,
     /// The part that it belongs to.
     group: usize,
 }
@@ -152,8 +152,8 @@ impl Engine {
     /// Every parameter's update: in one launch, or by way of a direction that is shaped.
     fn update(&self, found: &[Found<'_>]) -> Result<()> {
         for item in found.iter().filter(|item| !self.shapes(item)) {
-            let goal = (item.slot.param.value(), Goal::Step(&item.slot.stride));
-            self.record_rule(item, goal)?;
+            let output = (item.slot.param.value(), Output::Step(&item.slot.constants));
+            self.record_rule(item, output)?;
         }
         for batch in batches(found, |item| self.shapes(item))? {
             match self.fused(&found[batch.places[0]], &batch) {
@@ -170,11 +170,11 @@ impl Engine {
     }
 
     /// The launch of a parameter's rule.
-    fn record_rule(&self, item: &Found<'_>, goal: (&Tensor, Goal<'_>)) -> Result<()> {
+    fn record_rule(&self, item: &Found<'_>, output: (&Tensor, Output<'_>)) -> Result<()> {
         let Found { slot, gradient } = item;
         let form = self.clock.parts[slot.group].rule.form().of_slot(slot.index);
         let gradient = (gradient, self.clip.is_some());
-        form.record(goal, gradient, &slot.moments, self.shared(slot))
+        form.record(output, gradient, &slot.moments, self.shared(slot))
     }
 
     /// What shapes the directions of a batch, if steps can be taken by its last product: they are
@@ -195,10 +195,10 @@ impl Engine {
         let mut steps = Vec::with_capacity(batch.places.len());
         for (number, place) in batch.places.iter().enumerate() {
             let slot = found[*place].slot;
-            self.record_rule(&found[*place], (&directions, Goal::Direction(number)))?;
+            self.record_rule(&found[*place], (&directions, Output::Direction(number)))?;
             let Shared { numbers, clip, group } = self.shared(slot);
             let (parameter, place) = (slot.param.value(), (group * COUNT) as u32);
-            steps.push(Step { parameter, stride: slot.stride, numbers, place, clip });
+            steps.push(FusedUpdate { parameter, constants: slot.constants, numbers, place, clip });
         }
         shaping.step(&directions, &steps)
     }
@@ -208,7 +208,7 @@ impl Engine {
         let mut directions = Vec::with_capacity(batch.places.len());
         for (place, matrix) in batch.places.iter().zip(&batch.matrices) {
             let u = Tensor::empty(matrix.device(), *matrix.shape(), DType::F32)?;
-            self.record_rule(&found[*place], (&u, Goal::Direction(0)))?;
+            self.record_rule(&found[*place], (&u, Output::Direction(0)))?;
             directions.push(u);
         }
         let shaped = match &self.settings(found[batch.places[0]].slot).shapes.after {
@@ -223,8 +223,8 @@ impl Engine {
             if let (Some(low_rank), Some(m)) = (&slot.low_rank, slot.moments.first()) {
                 u = low_rank.direction(&u, m, &self.clock.clip_state)?;
             }
-            let goal = (slot.param.value(), Goal::Step(&slot.stride));
-            Form::given().record(goal, (&u, false), &[], self.shared(slot))?;
+            let output = (slot.param.value(), Output::Step(&slot.constants));
+            Form::given().record(output, (&u, false), &[], self.shared(slot))?;
         }
         Ok(())
     }
@@ -293,15 +293,15 @@ impl Slot {
         }
         let scales = settings.scales.iter().filter(|(chosen, _)| chosen(param));
         let scale: f64 = scales.map(|(_, factor)| factor).product();
-        let stride = settings.constraint.hold(Stride {
+        let constants = settings.constraint.hold(UpdateConstants {
             decay: if (settings.decays)(param) { settings.weight_decay as f32 } else { 0.0 },
             scale: not_negative(part.rule.name(), "product of rate scales", scale)?,
             gain: settings.shapes.gain_of(param) as f32,
-            ..Stride::default()
+            ..UpdateConstants::default()
         });
         let neurons = settings.shapes.neurons_of(param)?;
         let low_rank = settings.shapes.low_rank_of(param, index)?;
-        Ok(Self { param: param.clone(), index, moments, neurons, low_rank, stride, group })
+        Ok(Self { param: param.clone(), index, moments, neurons, low_rank, constants, group })
     }
 
     fn check(&self, op: &'static str, gradient: &Tensor) -> Result<()> {

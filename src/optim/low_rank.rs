@@ -1,8 +1,8 @@
 //! The low-rank factor of a momentum, as Dion keeps it: one power iteration a step.
 
 use super::numbers::Numbers;
-use super::update::{Form, Goal, Shared};
-use crate::elementwise::Stride;
+use super::update::{Form, Output, Shared};
+use crate::elementwise::UpdateConstants;
 use crate::error::Result;
 use crate::host::{HostArgs, Real, greatest, to_one};
 use crate::kernel::CostArgs;
@@ -106,9 +106,10 @@ impl LowRank {
         let left = orthonormal(&orthonormal(&unit)?)?;
         let r = matmul(&u, &left, Layout::TN)?;
         let part = matmul(&left, &r, Layout::NT)?;
-        let stride = Stride { scale: 1.0, gain: self.lost, ..Stride::default() };
+        let constants =
+            UpdateConstants { scale: 1.0, gain: self.lost, ..UpdateConstants::default() };
         let shared = Shared { numbers: &self.one.values, clip, group: 0 };
-        Form::given().record((m, Goal::Step(&stride)), (&part, false), &[], shared)?;
+        Form::given().record((m, Output::Step(&constants)), (&part, false), &[], shared)?;
         let faded = unit_columns(&r, &self.right)?;
         matmul(&left, &faded, Layout::NT)?.reshape(shape.dims())
     }

@@ -2,7 +2,7 @@
 
 use super::low_rank::{LowRank, LowRankOptions};
 use super::neurons::Neurons;
-use crate::elementwise::Step;
+use crate::elementwise::FusedUpdate;
 use crate::error::{Error, Result};
 use crate::spectral::{Polar, SpectralClip};
 use crate::{DType, Device, Orientation, Param, Tensor};
@@ -54,7 +54,7 @@ impl Shaping {
 
 impl Shaping {
     /// Steps along the outcome for matrices `[count, rows, cols]`.
-    pub(super) fn step(&self, directions: &Tensor, steps: &[Step<'_>]) -> Result<()> {
+    pub(super) fn step(&self, directions: &Tensor, steps: &[FusedUpdate<'_>]) -> Result<()> {
         match self {
             Shaping::Clip(clip) => clip.step_all(directions, steps),
             Shaping::Polar(polar) => polar.step_all(directions, steps),

@@ -1,7 +1,7 @@
 //! The update: every rule is a form of one kernel.
 
 use super::numbers::COUNT;
-use crate::elementwise::Stride;
+use crate::elementwise::UpdateConstants;
 use crate::error::Result;
 use crate::host::{self, HostArgs, Real, keep_nan, limited};
 use crate::kernel::{CostArgs, Variant};
@@ -58,7 +58,7 @@ pub(crate) const NESTEROV: u32 = 1;
 pub(crate) const SIGN: u32 = 2;
 pub(crate) const WRITE: u32 = 4;
 pub(crate) const CLIPPED: u32 = 8;
-// 16 and 32: the constraints of `elementwise::Stride`
+// 16 and 32: the constraints of `elementwise::UpdateConstants`
 
 /// Parameter and gradient read, parameter written; every moment read and written. A direction that
 /// is written saves reading the parameter.
@@ -85,11 +85,11 @@ pub struct Form {
 
 /// Where the outcome goes.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Goal<'a> {
+pub(super) enum Output<'a> {
     /// For another kernel, to a tensor of directions of one shape, as the one of this number.
     Direction(usize),
     /// To the parameter.
-    Step(&'a Stride),
+    Step(&'a UpdateConstants),
 }
 
 /// Random words below it let an element take part: so many of them as the density says.
@@ -145,7 +145,7 @@ impl Form {
     /// to be multiplied with the factor of the clipped norm.
     pub(super) fn record(
         &self,
-        (target, goal): (&Tensor, Goal<'_>),
+        (target, output): (&Tensor, Output<'_>),
         (gradient, clipped): (&Tensor, bool),
         moments: &[Tensor],
         shared: Shared<'_>,
@@ -159,16 +159,16 @@ impl Form {
         let flag = |on: bool, flag: u32| if on { flag } else { 0 };
         let mode = self.mode | flag(clipped, CLIPPED);
         let mut params = self.params(items, mode, shared.group);
-        match goal {
-            Goal::Direction(number) => {
+        match output {
+            Output::Direction(number) => {
                 params.mode |= WRITE;
                 params.first = (number * items) as u32;
             }
-            Goal::Step(stride) => {
-                params.mode |= stride.mode;
+            Output::Step(constants) => {
+                params.mode |= constants.mode;
                 (params.decay, params.scale, params.gain) =
-                    (stride.decay, stride.scale, stride.gain);
-                (params.low, params.high) = (stride.low, stride.high);
+                    (constants.decay, constants.scale, constants.gain);
+                (params.low, params.high) = (constants.low, constants.high);
             }
         }
         let launch = target.device().launch(&UPDATE).params(&params);
@@ -207,8 +207,8 @@ fn update_oracle<R: Real>(args: &mut HostArgs<'_, R>) {
         false => &mut [],
     });
     let UpdateParams { mode, decay, scale, gain, low, high, .. } = p;
-    let stride = Stride { mode, decay, scale, gain, low, high };
-    let [decay, gain] = stride.rates(numbers);
+    let constants = UpdateConstants { mode, decay, scale, gain, low, high };
+    let [decay, gain] = constants.rates(numbers);
     for (i, (x, g)) in x.iter_mut().zip(g).enumerate() {
         let draw = [i as u32 / 2, numbers[10].f64() as u32];
         let rests = masked && threefry(p.key, draw)[i % 2] >= p.threshold;
@@ -220,7 +220,7 @@ fn update_oracle<R: Real>(args: &mut HostArgs<'_, R>) {
             *x = numbers[9] * u;
         } else if !rests {
             *x = *x - decay * *x - gain * u;
-            stride.constrain(std::slice::from_mut(x));
+            constants.constrain(std::slice::from_mut(x));
         }
     }
 }

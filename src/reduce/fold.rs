@@ -153,10 +153,10 @@ impl Fold<'_> {
     }
 }
 
-/// How one stage is cut.
+/// How one stage is split.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Cut {
-    splits: usize,
+struct FoldSplit {
+    parts: usize,
     chunk: usize,
     /// By a workgroup an output instead of an invocation.
     rows: bool,
@@ -166,8 +166,8 @@ struct Cut {
 /// at 32 elements.
 const LONGEST_CHAIN: usize = 4096;
 
-/// The cut into as many pieces as fill the device, none of them too short or too long.
-fn cut(tuning: &Tuning, pass: Pass) -> Cut {
+/// The split into as many parts as fill the device, none of them too short or too long.
+fn split(tuning: &Tuning, pass: Pass) -> FoldSplit {
     let outputs = pass.outer * pass.inner;
     let share = |among: usize, [least, most]: [usize; 2]| {
         (pass.length * outputs).div_ceil(among).clamp(least, most)
@@ -178,36 +178,36 @@ fn cut(tuning: &Tuning, pass: Pass) -> Cut {
         false if outputs >= tuning.invocations => LONGEST_CHAIN,
         false => share(tuning.invocations, tuning.chain),
     };
-    Cut { splits: pass.length.div_ceil(chunk), chunk, rows }
+    FoldSplit { parts: pass.length.div_ceil(chunk), chunk, rows }
 }
 
 /// The fold of the middle axis: a tensor of shape `[outer, inner]`.
 ///
 /// `pass.length` must not be 0, and x must hold `outer * length * inner` f32 elements.
 pub(crate) fn fold(x: &Tensor, pass: Pass, fold: Fold<'_>) -> Result<Tensor> {
-    let cut = cut(x.device().tuning(), pass);
-    let last = cut.splits <= 1;
+    let split = split(x.device().tuning(), pass);
+    let last = split.parts <= 1;
     // Parts of a norm are norms; of a mean they are divided, so that they do not overflow.
     let divisor = match fold {
         _ if last => fold.divisor,
         Fold { root: true, .. } | Fold { divisor: 1.0, .. } => 1.0,
-        _ => cut.chunk.next_power_of_two() as f32,
+        _ => split.chunk.next_power_of_two() as f32,
     };
-    let shape = [pass.outer, cut.splits.max(1), pass.inner];
+    let shape = [pass.outer, split.parts.max(1), pass.inner];
     let y = Tensor::empty(x.device(), shape, DType::F32)?;
     if y.count() > 0 {
-        stage(x, &y, pass, cut, Fold { divisor, ..fold })?;
+        stage(x, &y, pass, split, Fold { divisor, ..fold })?;
     }
     if last {
         return y.reshape([pass.outer, pass.inner]);
     }
-    let rest = Pass { length: cut.splits, ..pass };
+    let rest = Pass { length: split.parts, ..pass };
     let term = if fold.root { Term::Square } else { Term::Value };
     self::fold(&y, rest, Fold { term, divisor: fold.divisor / divisor, ..fold })
 }
 
-/// One launch: from x to its pieces.
-fn stage(x: &Tensor, y: &Tensor, pass: Pass, cut: Cut, fold: Fold<'_>) -> Result<()> {
+/// One launch: from x to its parts.
+fn stage(x: &Tensor, y: &Tensor, pass: Pass, split: FoldSplit, fold: Fold<'_>) -> Result<()> {
     let (term, center) = match fold.term {
         Term::Value => (0, None),
         Term::Square => (1, None),
@@ -216,8 +216,8 @@ fn stage(x: &Tensor, y: &Tensor, pass: Pass, cut: Cut, fold: Fold<'_>) -> Result
     };
     let device = x.device();
     let (outer, length) = (pass.outer as u32, pass.length as u32);
-    let (splits, chunk, divisor) = (cut.splits as u32, cut.chunk as u32, fold.divisor);
-    let launch = if cut.rows {
+    let (splits, chunk, divisor) = (split.parts as u32, split.chunk as u32, fold.divisor);
+    let launch = if split.rows {
         let params = RowParams { outer, length, splits, chunk, divisor };
         device.launch(&REDUCE_ROWS).params(&params).workgroups(y.count())
     } else {

@@ -9,10 +9,10 @@ mod extremum;
 mod fold;
 mod indices;
 mod moment;
-mod pieces;
 mod rate;
 mod rows;
 mod softmax;
+mod split;
 mod spread;
 mod sum;
 
@@ -20,13 +20,13 @@ pub(crate) use axes::Pass;
 pub use extremum::{argmax, argmin, max, min};
 pub(crate) use fold::{ColumnParams, Fold, Op, RowParams, Term, fold};
 pub use moment::{norm, variance};
-pub(crate) use pieces::{LONGEST, Pieces};
 pub(crate) use rate::{over_time, steps};
 pub use rate::{rate, spike_count};
 pub(crate) use rows::{
     Extents, ROWS, RowTurns, SHARERS, WALKERS, over_columns, over_elements, over_rows, rows_shared,
     walked,
 };
+pub(crate) use split::{LONGEST, Split};
 pub use sum::{mean, sum, sum_to};
 
 use crate::kernel::Kernel;

@@ -3,7 +3,7 @@
 use super::batch::Batch;
 use super::product::{depth_turns, tiled_turns};
 use super::tiling::Tiling;
-use crate::elementwise::{Step, Stride};
+use crate::elementwise::{FusedUpdate, UpdateConstants};
 use crate::host::parallel::*;
 use crate::host::{self, HostArgs, Real, floats};
 use crate::kernel::{Cost, CostArgs, Variant};
@@ -95,7 +95,7 @@ impl Factors {
     }
 
     /// A step along the outcome for a parameter for each of the batch's matrices.
-    pub(super) fn steps(&self, batch: &Batch<'_>, steps: &[Step<'_>]) -> Result<()> {
+    pub(super) fn steps(&self, batch: &Batch<'_>, steps: &[FusedUpdate<'_>]) -> Result<()> {
         for (i, step) in steps.iter().enumerate() {
             if step.parameter.count() != batch.count() || i >= batch.total() {
                 let detail = format!("a step of {} along {}", step.parameter.shape(), batch.shape);
@@ -113,7 +113,7 @@ impl Factors {
         batch: &Batch<'_>,
         y: &Tensor,
         matrices: std::ops::Range<usize>,
-        step: Option<&Step<'_>>,
+        step: Option<&FusedUpdate<'_>>,
     ) -> Result<()> {
         self.record_within(y.device().tuning().launch_flops, batch, y, matrices, step)
     }
@@ -124,7 +124,7 @@ impl Factors {
         batch: &Batch<'_>,
         y: &Tensor,
         matrices: std::ops::Range<usize>,
-        step: Option<&Step<'_>>,
+        step: Option<&FusedUpdate<'_>>,
     ) -> Result<()> {
         let (short, long) = (batch.m(), batch.n());
         let [m, n, k] = if batch.tall() { [long, short, short] } else { [short, long, short] };
@@ -159,7 +159,7 @@ impl Factors {
         params: &ApplyProductParams,
         tall: bool,
         y: &Tensor,
-        step: Option<&Step<'_>>,
+        step: Option<&FusedUpdate<'_>>,
     ) -> Result<()> {
         let (a, b) = if tall { (&self.x, &self.z) } else { (&self.z, &self.x) };
         let mut launch = y
@@ -183,8 +183,8 @@ impl Factors {
     }
 }
 
-fn step_params(step: &Step<'_>) -> ApplyProductParams {
-    let Stride { mode, decay, scale, gain, low, high } = step.stride;
+fn step_params(step: &FusedUpdate<'_>) -> ApplyProductParams {
+    let UpdateConstants { mode, decay, scale, gain, low, high } = step.constants;
     ApplyProductParams {
         numbers: step.place,
         mode,
@@ -204,11 +204,11 @@ fn apply_product_oracle<R: Real>(args: &mut HostArgs<'_, R>) {
     let (tall, scaled) = (args.flag("TALL"), args.flag("SCALED"));
     let (a, b, start) = (floats(args, "a"), floats(args, "b"), args.reals("start"));
     let ApplyProductParams { mode, decay, scale, gain, low, high, .. } = p;
-    let stride = Stride { mode, decay, scale, gain, low, high };
+    let constants = UpdateConstants { mode, decay, scale, gain, low, high };
     let y = args.reals_mut("y");
     let step = args.when("UPDATE").then(|| {
         let numbers = &args.reals("numbers")[p.numbers as usize..];
-        (stride.rates(numbers), args.reals("clip")[2] != R::zero())
+        (constants.rates(numbers), args.reals("clip")[2] != R::zero())
     });
     if step.is_some_and(|(_, skipped)| skipped) {
         return;
@@ -233,7 +233,7 @@ fn apply_product_oracle<R: Real>(args: &mut HostArgs<'_, R>) {
                 };
             }
             if step.is_some() {
-                stride.constrain(y);
+                constants.constrain(y);
             }
         });
     }

@@ -8,7 +8,7 @@ use super::plan::Plan;
 use super::product::{Coefficients, Output, PRODUCT, SymmetricProduct, commuting};
 use super::schedule::{RESIDUAL, Schedules, steps_for};
 use super::{vector, wide};
-use crate::elementwise::Step;
+use crate::elementwise::FusedUpdate;
 use crate::narrow::positive;
 use crate::{DType, Error, Result, Tensor};
 use std::sync::Arc;
@@ -184,7 +184,7 @@ impl SpectralClip {
 
     /// A step of each parameter along `H_c` of its matrix in `[count, rows, cols]`, neither extent 1:
     /// the last product and the step are one launch, so that parameters are written once.
-    pub(crate) fn step_all(&self, directions: &Tensor, steps: &[Step<'_>]) -> Result<()> {
+    pub(crate) fn step_all(&self, directions: &Tensor, steps: &[FusedUpdate<'_>]) -> Result<()> {
         let batch = Batch::new(OP, &[directions])?;
         let schedules = self.checked(directions)?;
         let stats = MatrixStats::new(&batch, self.scale())?;

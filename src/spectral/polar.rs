@@ -7,7 +7,7 @@ use super::norm::{MatrixStats, Scale};
 use super::product::{PRODUCT, commuting};
 use super::schedule::{Quintic, express};
 use super::wide;
-use crate::elementwise::Step;
+use crate::elementwise::FusedUpdate;
 use crate::linalg::Matmul;
 use crate::narrow::{finite, not_negative};
 use crate::{DType, Error, Result, Tensor};
@@ -154,7 +154,7 @@ impl Polar {
 
     /// A step of each parameter along the polar factor of its matrix in `[count, rows, cols]`: the last
     /// product and the step are one launch, so that parameters are written once.
-    pub(crate) fn step_all(&self, directions: &Tensor, steps: &[Step<'_>]) -> Result<()> {
+    pub(crate) fn step_all(&self, directions: &Tensor, steps: &[FusedUpdate<'_>]) -> Result<()> {
         let batch = Batch::new(OP, &[directions])?;
         self.check(OP)?;
         let stats = MatrixStats::new(&batch, self.scale())?;

@@ -3,7 +3,7 @@
 use super::rows::each_row;
 use crate::host::parallel::*;
 use crate::host::{HostArgs, Real};
-use crate::reduce::Pieces;
+use crate::reduce::Split;
 use crate::tensor::{BY_FOUR, Items};
 use crate::{DType, Error, Result, Tensor, Var};
 
@@ -34,7 +34,7 @@ crate::kernel! {
         chunk: u32,
     };
     oracle = token_shift_mix_oracle;
-    turns = |args| Pieces::turns(args.params::<TokenShiftMixParams>().chunk);
+    turns = |args| Split::turns(args.params::<TokenShiftMixParams>().chunk);
 }
 
 crate::params! {
@@ -186,20 +186,20 @@ fn gradient_of_mix(
         return Tensor::zeros(device, [channels], DType::F32);
     }
     let rows = count / channels;
-    let pieces = Pieces::of(device, rows, channels);
-    let part = Tensor::empty(device, [pieces.splits, channels], DType::F32)?;
+    let split = Split::of(device, rows, channels);
+    let part = Tensor::empty(device, [split.parts, channels], DType::F32)?;
     let params = TokenShiftMixParams {
         rows: rows as u32,
         channels: channels as u32,
         batch: (lane / channels) as u32,
-        splits: pieces.splits as u32,
-        chunk: pieces.chunk as u32,
+        splits: split.parts as u32,
+        chunk: split.chunk as u32,
     };
     let launch = device.launch(&TOKEN_SHIFT_MIX).params(&params);
     let launch = launch.constant("PREVIOUS", previous.is_some());
     let launch = launch.bind("x", x).bind_if("previous", previous).bind("g", g).bind("part", &part);
     launch.items(part.count()).record()?;
-    pieces.total(&part)
+    split.total(&part)
 }
 
 fn token_shift_oracle<R: Real>(args: &mut HostArgs<'_, R>) {

@@ -1,6 +1,6 @@
 //! The last product: the GEMM crate adds it to what a parameter keeps.
 
-use crate::elementwise::Stride;
+use crate::elementwise::UpdateConstants;
 use crate::host::parallel::*;
 use crate::host::{HostArgs, floats, gemm};
 use crate::spectral::ApplyProductParams;
@@ -16,7 +16,7 @@ pub(crate) fn apply_product(args: &mut HostArgs<'_, f32>) {
     let (a, b, start) = (floats(args, "a"), floats(args, "b"), args.reals("start"));
     let steps = args.when("UPDATE");
     let ApplyProductParams { mode, decay, scale, gain, low, high, .. } = p;
-    let stride = Stride { mode, decay, scale, gain, low, high };
+    let constants = UpdateConstants { mode, decay, scale, gain, low, high };
     let y = args.reals_mut("y");
     // What y keeps, and what it takes of the product.
     let mut rates = [0.0, 1.0];
@@ -24,7 +24,7 @@ pub(crate) fn apply_product(args: &mut HostArgs<'_, f32>) {
         if args.reals("clip")[2] != 0.0 {
             return;
         }
-        let [decay, gain] = stride.rates(&args.reals("numbers")[p.numbers as usize..]);
+        let [decay, gain] = constants.rates(&args.reals("numbers")[p.numbers as usize..]);
         rates = [1.0 - decay, -gain];
     }
     let first = (4 * p.group_first as usize).min(rows);
@@ -44,7 +44,7 @@ pub(crate) fn apply_product(args: &mut HostArgs<'_, f32>) {
         let y = &mut y[first * cols..][..count * cols];
         job.run(first, cols, y);
         if steps {
-            stride.constrain(y);
+            constants.constrain(y);
         }
     };
     let all = y[..p.entries as usize * rows * cols].par_chunks_exact_mut(rows * cols).enumerate();

@@ -8,9 +8,9 @@ use crate::host::{Real, limited};
 pub(crate) const BOX: u32 = 16;
 pub(crate) const COMPAND: u32 = 32;
 
-/// `Stride` of `shared/step.wgsl`.
+/// `UpdateConstants` of `shared/step.wgsl`.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Stride {
+pub(crate) struct UpdateConstants {
     pub(crate) mode: u32,
     pub(crate) decay: f32,
     pub(crate) scale: f32,
@@ -21,9 +21,9 @@ pub(crate) struct Stride {
 
 /// A parameter that a kernel moves along what it computes, instead of writing that to memory.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Step<'a> {
+pub(crate) struct FusedUpdate<'a> {
     pub(crate) parameter: &'a Tensor,
-    pub(crate) stride: Stride,
+    pub(crate) constants: UpdateConstants,
     /// What changes from step to step (`shared/numbers.wgsl`), and where the parameter's begin.
     pub(crate) numbers: &'a Tensor,
     pub(crate) place: u32,
@@ -31,7 +31,7 @@ pub(crate) struct Step<'a> {
     pub(crate) clip: &'a Tensor,
 }
 
-impl Stride {
+impl UpdateConstants {
     /// For twins: what a parameter loses to decay, and what it takes of the direction, with the numbers
     /// that change from step to step.
     pub(crate) fn rates<R: Real>(&self, numbers: &[R]) -> [R; 2] {
