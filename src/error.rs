@@ -75,9 +75,9 @@ pub enum Error {
         /// The binding that shares its buffer.
         binding: String,
     },
-    /// A kernel's twin calls the crate for a tensor that its own launch is writing, or would write
+    /// A kernel's CPU code calls the crate for a tensor that its own launch is writing, or would write
     /// one that is being read: to wait for it could be to wait for oneself.
-    #[error("{op}: `{tensor}` is in use by a launch, and a call within a twin does not wait")]
+    #[error("{op}: `{tensor}` is in use by a launch, and a call within its CPU code does not wait")]
     Busy {
         /// The operator or kernel that was called.
         op: &'static str,
@@ -140,7 +140,7 @@ pub enum Error {
         /// Its text.
         message: String,
     },
-    /// The shadow check found a kernel that disagrees with its twin.
+    /// The shadow check found a kernel that disagrees with its oracle.
     #[error("shadow check: {0}")]
     Diverged(Box<Divergence>),
     /// A file that cannot be read or written.
@@ -204,7 +204,7 @@ impl Error {
     }
 }
 
-/// The first element in which a device and the twin disagree.
+/// The first element in which a device and the oracle disagree.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Divergence {
     /// The kernel.
@@ -215,13 +215,16 @@ pub struct Divergence {
     pub index: usize,
     /// What the device computed (words as their numerical value).
     pub device: f64,
-    /// What the twin computed.
-    pub twin: f64,
+    /// What the oracle computed.
+    pub oracle: f64,
 }
 
 impl std::fmt::Display for Divergence {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { kernel, tensor, index, device, twin } = self;
-        write!(f, "{kernel}: `{tensor}`[{index}] is {device:e} on the device, {twin:e} in the twin")
+        let Self { kernel, tensor, index, device, oracle } = self;
+        write!(
+            f,
+            "{kernel}: `{tensor}`[{index}] is {device:e} on the device, {oracle:e} in the oracle"
+        )
     }
 }

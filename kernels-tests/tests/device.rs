@@ -949,10 +949,10 @@ fn the_shadow_check_names_the_first_difference() {
         }
         let Err(Error::Diverged(found)) = &outcome else { panic!("{outcome:?}") };
         assert_eq!((found.kernel, found.tensor.as_str(), found.index), ("wrong", "y", 150));
-        assert_eq!((found.device, found.twin), (301.0, 0.0));
+        assert_eq!((found.device, found.oracle), (301.0, 0.0));
         let text = outcome.unwrap_err().to_string();
         assert!(
-            text.contains("wrong: `y`[150] is 3.01e2 on the device, 0e0 in the twin"),
+            text.contains("wrong: `y`[150] is 3.01e2 on the device, 0e0 in the oracle"),
             "{text}"
         );
         device.shadow(false);
@@ -1025,7 +1025,7 @@ fn the_shadow_check_names_what_f32_does_not_explain() {
         let outcome = launch.record();
         let Err(Error::Diverged(found)) = &outcome else { panic!("{outcome:?} of {kernel:?}") };
         assert_eq!(found.index, index, "{found}");
-        for (found, wanted) in [found.device, found.twin].into_iter().zip(values) {
+        for (found, wanted) in [found.device, found.oracle].into_iter().zip(values) {
             assert!(found == wanted || (found / wanted - 1.0).abs() < 1e-5, "{found} {wanted}");
         }
     }

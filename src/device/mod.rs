@@ -25,7 +25,7 @@ pub(crate) use tuning::{Lines, Tuning, WalkTiles};
 /// |---|---|
 /// | `best` | a hardware GPU if there is one, else the host |
 /// | `gpu` | the best hardware GPU |
-/// | `host` | the CPU, every kernel by its twin, in f32 |
+/// | `host` | the CPU, every kernel by its CPU code, in f32 |
 /// | `oracle` | likewise in f64: what everything else is tested against |
 /// | `vulkan`, `metal`, `dx12` | the best adapter of that API, software ones last |
 /// | `cpu-adapter` | a software adapter (lavapipe, WARP): for correctness, not for speed |
@@ -311,7 +311,7 @@ impl Device {
         Ok((outcome, launches))
     }
 
-    /// Switches the shadow check: every launch is also computed by its twin in f64 and compared; the
+    /// Switches the shadow check: every launch is also computed by its oracle in f64 and compared; the
     /// first that differs by more than rounding explains is an [`Error::Diverged`] that names kernel,
     /// tensor, element and both values. The oracle has nothing to be compared with. Also on with
     /// `SPIKEGRAD_SHADOW=1`. Slow; the way to check a driver.

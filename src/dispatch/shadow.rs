@@ -1,4 +1,4 @@
-//! The shadow check: every launch is also computed by its twin in f64, and compared.
+//! The shadow check: every launch is also computed by its oracle in f64, and compared.
 
 use super::on_host::{run_on_host, take_arrays, with_arrays};
 use super::verdict::{self, Alternatives};
@@ -16,7 +16,7 @@ use std::time::Instant;
 /// last place.
 const HALF_ROUNDING: f64 = 1.0 / 1024.0;
 
-/// Runs `launch` and compares all that it wrote with the twin's outcome.
+/// Runs `launch` and compares all that it wrote with the oracle's outcome.
 pub(super) fn run(stream: &Stream, launch: Launch, program: &Program) -> Result<()> {
     let start = Instant::now();
     let (before, written) = match &stream.backend {
@@ -106,10 +106,10 @@ fn divergence(
     tensor: &str,
     index: usize,
     device: &Array,
-    twin: &Array,
+    oracle: &Array,
 ) -> Divergence {
-    let (device, twin) = (value(device, index), value(twin, index));
-    Divergence { kernel: kernel.name, tensor: tensor.into(), index, device, twin }
+    let (device, oracle) = (value(device, index), value(oracle, index));
+    Divergence { kernel: kernel.name, tensor: tensor.into(), index, device, oracle }
 }
 
 /// The numbers that words hold as pairs of f16.

@@ -114,7 +114,7 @@ pub(crate) struct Stream {
     stand_ins: Mutex<HashMap<(usize, u64), Memory>>,
     /// Launches that are being collected for other programs.
     collecting: Mutex<Option<Collecting>>,
-    /// Whether launches are checked against their twins.
+    /// Whether launches are checked against their oracles.
     shadow: AtomicBool,
     watch: Arc<Watch>,
 }
@@ -626,12 +626,12 @@ impl Stream {
         Some(state.recordings.swap_remove(at))
     }
 
-    /// Whether launches are looked at one by one: profiled, or checked against their twins.
+    /// Whether launches are looked at one by one: profiled, or checked against their oracles.
     pub(super) fn is_inspected(&self) -> bool {
         self.is_shadowed() || self.profile().is_some()
     }
 
-    /// Whether launches are checked against their twins.
+    /// Whether launches are checked against their oracles.
     pub(super) fn is_shadowed(&self) -> bool {
         self.shadow.load(Ordering::Relaxed)
     }

@@ -85,21 +85,21 @@ fn each_real(arrays: &[Array], mut change: impl FnMut(f64) -> f64) -> Vec<Array>
     arrays.iter().map(change).collect()
 }
 
-/// The elements of a binding in which `device` and `twin` differ by more than `tolerance`, relative
+/// The elements of a binding in which `device` and the oracle differ by more than `tolerance`, relative
 /// to the largest value.
-pub(super) fn differences(device: &Array, twin: &Array, tolerance: f64) -> Vec<usize> {
-    match (device, twin) {
+pub(super) fn differences(device: &Array, oracle: &Array, tolerance: f64) -> Vec<usize> {
+    match (device, oracle) {
         (Array::Double(device), Array::Double(values)) => {
-            let allowed = allowance(twin, tolerance);
+            let allowed = allowance(oracle, tolerance);
             let pairs = device.iter().zip(values).enumerate();
             pairs.filter(|(_, (a, b))| !close(**a, **b, allowed)).map(|(i, _)| i).collect()
         }
-        (Array::Words(device), Array::Words(twin)) => {
-            let pairs = device.iter().zip(twin).enumerate();
+        (Array::Words(device), Array::Words(oracle)) => {
+            let pairs = device.iter().zip(oracle).enumerate();
             pairs.filter(|(_, (a, b))| a != b).map(|(i, _)| i).collect()
         }
         // The shadow check holds reals in f64 alone.
-        _ => (0..twin.len()).collect(),
+        _ => (0..oracle.len()).collect(),
     }
 }
 
@@ -109,31 +109,31 @@ pub(super) fn explained(
     alternatives: &Alternatives,
     (binding, i): (usize, usize),
     device: &Array,
-    twin: &Array,
+    oracle: &Array,
     (tolerance, allowed): (f64, f64),
 ) -> bool {
-    match (device, twin) {
-        (Array::Double(device), Array::Double(twin)) => {
+    match (device, oracle) {
+        (Array::Double(device), Array::Double(oracle)) => {
             let real = |arrays: &Vec<Array>| match &arrays[binding] {
                 Array::Double(values) => values[i],
                 _ => f64::NAN,
             };
             let outcomes = alternatives.outcomes().map(real);
             let rates =
-                alternatives.draws.iter().map(|draw| rate(twin[i], draw.each_ref().map(real)));
+                alternatives.draws.iter().map(|draw| rate(oracle[i], draw.each_ref().map(real)));
             let rate = rates.fold(0.0, f64::max);
-            let range = alternatives.ranged.iter().map(|a| moved(twin[i], real(a)));
+            let range = alternatives.ranged.iter().map(|a| moved(oracle[i], real(a)));
             let range = range.fold(0.0, f64::max);
-            within(device[i], twin[i], outcomes, allowed)
-                || close(device[i], twin[i], allowed + tolerance * rate + range)
+            within(device[i], oracle[i], outcomes, allowed)
+                || close(device[i], oracle[i], allowed + tolerance * rate + range)
         }
-        (Array::Words(device), Array::Words(twin)) => {
+        (Array::Words(device), Array::Words(oracle)) => {
             let word = |arrays: &Vec<Array>| match &arrays[binding] {
                 Array::Words(words) => words[i],
                 _ => 0,
             };
-            let undecided = alternatives.outcomes().fold(0, |m, a| m | (word(a) ^ twin[i]));
-            (device[i] ^ twin[i]) & !undecided == 0
+            let undecided = alternatives.outcomes().fold(0, |m, a| m | (word(a) ^ oracle[i]));
+            (device[i] ^ oracle[i]) & !undecided == 0
         }
         _ => false,
     }
@@ -141,23 +141,23 @@ pub(super) fn explained(
 
 /// By how much an outcome moves when its inputs move by all of their size. Nothing where it jumps:
 /// then the ratio grows as the change of the inputs shrinks.
-fn rate(twin: f64, outcomes: [f64; 2]) -> f64 {
-    let (twin, [coarse, fine]) = (held(twin), outcomes.map(held));
-    let (coarse, fine) = ((coarse - twin).abs() / ROUNDING, (fine - twin).abs() / FINE);
+fn rate(oracle: f64, outcomes: [f64; 2]) -> f64 {
+    let (oracle, [coarse, fine]) = (held(oracle), outcomes.map(held));
+    let (coarse, fine) = ((coarse - oracle).abs() / ROUNDING, (fine - oracle).abs() / FINE);
     if fine > 16.0 * coarse { 0.0 } else { coarse.min(fine) }
 }
 
 /// By how much f32's range moves an outcome that it holds: a subnormal number on the way becomes zero,
 /// or where it does not it keeps so few bits that it may as well move the other way.
-fn moved(twin: f64, ranged: f64) -> f64 {
-    if ranged.abs() <= LARGEST && twin.abs() <= LARGEST { (ranged - twin).abs() } else { 0.0 }
+fn moved(oracle: f64, ranged: f64) -> f64 {
+    if ranged.abs() <= LARGEST && oracle.abs() <= LARGEST { (ranged - oracle).abs() } else { 0.0 }
 }
 
 /// Whether `device` lies between the least and the largest outcome of the oracle that f32 holds, or
 /// is undefined or infinite as one of them is.
-fn within(device: f64, twin: f64, outcomes: impl Iterator<Item = f64>, allowed: f64) -> bool {
+fn within(device: f64, oracle: f64, outcomes: impl Iterator<Item = f64>, allowed: f64) -> bool {
     let (mut low, mut high) = (f64::INFINITY, f64::NEG_INFINITY);
-    for outcome in std::iter::once(twin).chain(outcomes) {
+    for outcome in std::iter::once(oracle).chain(outcomes) {
         if outcome.abs() <= LARGEST {
             (low, high) = (low.min(outcome), high.max(outcome));
         } else if close(device, outcome, allowed) {
@@ -169,21 +169,21 @@ fn within(device: f64, twin: f64, outcomes: impl Iterator<Item = f64>, allowed: 
 
 /// What a tensor's elements may differ by: a part of the largest of them that f32 holds, and what is
 /// lost where subnormals are taken as zero.
-pub(super) fn allowance(twin: &Array, tolerance: f64) -> f64 {
-    let Array::Double(twin) = twin else { return 0.0 };
-    let held = twin.iter().map(|v| v.abs()).filter(|v| *v <= LARGEST);
+pub(super) fn allowance(oracle: &Array, tolerance: f64) -> f64 {
+    let Array::Double(oracle) = oracle else { return 0.0 };
+    let held = oracle.iter().map(|v| v.abs()).filter(|v| *v <= LARGEST);
     tolerance * held.fold(0.0, f64::max) + SMALLEST
 }
 
 /// Whether two values agree. Beyond the range of f32 a device has infinity.
-fn close(device: f64, twin: f64, allowed: f64) -> bool {
-    if device.is_nan() || twin.is_nan() {
-        return device.is_nan() && twin.is_nan();
+fn close(device: f64, oracle: f64, allowed: f64) -> bool {
+    if device.is_nan() || oracle.is_nan() {
+        return device.is_nan() && oracle.is_nan();
     }
-    if twin.is_infinite() {
-        return device == twin;
+    if oracle.is_infinite() {
+        return device == oracle;
     }
-    (held(device) - held(twin)).abs() <= allowed
+    (held(device) - held(oracle)).abs() <= allowed
 }
 
 /// A value within the range of f32.
@@ -223,10 +223,10 @@ mod tests {
         let (double, ranged) = (write(oracle.double), write(oracle.ranged));
         let mut after = before.to_vec();
         double(&mut after);
-        let (device, twin) = (Array::Double(vec![device]), &after[1]);
+        let (device, oracle) = (Array::Double(vec![device]), &after[1]);
         let alternatives = Alternatives::new(&before, double, ranged);
-        differences(&device, twin, 1e-4).is_empty()
-            || explained(&alternatives, (1, 0), &device, twin, (1e-4, allowance(twin, 1e-4)))
+        differences(&device, oracle, 1e-4).is_empty()
+            || explained(&alternatives, (1, 0), &device, oracle, (1e-4, allowance(oracle, 1e-4)))
     }
 
     fn first<R: Real>(v: &[R]) -> R {

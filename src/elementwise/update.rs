@@ -32,7 +32,7 @@ pub(crate) struct FusedUpdate<'a> {
 }
 
 impl UpdateConstants {
-    /// For twins: what a parameter loses to decay, and what it takes of the direction, with the numbers
+    /// On the CPU: what a parameter loses to decay, and what it takes of the direction, with the numbers
     /// that change from step to step.
     pub(crate) fn rates<R: Real>(&self, numbers: &[R]) -> [R; 2] {
         let real = |value: f32| R::lit(value.into());
@@ -40,7 +40,7 @@ impl UpdateConstants {
         [eta * real(self.decay), eta * real(self.gain) * numbers[3]]
     }
 
-    /// For twins: holds parameters to the constraint.
+    /// On the CPU: holds parameters to the constraint.
     pub(crate) fn constrain<R: Real>(&self, x: &mut [R]) {
         let (low, high) = (R::lit(self.low.into()), R::lit(self.high.into()));
         if self.mode & BOX != 0 {

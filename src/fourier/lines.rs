@@ -137,7 +137,7 @@ impl Request {
         }
     }
 
-    /// The twin plans for itself.
+    /// The host's loops plan for themselves.
     fn on_host(&self, x: &Tensor, y: &Tensor) -> Result<()> {
         let (load, store, points) = self.modes();
         let params = Params { points: points as u32, ..self.params(points) };

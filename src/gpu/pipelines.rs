@@ -137,7 +137,7 @@ impl Context {
         };
         let checks = runtime_checks(trusted, self.unchecked);
         // SAFETY: checks are given up for the crate's own kernels only. Every loop of theirs ends and
-        // every index is within its tensor, which their tests against the twins show.
+        // every index is within its tensor, which their tests against the oracles show.
         unsafe { self.device.create_shader_module_trusted(descriptor, checks) }
     }
 

@@ -1,9 +1,9 @@
-//! What a twin is called with.
+//! What CPU code is called with.
 
 use super::Real;
 use crate::gpu::Reflection;
 
-/// One binding of a launch, as the twin sees it.
+/// One binding of a launch, as CPU code sees it.
 pub(crate) enum Slot<'a, R> {
     /// Read-only reals.
     Reals(&'a [R]),

@@ -1,6 +1,6 @@
 //! Columns of a time-major matrix, cut into blocks that threads share.
 //!
-//! Twins that scan over time run it outside and the columns of a block inside, so that rows stream
+//! Loops that scan over time run it outside and the columns of a block inside, so that rows stream
 //! and loops vectorise.
 
 use crate::host::parallel::*;

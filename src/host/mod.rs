@@ -1,7 +1,8 @@
-//! The CPU device: it runs a launch by calling the kernel's twin.
+//! The CPU device: it runs a launch by calling the kernel's CPU code.
 //!
-//! It is the oracle every WGSL kernel is tested against (in f64) and the fallback where there is no
-//! GPU (in f32), and stays no more than that.
+//! In f64 it is the oracle that every WGSL kernel is tested against, in f32 the fallback where there is no
+//! GPU. What stands here serves all families; a folder holds the loops of the family of its name that
+//! were made fast.
 
 mod args;
 pub(crate) mod attention;

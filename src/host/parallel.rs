@@ -1,4 +1,4 @@
-//! Parallel loops of the twins: rayon's iterators, run on the crate's own pool
+//! Parallel loops of the host: rayon's iterators, run on the crate's own pool
 //! ([`pooled`](super::threads::pooled)). Twins import this in place of `rayon::prelude`.
 
 use super::Parallelism;

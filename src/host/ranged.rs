@@ -10,7 +10,7 @@ use std::ops::{
 };
 
 /// A number of f64's precision and f32's range: what is beyond is infinite, what is below the
-/// smallest normal number is zero. A twin that runs in it shows what becomes of an outcome on a
+/// smallest normal number is zero. An oracle that runs in it shows what becomes of an outcome on a
 /// device that flushes subnormals and whose intermediates overflow.
 #[derive(Debug, Clone, Copy, Default, PartialEq, PartialOrd, bytemuck::Pod, bytemuck::Zeroable)]
 #[repr(transparent)]

@@ -4,7 +4,7 @@ use super::Array;
 use std::fmt::{Debug, Display};
 use std::iter::Sum;
 
-/// `f32` or `f64`: twins are written once, over this trait.
+/// `f32` or `f64`: oracles are written once, over this trait.
 ///
 /// Arithmetic and elementary functions come from [`num_traits::Float`]; `erf` from `libm`.
 pub trait Real:

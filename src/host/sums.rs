@@ -1,4 +1,4 @@
-//! Sums for the twins' loops.
+//! Sums for the host's loops.
 
 use super::{Real, greatest, vectorised};
 

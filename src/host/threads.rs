@@ -1,4 +1,4 @@
-//! The threads that the twins' loops run on.
+//! The threads that the host's loops run on.
 //!
 //! All loops of the crate run on one pool of its own, and the thread that asks for them sleeps until
 //! they are done. It never lends a hand, as a thread of a rayon pool does that waits: it would take
@@ -14,7 +14,7 @@
 //! 2. A thread that calls the crate takes the arrays of a launch all at once or none of them
 //!    ([`Turns`](super::Turns)), and holds no lock of the crate while it waits for them or for its
 //!    loops. So what it waits for, the loops of launches that run, ends by 1.
-//! 3. Code that runs within loops (a caller's twin that calls the crate) does not wait for arrays: it
+//! 3. Code that runs within loops (a caller's CPU code that calls the crate) does not wait for arrays: it
 //!    gets an error where they are in use.
 
 use rayon::ThreadPool;
@@ -26,7 +26,7 @@ use std::thread::{self, ThreadId};
 thread_local! {
     /// Whether the thread is one of the pool's.
     static OURS: Cell<bool> = const { Cell::new(false) };
-    /// The launches whose twins the thread is calling now.
+    /// The launches whose CPU code the thread is calling now.
     static DEPTH: Cell<u32> = const { Cell::new(0) };
 }
 
@@ -99,11 +99,11 @@ fn hand_over<T: Send>(pool: &ThreadPool, work: impl FnOnce() -> T + Send) -> T {
     }
 }
 
-/// Where a call of the crate comes from: the thread, and the launches whose twins it is calling.
+/// Where a call of the crate comes from: the thread, and the launches whose CPU code it is calling.
 ///
-/// What belongs to "the calling thread" (a capture, its memory) belongs to a frame: a caller's twin
-/// that waits within rayon may be interrupted by other work of its pool, which is none of the
-/// capture's that the twin's launch is recorded in.
+/// What belongs to "the calling thread" (a capture, its memory) belongs to a frame: a caller's code
+/// that waits within rayon may be interrupted by other work of its pool, which is not
+/// the work of the capture that its launch is recorded in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Frame {
     thread: ThreadId,
@@ -122,7 +122,7 @@ pub(crate) fn is_nested() -> bool {
     OURS.get() || DEPTH.get() > 0
 }
 
-/// Calls a twin: until the guard is dropped the thread is within its loops.
+/// Calls CPU code: until the guard is dropped the thread is within its loops.
 #[must_use]
 pub(crate) struct Loops(());
 

@@ -1,4 +1,4 @@
-//! Vector instructions for the twins' loops.
+//! Vector instructions for the host's loops.
 
 pub(crate) use pulp::Simd;
 

@@ -1,4 +1,4 @@
-//! A kernel: one GPU program with its parameters, its CPU twin and its cost, as static data.
+//! A kernel: one GPU program with its parameters, its CPU code and its cost, as static data.
 
 mod cost;
 mod declare;
@@ -82,7 +82,7 @@ pub struct Kernel {
     pub turns: Option<fn(&CostArgs<'_>) -> u64>,
     /// Its variants; the first is the baseline, which needs no optional feature.
     pub variants: &'static [Variant],
-    /// How far an f32 run may be from the f64 twin, relative to the largest value of the tensor, or
+    /// How far an f32 run may be from the oracle in f64, relative to the largest value of the tensor, or
     /// where terms cancel to their magnitudes.
     pub tolerance: f32,
     /// The fraction of elements that may differ by more than rounding explains: non-zero for kernels
@@ -233,11 +233,6 @@ impl Kernel {
             kernel: self.name.into(),
             message: format!("no variant for the conditions {conditions:?} on this device"),
         })
-    }
-
-    /// The last variant that a device can run: variants stand in order of preference.
-    pub fn best_variant(&self, capabilities: &Capabilities) -> usize {
-        self.variants.iter().rposition(|v| v.needs.met_by(capabilities)).unwrap_or(0)
     }
 
     /// Whether some variant knows this condition.

@@ -140,7 +140,6 @@ fn devices() {
         let _ = (kernel.wgsl(variant).is_ok(), kernel.program(variant).is_ok());
         let capabilities = Capabilities::portable();
         let _ = (
-            kernel.best_variant(&capabilities),
             Needs::F16.met_by(&capabilities),
             Variant::portable("a", &["A"]).switches().count(),
             kernel.choose(&["NO"], &capabilities).is_ok(),

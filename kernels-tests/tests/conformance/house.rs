@@ -282,3 +282,14 @@ fn families_import_their_own_fragments_and_shared_ones() {
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
+
+/// The operator that CONTRIBUTING.md shows is the one in its file.
+#[test]
+fn the_walk_through_shows_what_is_there() {
+    let read = |path: &str| std::fs::read_to_string(root().join(path)).unwrap();
+    let (guide, file) = (read("CONTRIBUTING.md"), read("src/tensor/fill.rs"));
+    let shown = guide.split("```rust,ignore\n").nth(1).unwrap().split("```").next().unwrap();
+    for part in shown.trim().split("\n\n") {
+        assert!(file.contains(part), "not in src/tensor/fill.rs:\n{part}");
+    }
+}

@@ -1,4 +1,4 @@
-//! The twins of `attention_query_gradient` and `attention_key_gradient`.
+//! `attention_query_gradient` and `attention_key_gradient` on the host.
 
 use super::block::{BLOCK, Rows, Seen, TASK, Turned, clear_between};
 use super::product::{Matrix, add_product, padded};

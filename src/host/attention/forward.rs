@@ -1,4 +1,4 @@
-//! The twin of `attention_forward`.
+//! `attention_forward` on the host.
 
 use super::block::{BLOCK, Rows, Seen, TASK, Turned, clear_between};
 use super::product::{LANES, Matrix, add_product};

@@ -1,4 +1,4 @@
-//! The CPU twins: spikes select rows, population counts count.
+//! Products of packed spikes: spikes select rows, population counts count.
 
 use crate::attention::HeadParams as Params;
 use crate::host::linalg::{View, multiply};
