@@ -21,7 +21,7 @@ use spikegrad::optim::{
 use spikegrad::random::Generator;
 use spikegrad::scan::{Decay, Plan, Recurrence, Wkv, WkvState};
 use spikegrad::spectral::{Form, HardClip, Polar, SpectralClip, Steps, spectral_norm};
-use spikegrad::{DType, Device, Param, Result, Tape, Tensor, Var, reduce};
+use spikegrad::{DType, Device, Error, Param, Result, Tape, Tensor, Var, kernels, reduce};
 
 /// A program, and the family that it is for.
 #[derive(Debug, Clone, Copy)]
@@ -214,9 +214,42 @@ fn linalg_case(device: &Device) -> Result<()> {
             done(Matmul::new().kernel(kernel).output(DType::F16).run(&a, &b))?;
         }
     }
+    let [a, b] = [[32, 16], [16, 32]].map(|shape| numbers(device, &shape));
+    done(plain_cooperative(&elementwise::to_half(&a?)?, &elementwise::to_half(&b?)?))?;
     let at = Leaves::new(device);
     let (a, b) = (at.leaf(&[32, 16])?.to_half()?, at.leaf(&[16, 8])?.to_half()?);
     differentiate(&a.matmul(&b)?)
+}
+
+spikegrad::params! {
+    struct CooperativeParams {
+        sizes: [u32; 3],
+        batch: [u32; 2],
+        groups: [u32; 2],
+        rest: [u32; 8],
+    }
+}
+
+/// The product of two f16 matrices, whose extents are multiples of 16, by what the kernel for cooperative
+/// matrices does where there are none.
+///
+/// # Errors
+/// Those of its launch.
+pub fn plain_cooperative(a: &Tensor, b: &Tensor) -> Result<Tensor> {
+    let [m, k, n] = [a.shape()[0], a.shape()[1], b.shape()[1]];
+    let c = Tensor::empty(a.device(), [m, n], DType::F32)?;
+    let Some(kernel) = kernels().into_iter().find(|k| k.name == "matmul_coop") else {
+        return Err(Error::argument("matmul_coop", "no such kernel"));
+    };
+    let params = CooperativeParams {
+        sizes: [m, n, k].map(|extent| extent as u32),
+        batch: [0, 1],
+        groups: [0, m as u32 / 4],
+        rest: [1, 0, 0, 0, 0, 0, 0, 0],
+    };
+    let launch = a.device().launch(kernel).params(&params).bind("a", a).bind("b", b);
+    launch.bind("c", &c).workgroups(m / 16 * (n / 16)).record()?;
+    Ok(c)
 }
 
 fn lif_case(device: &Device) -> Result<()> {
@@ -534,6 +567,12 @@ fn fourier_case(device: &Device) -> Result<()> {
         differentiate(&at.leaf(&[2, n, 3])?.rfft(1, Scaling::Ortho)?)?;
         let at = Leaves::new(device);
         done(at.bits(&[n, 3])?.rfft(0, Scaling::Ortho))?;
+    }
+    // Few lines and many.
+    for lines in [2, 20] {
+        let at = Leaves::new(device);
+        differentiate(&at.leaf(&[lines, 12, 2])?.fft(1, Scaling::None)?)?;
+        done(at.bits(&[2, lines, 12])?.rfft(2, Scaling::None))?;
     }
     let at = Leaves::new(device);
     let (z, w) = (at.leaf(&[6, 4, 2])?, at.leaf(&[6, 4, 2])?);

@@ -1,6 +1,7 @@
 //! Conformance of the `linalg` family.
 
 use half::f16;
+use kernels_tests::cases::plain_cooperative;
 use kernels_tests::{ACTIVATIONS, Random, assert_close, conform, oracle, subjects};
 use proptest::prelude::*;
 use spikegrad::elementwise::Activation;
@@ -441,29 +442,10 @@ fn mistakes_are_errors() {
 /// The kernel for cooperative matrices computes the right thing where there are none.
 #[test]
 fn the_plain_variant_of_the_cooperative_kernel() {
-    spikegrad::params! {
-        struct Params {
-            sizes: [u32; 3],
-            batch: [u32; 2],
-            groups: [u32; 2],
-            rest: [u32; 8],
-        }
-    }
-    let kernels = spikegrad::kernels();
-    let kernel = kernels.iter().find(|k| k.name == "matmul_coop").unwrap();
-    let params = Params {
-        sizes: [32, 48, 16],
-        batch: [0, 1],
-        groups: [0, 8],
-        rest: [1, 0, 0, 0, 0, 0, 0, 0],
-    };
     conform("cooperative kernel, plain variant", 1e-5, |d| {
-        let c = Tensor::empty(d, [32, 48], DType::F32)?;
-        let launch = d.launch(kernel).params(&params);
         let (a, b) = (halves(d, 1, &[32, 16])?, halves(d, 2, &[16, 48])?);
-        launch.bind("a", &a).bind("b", &b).bind("c", &c).workgroups(2 * 3).record()?;
-        let reference = matmul(&a, &b, Layout::NN)?;
-        assert_close(&format!("{d}"), &c, &reference, 1e-5);
+        let c = plain_cooperative(&a, &b)?;
+        assert_close(&format!("{d}"), &c, &matmul(&a, &b, Layout::NN)?, 1e-5);
         Ok(vec![c])
     });
 }
