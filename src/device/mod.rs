@@ -189,7 +189,7 @@ impl Device {
 
     /// A launch of `kernel` on this device.
     pub fn launch(&self, kernel: &'static Kernel) -> Launch {
-        Launch::new(kernel, &self.stream)
+        Launch::new(kernel, &self.stream, self.tuning().launch_flops)
     }
 
     /// Compiles a variant of `kernel` ahead of its first launch. `constants` are the `override`s of

@@ -68,6 +68,18 @@ enum Grid {
     Items(u64),
 }
 
+/// Work that may be taken in several launches: the members of the parameters that say where the part of
+/// a launch begins and how much it is, in multiples of `unit`.
+#[derive(Debug, Clone, Copy)]
+struct Range {
+    first: &'static str,
+    count: &'static str,
+    unit: u32,
+}
+
+/// The most ranges of a launch.
+const MAX_RANGES: usize = 2;
+
 /// A kernel with conditions, constants, parameters, tensors and grid. Made by
 /// [`Device::launch`](crate::Device::launch).
 #[derive(Debug, Clone)]
@@ -77,6 +89,9 @@ pub struct Launch {
     /// The variant, once it is settled.
     pub(crate) variant: usize,
     stream: Arc<Stream>,
+    /// The most floating-point operations that the device is given at once.
+    most_flops: f64,
+    ranges: [Option<Range>; MAX_RANGES],
     conditions: [&'static str; MAX_CONDITIONS],
     conditions_len: usize,
     constants: [(&'static str, f64); MAX_CONSTANTS],
@@ -99,12 +114,15 @@ pub struct Launch {
 }
 
 impl Launch {
-    /// A launch of `kernel` on `stream`.
-    pub(crate) fn new(kernel: &'static Kernel, stream: &Arc<Stream>) -> Self {
+    /// A launch of `kernel` on `stream`; work that may be split is given to it in launches of about
+    /// `most_flops` operations.
+    pub(crate) fn new(kernel: &'static Kernel, stream: &Arc<Stream>, most_flops: f64) -> Self {
         Self {
             kernel,
             variant: 0,
             stream: stream.clone(),
+            most_flops,
+            ranges: [None; MAX_RANGES],
             conditions: [""; MAX_CONDITIONS],
             conditions_len: 0,
             constants: [("", 0.0); MAX_CONSTANTS],
@@ -227,6 +245,30 @@ impl Launch {
         launch
     }
 
+    /// Says that the work may be taken in several launches: `first` and `count`, members of the
+    /// parameters, are where a part of it begins and how much it is, in multiples of `unit`. The grid of the
+    /// whole is in proportion. Of two such ranges the outer comes first.
+    pub(crate) fn in_parts(
+        mut self,
+        first: &'static str,
+        count: &'static str,
+        unit: usize,
+    ) -> Self {
+        let range = Range { first, count, unit: unit.max(1) as u32 };
+        match self.ranges.iter_mut().find(|slot| slot.is_none()) {
+            Some(slot) => *slot = Some(range),
+            None => self.fault("ranges of a launch", MAX_RANGES as u64 + 1, MAX_RANGES as u64),
+        }
+        self
+    }
+
+    /// Sets the most operations of a part.
+    #[cfg(test)]
+    pub(crate) fn within(mut self, most_flops: f64) -> Self {
+        self.most_flops = most_flops;
+        self
+    }
+
     /// Records the launch.
     ///
     /// # Errors
@@ -236,7 +278,68 @@ impl Launch {
     pub fn record(mut self) -> Result<()> {
         self.fault.take().map_or(Ok(()), Err)?;
         let stream = self.stream.clone();
-        stream.record(self)
+        if self.ranges[0].is_none() {
+            return stream.record(self);
+        }
+        let program = self.settle()?;
+        self.record_parts(program, 0)
+    }
+
+    /// Records the settled launch, in parts along its ranges from this one on where it is more work than
+    /// the device is given at once.
+    fn record_parts(self, program: &Program, level: usize) -> Result<()> {
+        let flops = self.cost().flops;
+        let range = self.ranges.get(level).copied().flatten();
+        let Some(range) = range.filter(|_| flops > self.most_flops) else {
+            let stream = self.stream.clone();
+            return stream.record(self);
+        };
+        let first = self.read(self.member(program, range.first)?);
+        let count = self.read(self.member(program, range.count)?);
+        let units = count.div_ceil(range.unit).max(1);
+        let most = ((self.most_flops / flops * f64::from(units)) as u32).clamp(1, units);
+        // Parts of about one size.
+        let step = units.div_ceil(units.div_ceil(most)) * range.unit;
+        for start in (0..count).step_by(step as usize) {
+            let place = (first + start, step.min(count - start), count);
+            self.part(program, range, place)?.record_parts(program, level + 1)?;
+        }
+        Ok(())
+    }
+
+    /// The part of the launch from `first` on, `count` of `all`.
+    fn part(
+        &self,
+        program: &Program,
+        range: Range,
+        (first, count, all): (u32, u32, u32),
+    ) -> Result<Self> {
+        let mut part = self.clone();
+        part.write(self.member(program, range.first)?, first);
+        part.write(self.member(program, range.count)?, count);
+        let [count, all] = [count, all].map(|n| u64::from(n.div_ceil(range.unit)));
+        part.grid = match part.grid {
+            Grid::Count(groups) => Grid::Count((groups * count).div_ceil(all)),
+            Grid::Items(items) => Grid::Items((items * count).div_ceil(all)),
+            groups @ Grid::Groups(_) => groups,
+        };
+        part.groups = part.grid(program)?;
+        Ok(part)
+    }
+
+    /// Where a member of the parameters stands.
+    fn member(&self, program: &Program, name: &str) -> Result<usize> {
+        let found = program.reflection.members.iter().find(|member| member.name == name);
+        let found = found.ok_or_else(|| self.broken(format!("no parameter `{name}`")))?;
+        Ok(found.offset as usize)
+    }
+
+    fn read(&self, at: usize) -> u32 {
+        bytemuck::pod_read_unaligned(&self.params[at..at + 4])
+    }
+
+    fn write(&mut self, at: usize, value: u32) {
+        self.params[at..at + 4].copy_from_slice(bytemuck::bytes_of(&value));
     }
 
     /// Puts everything in the order of the shader: variant, tensors, grid; checks what the launch names
@@ -439,6 +542,59 @@ fn fold(needed: u64) -> Option<[u32; 2]> {
 #[cfg(test)]
 mod tests {
     use super::fold;
+    use crate::host::{HostArgs, Real};
+    use crate::kernel::Cost;
+    use crate::{DType, Device, Tensor};
+
+    crate::kernel! {
+        /// Counts how often an element of a part is taken.
+        static TAKE = "tests/take" from "
+            import package::shared::index::{At, item_index};
+            struct Params { first: u32, count: u32, columns: u32 }
+            @group(0) @binding(0) var<storage, read_write> y: array<f32>;
+            @group(1) @binding(0) var<uniform> p: Params;
+            @compute @workgroup_size(64)
+            fn take(at: At) {
+                let i = item_index(at, 64u);
+                if i < p.count * p.columns { y[p.first * p.columns + i] += 1.0; }
+            }";
+        params = struct TakeParams { first: u32, count: u32, columns: u32 };
+        oracle = take;
+        cost = |args| {
+            let p: TakeParams = args.params();
+            Cost { bytes: 0.0, flops: f64::from(p.count * p.columns) }
+        };
+    }
+
+    fn take<R: Real>(args: &mut HostArgs<'_, R>) {
+        let p: TakeParams = args.params();
+        let [first, count, columns] = [p.first, p.count, p.columns].map(|v| v as usize);
+        let y = &mut args.reals_mut("y")[first * columns..][..count * columns];
+        y.iter_mut().for_each(|y| *y += R::one());
+    }
+
+    #[test]
+    fn parts_cover_the_work_once() {
+        let gpus = Device::list().into_iter().map(|a| Device::select(&a.name).unwrap());
+        for device in [Device::host()].into_iter().chain(gpus) {
+            // The most operations, the unit, and the launches that make 10 rows of 30.
+            for (most, unit, launches) in
+                [(1e9, 1, 1), (300.0, 1, 1), (299.0, 1, 2), (65.0, 1, 5), (1.0, 1, 10), (1.0, 4, 3)]
+            {
+                let y = Tensor::zeros(&device, [12, 30], DType::F32).unwrap();
+                let params = TakeParams { first: 1, count: 10, columns: 30 };
+                let launch = || {
+                    let launch = device.launch(&TAKE).params(&params).bind("y", &y).items(300);
+                    launch.in_parts("first", "count", unit).within(most).record()
+                };
+                let ((), capture) = device.capture(launch).unwrap();
+                assert_eq!(capture.launches(), launches, "{most} in units of {unit} on {device}");
+                let found = y.to_vec::<f32>().unwrap();
+                let once = |i: usize| if (30..330).contains(&i) { 1.0 } else { 0.0 };
+                assert!(found.iter().enumerate().all(|(i, y)| *y == once(i)), "{most} on {device}");
+            }
+        }
+    }
 
     #[test]
     fn folding_covers_every_group() {

@@ -129,7 +129,7 @@ impl Product<'_> {
         } else if plan.chunks == 1 {
             let c = self.output(shape, self.direct_output(&plan))?;
             let extra = self.empty(extra_shape)?;
-            self.launch(&plan, &c, extra.as_ref())?;
+            self.launch(&plan, &c, extra.as_ref()).record()?;
             (c, extra)
         } else {
             self.run_split(&plan, shape, extra_shape)?
@@ -151,7 +151,7 @@ impl Product<'_> {
         let sums = self.extra == Extra::ColumnSums;
         let sums = sums.then(|| Shape::new(&[plan.chunks, self.n])).transpose()?;
         let sums = self.empty(sums)?;
-        self.launch(plan, &parts, sums.as_ref())?;
+        self.launch(plan, &parts, sums.as_ref()).record()?;
         let (c, extra) = (self.output(shape, DType::F32)?, self.empty(extra_shape)?);
         combine::combine(self, plan.chunks, [&parts, &c], [sums.as_ref(), extra.as_ref()])?;
         Ok((c, extra))
@@ -244,39 +244,6 @@ impl Product<'_> {
         }
     }
 
-    /// Records the launches that together cover C.
-    fn launch(&self, plan: &Plan, c: &Tensor, extra: Option<&Tensor>) -> Result<()> {
-        self.launch_within(self.a.device().tuning().launch_flops, plan, c, extra)
-    }
-
-    /// Likewise, each with at most about `limit` operations.
-    fn launch_within(
-        &self,
-        limit: f64,
-        plan: &Plan,
-        c: &Tensor,
-        extra: Option<&Tensor>,
-    ) -> Result<()> {
-        let entry_flops = 2.0 * self.m as f64 * self.n as f64 * self.k as f64;
-        let groups = self.groups();
-        let parts = (entry_flops / limit).ceil().max(1.0) as usize;
-        let group_step = groups.div_ceil(parts).next_multiple_of(plan.blocks[0]).max(1);
-        let entry_step = ((limit / entry_flops.max(1.0)) as usize).clamp(1, self.batches.max(1));
-        for batch_first in (0..self.batches).step_by(entry_step) {
-            for group_first in (0..groups).step_by(group_step) {
-                let params = Params {
-                    batch_first: batch_first as u32,
-                    batch: entry_step.min(self.batches - batch_first) as u32,
-                    group_first: group_first as u32,
-                    groups: group_step.min(groups - group_first) as u32,
-                    ..self.params(plan)
-                };
-                self.launch_part(plan, &params, c, extra)?;
-            }
-        }
-        Ok(())
-    }
-
     fn params(&self, plan: &Plan) -> Params {
         let stride = |i: usize, count: usize| if self.batched[i] { count as u32 } else { 0 };
         let (steps, lanes) = match self.left {
@@ -295,22 +262,22 @@ impl Product<'_> {
             chunk: plan.chunk as u32,
             steps: steps as u32,
             lanes: lanes as u32,
+            batch: self.batches as u32,
+            groups: self.groups() as u32,
             has_bias: u32::from(self.bias.is_some() && plan.chunks == 1),
             slope: self.activation.slope(),
             ..Params::default()
         }
     }
 
-    /// Records the launch over the rows and batch entries that `params` names.
-    fn launch_part(
-        &self,
-        plan: &Plan,
-        params: &Params,
-        c: &Tensor,
-        extra: Option<&Tensor>,
-    ) -> Result<()> {
+    /// The launch over C, which the dispatcher may take in parts: some batch entries, or some groups of
+    /// rows.
+    fn launch(&self, plan: &Plan, c: &Tensor, extra: Option<&Tensor>) -> Launch {
         let fused = plan.chunks == 1;
-        let launch = self.compiled(plan, c).params(params);
+        let params = self.params(plan);
+        let launch = self.compiled(plan, c).params(&params);
+        let launch = launch.in_parts("batch_first", "batch", 1);
+        let launch = launch.in_parts("group_first", "groups", plan.blocks[0]);
         let launch = launch.bind("a", self.a).bind("b", self.b);
         let mut launch = launch.bind_if("bias", self.bias.filter(|_| fused)).bind("c", c);
         if let Left::Dense { transposed } = self.left {
@@ -323,9 +290,9 @@ impl Product<'_> {
         if !transposed_spikes {
             launch = launch.constant("ACT", if fused { self.activation.code() } else { 0 });
         }
+        let (batches, groups) = (self.batches, params.groups as usize);
         if plan.kernel == MatmulKernel::Naive {
-            let rows = self.m.min(4 * params.groups as usize);
-            return launch.items(params.batch as usize * rows * self.n).record();
+            return launch.items(batches * 4 * groups * self.n);
         }
         if self.extra == Extra::PreActivation {
             launch = launch.constant("PRE", fused);
@@ -334,17 +301,16 @@ impl Product<'_> {
             launch = launch.constant("SUMS", true);
         }
         let [rb, cb] = plan.blocks;
-        let tiles = (params.groups as usize).div_ceil(rb) * self.n.div_ceil(4 * cb);
-        let tiles = plan.chunks * params.batch as usize * tiles;
+        let tiles = plan.chunks * batches * groups.div_ceil(rb) * self.n.div_ceil(4 * cb);
         launch = launch.bind_if("extra", extra);
         if plan.kernel == MatmulKernel::Tiled {
-            return launch.workgroups(tiles).record();
+            return launch.workgroups(tiles);
         }
         if !transposed_spikes {
             launch = launch.constant("TAIL", !self.k.is_multiple_of(4));
         }
         let launch = launch.constant("RB", rb as u32).constant("CB", cb as u32);
-        launch.constant("WG", plan.workgroup).items(tiles).record()
+        launch.constant("WG", plan.workgroup).items(tiles)
     }
 }
 
@@ -400,7 +366,8 @@ mod tests {
         let shape = [product.batches, product.m, product.n];
         let c = Tensor::zeros(device, shape, DType::F32).unwrap();
         let extra = Tensor::zeros(device, [product.n.max(4)], DType::F32).unwrap();
-        product.launch_within(limit, &product.plan(), &c, Some(&extra)).unwrap();
+        let launch = product.launch(&product.plan(), &c, Some(&extra));
+        launch.within(limit).record().unwrap();
         [c.to_vec::<f32>().unwrap(), extra.to_vec::<f32>().unwrap()].concat()
     }
 

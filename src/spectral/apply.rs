@@ -7,7 +7,7 @@ use crate::elementwise::{FusedUpdate, UpdateConstants};
 use crate::host::parallel::*;
 use crate::host::{self, HostArgs, Real, floats};
 use crate::kernel::{Cost, CostArgs, Variant};
-use crate::{DType, Error, Result, Tensor};
+use crate::{DType, Error, Launch, Result, Tensor};
 
 crate::kernel! {
     /// Register tiles, no workgroup memory.
@@ -106,8 +106,7 @@ impl Factors {
         Ok(())
     }
 
-    /// Records the launches for some matrices, each of at most about as many operations as a launch
-    /// may have.
+    /// Records the launch for some matrices.
     fn record(
         &self,
         batch: &Batch<'_>,
@@ -115,59 +114,42 @@ impl Factors {
         matrices: std::ops::Range<usize>,
         step: Option<&FusedUpdate<'_>>,
     ) -> Result<()> {
-        self.record_within(y.device().tuning().launch_flops, batch, y, matrices, step)
+        self.launch(batch, y, matrices, step).record()
     }
 
-    fn record_within(
+    /// That launch, which the dispatcher may take in parts: some groups of rows.
+    fn launch(
         &self,
-        limit: f64,
         batch: &Batch<'_>,
         y: &Tensor,
         matrices: std::ops::Range<usize>,
         step: Option<&FusedUpdate<'_>>,
-    ) -> Result<()> {
-        let (short, long) = (batch.m(), batch.n());
-        let [m, n, k] = if batch.tall() { [long, short, short] } else { [short, long, short] };
+    ) -> Launch {
+        let (short, long, tall) = (batch.m(), batch.n(), batch.tall());
+        let [m, n, k] = if tall { [long, short, short] } else { [short, long, short] };
         let kernels = [&APPLY_PRODUCT, &APPLY_PRODUCT_TILED];
         let tiles = matrices.len() * m.div_ceil(8) * n.div_ceil(8);
         let tiling = Tiling::of(y.device(), kernels, m.min(n), tiles);
-        let groups = m / 4;
-        let flops = 2.0 * (m * n * k * matrices.len()) as f64;
-        let parts = (flops / limit).ceil().max(1.0) as usize;
-        let most = groups.div_ceil(parts).next_multiple_of(tiling.edge / 4);
-        for group_first in (0..groups).step_by(most) {
-            let params = ApplyProductParams {
-                m: m as u32,
-                n: n as u32,
-                k: k as u32,
-                rows: batch.rows as u32,
-                cols: batch.cols as u32,
-                first: matrices.start as u32,
-                entries: matrices.len() as u32,
-                group_first: group_first as u32,
-                groups: most.min(groups - group_first) as u32,
-                ..step.map_or(ApplyProductParams::default(), step_params)
-            };
-            self.launch(&tiling, &params, batch.tall(), y, step)?;
-        }
-        Ok(())
-    }
-
-    fn launch(
-        &self,
-        tiling: &Tiling,
-        params: &ApplyProductParams,
-        tall: bool,
-        y: &Tensor,
-        step: Option<&FusedUpdate<'_>>,
-    ) -> Result<()> {
+        let params = ApplyProductParams {
+            m: m as u32,
+            n: n as u32,
+            k: k as u32,
+            rows: batch.rows as u32,
+            cols: batch.cols as u32,
+            first: matrices.start as u32,
+            entries: matrices.len() as u32,
+            group_first: 0,
+            groups: m as u32 / 4,
+            ..step.map_or(ApplyProductParams::default(), step_params)
+        };
         let (a, b) = if tall { (&self.x, &self.z) } else { (&self.z, &self.x) };
         let mut launch = y
             .device()
             .launch(tiling.kernel)
             .when("HALF", self.x.dtype() == DType::F16)
             .when("UPDATE", step.is_some())
-            .params(params)
+            .params(&params)
+            .in_parts("group_first", "groups", tiling.edge / 4)
             .constant("TALL", tall)
             .constant("SCALED", self.start.is_some())
             .bind("a", a)
@@ -177,9 +159,7 @@ impl Factors {
         if let Some(step) = step {
             launch = launch.bind("numbers", step.numbers).bind("clip", step.clip);
         }
-        let rows = 4 * params.groups as usize;
-        let tiles = rows.div_ceil(tiling.edge) * (params.n as usize).div_ceil(tiling.edge);
-        tiling.over(launch, params.entries as usize * tiles).record()
+        tiling.over(launch, matrices.len() * m.div_ceil(tiling.edge) * n.div_ceil(tiling.edge))
     }
 }
 
@@ -262,7 +242,7 @@ mod tests {
                 let factors = Factors { z, x, start: None };
                 let under = |limit: f64| {
                     let y = Tensor::zeros(&device, [2, rows, cols], DType::F32).unwrap();
-                    factors.record_within(limit, &batch, &y, 0..2, None).unwrap();
+                    factors.launch(&batch, &y, 0..2, None).within(limit).record().unwrap();
                     y.to_vec::<f32>().unwrap()
                 };
                 let whole = under(f64::INFINITY);

@@ -5,7 +5,7 @@ use crate::host::parallel::*;
 use crate::host::spectral::Written;
 use crate::host::{self, HostArgs, Real, floats};
 use crate::kernel::{Cost, CostArgs, Variant};
-use crate::{DType, Result, Tensor};
+use crate::{DType, Launch, Result, Tensor};
 
 crate::kernel! {
     /// Register tiles, no workgroup memory.
@@ -74,7 +74,9 @@ fn cost(args: &CostArgs<'_>) -> Cost {
     let all = parts * f64::from(p.batch);
     let moved = m * k * (all + f64::from(p.batch)) + m * m * all;
     let word = if args.when("HALF") { 2.0 } else { 4.0 };
-    Cost { bytes: word * moved, flops: m * (m + 1.0) * k * all }
+    let edge = (m / f64::from(p.edge.max(1))).ceil();
+    let part = f64::from(p.tile_count) / (all * edge * (edge + 1.0) / 2.0).max(1.0);
+    Cost { bytes: word * moved * part, flops: m * (m + 1.0) * k * all * part }
 }
 
 /// The coefficients of `u I + v A + x B + w A B`.
@@ -127,61 +129,55 @@ pub(super) enum Output<'a> {
 
 impl SymmetricProduct<'_> {
     pub(super) fn record(&self, output: Output<'_>) -> Result<()> {
-        self.record_within(self.a.device().tuning().launch_flops, output)
+        self.launch(output).record()
     }
 
-    /// Records launches of at most about `limit` operations.
-    fn record_within(&self, limit: f64, output: Output<'_>) -> Result<()> {
+    /// The launch over all tiles, which the dispatcher may take in parts.
+    fn launch(&self, output: Output<'_>) -> Launch {
         let (part_first, parts, first, second, second_start) = match output {
             Output::First(c) => (0, 1, Some(c), None, 0),
             Output::Second(c, start) => (1, 1, None, Some(c), start),
             Output::Both(c, second, start) => (0, 2, Some(c), Some(second), start),
         };
         let half_out = first.or(second).is_some_and(|c| c.dtype() == DType::F16);
-        let device = self.a.device();
         let tiling = self.tiling();
         let edge = self.m.div_ceil(tiling.edge);
         let tiles = parts * self.batch * edge * (edge + 1) / 2;
-        let tile_flops = 2.0 * (tiling.edge * tiling.edge * self.k) as f64;
-        let most = ((limit / tile_flops) as usize).clamp(1, tiles.max(1));
         let (plan, step, steps, [u, v, w, x]) = match self.coefficients {
             Coefficients::Fixed(factors) => (None, 0, 0, factors),
             Coefficients::Plan { plan, step, steps } => (Some(plan), step, steps, [0.0; 4]),
         };
-        for tile_first in (0..tiles).step_by(most) {
-            let tile_count = most.min(tiles - tile_first);
-            let params = SymmetricProductParams {
-                m: self.m as u32,
-                k: self.k as u32,
-                batch: self.batch as u32,
-                part_first,
-                parts: parts as u32,
-                tile_first: tile_first as u32,
-                tile_count: tile_count as u32,
-                edge: tiling.edge as u32,
-                step: step as u32,
-                steps: steps as u32,
-                second_start: second_start as u32,
-                u,
-                v,
-                w,
-                x,
-            };
-            let launch = device
-                .launch(tiling.kernel)
-                .when("HALF", self.a.dtype() == DType::F16)
-                .when("HALF_OUT", half_out)
-                .params(&params)
-                .constant("PLAN", plan.is_some())
-                .constant("ROWS", self.rows)
-                .bind("a", self.a)
-                .bind("b", self.b)
-                .bind_if("plan", plan)
-                .bind_if("c", first)
-                .bind_if("second", second);
-            tiling.over(launch, tile_count).record()?;
-        }
-        Ok(())
+        let params = SymmetricProductParams {
+            m: self.m as u32,
+            k: self.k as u32,
+            batch: self.batch as u32,
+            part_first,
+            parts: parts as u32,
+            tile_first: 0,
+            tile_count: tiles as u32,
+            edge: tiling.edge as u32,
+            step: step as u32,
+            steps: steps as u32,
+            second_start: second_start as u32,
+            u,
+            v,
+            w,
+            x,
+        };
+        let launch = self.a.device().launch(tiling.kernel);
+        let launch = launch
+            .when("HALF", self.a.dtype() == DType::F16)
+            .when("HALF_OUT", half_out)
+            .params(&params)
+            .in_parts("tile_first", "tile_count", 1)
+            .constant("PLAN", plan.is_some())
+            .constant("ROWS", self.rows)
+            .bind("a", self.a)
+            .bind("b", self.b)
+            .bind_if("plan", plan)
+            .bind_if("c", first)
+            .bind_if("second", second);
+        tiling.over(launch, tiles)
     }
 
     fn tiling(&self) -> Tiling {
@@ -296,7 +292,7 @@ mod tests {
                 let outputs = [batch, 2 * batch]
                     .map(|count| Tensor::zeros(&device, [count, m, m], DType::F32).unwrap());
                 let output = Output::Both(&outputs[0], &outputs[1], batch);
-                product.record_within(limit, output).unwrap();
+                product.launch(output).within(limit).record().unwrap();
                 outputs.map(|t| t.to_vec::<f32>().unwrap()).concat()
             };
             let whole = under(f64::INFINITY);

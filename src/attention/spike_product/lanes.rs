@@ -52,40 +52,21 @@ impl Lanes {
     }
 }
 
-/// Records a product whose tile is `rows x cols` of each lane, in launches over some lanes each where
-/// one launch would be too long; `prepare` adds constants and bindings to each.
-pub(super) fn launch(
+/// A product over all lanes, whose tile is `rows x cols` of each; `launch` has its constants and
+/// bindings.
+pub(super) fn over_lanes(
     device: &Device,
-    params: Params,
-    sizes: [usize; 4],
-    prepare: impl Fn() -> Launch,
-) -> Result<()> {
-    let most = device.tuning().launch_flops;
-    launch_within(most, device, params, sizes, prepare)
-}
-
-/// Likewise, each with at most about `most` operations.
-fn launch_within(
-    most: f64,
-    device: &Device,
-    params: Params,
-    [rows, cols, depth, parts]: [usize; 4],
-    prepare: impl Fn() -> Launch,
-) -> Result<()> {
+    launch: Launch,
+    params: &Params,
+    [rows, cols, parts]: [usize; 3],
+) -> Launch {
     let lanes = params.lanes as usize;
     let tile = register_tile(device.tuning(), [rows, cols, lanes * parts]);
-    let flops = 2.0 * rows as f64 * cols as f64 * depth as f64;
-    let step = ((most / flops.max(1.0)) as usize).clamp(1, lanes.max(1));
     let [rb, cb] = tile.blocks;
     let tiles = rows.div_ceil(4).div_ceil(rb) * cols.div_ceil(4 * cb) * parts;
-    for first in (0..lanes).step_by(step) {
-        let count = step.min(lanes - first);
-        let params = Params { lane_first: first as u32, lane_count: count as u32, ..params };
-        let launch = prepare().params(&params).constant("WG", tile.workgroup);
-        let launch = launch.constant("RB", rb as u32).constant("CB", cb as u32);
-        launch.items(tiles * count).record()?;
-    }
-    Ok(())
+    let launch = launch.params(params).constant("WG", tile.workgroup);
+    let launch = launch.constant("RB", rb as u32).constant("CB", cb as u32);
+    launch.in_parts("lane_first", "lane_count", 1).items(tiles * lanes)
 }
 
 /// A sum over tokens `[L, d, d]`: where the matrices are too few to fill a GPU, the tokens are split
@@ -94,7 +75,7 @@ pub(super) fn summed(
     lanes: Lanes,
     a: &Tensor,
     scale: f32,
-    prepare: impl Fn(&Tensor) -> Launch,
+    prepare: impl FnOnce(&Tensor) -> Launch,
 ) -> Result<Tensor> {
     let device = a.device();
     let Lanes { steps, count, width } = lanes;
@@ -109,7 +90,7 @@ pub(super) fn summed(
     }
     let parts = steps.div_ceil(params.chunk as usize);
     let c = Tensor::empty(device, [parts, count, width, width], DType::F32)?;
-    launch(device, params, [width, width, steps, parts], || prepare(&c))?;
+    over_lanes(device, prepare(&c), &params, [width, width, parts]).record()?;
     if parts == 1 {
         return c.reshape([count, width, width]);
     }
@@ -126,7 +107,7 @@ pub(super) fn cost(args: &CostArgs<'_>) -> Cost {
 
 #[cfg(test)]
 mod tests {
-    use super::{Lanes, launch_within};
+    use super::{Lanes, over_lanes};
     use crate::attention::spike_product::{outer::SPIKE_OUTER, rows::SPIKE_ROWS};
     use crate::{DType, Device, Kernel, Tensor};
 
@@ -140,13 +121,12 @@ mod tests {
         let is_rows = std::ptr::eq(kernel, &raw const SPIKE_ROWS);
         let values: Vec<f32> = (0..count * width * steps.max(width)).map(|i| i as f32).collect();
         let b = Tensor::from_slice(device, &values, [values.len()]).unwrap();
-        let (rows, depth) = if is_rows { (steps, width) } else { (width, steps) };
+        let rows = if is_rows { steps } else { width };
         let c = Tensor::zeros(device, [count * rows * width], DType::F32).unwrap();
         let params = LANES.params(width, width, 0.5);
-        launch_within(most, device, params, [rows, width, depth, 1], || {
-            device.launch(kernel).when("VEC", true).bind("a", &spikes).bind("b", &b).bind("c", &c)
-        })
-        .unwrap();
+        let launch = device.launch(kernel).when("VEC", true);
+        let launch = launch.bind("a", &spikes).bind("b", &b).bind("c", &c);
+        over_lanes(device, launch, &params, [rows, width, 1]).within(most).record().unwrap();
         c.to_vec().unwrap()
     }
 

@@ -1,6 +1,6 @@
 //! Tokens times a matrix of their head.
 
-use super::lanes::{Lanes, Params, cost, launch};
+use super::lanes::{Lanes, Params, cost, over_lanes};
 use super::operand::Operand;
 use crate::dispatch::Launch;
 use crate::host::parallel::*;
@@ -94,11 +94,10 @@ impl Rows<'_> {
         let device = self.a.device();
         let c = Tensor::empty(device, [lanes.steps, lanes.count, self.n], DType::F32)?;
         let params = lanes.params(self.k, self.n, self.scale);
-        launch(device, params, [lanes.steps, self.n, self.k, 1], || {
-            let launch = self.compiled().constant("B_T", self.transposed);
-            let launch = launch.constant("TAIL", !self.k.is_multiple_of(4));
-            launch.bind("a", self.a).bind("b", self.b).bind("c", &c)
-        })?;
+        let launch = self.compiled().constant("B_T", self.transposed);
+        let launch = launch.constant("TAIL", !self.k.is_multiple_of(4));
+        let launch = launch.bind("a", self.a).bind("b", self.b).bind("c", &c);
+        over_lanes(device, launch, &params, [lanes.steps, self.n, 1]).record()?;
         Ok(c)
     }
 }
