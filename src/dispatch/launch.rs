@@ -246,8 +246,8 @@ impl Launch {
     }
 
     /// Says that the work may be taken in several launches: `first` and `count`, members of the
-    /// parameters, are where a part of it begins and how much it is, in multiples of `unit`. The grid of the
-    /// whole is in proportion. Of two such ranges the outer comes first.
+    /// parameters, are where a part of it begins and how much it is, in units of so many, but for the last.
+    /// The grid has as much for each unit. Of two such ranges the outer comes first.
     pub(crate) fn in_parts(
         mut self,
         first: &'static str,
@@ -299,7 +299,7 @@ impl Launch {
         let units = count.div_ceil(range.unit).max(1);
         let most = ((self.most_flops / flops * f64::from(units)) as u32).clamp(1, units);
         // Parts of about one size.
-        let step = units.div_ceil(units.div_ceil(most)) * range.unit;
+        let step = units.div_ceil(units.div_ceil(most)).saturating_mul(range.unit);
         for start in (0..count).step_by(step as usize) {
             let place = (first + start, step.min(count - start), count);
             self.part(program, range, place)?.record_parts(program, level + 1)?;
@@ -584,7 +584,8 @@ mod tests {
                 let y = Tensor::zeros(&device, [12, 30], DType::F32).unwrap();
                 let params = TakeParams { first: 1, count: 10, columns: 30 };
                 let launch = || {
-                    let launch = device.launch(&TAKE).params(&params).bind("y", &y).items(300);
+                    let items = 30 * 10usize.next_multiple_of(unit);
+                    let launch = device.launch(&TAKE).params(&params).bind("y", &y).items(items);
                     launch.in_parts("first", "count", unit).within(most).record()
                 };
                 let ((), capture) = device.capture(launch).unwrap();
