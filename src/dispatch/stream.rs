@@ -8,9 +8,7 @@ use super::watch::{self, Watch};
 use super::{Bound, Launch, Memory, Note, Profile, Storage, saved, shadow};
 use crate::error::{Error, Result};
 use crate::gpu::{self, Access, Batch, Binding, Capabilities, Command, Context, Element};
-use crate::host::{
-    Array, Held, Host, HostArgs, HostBuffer, In, InUse, Loops, Precision, Real, Slot,
-};
+use crate::host::{Array, Held, Host, HostBuffer, In, InUse, Precision};
 use crate::kernel::Program;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -2,7 +2,7 @@
 //! positions never stand in memory at once.
 
 use super::cross_entropy::{Reduction, Targets};
-use super::parts::total;
+use super::total;
 use crate::host::parallel::*;
 use crate::host::{self, HostArgs, Real, greatest};
 use crate::kernel::{Cost, CostArgs};
