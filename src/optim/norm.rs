@@ -165,7 +165,7 @@ fn square_sums_oracle<R: Real>(args: &mut HostArgs<'_, R>) {
     for (j, gradient) in GRADIENTS.iter().enumerate().take(p.gradients as usize) {
         let end = p.ends[j] as usize;
         let places = &mut partials[4 * p.offset as usize..][4 * start..4 * end];
-        let chunks = args.reals(*gradient)[..p.counts[j] as usize].par_chunks(p.chunks[j] as usize);
+        let chunks = args.reals(gradient)[..p.counts[j] as usize].par_chunks(p.chunks[j] as usize);
         let places = places.par_chunks_exact_mut(4).zip(chunks);
         places.for_each(|(place, chunk)| place.copy_from_slice(&squares_of(chunk)));
         start = end;
