@@ -35,7 +35,14 @@ fn decay_of(w: f32) -> f32 {
 }
 
 fn exponent(m: Memory, decay: f32) -> f32 {
-    return m.top + m.age * decay;
+    return exponent_after(m, 0.0, decay);
+}
+
+// Likewise, some steps later. What does not decay, because it is new or there is none, takes nothing from
+// the decay, be that a NaN.
+fn exponent_after(m: Memory, steps: f32, decay: f32) -> f32 {
+    let age = m.age + steps;
+    return m.top + select(age * decay, 0.0, age == 0.0 || m.q == 0.0);
 }
 
 // e^0 for the larger of two exponents that differ by `ahead`, and for the smaller what remains.
@@ -51,7 +58,7 @@ fn weights_out(m: Memory, decay: f32, bonus: f32, k: f32) -> Weights {
 
 // Those of the next memory: the past has decayed by one step more.
 fn weights_in(m: Memory, decay: f32, k: f32) -> Weights {
-    return weights(m.top + (m.age + 1.0) * decay - k);
+    return weights(exponent_after(m, 1.0, decay) - k);
 }
 
 // The memory after a step.

@@ -14,7 +14,7 @@ import package::shared::finite::is_not_finite;
 import package::shared::math::exp_of;
 import package::scan::walk::{SPAN, Share, Walk, walk_at};
 import package::scan::memory::{
-    Memory, EVERY, NOTHING, decay_of, exponent, weights_out, weights_in, remember
+    Memory, EVERY, NOTHING, decay_of, exponent, exponent_after, weights_out, weights_in, remember
 };
 
 override WG: u32 = 64u;
@@ -124,13 +124,13 @@ fn eight_steps(one: Channel, m: Memory, i: u32) -> Memory {
     s = add_four(one, s, late, exp(max(keys[1] - base, vec4(LEAST))), values[1]);
     // What was there before decays in its exponent: see Memory. The exponent afterwards is the one that
     // single steps would have left, for backward goes through these.
-    let later = m.top + (m.age + 8.0) * one.decay;
+    let later = exponent_after(m, 8.0, one.decay);
     let early = keys[0] + vec4(7.0, 6.0, 5.0, 4.0) * one.decay;
     let newest = largest(max(early, keys[1] + vec4(3.0, 2.0, 1.0, 0.0) * one.decay));
     let top = max(later, newest);
     let sums = vec2(m.p, m.q) * exp(max(later - top, LEAST)) + s.added * exp(min(base - top, -LEAST));
     let kept = later >= newest;
-    let all = past + one.bonus + dot(keys[0] + keys[1], vec4(1.0));
+    let all = past + one.decay + one.bonus + dot(keys[0] + keys[1], vec4(1.0));
     let spread = base + largest(max(-keys[0], -keys[1]));
     if spread > -LEAST || abs(one.bonus) > BONUS || is_not_finite(all) {
         return single_steps(one, m, i, 8u);

@@ -76,7 +76,9 @@ fn retreat(s: Step, last: Carry, i: u32, value: f32, upstream: f32) -> Carry {
         gk[i] = moved + s.into.now * (value * last.gp + last.gq);
         gv[i] = direct + s.into.now * last.gp;
         to.bonus += moved;
-        to.decay += s.into.past * (s.p * last.gp + s.q * last.gq);
+        let lost = s.into.past * (s.p * last.gp + s.q * last.gq);
+        // Of nothing, nothing.
+        to.decay += select(lost, 0.0, s.q == 0.0);
     }
     let through = s.out.past * upstream;
     to.gp = s.into.past * last.gp + through;

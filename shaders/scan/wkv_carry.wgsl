@@ -39,7 +39,9 @@ fn wkv_carry(at: At) {
         carry[first] = m.x;
         carry[first + row] = m.y;
         carry[first + 2u * row] = m.z;
-        let sum = weights(m.z + decay - left.z);
-        m = vec3(sum.past * m.xy + sum.now * left.xy, greatest(m.z + decay, left.z));
+        // Nothing decays by nothing, be the decay a NaN.
+        let top = m.z + select(decay, 0.0, m.y == 0.0);
+        let sum = weights(top - left.z);
+        m = vec3(sum.past * m.xy + sum.now * left.xy, greatest(top, left.z));
     }
 }

@@ -1,6 +1,6 @@
 //! The memory of a WKV channel: see `scan/memory.wgsl`.
 
-use crate::host::{Real, exp, greatest, keep_nan, least};
+use crate::host::{Real, exp, greatest, least};
 use crate::{Result, Shape};
 
 /// Steps between two memories that are saved: `EVERY` of `scan/memory.wgsl`.
@@ -55,13 +55,19 @@ impl<R: Real> Memory<R> {
         }
     }
 
+    /// The exponent after a decay of `decay`: of nothing it does not change, be the decay a NaN.
+    fn decayed(&self, decay: R) -> R {
+        if self.q == R::zero() { self.o } else { self.o + decay }
+    }
+
     /// The sum with another one, `e^(o' - o)` times as large, after a decay of `decay` in the exponent;
     /// and the weights of both.
     pub(super) fn joined(&self, decay: R, other: &Self) -> (Self, (R, R)) {
-        let (past, now) = weights(self.o + decay - other.o);
+        let top = self.decayed(decay);
+        let (past, now) = weights(top - other.o);
         let p = past * self.p + now * other.p;
         let q = past * self.q + now * other.q;
-        (Self { p, q, o: greatest(self.o + decay, other.o) }, (past, now))
+        (Self { p, q, o: greatest(top, other.o) }, (past, now))
     }
 
     /// The memory after a step, and the weights of the past and of the step in it.
@@ -69,7 +75,7 @@ impl<R: Real> Memory<R> {
         let (mut next, weights) = self.joined(decay, &Self { p: value, q: R::one(), o: key });
         // Of a NaN from the past the sums keep track; the exponent is the key's again.
         if next.o.is_nan() {
-            next.o = keep_nan(decay, key);
+            next.o = key;
         }
         (next, weights)
     }

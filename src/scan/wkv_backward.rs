@@ -67,7 +67,9 @@ fn wkv_backward<R: Real>(args: &mut HostArgs<'_, R>) {
                 gv[i] = out.1 * gy[i] + into.1 * gp;
             }
             gbonus += moved;
-            gdecay += into.0 * (m.p * gp + m.q * gq);
+            if m.q != R::zero() {
+                gdecay += into.0 * (m.p * gp + m.q * gq);
+            }
             let through = out.0 * gy[i];
             gp = into.0 * gp + through;
             gq = into.0 * gq - through * y;

@@ -4,7 +4,7 @@ use super::memory::{EVERY, Memory, decay_of, state_shape};
 use super::params::{Share, emits};
 use super::plan::{Cut, WALKS};
 use super::wkv_carry;
-use crate::host::{self, HostArgs, Real, keep_nan};
+use crate::host::{self, HostArgs, Real};
 use crate::kernel::{Cost, CostArgs};
 use crate::{DType, Result, Tensor, kernel};
 
@@ -44,8 +44,6 @@ fn wkv<R: Real>(args: &mut HostArgs<'_, R>) {
         let (decay, bonus) = (decay_of(w[c % channels]), u[c % channels]);
         let end = steps.end;
         let mut m = if state { Memory::load(starts, chunk, columns, c) } else { Memory::empty() };
-        // A decay of NaN spoils the first step too, which has nothing to decay.
-        m.o = keep_nan(decay, m.o);
         for t in steps {
             let i = t * columns + c;
             if save && t % EVERY == 0 {

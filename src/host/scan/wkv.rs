@@ -50,7 +50,15 @@ impl Memories {
     /// The exponent of column `i`.
     #[inline(always)]
     pub(super) fn exponent(&self, i: usize) -> f32 {
-        self.top[i] + self.age[i] * self.decay[i]
+        self.exponent_after(i, 0.0)
+    }
+
+    /// Likewise, some steps later: `shared/wkv.wgsl`.
+    #[inline(always)]
+    fn exponent_after(&self, i: usize, steps: f32) -> f32 {
+        let age = self.age[i] + steps;
+        let decays = age != 0.0 && self.q[i] != 0.0;
+        self.top[i] + if decays { age * self.decay[i] } else { 0.0 }
     }
 
     /// The weights of the past and of the step in the output of column `i`.
@@ -62,7 +70,7 @@ impl Memories {
     /// Takes a step of column `i`; the weights of the past and of the step.
     #[inline(always)]
     pub(super) fn step(&mut self, i: usize, key: f32, value: f32) -> (f32, f32) {
-        let ahead = self.top[i] + (self.age[i] + 1.0) * self.decay[i] - key;
+        let ahead = self.exponent_after(i, 1.0) - key;
         let (past, now) = weights(ahead);
         self.p[i] = past * self.p[i] + now * value;
         self.q[i] = past * self.q[i] + now;

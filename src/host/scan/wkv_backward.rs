@@ -129,7 +129,8 @@ impl Carry {
             gk[i] = moved + now * (v[i] * gp + gq);
             gv[i] = direct + now * gp;
             self.bonus[i] += moved;
-            self.decay[i] += s.into[0][j][i] * (s.p[j][i] * gp + s.q[j][i] * gq);
+            let lost = s.into[0][j][i] * (s.p[j][i] * gp + s.q[j][i] * gq);
+            self.decay[i] += if s.q[j][i] == 0.0 { 0.0 } else { lost };
         }
     }
 
