@@ -2,10 +2,13 @@
 //   Cholesky:   d[k]^2 = g[k, k] - sum_(j < k) l[k, j]^2
 //               l[i, k] = (g[i, k] - sum_(j < k) l[i, j] l[k, j]) / d[k]         i > k
 //   inverse:    w[i, j] = -(sum_(i < k <= j) l[k, i] w[k, j]) / d[i],  w[j, j] = 1 / d[j]
-// A column that depends on those before it (d^2 <= 1e-6 g[k, k]) becomes 0.
+// A column that depends on those before it (d^2 <= 1e-6 g[k, k]) becomes 0; one that is not finite makes NaN
+// of all that it is in.
 //
 // g: [n, n] symmetric; l: [n, n] scratch, its diagonal 1 / d; w: [n, n].
 // One workgroup, an invocation every WG-th row, then column. With WG = 1 no barrier is left.
+
+import package::shared::finite::{is_not_finite, nan_of};
 
 struct Params {
     n: u32,
@@ -48,7 +51,8 @@ fn gram_factor(@builtin(local_invocation_index) local: u32) {
         // Every invocation computes the diagonal for itself.
         let square = remainder(k, k);
         let sound = square > 1e-6 * g[k * p.n + k];
-        let inverse = select(0.0, 1.0 / sqrt(max(square, 1e-37)), sound);
+        let number = select(0.0, 1.0 / sqrt(max(square, 1e-37)), sound);
+        let inverse = select(number, nan_of(square), is_not_finite(square));
         // All take the same turns, some of them for nothing: FXC refuses a barrier beside loops that differ.
         for (var below = k + 1u; below < p.n; below += WG) {
             let i = below + local;

@@ -163,7 +163,11 @@ fn gram_factor_oracle<R: Real>(args: &mut HostArgs<'_, R>) {
         let rest = |g: R, row: &[R]| g - row.iter().zip(&done).map(|(a, b)| *a * *b).sum::<R>();
         let square = rest(g[k * n + k], &done);
         let sound = square > R::lit(1e-6) * g[k * n + k];
-        let inverse = if sound { square.sqrt().recip() } else { R::zero() };
+        let inverse = match sound {
+            _ if !square.is_finite() => R::nan(),
+            true => square.sqrt().recip(),
+            false => R::zero(),
+        };
         for i in k + 1..n {
             l[i * n + k] = rest(g[i * n + k], &l[i * n..i * n + k]) * inverse;
         }

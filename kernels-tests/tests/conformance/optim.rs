@@ -1,6 +1,6 @@
 //! Optimizers: every rule, hook and constraint, groups, clipping, skipped steps, replay, state.
 
-use kernels_tests::{Random, conform, oracle, own_subjects, subjects};
+use kernels_tests::{Random, Subject, conform, oracle, own_subjects, subjects};
 use proptest::prelude::*;
 use spikegrad::checkpoint::Checkpoint;
 use spikegrad::nn::{Compander, Module};
@@ -1350,6 +1350,44 @@ fn unit_columns_of_every_size() {
         launch.when("WORKGROUP", true).workgroups(6).record()?;
         Ok(vec![q, f, wide_q, wide_f])
     });
+}
+
+spikegrad::params! {
+struct Gram {
+    n: u32,
+}
+}
+
+/// What is not finite in a Gram matrix reaches every column that is made with it, and none before.
+#[test]
+fn a_gram_matrix_that_is_not_finite() {
+    const N: usize = 5;
+    let kernel = spikegrad::kernels().into_iter().find(|k| k.name == "gram_factor").unwrap();
+    let b = Random::new(12).values(7 * N, -1.0, 1.0);
+    let product = |i: usize, j: usize| (0..7).map(|r| b[r * N + i] * b[r * N + j]).sum::<f32>();
+    let gram: Vec<f32> = (0..N * N).map(|at| product(at / N, at % N)).collect();
+    for fault in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+        for (row, column) in [(0, 0), (2, 2), (4, 4), (3, 1), (4, 2)] {
+            let mut gram = gram.clone();
+            (gram[row * N + column], gram[column * N + row]) = (fault, fault);
+            for Subject { label, device } in subjects() {
+                let run = || -> Result<Vec<f32>> {
+                    let g = Tensor::from_slice(device, &gram, [N, N])?;
+                    let [l, w] =
+                        [(), ()].map(|()| Tensor::zeros(device, [N, N], spikegrad::DType::F32));
+                    let (l, w) = (l?, w?);
+                    let launch = device.launch(kernel).params(&Gram { n: N as u32 });
+                    launch.bind_next(&g).bind_next(&l).bind_next(&w).groups([1, 1, 1]).record()?;
+                    w.to_vec()
+                };
+                let found = run().unwrap();
+                for j in 0..N {
+                    let finite = (0..=j).all(|i| found[i * N + j].is_finite());
+                    assert_eq!(finite, j < row, "{fault} at {row}, {column} on {label}: {found:?}");
+                }
+            }
+        }
+    }
 }
 
 #[test]
