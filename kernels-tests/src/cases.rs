@@ -117,7 +117,7 @@ fn elementwise_case(device: &Device) -> Result<()> {
         )?;
         let at = Leaves::new(device);
         let (x, y) = (at.leaf(&[count])?, at.leaf(&[count])?);
-        for op in [Binary::Add, Binary::Sub, Binary::Mul, Binary::Maximum, Binary::Minimum] {
+        for op in Binary::all() {
             done(elementwise::binary(op, x.value(), y.value()))?;
         }
         differentiate(&x.div(&y.abs()?.add_scalar(1.0)?)?.maximum(&y)?)?;
@@ -153,6 +153,7 @@ fn reduce_case(device: &Device) -> Result<()> {
         let x = at.leaf(&[4, length])?;
         let y = x.softmax(1)?.add(&x.log_softmax(1)?)?;
         let moments = x.variance(&[1], true, 0)?.add(&x.norm(&[1], true)?)?;
+        let moments = moments.add(&x.standard_deviation(&[1], true, 0)?)?;
         let ends = x.max(&[1], true)?.add(&x.min(&[1], true)?)?;
         differentiate(&y.add(&moments)?.add(&ends)?.add(&x.mean(&[1], true)?)?)?;
         done(reduce::argmax(x.value(), 1, false))?;

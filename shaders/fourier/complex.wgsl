@@ -1,6 +1,7 @@
 // Complex numbers as vectors (re, im).
 
-import package::shared::finite::{greatest, is_infinite, is_nan, is_not_finite, least, nan_of};
+import package::shared::finite::{greatest, is_infinite, is_nan, is_not_finite, keep_nan, least, nan_of};
+import package::shared::magnitude::to_one;
 
 fn conj(z: vec2<f32>) -> vec2<f32> {
     return vec2<f32>(z.x, -z.y);
@@ -33,9 +34,21 @@ fn modulus_of(z: vec2<f32>) -> f32 {
         return select(a.y, a.x, is_infinite(a.x));
     }
     let big = greatest(a.x, a.y);
-    let small = least(a.x, a.y);
-    let ratio = select(small / big, 0.0, big == 0.0);
+    // WGSL promises little of quotients of numbers near the ends of f32.
+    let one = to_one(big);
+    let ratio = select(least(a.x, a.y) * one / (big * one), 0.0, big == 0.0);
     return big * sqrt(1.0 + ratio * ratio);
+}
+
+// sqrt(a^2 + b^2), NaN if either is; and its derivative by a, 0 at 0.
+fn hypot_of(a: f32, b: f32) -> f32 {
+    return keep_nan(a, keep_nan(b, modulus_of(vec2<f32>(a, b))));
+}
+
+fn hypot_slope(a: f32, b: f32) -> f32 {
+    let h = hypot_of(a, b);
+    let one = to_one(h);
+    return select(a * one / (h * one), 0.0, h == 0.0);
 }
 
 // The phase of z in (-pi, pi], 0 at 0: an odd polynomial of tan on |tan| < tan(pi / 8) (S. Moshier,
@@ -44,13 +57,13 @@ fn phase_of(z: vec2<f32>) -> f32 {
     if is_nan(z.x) || is_nan(z.y) {
         return nan_of(z.x);
     }
-    // The sum of the largest numbers would overflow.
-    let a = abs(z) * select(1.0, 0.25, max(abs(z.x), abs(z.y)) > 1.0);
+    // Of order one: sums of the largest numbers would overflow, quotients of the smallest be lost.
+    let a = abs(z) * to_one(max(abs(z.x), abs(z.y)));
     let big = max(a.x, a.y);
     let small = min(a.x, a.y);
     let both = is_infinite(a.x) && is_infinite(a.y);
     let far = both || small > 0.41421356 * big;
-    var t = select(small / max(big, 1e-37), (small - big) / (small + big), far);
+    var t = select(small / select(big, 1.0, big == 0.0), (small - big) / (small + big), far);
     t = select(t, 0.0, both);
     let q = t * t;
     let tail = -3.33329491539e-1 + q * (1.99777106478e-1 + q * (-1.38776856032e-1 + q * 8.05374449538e-2));

@@ -9,6 +9,7 @@
 // One invocation an output, no barrier: four chains at a time, closed after 32 elements each, so
 // that a sum of n terms has chains of 32 and n / 128.
 
+import package::shared::deviation::{deviation, row_of};
 import package::shared::finite::greatest_four;
 import package::shared::index::{At, item_index};
 import package::reduce::second_look::{Finish, finished, may_look_again, second_look};
@@ -39,10 +40,10 @@ fn term(i: u32, c: u32, by: f32) -> f32 {
     if TERM == 1u {
         v *= v;
     } else if TERM == 2u {
-        v -= center[c] * by;
+        v = deviation(x[i], row_of(center[c], by));
         v *= v;
     } else if TERM == 3u {
-        v -= center[i] * by;
+        v = deviation(x[i], row_of(center[i], by));
         v *= v;
     }
     return select(v, -v, OP == 2u);

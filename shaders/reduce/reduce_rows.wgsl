@@ -6,6 +6,7 @@
 // y: [outer, splits]. Piece s is elements s * chunk .. (s + 1) * chunk of a row.
 // One workgroup a piece: each invocation folds every 256th element in four short chains, then a tree.
 
+import package::shared::deviation::{deviation, row_of};
 import package::shared::finite::greatest;
 import package::shared::index::{Group, group_index};
 import package::shared::reduce::{WIDTH, Place, tree_sum, tree_max};
@@ -34,10 +35,10 @@ fn term(i: u32, o: u32, by: f32) -> f32 {
     if TERM == 1u {
         v *= v;
     } else if TERM == 2u {
-        v -= center[o] * by;
+        v = deviation(x[i], row_of(center[o], by));
         v *= v;
     } else if TERM == 3u {
-        v -= center[i] * by;
+        v = deviation(x[i], row_of(center[i], by));
         v *= v;
     }
     return select(v, -v, OP == 2u);

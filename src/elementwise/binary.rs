@@ -83,6 +83,7 @@ functions_of_two! {
 // Operators of two numbers, and their derivatives with respect to a (side 0) or b (side 1): made of the
 // table in `elementwise/binary.rs`.
 
+import package::shared::complex::{hypot_of, hypot_slope};
 import package::shared::finite::{greatest, least, share_of};
 
 ",
@@ -132,6 +133,23 @@ import package::shared::finite::{greatest, least, share_of};
         by_b = share_of(b, a), "share_of(b, a)";
         second = [R::zero(); 3];
     }
+    /// `sqrt(a^2 + b^2)`, be the squares beyond f32, with broadcasting; no gradient passes where both are 0
+    6 Hypot hypot(a, b) {
+        value = keep_nan(a, keep_nan(b, a.hypot(b))), "hypot_of(a, b)";
+        by_a = hypot_slope(a, b), "hypot_slope(a, b)";
+        by_b = hypot_slope(b, a), "hypot_slope(b, a)";
+        second = {
+            let (u, v, h) = (hypot_slope(a, b), hypot_slope(b, a), a.hypot(b));
+            let over = |x: R| if h == R::zero() { h } else { x / h };
+            [over(v * v), over(-u * v), over(u * u)]
+        };
+    }
+}
+
+/// `a / sqrt(a^2 + b^2)`, 0 where both are.
+fn hypot_slope<R: Real>(a: R, b: R) -> R {
+    let h = keep_nan(a, keep_nan(b, a.hypot(b)));
+    if h == R::zero() { h } else { a / h }
 }
 
 /// 1 where the first is the greater, 1/2 where both are equal, else 0; NaN if either is.

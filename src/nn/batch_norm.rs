@@ -1,7 +1,8 @@
 //! Normalisation of channels over a batch.
 
 use super::Module;
-use crate::elementwise::{self, Binary, Unary};
+use super::reach::{reach, root_of_eps};
+use crate::elementwise::{self, Binary};
 use crate::error::{Error, Result};
 use crate::{Device, Param, Tensor, Var};
 
@@ -12,7 +13,8 @@ const OP: &str = "batch_norm";
 ///
 /// In training, mean and biased variance are those of the batch, and the running ones move towards
 /// them by a tenth (towards the unbiased variance, as in PyTorch); else the running ones are taken.
-/// They are no parameters, but belong into the model's file.
+/// They are no parameters, but belong into the model's file: the mean, and the root of the variance, the
+/// standard deviation, which f32 holds for values of every size.
 ///
 /// Source: Ioffe and Szegedy 2015, Batch Normalization.
 #[derive(Debug, Clone)]
@@ -20,17 +22,15 @@ pub struct BatchNorm {
     gain: Param,
     bias: Param,
     mean: Param,
-    variance: Param,
+    deviation: Param,
     channels: usize,
 }
 
-/// Added to the variance.
-const EPS: f32 = 1e-5;
 /// How far the running statistics move in a step.
-const MOMENTUM: f32 = 0.1;
+const MOMENTUM: f64 = 0.1;
 
 impl BatchNorm {
-    /// The layer for `channels` channels: gain 1, bias 0, running mean 0 and variance 1. `name` is the
+    /// The layer for `channels` channels: gain 1, bias 0, running mean 0 and deviation 1. `name` is the
     /// prefix of the tensors' names.
     ///
     /// # Errors
@@ -47,7 +47,7 @@ impl BatchNorm {
             gain: filled("gain", 1.0)?,
             bias: filled("bias", 0.0)?,
             mean: filled("mean", 0.0)?,
-            variance: filled("variance", 1.0)?,
+            deviation: filled("deviation", 1.0)?,
             channels,
         })
     }
@@ -59,22 +59,24 @@ impl BatchNorm {
     /// values of each at least; [`Error::DType`] for other elements than f32;
     /// [`Error::DeviceMismatch`].
     pub fn forward(&self, x: &Var, training: bool) -> Result<Var> {
-        let (mean, variance) = if training {
+        let (mean, deviation) = if training {
             self.of_batch(x)?
         } else {
-            (x.tape().constant(self.mean.value()), x.tape().constant(self.variance.value()))
+            (x.tape().constant(self.mean.value()), x.tape().constant(self.deviation.value()))
         };
         if x.shape().last() != Some(&self.channels) {
             return Err(Error::shape(OP, format!("{} for {} channels", x.shape(), self.channels)));
         }
         let (gain, bias) = (x.tape().param(&self.gain), x.tape().param(&self.bias));
-        // Small tensors take the steps; x is read once.
-        let scale = gain.div(&variance.add_scalar(EPS)?.sqrt()?)?;
-        let shift = bias.sub(&mean.mul(&scale)?)?;
-        x.mul(&scale)?.add(&shift)
+        let spread = deviation.hypot(&x.tape().constant(&root_of_eps(x.device())?))?;
+        let reach = x.tape().constant(&reach(spread.value())?);
+        // Small tensors take most of the steps.
+        let scale = gain.div(&spread.mul(&reach)?)?;
+        let shift = bias.sub(&mean.mul(&reach)?.mul(&scale)?)?;
+        x.mul(&reach)?.mul(&scale)?.add(&shift)
     }
 
-    /// Mean and variance of the channels of a batch; the running ones move towards them.
+    /// Mean and standard deviation of the channels of a batch; the running ones move towards them.
     fn of_batch(&self, x: &Var) -> Result<(Var, Var)> {
         let rank = x.shape().rank();
         let count = x.shape().count() / self.channels;
@@ -84,24 +86,25 @@ impl BatchNorm {
             return Err(Error::shape(OP, detail));
         }
         let axes: Vec<usize> = (0..rank - 1).collect();
-        let (mean, variance) = (x.mean(&axes, false)?, x.variance(&axes, false, 0)?);
-        towards(&self.mean, mean.value(), 1.0)?;
-        towards(&self.variance, variance.value(), count as f32 / (count as f32 - 1.0))?;
-        Ok((mean, variance))
+        let (mean, deviation) = (x.mean(&axes, false)?, x.standard_deviation(&axes, false, 0)?);
+        let (kept, unbiased) = (1.0 - MOMENTUM, count as f64 / (count as f64 - 1.0));
+        towards(&self.mean, kept, mean.value(), MOMENTUM, Binary::Add)?;
+        // Variances are added up.
+        let new = (MOMENTUM * unbiased).sqrt();
+        towards(&self.deviation, kept.sqrt(), deviation.value(), new, Binary::Hypot)?;
+        Ok((mean, deviation))
     }
 
-    /// The running mean and variance, which are saved but not trained.
+    /// The running mean and standard deviation, which are saved but not trained.
     pub fn statistics(&self) -> Vec<Param> {
-        vec![self.mean.clone(), self.variance.clone()]
+        vec![self.mean.clone(), self.deviation.clone()]
     }
 }
 
-/// `running += momentum (factor batch - running)`
-fn towards(running: &Param, batch: &Tensor, factor: f32) -> Result<()> {
-    let scaled =
-        |scale: f32, x: &Tensor| elementwise::unary(Unary::Affine { scale, shift: 0.0 }, x);
-    let (old, new) = (scaled(1.0 - MOMENTUM, running.value())?, scaled(MOMENTUM * factor, batch)?);
-    running.value().copy_from(&elementwise::binary(Binary::Add, &old, &new)?)
+/// `running = kept running + new batch`, or another `sum` of the two.
+fn towards(running: &Param, kept: f64, batch: &Tensor, new: f64, sum: Binary) -> Result<()> {
+    let (old, new) = (running.value().mul_scalar(kept as f32)?, batch.mul_scalar(new as f32)?);
+    running.value().copy_from(&elementwise::binary(sum, &old, &new)?)
 }
 
 impl Module for BatchNorm {

@@ -1,6 +1,7 @@
 //! Normalisation of each series of a window, and its undoing.
 
-use crate::{Result, Tape, Tensor, Var, elementwise, reduce};
+use super::reach::{reach, root_of_eps};
+use crate::{Result, Tensor, Var, reduce};
 
 /// Level and spread of every series of a window `[L, ..]`, over its L values:
 /// `(x - mean) / sqrt(var + 1e-5)`, the biased variance, and back. Both are constants: no gradient
@@ -11,10 +12,8 @@ use crate::{Result, Tape, Tensor, Var, elementwise, reduce};
 pub struct InstanceNorm {
     mean: Tensor,
     spread: Tensor,
+    reach: Tensor,
 }
-
-/// Added to the variance.
-const EPS: f32 = 1e-5;
 
 impl InstanceNorm {
     /// The level and spread of `window [L, ..]`.
@@ -24,11 +23,10 @@ impl InstanceNorm {
     /// [`Error::DType`](crate::Error::DType) unless it is f32.
     pub fn of(window: &Tensor) -> Result<Self> {
         let mean = reduce::mean(window, &[0], true)?;
-        let variance = reduce::variance(window, &[0], true, 0)?;
-        let shifted = elementwise::Unary::Affine { scale: 1.0, shift: EPS };
-        let variance = elementwise::unary(shifted, &variance)?;
-        let spread = elementwise::unary(elementwise::Unary::Sqrt, &variance)?;
-        Ok(Self { mean, spread })
+        let deviation = reduce::standard_deviation(window, &[0], true, 0)?;
+        let spread = deviation.hypot(&root_of_eps(window.device())?)?;
+        let reach = reach(&spread)?;
+        Ok(Self { mean, spread, reach })
     }
 
     /// The window, or other values of its series, normalised.
@@ -36,8 +34,10 @@ impl InstanceNorm {
     /// # Errors
     /// [`Error::Shape`](crate::Error::Shape) unless `x` is `[.., ]` over the same series.
     pub fn apply(&self, x: &Var) -> Result<Var> {
-        let (mean, spread) = self.on(x.tape());
-        x.sub(&mean)?.div(&spread)
+        let [reach, mean, spread] =
+            [self.reach.clone(), self.mean.mul(&self.reach)?, self.spread.mul(&self.reach)?]
+                .map(|each| x.tape().constant(&each));
+        x.mul(&reach)?.sub(&mean)?.div(&spread)
     }
 
     /// Values of the normalised series on their own scale.
@@ -45,11 +45,7 @@ impl InstanceNorm {
     /// # Errors
     /// Those of [`apply`](Self::apply).
     pub fn undo(&self, y: &Var) -> Result<Var> {
-        let (mean, spread) = self.on(y.tape());
+        let [mean, spread] = [&self.mean, &self.spread].map(|each| y.tape().constant(each));
         y.mul(&spread)?.add(&mean)
-    }
-
-    fn on(&self, tape: &Tape) -> (Var, Var) {
-        (tape.constant(&self.mean), tape.constant(&self.spread))
     }
 }

@@ -32,6 +32,7 @@ mod instance_norm;
 mod layer_norm;
 mod lif_layer;
 mod linear;
+mod reach;
 mod weight_norm;
 
 pub use batch_norm::BatchNorm;

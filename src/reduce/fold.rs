@@ -187,10 +187,10 @@ fn split(tuning: &Tuning, pass: Pass) -> FoldSplit {
 pub(crate) fn fold(x: &Tensor, pass: Pass, fold: Fold<'_>) -> Result<Tensor> {
     let split = split(x.device().tuning(), pass);
     let last = split.parts <= 1;
-    // Parts of a norm are norms; of a mean they are divided, so that they do not overflow.
+    // Parts of a norm are norms; those of a mean, or of its root, are divided, so that they do not overflow.
     let divisor = match fold {
         _ if last => fold.divisor,
-        Fold { root: true, .. } | Fold { divisor: 1.0, .. } => 1.0,
+        Fold { divisor: 1.0, .. } => 1.0,
         _ => split.chunk.next_power_of_two() as f32,
     };
     let shape = [pass.outer, split.parts.max(1), pass.inner];

@@ -1,4 +1,4 @@
-//! Sums, means, extrema, variances and norms over axes; softmax.
+//! Sums, means, extrema, variances, standard deviations and norms over axes; softmax.
 //!
 //! Operators are methods of [`Var`](crate::Var); the functions here are their values without a tape.
 //! `axes` may be any set of axes; with `keepdims` they stay, with extent 1. Every reduction is made
@@ -19,7 +19,7 @@ mod sum;
 pub(crate) use axes::Pass;
 pub use extremum::{argmax, argmin, max, min};
 pub(crate) use fold::{ColumnParams, Fold, Op, RowParams, Term, fold};
-pub use moment::{norm, variance};
+pub use moment::{norm, standard_deviation, variance};
 pub(crate) use rate::{over_time, steps};
 pub use rate::{rate, spike_count};
 pub(crate) use rows::{

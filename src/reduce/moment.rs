@@ -1,4 +1,4 @@
-//! Variances and norms.
+//! Variances, standard deviations and norms.
 
 use super::axes::{Axes, Pass};
 use super::fold::{Fold, Op, Term, fold};
@@ -10,7 +10,7 @@ use crate::kernel::few_turns;
 use crate::{DType, Error, Result, Tensor, Var, layout};
 
 crate::kernel! {
-    /// `gx = (x - m) g / divisor`, or `x g / m`
+    /// `gx = (x - center) g / divisor`, `x g / size`, or both
     pub(super) static MOMENT_BACKWARD = "reduce/moment_backward";
     params = struct MomentParams { outer: u32, length: u32, inner: u32, divisor: f32 };
     oracle = moment_backward_oracle;
@@ -19,20 +19,29 @@ crate::kernel! {
 
 fn moment_backward_oracle<R: Real>(args: &mut HostArgs<'_, R>) {
     let p: MomentParams = args.params();
-    let norm = args.flag("NORM");
-    let (x, m, g, gx) = (args.reals("x"), args.reals("m"), args.reals("g"), args.reals_mut("gx"));
+    let (centered, rooted) = (args.flag("CENTERED"), args.flag("ROOTED"));
+    let [x, center, size, g] = ["x", "center", "size", "g"].map(|name| args.reals(name));
+    let gx = args.reals_mut("gx");
     let (inner, divisor) = (p.inner as usize, R::lit(f64::from(p.divisor)));
     gx.par_chunks_mut(inner).enumerate().for_each(|(line, gx)| {
-        let o = line / p.length as usize;
+        let first = line / p.length as usize * inner;
         for (j, gx) in gx.iter_mut().enumerate() {
-            let (x, m, g) = (x[line * inner + j], m[o * inner + j], g[o * inner + j]);
-            *gx = match norm {
-                false => difference_times(x, m, g / divisor),
-                true if m > R::zero() => x / m * g,
-                true => keep_nan(m, R::zero()),
+            let (x, at) = (x[line * inner + j], first + j);
+            let middle = if centered { center[at] } else { R::zero() };
+            let g = g[at] / divisor;
+            *gx = match rooted {
+                false => difference_times(x, middle, g),
+                true if size[at] > R::zero() => ratio(x, middle, size[at]) * g,
+                true => keep_nan(size[at], R::zero()),
             };
         }
     });
+}
+
+/// `(x - m) / size`, where the difference alone may be beyond f32.
+fn ratio<R: Real>(x: R, m: R, size: R) -> R {
+    let (d, half) = (x - m, R::lit(0.5));
+    if d.is_infinite() { (half * x - half * m) / (half * size) } else { d / size }
 }
 
 /// The variance of x over `axes`: `sum_k (x_k - mean)^2 / (n - correction)` over n elements. In two
@@ -44,8 +53,23 @@ fn moment_backward_oracle<R: Real>(args: &mut HostArgs<'_, R>) {
 /// [`Error::Argument`] for an axis that x does not have or that is named twice; [`Error::Shape`]
 /// unless there are more elements than `correction`; [`Error::DType`] unless x is f32.
 pub fn variance(x: &Tensor, axes: &[usize], keepdims: bool, correction: usize) -> Result<Tensor> {
-    let axes = check_variance(x, axes, correction)?;
-    Variance::new(x, &axes, correction)?.variance.reshape(axes.result(keepdims)?)
+    let axes = check_moment(VARIANCE, x, axes, correction)?;
+    Moment::new(x, &axes, correction, false)?.value.reshape(axes.result(keepdims)?)
+}
+
+/// The standard deviation of x over `axes`: the root of the [`variance`], of numbers too whose variance is
+/// beyond f32.
+///
+/// # Errors
+/// Those of [`variance`].
+pub fn standard_deviation(
+    x: &Tensor,
+    axes: &[usize],
+    keepdims: bool,
+    correction: usize,
+) -> Result<Tensor> {
+    let axes = check_moment(DEVIATION, x, axes, correction)?;
+    Moment::new(x, &axes, correction, true)?.value.reshape(axes.result(keepdims)?)
 }
 
 /// The Euclidean norm of x over `axes`: `sqrt(sum_k x_k^2)`. The norm of no elements is 0.
@@ -67,59 +91,71 @@ fn norm_of(moved: &Moved) -> Result<Tensor> {
     fold(&moved.x, moved.pass, squares)
 }
 
-fn check_variance(x: &Tensor, axes: &[usize], correction: usize) -> Result<Axes> {
-    x.expect("variance", DType::F32)?;
-    let axes = Axes::new("variance", x.shape(), axes)?;
+const VARIANCE: &str = "variance";
+const DEVIATION: &str = "standard_deviation";
+
+fn check_moment(op: &'static str, x: &Tensor, axes: &[usize], correction: usize) -> Result<Axes> {
+    x.expect(op, DType::F32)?;
+    let axes = Axes::new(op, x.shape(), axes)?;
     if axes.count() <= correction {
         let detail =
             format!("of {} elements of shape {} less {correction}", axes.count(), x.shape());
-        return Err(Error::shape("variance", detail));
+        return Err(Error::shape(op, detail));
     }
     Ok(axes)
 }
 
-/// A variance with what its gradient needs.
-struct Variance {
+/// A variance, or its root, with what its gradient needs.
+struct Moment {
     moved: Moved,
     mean: Tensor,
-    variance: Tensor,
+    value: Tensor,
     freedom: usize,
 }
 
-impl Variance {
-    fn new(x: &Tensor, axes: &Axes, correction: usize) -> Result<Self> {
+impl Moment {
+    fn new(x: &Tensor, axes: &Axes, correction: usize, root: bool) -> Result<Self> {
         let moved = moved_last(x, axes)?;
         let Pass { length, .. } = moved.pass;
         let freedom = length - correction;
         let mean = Fold { divisor: length as f32, ..Fold::of(Op::Sum) };
         let mean = fold(&moved.x, moved.pass, mean)?;
-        let squares =
-            Fold { term: Term::Deviation(&mean), divisor: freedom as f32, ..Fold::of(Op::Sum) };
-        let variance = fold(&moved.x, moved.pass, squares)?;
-        Ok(Self { moved, mean, variance, freedom })
+        let term = Term::Deviation(&mean);
+        let squares = Fold { term, divisor: freedom as f32, root, ..Fold::of(Op::Sum) };
+        let value = fold(&moved.x, moved.pass, squares)?;
+        Ok(Self { moved, mean, value, freedom })
     }
 }
 
-/// The gradient of a variance (`divisor`) or of a norm (`None`), in the order of axes of x.
-fn moment_backward(
-    moved: &Moved,
-    m: &Tensor,
-    gradient: &Tensor,
-    divisor: Option<f32>,
-) -> Result<Tensor> {
+/// What a gradient is made of besides x: see `reduce/moment_backward.wgsl`.
+struct Slope<'a> {
+    center: Option<&'a Tensor>,
+    size: Option<&'a Tensor>,
+    divisor: f32,
+}
+
+/// The gradient of a moment, in the order of axes of x.
+fn moment_backward(moved: &Moved, slope: Slope<'_>, gradient: &Tensor) -> Result<Tensor> {
     let Pass { outer, length, inner } = moved.pass;
     let params = MomentParams {
         outer: outer as u32,
         length: length as u32,
         inner: inner as u32,
-        divisor: divisor.unwrap_or(1.0),
+        divisor: slope.divisor,
     };
-    let gx = Tensor::empty(m.device(), *moved.x.shape(), DType::F32)?;
+    let device = gradient.device();
+    let gx = Tensor::empty(device, *moved.x.shape(), DType::F32)?;
     if gx.count() > 0 {
-        let launch = m.device().launch(&MOMENT_BACKWARD).params(&params);
-        let launch = launch.constant("NORM", divisor.is_none());
-        let launch = launch.bind("x", &moved.x).bind("m", m).bind("g", gradient).bind("gx", &gx);
-        over_elements(m.device(), launch, gx.count()).record()?;
+        let launch = device.launch(&MOMENT_BACKWARD).params(&params);
+        let launch = launch
+            .constant("CENTERED", slope.center.is_some())
+            .constant("ROOTED", slope.size.is_some())
+            .bind("x", &moved.x)
+            .bind_if("center", slope.center)
+            .bind_if("size", slope.size)
+            .bind("g", gradient)
+            .bind("gx", &gx);
+        over_elements(device, launch, gx.count()).record()?;
     }
     layout::permute(&gx, &moved.back)
 }
@@ -130,15 +166,41 @@ impl Var {
     /// # Errors
     /// Those of [`reduce::variance`](crate::reduce::variance).
     pub fn variance(&self, axes: &[usize], keepdims: bool, correction: usize) -> Result<Var> {
-        let axes = check_variance(self.value(), axes, correction)?;
-        let Variance { moved, mean, variance, freedom } =
-            Variance::new(self.value(), &axes, correction)?;
-        let y = variance.reshape(axes.result(keepdims)?)?;
-        self.tape().record_one("variance", &[self], y, move |bw| {
+        let axes = check_moment(VARIANCE, self.value(), axes, correction)?;
+        let Moment { moved, mean, value, freedom } =
+            Moment::new(self.value(), &axes, correction, false)?;
+        let y = value.reshape(axes.result(keepdims)?)?;
+        self.tape().record_one(VARIANCE, &[self], y, move |bw| {
             if let Some(gradient) = bw.upstream(0).filter(|_| bw.needs(0)) {
                 let divisor = freedom as f32 / 2.0;
-                let g = moment_backward(&moved, &mean, gradient, Some(divisor))?;
-                bw.give(0, g);
+                let slope = Slope { center: Some(&mean), size: None, divisor };
+                bw.give(0, moment_backward(&moved, slope, gradient)?);
+            }
+            Ok(())
+        })
+    }
+
+    /// The standard deviation over `axes`; see
+    /// [`reduce::standard_deviation`](crate::reduce::standard_deviation). The gradient where all
+    /// elements are equal is 0.
+    ///
+    /// # Errors
+    /// Those of [`reduce::variance`](crate::reduce::variance).
+    pub fn standard_deviation(
+        &self,
+        axes: &[usize],
+        keepdims: bool,
+        correction: usize,
+    ) -> Result<Var> {
+        let axes = check_moment(DEVIATION, self.value(), axes, correction)?;
+        let Moment { moved, mean, value, freedom } =
+            Moment::new(self.value(), &axes, correction, true)?;
+        let y = value.reshape(axes.result(keepdims)?)?;
+        self.tape().record_one(DEVIATION, &[self], y, move |bw| {
+            if let Some(gradient) = bw.upstream(0).filter(|_| bw.needs(0)) {
+                let divisor = freedom as f32;
+                let slope = Slope { center: Some(&mean), size: Some(&value), divisor };
+                bw.give(0, moment_backward(&moved, slope, gradient)?);
             }
             Ok(())
         })
@@ -158,8 +220,8 @@ impl Var {
         let y = norm.reshape(axes.result(keepdims)?)?;
         self.tape().record_one("norm", &[self], y, move |bw| {
             if let Some(gradient) = bw.upstream(0).filter(|_| bw.needs(0)) {
-                let g = moment_backward(&moved, &norm, gradient, None)?;
-                bw.give(0, g);
+                let slope = Slope { center: None, size: Some(&norm), divisor: 1.0 };
+                bw.give(0, moment_backward(&moved, slope, gradient)?);
             }
             Ok(())
         })

@@ -156,6 +156,7 @@ fn reductions() {
         let _ = (reduce::max(&x, &axes, keep), reduce::min(&x, &axes, keep));
         let _ = (reduce::argmax(&x, k, keep), reduce::argmin(&x, b.axis(), keep));
         let _ = (reduce::variance(&x, &axes, keep, k), reduce::norm(&x, &axes, keep));
+        let _ = reduce::standard_deviation(&x, &axes, keep, k);
         let _ = (reduce::rate(&x), reduce::spike_count(&x), reduce::sum_to(&x, &b.shape()));
     });
     t.on("Var reductions", |b| {
@@ -168,6 +169,7 @@ fn reductions() {
             x.max(&axes, keep),
             x.min(&axes, keep),
             x.variance(&axes, keep, k),
+            x.standard_deviation(&axes, keep, k),
             x.norm(&axes, keep),
             x.rate(),
             x.spike_count(),

@@ -42,7 +42,7 @@ fn batch_norm_normalises() {
         assert!((row[0] - (t as f64 - 1.5) / size).abs() < 1e-6 && row[1].abs() < 1e-6, "{row:?}");
     }
     let statistics = norm.statistics().into_iter().map(|p| p.value().to_vec::<f64>().unwrap());
-    let expected = [vec![0.25, 0.5], vec![0.9 + 0.1 * 5.0 / 3.0, 0.9]];
+    let expected = [vec![0.25, 0.5], vec![(0.9f64 + 0.1 * 5.0 / 3.0).sqrt(), 0.9f64.sqrt()]];
     for (found, expected) in statistics.zip(expected) {
         assert!(found.iter().zip(&expected).all(|(a, b)| (a - b).abs() < 1e-6), "{found:?}");
     }

@@ -1,6 +1,6 @@
 //! Conformance of the `reduce` family.
 
-use kernels_tests::{Random, conform, subjects};
+use kernels_tests::{Random, Subject, conform, subjects};
 use proptest::prelude::*;
 use spikegrad::tape::gradient_check;
 use spikegrad::{DType, Device, Result, Shape, Tape, Tensor, reduce};
@@ -139,12 +139,14 @@ fn variances_and_norms_agree_with_the_oracle() {
     for (shape, axes) in CASES.iter().filter(of_several) {
         conform(&format!("moments of {shape:?} over {axes:?}"), 4e-6, |device| {
             let mut out = Vec::new();
-            for which in 0..3 {
+            for which in 0..5 {
                 let tape = Tape::new();
                 let x = tape.leaf(&data(device, shape, 1)?);
                 let y = match which {
                     0 => x.variance(axes, false, 0)?,
                     1 => x.variance(axes, true, 1)?,
+                    2 => x.standard_deviation(axes, false, 0)?,
+                    3 => x.standard_deviation(axes, true, 1)?,
                     _ => x.norm(axes, false)?,
                 };
                 let seed = data(device, y.shape(), 2)?;
@@ -167,6 +169,7 @@ fn a_large_mean_costs_a_variance_nothing() {
         Ok(vec![
             reduce::variance(&x, &[1], false, 1)?,
             reduce::variance(&x.reshape([5000, 3])?, &[0], false, 0)?,
+            reduce::standard_deviation(&x, &[1], false, 1)?,
         ])
     });
 }
@@ -234,6 +237,7 @@ fn gradients_match_differences() {
             x.min(&[0, 2], true)?,
             x.variance(&[0, 2], false, 1)?,
             x.variance(&[1], true, 0)?,
+            x.standard_deviation(&[0, 2], false, 1)?,
             x.norm(&[2], false)?,
             x.norm(&[0, 2], true)?,
             x.softmax(1)?,
@@ -244,6 +248,26 @@ fn gradients_match_differences() {
     });
     let outcome = outcome.unwrap();
     assert!(outcome.error < 1e-7, "{outcome:?}");
+}
+
+/// Also where the rows are so far from 0 that 2^100 times them is no number.
+#[test]
+fn rows_that_do_not_change_have_deviation_and_gradient_zero() {
+    // Sums of eight of them are exact.
+    let values = [0.0f32, 1.0, -1e10, 1.701_411_8e38, 1e-30];
+    let rows: Vec<f32> = values.into_iter().flat_map(|v| [v; 8]).collect();
+    let columns = values.repeat(8);
+    for Subject { label, device } in subjects() {
+        for (x, shape, axis) in [(&rows, [5, 8], 1), (&columns, [8, 5], 0)] {
+            let tape = Tape::new();
+            let x = tape.leaf(&Tensor::from_slice(device, x, shape).unwrap());
+            let y = x.standard_deviation(&[axis], false, 0).unwrap();
+            let found = y.value().to_vec::<f32>().unwrap();
+            assert!(found.iter().all(|y| *y == 0.0), "{label}: {found:?}");
+            let g = y.sum_all().unwrap().backward().unwrap().get(&x).unwrap().to_vec::<f32>();
+            assert!(g.unwrap().iter().all(|g| *g == 0.0), "{label}");
+        }
+    }
 }
 
 #[test]
@@ -303,6 +327,7 @@ fn mistakes_are_errors_and_empty_sums_are_zero() {
         x.max(&[1, 1], false),
         x.variance(&[3], false, 0),
         x.variance(&[0], false, 2),
+        x.standard_deviation(&[0], false, 2),
         x.norm(&[2], false),
         x.softmax(2),
         x.log_softmax(7),

@@ -33,16 +33,19 @@ impl How {
         let x = &x[at..at + width];
         let by = self.by;
         let square = |v: f32| v * v;
+        // What shrinks comes before a difference, what enlarges after it.
+        let (down, up) = (by.min(1.0), by.max(1.0));
+        let apart = |x: f32, m: f32| square((x * down - m * down) * up);
         match self.term {
             0 => self.fold(lanes, x.iter().map(|x| *x * by)),
             1 => self.fold(lanes, x.iter().map(|x| square(*x * by))),
             2 => {
                 let center = &center[c..c + width];
-                self.fold(lanes, x.iter().zip(center).map(|(x, m)| square(*x * by - *m * by)));
+                self.fold(lanes, x.iter().zip(center).map(|(x, m)| apart(*x, *m)));
             }
             _ => {
                 let other = &center[at..at + width];
-                self.fold(lanes, x.iter().zip(other).map(|(x, m)| square(*x * by - *m * by)));
+                self.fold(lanes, x.iter().zip(other).map(|(x, m)| apart(*x, *m)));
             }
         }
     }
