@@ -27,11 +27,11 @@ fn token_lines(at: At) {
     let b = row - t * p.batch;
     let level = channel[2u * p.channels + c];
     let tok = token(channel[c] * channel[p.channels + c], level, mean[b], variance[b], p.eps);
-    let norm = channel[3u * p.channels + c] * tok.scale;
+    let norm = channel[3u * p.channels + c];
     let ramp = 1.0 + p.rise * f32(t);
     let gamma = step_of[t * p.channels + c] * ramp;
     let beta = step_of[(p.steps + t) * p.channels + c] * ramp;
     let first = 2u * row * p.channels + c;
     lines[first] = gamma * norm * tok.slope;
-    lines[first + p.channels] = gamma * norm * level + beta;
+    lines[first + p.channels] = gamma * norm * tok.level + beta;
 }

@@ -36,7 +36,6 @@ fn token_lines_backward(at: At) {
     var of_weight = 0.0;
     for (var b = 0u; b < p.batch; b++) {
         let tok = token(a * e, level, mean[b], variance[b], p.eps);
-        let norm = weight * tok.scale;
         // Of the normalised slope and level.
         var slope = 0.0;
         var shift = 0.0;
@@ -45,19 +44,21 @@ fn token_lines_backward(at: At) {
             let ramp = 1.0 + p.rise * f32(t);
             let up = ramp * vec2<f32>(g[first], g[first + p.channels]);
             let own = t * p.channels + c;
-            g_step[own] += norm * (up.x * tok.slope + up.y * level);
+            g_step[own] += weight * (up.x * tok.slope + up.y * tok.level);
             g_step[own + p.steps * p.channels] += up.y;
             slope += step_of[own] * up.x;
             shift += step_of[own] * up.y;
         }
-        let of_norm = slope * tok.slope + shift * level;
-        of_weight += of_norm * tok.scale;
-        let of_square = -0.5 * of_norm * norm * tok.scale * tok.scale;
-        let of_centre = 2.0 * tok.centre * of_square;
-        of_slope += slope * norm + 2.0 * of_square * variance[b] * tok.slope + of_centre * mean[b];
-        of_level += shift * norm + of_centre;
-        g_moments[b * p.channels + c] = of_centre * tok.slope;
-        g_moments[(p.batch + b) * p.channels + c] = of_square * tok.slope * tok.slope;
+        let of_norm = slope * tok.slope + shift * tok.level;
+        of_weight += of_norm;
+        // Of the logarithm of the root.
+        let of_root = -weight * of_norm;
+        let of_centre = of_root * tok.centre * tok.scale;
+        let of_spread = of_root * tok.slope * tok.scale * variance[b];
+        of_slope += slope * weight * tok.scale + of_spread + of_centre * mean[b];
+        of_level += shift * weight * tok.scale + of_centre;
+        g_moments[b * p.channels + c] = of_root * tok.centre * tok.slope;
+        g_moments[(p.batch + b) * p.channels + c] = 0.5 * of_root * tok.slope * tok.slope;
     }
     g_channel[c] = of_slope * a;
     g_channel[p.channels + c] = of_slope * e;

@@ -40,14 +40,16 @@ fn row_loss(r: u32, first: u32, at: Place) -> f32 {
         largest = greatest(largest, score(base + c));
     }
     largest = row_max(largest, at);
+    // Twice what each class takes by smoothing: half a difference of scores is a number, whatever they are.
+    let even = 2.0 * (p.smoothing / f32(p.classes));
     // Chains of 64 keep the rounding of long rows small.
     var exponentials = 0.0;
     var shifted = 0.0;
     for (var block = first; block < p.classes; block += 64u * LANES) {
         var sums = vec2<f32>(0.0);
         for (var c = block; c < min(block + 64u * LANES, p.classes); c += LANES) {
-            let v = score(base + c) - largest;
-            sums += vec2(exp_below(v), v);
+            let z = score(base + c);
+            sums += vec2(exp_below(z - largest), (0.5 * z - 0.5 * largest) * even);
         }
         exponentials += sums.x;
         shifted += sums.y;
@@ -67,7 +69,7 @@ fn row_loss(r: u32, first: u32, at: Place) -> f32 {
     var loss = log_sum - (1.0 - p.smoothing) * (score(base + t) - largest);
     // Without smoothing a class of -infinity is none: not 0 times its logit.
     if p.smoothing > 0.0 {
-        loss -= p.smoothing / f32(p.classes) * shifted;
+        loss -= shifted;
     }
     return loss;
 }

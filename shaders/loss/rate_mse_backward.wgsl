@@ -3,6 +3,7 @@
 // rate: [columns]; g: [1]; gs: [steps, columns].
 // One invocation SPAN steps of a column: the column is divided out once for all of them.
 
+import package::shared::deviation::difference_times;
 import package::shared::index::{At, item_index};
 
 struct Params {
@@ -27,7 +28,7 @@ fn rate_mse_backward(at: At) {
         return;
     }
     let n = i % p.columns;
-    let slope = 2.0 * g[0] * (rate[n] - p.wanted) / f32(p.columns) / f32(p.steps);
+    let slope = 2.0 * difference_times(rate[n], p.wanted, g[0] / f32(p.columns) / f32(p.steps));
     for (var t = first; t < min(first + SPAN, p.steps); t++) {
         gs[t * p.columns + n] = slope;
     }

@@ -32,7 +32,7 @@ fn hard_concrete_backward<R: Real>(args: &mut HostArgs<'_, R>) {
         let s = open_share(a[i], noisy.then(|| u[i]), beta);
         let m = s * (zeta - gamma) + gamma;
         if m > R::zero() && m < R::one() {
-            g[i] * (zeta - gamma) * s * (R::one() - s) * rate
+            g[i] * ((zeta - gamma) * s * (R::one() - s) * rate)
         } else {
             keep_nan(m, R::zero())
         }

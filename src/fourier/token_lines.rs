@@ -1,6 +1,7 @@
 //! The currents of SpikF-GO's embedding, as lines in the values of the nodes.
 
 use crate::dispatch::Launch;
+use crate::elementwise::Binary;
 use crate::host::{HostArgs, Real};
 use crate::{DType, Error, Result, Tensor, Var, kernel, reduce};
 
@@ -13,11 +14,12 @@ struct Tokens<'a, R> {
     p: Params,
 }
 
-/// Of one channel and window: `a e`, `a e mean + b`, and `1 / sqrt(mean square + eps)`.
+/// Of one channel and window: `1 / sqrt(mean square + eps)`, and `a e`, b and `a e mean + b` times it.
 struct Token<R> {
-    slope: R,
-    centre: R,
     scale: R,
+    slope: R,
+    level: R,
+    centre: R,
 }
 
 impl<'a, R: Real> Tokens<'a, R> {
@@ -36,8 +38,11 @@ impl<'a, R: Real> Tokens<'a, R> {
         let [e, a, level, _] = self.channel(c);
         let slope = a * e;
         let centre = slope * self.mean[b] + level;
-        let square = centre * centre + self.variance[b] * slope * slope;
-        Token { slope, centre, scale: (square + R::lit(self.p.eps.into())).sqrt().recip() }
+        // Squares leave f32 where the outcome does not.
+        let hypot = |a: R, b: R| Binary::Hypot.apply(a, b);
+        let root = hypot(centre, slope * self.variance[b].sqrt());
+        let scale = hypot(root, R::lit(self.p.eps.into()).sqrt()).recip();
+        Token { scale, slope: slope * scale, level: level * scale, centre: centre * scale }
     }
 
     fn ramp(&self, t: usize) -> R {
@@ -53,11 +58,11 @@ fn token_lines_oracle<R: Real>(args: &mut HostArgs<'_, R>) {
         let (t, b) = (row / batch, row % batch);
         for c in 0..channels {
             let token = tokens.token(b, c);
-            let [_, _, level, norm] = tokens.channel(c);
+            let [_, _, _, norm] = tokens.channel(c);
             let gamma = tokens.step[t * channels + c] * tokens.ramp(t);
             let beta = tokens.step[(steps + t) * channels + c] * tokens.ramp(t);
-            line[c] = gamma * norm * token.scale * token.slope;
-            line[channels + c] = gamma * norm * token.scale * level + beta;
+            line[c] = gamma * norm * token.slope;
+            line[channels + c] = gamma * norm * token.level + beta;
         }
     }
 }
@@ -69,35 +74,34 @@ fn token_lines_backward<R: Real>(args: &mut HostArgs<'_, R>) {
     let g = args.reals("g");
     let (of_channel, of_step) = (args.reals_mut("g_channel"), args.reals_mut("g_step"));
     let of_moments = args.reals_mut("g_moments");
-    let two = R::lit(2.0);
+    let half = R::lit(0.5);
     of_step.fill(R::zero());
     for c in 0..channels {
-        let [e, a, level, weight] = tokens.channel(c);
+        let [e, a, _, weight] = tokens.channel(c);
         let mut sums = [R::zero(); 3];
         for b in 0..batch {
             let token = tokens.token(b, c);
-            let norm = weight * token.scale;
             let (mut of_slope, mut of_level) = (R::zero(), R::zero());
             for t in 0..steps {
                 let at = 2 * (t * batch + b) * channels + c;
                 let ramp = tokens.ramp(t);
                 let (slope, shift) = (ramp * g[at], ramp * g[at + channels]);
                 let own = t * channels + c;
-                of_step[own] += norm * (slope * token.slope + shift * level);
+                of_step[own] += weight * (slope * token.slope + shift * token.level);
                 of_step[own + steps * channels] += shift;
                 of_slope += tokens.step[own] * slope;
                 of_level += tokens.step[own] * shift;
             }
-            let of_norm = of_slope * token.slope + of_level * level;
-            let of_square = -of_norm * norm * token.scale * token.scale / two;
-            let of_centre = two * token.centre * of_square;
-            let (mean, variance) = (tokens.mean[b], tokens.variance[b]);
-            sums[0] +=
-                of_slope * norm + two * of_square * variance * token.slope + of_centre * mean;
-            sums[1] += of_level * norm + of_centre;
-            sums[2] += of_norm * token.scale;
-            of_moments[b * channels + c] = of_centre * token.slope;
-            of_moments[(batch + b) * channels + c] = of_square * token.slope * token.slope;
+            let of_norm = of_slope * token.slope + of_level * token.level;
+            // Of the logarithm of the root.
+            let of_root = -weight * of_norm;
+            let of_centre = of_root * token.centre * token.scale;
+            let of_spread = of_root * token.slope * token.scale * tokens.variance[b];
+            sums[0] += of_slope * weight * token.scale + of_spread + of_centre * tokens.mean[b];
+            sums[1] += of_level * weight * token.scale + of_centre;
+            sums[2] += of_norm;
+            of_moments[b * channels + c] = of_root * token.centre * token.slope;
+            of_moments[(batch + b) * channels + c] = half * of_root * token.slope * token.slope;
         }
         of_channel[c] = sums[0] * a;
         of_channel[channels + c] = sums[0] * e;

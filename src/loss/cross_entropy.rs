@@ -284,7 +284,9 @@ fn cross_entropy_oracle<R: Real>(args: &mut HostArgs<'_, R>) {
         if p.smoothing == 0.0 {
             return loss;
         }
-        loss - a * pairwise(0, classes, &|c| x[c] - largest) / R::lit(classes as f64)
+        // Half a difference is a number, whatever the scores, and so is their mean.
+        let (half, even) = (R::lit(0.5), a / R::lit(0.5 * classes as f64));
+        loss - pairwise(0, classes, &|c| (half * x[c] - half * largest) * even)
     };
     let rows = stats.par_chunks_mut(2 * span).zip(part).enumerate();
     rows.for_each(|(i, (stats, part))| {

@@ -3,7 +3,7 @@
 use super::total;
 use crate::elementwise::full;
 use crate::host::parallel::*;
-use crate::host::{HostArgs, Real, pairwise};
+use crate::host::{HostArgs, Real, difference_times};
 use crate::kernel::{CostArgs, Needs, Variant, few_turns};
 use crate::reduce::{
     Fold, Op, Pass, RowTurns, SHARERS, Split, Term, fold, over_time, rows_shared, steps, walked,
@@ -74,7 +74,7 @@ pub fn rate_mse(spikes: &Var, target: f32) -> Result<Var> {
         return Err(Error::argument("rate_mse", format!("a target of {target}")));
     }
     let (rate, parts) = forward(spikes.value(), steps, columns, target)?;
-    let y = total(&parts, columns as f32)?;
+    let y = total(&parts, 1.0)?;
     let shape: Shape = *spikes.shape();
     let params =
         RateMseBackwardParams { steps: steps as u32, columns: columns as u32, wanted: target };
@@ -91,19 +91,20 @@ pub fn rate_mse(spikes: &Var, target: f32) -> Result<Var> {
     })
 }
 
-/// The walks over an invocation's share of the columns of a part, and a fold.
+/// The walks over an invocation's share of the columns of a part, twice over their rates, and two folds.
 fn turns(args: &CostArgs<'_>) -> u64 {
     let p: RateMseParams = args.params();
     let part = RowTurns::of(args, p.span);
-    part.walk() * (1 + column_turns(args.when("BITS"), p.steps)) + part.fold
+    part.walk() * (2 + column_turns(args.when("BITS"), p.steps)) + 2 * part.fold
 }
 
 /// The turns of a walk over one column.
 fn column_turns(bits: bool, steps: u32) -> u64 {
-    if bits { u64::from(steps.div_ceil(32)) + 1 } else { RowTurns::alone(steps).chains() }
+    // Sums of floats may be looked at again.
+    if bits { u64::from(steps.div_ceil(32)) + 1 } else { 2 * RowTurns::alone(steps).chains() }
 }
 
-/// Rates, and the parts of the sum of their squared errors.
+/// Rates, and the parts of the mean of their squared errors.
 fn forward(spikes: &Tensor, steps: usize, columns: usize, wanted: f32) -> Result<(Tensor, Tensor)> {
     let device = spikes.device();
     let bits = spikes.dtype() == DType::Bits;
@@ -139,11 +140,13 @@ fn of_long_trains(
 ) -> Result<(Tensor, Tensor)> {
     let rate = over_time("rate_mse", spikes, steps as f32)?.reshape([columns])?;
     let wanted = full(spikes.device(), [1], wanted)?;
-    let square = Fold { term: Term::Deviation(&wanted), ..Fold::of(Op::Sum) };
+    let square =
+        Fold { term: Term::Deviation(&wanted), divisor: columns as f32, ..Fold::of(Op::Sum) };
     let part = fold(&rate, Pass { outer: 1, length: columns, inner: 1 }, square)?;
     Ok((rate, part.reshape([1])?))
 }
 
+/// In f64, which holds every sum of f32 numbers.
 fn rate_mse_oracle<R: Real>(args: &mut HostArgs<'_, R>) {
     let p: RateMseParams = args.params();
     let (steps, columns, span) = (p.steps as usize, p.columns as usize, p.span as usize);
@@ -152,11 +155,16 @@ fn rate_mse_oracle<R: Real>(args: &mut HostArgs<'_, R>) {
         false => Spikes::Packed(args.words("s")),
     };
     let (rate, part) = (args.reals_mut("rate"), args.reals_mut("part"));
-    let wanted = R::lit(f64::from(p.wanted));
+    let wanted = f64::from(p.wanted);
     rate.par_chunks_mut(span).zip(part).enumerate().for_each(|(i, (rate, part))| {
-        spikes.count(rate, steps, columns, i * span);
-        rate.iter_mut().for_each(|r| *r /= R::lit(steps as f64));
-        *part = pairwise(0, rate.len(), &|k| (rate[k] - wanted) * (rate[k] - wanted));
+        let mut counts = vec![0.0; rate.len()];
+        spikes.count(&mut counts, steps, columns, i * span);
+        let mut square = 0.0;
+        for (rate, count) in rate.iter_mut().zip(counts) {
+            *rate = R::lit(count / steps as f64);
+            square += (rate.f64() - wanted) * (rate.f64() - wanted);
+        }
+        *part = R::lit(square / columns as f64);
     });
 }
 
@@ -168,25 +176,18 @@ enum Spikes<'a, R> {
 
 impl<R: Real> Spikes<'_, R> {
     /// Counts the spikes of neighbouring columns from `first` on.
-    fn count(&self, counts: &mut [R], steps: usize, columns: usize, first: usize) {
-        counts.fill(R::zero());
+    fn count(&self, counts: &mut [f64], steps: usize, columns: usize, first: usize) {
         match self {
             Spikes::Floats(s) => {
-                let mut block = vec![R::zero(); counts.len()];
-                for start in (0..steps).step_by(32) {
-                    block.fill(R::zero());
-                    for t in start..steps.min(start + 32) {
-                        let row = &s[t * columns + first..];
-                        block.iter_mut().zip(row).for_each(|(sum, s)| *sum += *s);
-                    }
-                    counts.iter_mut().zip(&block).for_each(|(sum, s)| *sum += *s);
+                for row in s.chunks_exact(columns).take(steps) {
+                    let both = counts.iter_mut().zip(&row[first..]);
+                    both.for_each(|(sum, s)| *sum += s.f64());
                 }
             }
             Spikes::Packed(s) => {
-                for w in 0..steps.div_ceil(32) {
-                    let row = &s[w * columns + first..];
-                    let add = |(sum, s): (&mut R, &u32)| *sum += R::lit(f64::from(s.count_ones()));
-                    counts.iter_mut().zip(row).for_each(add);
+                for row in s.chunks_exact(columns) {
+                    let both = counts.iter_mut().zip(&row[first..]);
+                    both.for_each(|(sum, s)| *sum += f64::from(s.count_ones()));
                 }
             }
         }
@@ -196,11 +197,11 @@ impl<R: Real> Spikes<'_, R> {
 fn rate_mse_backward_oracle<R: Real>(args: &mut HostArgs<'_, R>) {
     let p: RateMseBackwardParams = args.params();
     let (rate, g, gs) = (args.reals("rate"), args.reals("g")[0], args.reals_mut("gs"));
-    let scale = R::lit(2.0) * g / R::lit(f64::from(p.steps) * f64::from(p.columns));
+    let scale = g / R::lit(0.5 * f64::from(p.steps) * f64::from(p.columns));
     let wanted = R::lit(f64::from(p.wanted));
     gs.par_chunks_mut(rate.len()).for_each(|gs| {
         for (gs, rate) in gs.iter_mut().zip(rate) {
-            *gs = scale * (*rate - wanted);
+            *gs = difference_times(*rate, wanted, scale);
         }
     });
 }
