@@ -24,7 +24,7 @@ use spikegrad::spectral::{Polar, SpectralClip, spectral_norm};
 use spikegrad::{Device, Error, Param, Result, Tape, Tensor, Var};
 
 /// From where rows of several walks break off up to beyond one walk.
-const LENGTHS: [usize; 5] = [16_384, 22_001, 33_001, 50_257, 70_001];
+pub(crate) const LENGTHS: [usize; 5] = [16_384, 22_001, 33_001, 50_257, 70_001];
 
 /// What is computed for a length.
 type Program = fn(&Device, usize) -> Result<Vec<Tensor>>;

@@ -3,6 +3,7 @@
 //! finite), where what f32 cannot hold is infinite, and a finite one its value.
 
 mod attention;
+mod long;
 mod sizes;
 mod tables;
 mod transforms;
@@ -13,14 +14,16 @@ use spikegrad::elementwise::{Activation, Binary, Unary};
 use spikegrad::fourier::{self, ComplexGate, HardConcrete};
 use spikegrad::lif::{Gradient, Lif, Neurons, Reset, Save, Spikes, Surrogate};
 use spikegrad::loss::{self, CrossEntropy, LinearCrossEntropy};
-use spikegrad::scan::{Decay, Plan, Recurrence, Wkv};
+use spikegrad::nn::{BatchNorm, InstanceNorm};
+use spikegrad::scan::{Decay, Plan, Recurrence, Wkv, WkvOutput, WkvState};
 use spikegrad::{Device, Result, Tape, Tensor, Var, linalg, reduce};
 
 /// What is planted into one input after the other, one to a row and to a column.
 const PLANTED: [f32; 9] =
     [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, 3e38, -3e38, 0.0, -0.0, 1e-40, -1e-40];
 
-/// Those that are no ends of f32: for operators whose squares overflow in f32 alone.
+/// Those that are no ends of f32: for operators whose outcome or gradient is a sum of terms that are beyond
+/// f32 themselves, with both signs, be the sum within it; why, stands beside each.
 const WITHOUT_ENDS: [f32; 7] =
     [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, 0.0, -0.0, 1e-40, -1e-40];
 
@@ -141,6 +144,12 @@ fn faults(
     faults
 }
 
+/// A tenth of an outcome, for operators whose gradients are sums of products with the outcome's: of a number
+/// of 3e38 and more than one they would be beyond f32.
+fn tenth(y: &Var) -> Result<Var> {
+    y.mul_scalar(0.1)
+}
+
 /// Those of each planted value alone, where all inputs meet in one output.
 fn singly(
     what: &str,
@@ -216,10 +225,8 @@ fn limits_on_one_side() {
 
 #[test]
 fn arithmetic_of_two() {
-    let operators =
-        [Binary::Add, Binary::Sub, Binary::Mul, Binary::Div, Binary::Minimum, Binary::Maximum];
     let mut all = Vec::new();
-    for op in operators {
+    for op in Binary::all() {
         let same = SHAPES.map(|s| [input(s, 0.5, 3.0), input(s, 0.5, 3.0)]);
         let broadcast = [[input(&[12, 16], 0.5, 3.0), input(&[16], 0.5, 3.0)]];
         for x in same.into_iter().chain(broadcast) {
@@ -253,6 +260,7 @@ fn reductions() {
             add("max", &PLANTED, &|v| v.max(&[axis], false));
             add("min", &PLANTED, &|v| v.min(&[axis], false));
             add("variance", &PLANTED, &|v| v.variance(&[axis], false, 1));
+            add("standard deviation", &PLANTED, &|v| v.standard_deviation(&[axis], false, 1));
             add("norm", &PLANTED, &|v| v.norm(&[axis], false));
             add("softmax", &PLANTED, &|v| v.softmax(axis));
             add("log_softmax", &PLANTED, &|v| v.log_softmax(axis));
@@ -304,6 +312,26 @@ fn normalisations() {
     none(&all);
 }
 
+/// Of channels over a batch, and of series over a window.
+#[test]
+fn normalisations_of_columns() {
+    let mut all = Vec::new();
+    for shape in ROWS {
+        let x = [input(shape, -3.0, 3.0)];
+        for training in [true, false] {
+            all.extend(faults("batch norm", &PLANTED, 1e-4, &x, |v| {
+                let norm = BatchNorm::new("norm", shape[1], v[0].device())?;
+                let _ = norm.forward(&v[0], true)?;
+                tenth(&norm.forward(&v[0], training)?)
+            }));
+        }
+        all.extend(faults("instance norm", &PLANTED, 1e-4, &x, |v| {
+            InstanceNorm::of(v[0].value())?.apply(&v[0])
+        }));
+    }
+    none(&all);
+}
+
 #[test]
 fn a_column_of_zeros_stays_one() {
     let x = [input(&[9, 4], 0.0, 0.0), input(&[4], 0.5, 1.5)];
@@ -344,9 +372,7 @@ fn losses() {
             let what = format!("cross-entropy {shape:?} {smoothing} {stable}");
             let ignore_index = Some(PADDING);
             let options = CrossEntropy { smoothing, ignore_index, ..CrossEntropy::default() };
-            // The sum of all logits, which smoothing takes, overflows with them.
-            let planted: &[f32] = if smoothing > 0.0 { &WITHOUT_ENDS } else { &PLANTED };
-            all.extend(singly(&what, planted, 2e-5, &x, |v| {
+            all.extend(singly(&what, &PLANTED, 2e-5, &x, |v| {
                 let t = targets(v[0].device(), shape[0], shape[1])?;
                 match stable {
                     true => loss::stable_max(&v[0], &t, options),
@@ -355,8 +381,22 @@ fn losses() {
             }));
         }
         let x = [input(shape, -3.0, 3.0), input(shape, -3.0, 3.0)];
-        all.extend(singly("mse", &WITHOUT_ENDS, 1e-5, &x, |v| loss::mse(&v[0], &v[1])));
+        all.extend(singly("mse", &PLANTED, 1e-5, &x, |v| loss::mse(&v[0], &v[1])));
+        all.extend(singly("rate_mse", &PLANTED, 1e-5, &x[..1], |v| loss::rate_mse(&v[0], 0.1)));
     }
+    none(&all);
+}
+
+/// The loss of each position, which has no gradient.
+#[test]
+fn losses_of_positions() {
+    let mut all = Vec::new();
+    let x = [input(&[10, 9], -1.0, 1.0), input(&[13, 9], -1.0, 1.0)];
+    all.extend(singly("position_losses", &PLANTED, 2e-5, &x, |v| {
+        let t = Tensor::from_slice(v[0].device(), &[3u32, 1, 12, 0, 4, 5, 11, 2, 9, 3], [10])?;
+        let y = loss::position_losses(v[0].value(), v[1].value(), &t)?;
+        Ok(Tape::off().constant(&y))
+    }));
     none(&all);
 }
 
@@ -459,6 +499,7 @@ fn linear_layers_fused_with_their_loss() {
         let what = format!("linear cross-entropy of {classes}, {budget:?}");
         let ignore_index = Some(PADDING);
         let options = LinearCrossEntropy { budget, ignore_index, ..LinearCrossEntropy::default() };
+        // The mean over a count that the device alone knows is made of the sum, which is beyond f32.
         all.extend(singly(&what, &WITHOUT_ENDS, 2e-5, &x, |v| {
             let t = targets(v[0].device(), rows, classes)?;
             loss::linear_cross_entropy_with(&v[0], &v[1], &t, options)
@@ -511,14 +552,15 @@ fn leaky_neurons() {
     ];
     for (i, lif) in neurons.into_iter().enumerate() {
         let what = format!("neuron {i}");
-        // The membrane carries what a spike cannot.
+        // The membrane carries what a spike cannot. A soft reset takes off a threshold at every spike, and
+        // several of 3e38 are beyond f32 before the decay brings the sum back.
         all.extend(faults(&what, &WITHOUT_ENDS, 2e-4, &x, |v| {
             let learned =
                 Neurons { decay: Some(&v[2]), threshold: Some(&v[3]), ..Neurons::default() };
             lif.scan_with(&v[0], Some(&v[1]), &learned)?.state.mul_scalar(1.0)
         }));
         let x = [input(&[11, 12], -0.6, 1.4)];
-        all.extend(faults(&what, &WITHOUT_ENDS, 2e-4, &x, |v| {
+        all.extend(faults(&what, &PLANTED, 2e-4, &x, |v| {
             let spikes = lif.scan(&v[0], None)?.spikes;
             match spikes.dtype() {
                 spikegrad::DType::Bits => spikes.unpack(),
@@ -537,6 +579,7 @@ fn recurrences() {
     for plan in [Plan::Sequential, Plan::Chunked(16)] {
         for scan in [Recurrence::integrator(), Recurrence::average()] {
             let what = format!("{scan:?}");
+            // The gradient of a decay sums products of states with gradients over all steps.
             all.extend(faults(&what, &WITHOUT_ENDS, 1e-4, &x, |v| {
                 Ok(scan.plan(plan).scan(&v[0], Decay::Logit(&v[1]), Some(&v[2]))?.h)
             }));
@@ -560,11 +603,49 @@ fn weighted_averages_over_the_past() {
     for plan in [Plan::Sequential, Plan::Chunked(16)] {
         let scan = Wkv::new().plan(plan);
         let what = format!("{scan:?}");
+        // The sums over weighted values are beyond f32 where their quotient is not.
         all.extend(faults(&what, &WITHOUT_ENDS, 2e-4, &x, |v| {
             Ok(scan.scan(&v[0], &v[1], &v[2], &v[3], None)?.y)
         }));
     }
     none(&all);
+}
+
+/// A decay of NaN is in every average of two steps of the past and more: at the first step there is none, at
+/// the second one that has not decayed. A bonus is in every average.
+#[test]
+fn averages_without_a_past() {
+    const STEPS: usize = 24;
+    let values: Vec<f32> = (1..=STEPS).map(|v| v as f32).collect();
+    for plan in [Plan::Sequential, Plan::Chunked(8)] {
+        for Subject { label, device } in subjects() {
+            let tape = Tape::new();
+            let leaf = |x: &[f32], shape: &[usize]| {
+                tape.leaf(&Tensor::from_slice(device, x, shape).unwrap())
+            };
+            let (k, v) = (leaf(&[0.0; STEPS], &[STEPS, 1]), leaf(&values, &[STEPS, 1]));
+            let average = |w: f32, u: f32, state: Option<&WkvState>| {
+                let out =
+                    Wkv::new().plan(plan).scan(&k, &v, &leaf(&[w], &[1]), &leaf(&[u], &[1]), state);
+                out.unwrap()
+            };
+            let known = |out: &WkvOutput| {
+                let y = out.y.value().to_vec::<f32>().unwrap();
+                y.iter().map(|y| !y.is_nan()).collect::<Vec<bool>>()
+            };
+            let what = format!("{plan:?} on {label}");
+            let lost = average(f32::NAN, 0.0, None);
+            let y = lost.y.value().to_vec::<f32>().unwrap();
+            assert!((y[0] - 1.0).abs() < 1e-6 && (y[1] - 1.5).abs() < 1e-6, "{what}: {y:?}");
+            let two: Vec<bool> = (0..STEPS).map(|t| t < 2).collect();
+            assert_eq!(known(&lost), two, "{what}");
+            assert_eq!(known(&average(-1.0, f32::NAN, None)), [false; STEPS], "{what}");
+            // A state is a past, whose last step has not decayed yet.
+            let state = average(-1.0, 0.0, None).state;
+            let one: Vec<bool> = (0..STEPS).map(|t| t < 1).collect();
+            assert_eq!(known(&average(f32::NAN, 0.0, Some(&state))), one, "{what}");
+        }
+    }
 }
 
 /// A decay that overflows leaves the step before; keys below any exponent give the mean.
@@ -667,6 +748,7 @@ fn convolutions_and_shifts() {
     all.extend(faults("causal", &PLANTED, 1e-5, &x, causal));
     let x = [input(&[11, 1, 13], -1.0, 1.0), input(&[13], 0.1, 0.9), input(&[1, 13], -1.0, 1.0)];
     let shift = |v: &[Var]| v[0].token_shift(&v[1], Some(&v[2]));
+    // The gradients of what weighs two inputs are sums of products with their difference.
     all.extend(faults("shift", &WITHOUT_ENDS, 1e-5, &x, shift));
     for shape in SHAPES {
         let x = [input(shape, -1.0, 1.0), input(shape, -1.0, 1.0), input(&[1], -1.0, 1.0)];
@@ -683,26 +765,27 @@ fn complex_numbers() {
         all.extend(faults(what, planted, 2e-5, x, f));
     };
     add("modulus", &PLANTED, &[z], &|v| v[0].modulus());
-    add("phase", &WITHOUT_ENDS, &[z], &|v| v[0].phase());
-    add("product", &WITHOUT_ENDS, &[z, z], &|v| v[0].complex_mul(&v[1]));
-    add("conjugate product", &WITHOUT_ENDS, &[z, z], &|v| v[0].complex_mul_conjugate(&v[1]));
+    add("phase", &PLANTED, &[z], &|v| v[0].phase());
+    add("product", &PLANTED, &[z, z], &|v| v[0].complex_mul(&v[1]));
+    add("conjugate product", &PLANTED, &[z, z], &|v| v[0].complex_mul_conjugate(&v[1]));
     let weights = [z, input(&[2, 6, 5], -1.0, 1.0), input(&[2, 5], -1.0, 1.0)];
-    add("linear", &WITHOUT_ENDS, &weights, &|v| {
+    add("linear", &PLANTED, &weights, &|v| {
         fourier::complex_linear(&v[0], &v[1], Some(&v[2]), Activation::Relu)
     });
-    add("bins", &WITHOUT_ENDS, &[z, input(&[6], 0.1, 1.0)], &|v| v[0].gate_bins(&v[1], 1));
-    add("diagonal mix", &WITHOUT_ENDS, &[z, input(&[3, 4, 6], -1.0, 1.0)], &|v| {
+    add("bins", &PLANTED, &[z, input(&[6], 0.1, 1.0)], &|v| v[0].gate_bins(&v[1], 1));
+    add("diagonal mix", &PLANTED, &[z, input(&[3, 4, 6], -1.0, 1.0)], &|v| {
         fourier::graph_diag(&v[0], &v[1], 0.1)
     });
     let square = input(&[2, 6, 6], -1.0, 1.0);
     let bias = input(&[2, 6], -1.0, 1.0);
-    add("dense mix", &WITHOUT_ENDS, &[z, square, square, square, bias, bias, bias], &|v| {
+    add("dense mix", &PLANTED, &[z, square, square, square, bias, bias, bias], &|v| {
         // Backward goes different ways through a closed relu: 0, or 0 times what comes from above.
         let y = fourier::graph_dense(&v[0], [&v[1], &v[2], &v[3]], [&v[4], &v[5], &v[6]], 0.1)?;
         Ok(y.detach())
     });
     let gates = [ComplexGate::new(), ComplexGate::new().straight_through(true)];
     for gate in gates {
+        // A membrane of 3e38 takes the difference from an input of the other sign.
         add("gate", &WITHOUT_ENDS, &[z], &|v| Ok(gate.run(&v[0])?.y));
         add("affine gate", &WITHOUT_ENDS, &[z, input(&[2, 6, 2], 0.5, 1.5)], &|v| {
             Ok(gate.run_affine(&v[0], &v[1])?.y)
@@ -712,8 +795,8 @@ fn complex_numbers() {
         });
     }
     let logits = input(&[11, 13], -3.0, 3.0);
-    add("concrete", &WITHOUT_ENDS, &[logits], &|v| HardConcrete::new().evaluate(&v[0]));
-    add("noisy concrete", &WITHOUT_ENDS, &[logits], &|v| {
+    add("concrete", &PLANTED, &[logits], &|v| HardConcrete::new().evaluate(&v[0]));
+    add("noisy concrete", &PLANTED, &[logits], &|v| {
         let noise = Random::new(4).values(11 * 13, 0.01, 0.99);
         let noise = Tensor::from_slice(v[0].device(), &noise, [11, 13])?;
         HardConcrete::new().with_noise(&v[0], &noise)

@@ -573,6 +573,58 @@ fn functions_of_every_scale() {
     }
 }
 
+/// Both ends of f32 in one matrix.
+#[test]
+fn matrices_of_every_size_at_once() {
+    type Run = fn(&Tensor) -> Result<Tensor>;
+    let runs: [(&str, Run); 9] = [
+        ("muon's polar", |x| Polar::muon(5).run(x)),
+        ("classic polar", |x| Polar::classic(20).run(x)),
+        ("polar express", |x| Polar::express(8).run(x)),
+        ("soft", |x| SpectralClip::new(1.0).run(x)),
+        ("soft, large", |x| SpectralClip::new(1e38).run(x)),
+        ("soft, small", |x| SpectralClip::new(1e-37).run(x)),
+        ("hard", |x| HardClip::new(1.0).run(x)),
+        ("hard, large", |x| HardClip::new(1e38).run(x)),
+        ("norm", |x| spectral_norm(x, 50)),
+    ];
+    let (most, tiny) = (2.4e38f32, 1e-40f32);
+    let cells = [
+        (0, most),
+        (1, -most),
+        (6, most),
+        (7, most),
+        (14, tiny),
+        (16, -tiny),
+        (21, 1.2e-38),
+        (23, -0.0),
+    ];
+    let mut wide = [0.0f32; 24];
+    cells.into_iter().for_each(|(at, v)| wide[at] = v);
+    let tall: Vec<f32> = (0..24).map(|i| wide[i % 4 * 6 + i / 4]).collect();
+    for (x, shape) in [(&wide[..], [4, 6]), (&tall, [6, 4])] {
+        for (what, run) in runs {
+            let outcome = |device: &Device| -> Vec<f64> {
+                let x = Tensor::from_slice(device, x, shape).unwrap();
+                run(&x).unwrap().to_vec().unwrap()
+            };
+            let expected = outcome(oracle());
+            let size = expected.iter().fold(0.0f64, |m, v| m.max(v.abs()));
+            for subject in subjects() {
+                let found = outcome(&subject.device);
+                let errors = found.iter().zip(&expected).map(|(a, b)| (a - b).abs() / size);
+                let worst = errors.fold(0.0, f64::max);
+                let finite = found.iter().all(|v| v.is_finite());
+                assert!(
+                    finite && worst < 1e-4,
+                    "{what} of {shape:?} on {}: {found:?}, not {expected:?}",
+                    subject.label
+                );
+            }
+        }
+    }
+}
+
 /// Singular values just below the radius stay to the bit; one above it does not.
 #[test]
 fn hard_clipping_is_the_identity_below_the_radius() {

@@ -2,7 +2,8 @@
 
 use super::{Input, input, none, run};
 use kernels_tests::{Random, Subject, oracle, subjects};
-use spikegrad::{Result, Var, loss};
+use spikegrad::nn::{BatchNorm, InstanceNorm};
+use spikegrad::{Result, Tape, Tensor, Var, loss};
 
 /// What an input is multiplied with.
 const SIZES: [f32; 11] = [1e-37, 1e-30, 1e-24, 1e-16, 1e-10, 1.0, 1e10, 1e16, 1e24, 1e30, 1e38];
@@ -79,6 +80,84 @@ fn normalisations() {
     none(&all);
 }
 
+/// Of channels and of series: the deviation is a number where the variance is none.
+#[test]
+fn normalisations_of_columns() {
+    let mut all = Vec::new();
+    for shape in [&[16usize, 5] as &'static [usize], &[2_000, 3]] {
+        let x = [input(shape, -3.0, 3.0)];
+        for training in [true, false] {
+            all.extend(faults(&format!("batch norm, {training}"), 2e-5, &x, &[0], |v| {
+                let norm = BatchNorm::new("norm", shape[1], v[0].device())?;
+                let _ = norm.forward(&v[0], true)?;
+                norm.forward(&v[0], training)
+            }));
+        }
+        all.extend(faults("instance norm", 2e-5, &x, &[0], |v| {
+            InstanceNorm::of(v[0].value())?.apply(&v[0])
+        }));
+        all.extend(faults("instance norm, undone", 2e-5, &x, &[0], |v| {
+            let norm = InstanceNorm::of(v[0].value())?;
+            norm.undo(&norm.apply(&v[0])?)
+        }));
+    }
+    none(&all);
+}
+
+/// Both ends of f32 in one column.
+#[test]
+fn columns_of_the_largest_numbers() {
+    let x = [3e38f32, -3e38, 3e38, 1.0, -3e38, 0.0, 3e38, -3e38];
+    for Subject { label, device } in subjects() {
+        let norm = BatchNorm::new("norm", 1, device).unwrap();
+        let batch = |x: &Var| norm.forward(x, true);
+        let series = |x: &Var| InstanceNorm::of(x.value())?.apply(x);
+        let runs: [&dyn Fn(&Var) -> Result<Var>; 2] = [&batch, &series];
+        let spread = (6f64 / 8.0).sqrt();
+        for run in runs {
+            let tape = Tape::new();
+            let x = tape.leaf(&Tensor::from_slice(device, &x, [8, 1]).unwrap());
+            let y = run(&x).unwrap();
+            let found = y.value().to_vec::<f64>().unwrap();
+            let expected = [1.0, -1.0, 1.0, 0.0, -1.0, 0.0, 1.0, -1.0].map(|v| v / spread);
+            for (a, b) in found.iter().zip(expected) {
+                assert!((a - b).abs() < 1e-5, "{label}: {found:?}");
+            }
+            let g = y.sum_all().unwrap().backward().unwrap();
+            let g = g.get(&x).unwrap().to_vec::<f32>().unwrap();
+            assert!(g.iter().all(|g| g.abs() < 1e-37), "{label}: {g:?}");
+        }
+        let found = norm.statistics()[1].value().to_vec::<f64>().unwrap()[0];
+        let expected = (0.1f64 * 6.0 / 7.0).sqrt() * 3e38;
+        assert!((found / expected - 1.0).abs() < 1e-5, "{label}: {found:e}, not {expected:e}");
+    }
+}
+
+/// Moduli, phases and hypotenuses.
+#[test]
+fn lengths_and_angles() {
+    let mut all = Vec::new();
+    let z = [input(&[40, 2], -1.5, 1.5)];
+    let two = [input(&[40], -1.5, 1.5), input(&[40], -1.5, 1.5)];
+    all.extend(faults("modulus", 1e-6, &z, &[0], |v| v[0].modulus()));
+    all.extend(faults("phase", 1e-6, &z, &[0], |v| v[0].phase()));
+    all.extend(faults("hypot", 1e-6, &two, &[0, 1], |v| v[0].hypot(&v[1])));
+    none(&all);
+    // Below the sizes that gradients allow: subnormal numbers have a phase, or are 0 on an adapter.
+    let tiny = [1e-38f32, 1e-38, -3e-38, 1e-38, 2e-40, -2e-40, 1e-38, 0.0, 0.0, -2e-38];
+    let expected =
+        tiny.as_chunks::<2>().0.iter().map(|[re, im]| f64::from(*im).atan2(f64::from(*re)));
+    let expected: Vec<f64> = expected.collect();
+    for Subject { label, device } in subjects() {
+        let z = Tape::off().constant(&Tensor::from_slice(device, &tiny, [5, 2]).unwrap());
+        let found = z.phase().unwrap().value().to_vec::<f64>().unwrap();
+        for (i, (a, b)) in found.iter().zip(&expected).enumerate() {
+            let flushed = *a == 0.0 && label != "host";
+            assert!((a - b).abs() < 1e-6 || flushed, "{label}: [{i}] is {a}, not {b}");
+        }
+    }
+}
+
 /// Rows of the largest numbers, of one sign or both, and rows that do not change.
 #[test]
 fn rows_of_the_largest_numbers() {
@@ -131,8 +210,11 @@ fn moments() {
             all.extend(faults(&what("mean"), 1e-5, &above, &[0], |v| v[0].mean(axes, false)));
             let variance = |v: &[Var]| v[0].variance(axes, false, 1);
             all.extend(faults(&what("variance"), 1e-4, &x, &[0], variance));
+            let deviation = |v: &[Var]| v[0].standard_deviation(axes, false, 1);
+            all.extend(faults(&what("standard deviation"), 1e-3, &x, &[0], deviation));
         }
         all.extend(faults("mse", 1e-5, &y, &[0, 1], |v| loss::mse(&v[0], &v[1])));
+        all.extend(faults("rate_mse", 1e-5, &above, &[0], |v| loss::rate_mse(&v[0], 0.1)));
     }
     none(&all);
 }
