@@ -1377,7 +1377,7 @@ fn a_gram_matrix_that_is_not_finite() {
                         [(), ()].map(|()| Tensor::zeros(device, [N, N], spikegrad::DType::F32));
                     let (l, w) = (l?, w?);
                     let launch = device.launch(kernel).params(&Gram { n: N as u32 });
-                    launch.bind_next(&g).bind_next(&l).bind_next(&w).groups([1, 1, 1]).record()?;
+                    launch.bind("g", &g).bind("l", &l).bind("w", &w).workgroups(1).record()?;
                     w.to_vec()
                 };
                 let found = run().unwrap();
