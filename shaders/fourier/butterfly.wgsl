@@ -1,7 +1,7 @@
 // Butterflies: discrete Fourier transforms of 2, 3, 4, 5, 7 and 8 points in registers,
 // X_k = sum_q x_q exp(-2 pi i k q / R).
 
-import package::fourier::complex::turned;
+import package::shared::complex::turned;
 
 struct Two { a: vec2<f32>, b: vec2<f32> }
 struct Three { a: vec2<f32>, b: vec2<f32>, c: vec2<f32> }

@@ -4,7 +4,7 @@
 // One invocation a number.
 
 import package::shared::index::{At, item_index};
-import package::fourier::complex::{modulus_of, turned};
+import package::shared::complex::{modulus_of, turned};
 
 struct Params {
     count: u32,

@@ -3,7 +3,7 @@
 // a, b: [count] pairs; y: [count] pairs, output.
 // One invocation a number.
 
-import package::fourier::complex::{cmul, cmul_conj};
+import package::shared::complex::{cmul, cmul_conj};
 import package::shared::index::{At, item_index};
 
 struct Params {

@@ -8,7 +8,7 @@
 // the two places. RADICES: the stages that occur, so that others cost nothing. A launch takes the lines
 // first .. lines, no more than software adapters let an invocation loop (FFT_LINES in lines.rs).
 
-import package::fourier::complex::{cmul, conj, turned};
+import package::shared::complex::{cmul, conj, turned};
 import package::shared::index::{Group, group_index};
 import package::fourier::spectrum::{p, table, load, store, split, unchirped, HALF_PAIRS, HALF};
 import package::fourier::stages::{

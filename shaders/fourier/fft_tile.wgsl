@@ -7,7 +7,7 @@
 // invocation keeps its 8 points or so in registers between the barriers of a stage. RADICES: the stages
 // that occur: with all of them some compilers take seconds.
 
-import package::fourier::complex::{cmul, conj};
+import package::shared::complex::{cmul, conj};
 import package::shared::index::{Group, group_index};
 import package::fourier::spectrum::{
     p, table, load, store, split, unchirped, is_stored, HALF_PAIRS,

@@ -2,7 +2,7 @@
 
 import package::shared::finite::{greatest_two, keep_nan_two};
 
-import package::fourier::complex::cmul;
+import package::shared::complex::cmul;
 
 // One layer's parameters of a channel.
 struct Layer {

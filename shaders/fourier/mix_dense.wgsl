@@ -7,7 +7,7 @@
 // comes out in registers: of a channel 8 rows an invocation. WG: 2 E, rounded up.
 
 import package::shared::finite::greatest_two;
-import package::fourier::complex::cmul;
+import package::shared::complex::cmul;
 import package::fourier::graph::shrink;
 import package::shared::index::{Group, group_index};
 

@@ -7,7 +7,7 @@
 // One invocation a channel and chunk of rows: layers are computed again in registers.
 
 import package::shared::index::{At, item_index};
-import package::fourier::complex::cmul_conj;
+import package::shared::complex::cmul_conj;
 import package::fourier::graph::{Layer, layers, reached};
 
 struct Params {

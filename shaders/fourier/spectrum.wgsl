@@ -12,7 +12,7 @@
 // Reals may be spikes packed along time (condition BITS): step t of element n is bit t % 32 of word
 // (t / 32) row + n, row = step_lines * extent.
 
-import package::fourier::complex::{conj, cmul, tainted, turned};
+import package::shared::complex::{conj, cmul, tainted, turned};
 
 struct Params {
     // Radices of the stages, 6 bits each, 5 a word.

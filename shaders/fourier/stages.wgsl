@@ -7,7 +7,7 @@
 //
 // Where points stand: in workgroup memory (condition TILE), else in a scratch buffer.
 
-import package::fourier::complex::cmul;
+import package::shared::complex::cmul;
 import package::fourier::butterfly::{
     Two, Three, Four, Five, Seven, Eight,
     butterfly2, butterfly3, butterfly4, butterfly5, butterfly7, butterfly8,

@@ -25,13 +25,13 @@ pub(super) const FRAGMENTS: &[Fragment] = fragments! {
     attention: cache, gated, heads, pairs;
     conv: taps;
     elementwise: strides;
-    fourier: butterfly, complex, concrete, gate, graph, spectrum, stages, token;
+    fourier: butterfly, concrete, gate, graph, spectrum, stages, token;
     lif: membrane;
     linalg: operands, product;
     loss: scores;
     reduce: second_look;
     scan: decay, memory, walk;
-    shared: blocks, curves, deviation, finite, half, index, item, magnitude, math, numbers, reduce,
+    shared: blocks, complex, curves, deviation, finite, half, index, item, magnitude, math, numbers, reduce,
         rng, squares, step, surrogate, tile, tiles;
     spectral: applied, quad, symmetric;
     token: digits;
