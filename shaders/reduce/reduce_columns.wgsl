@@ -12,7 +12,7 @@
 import package::shared::deviation::{deviation, row_of};
 import package::shared::finite::greatest_four;
 import package::shared::index::{At, item_index};
-import package::reduce::second_look::{Finish, finished, may_look_again, second_look};
+import package::shared::second_look::{Finish, finished, may_look_again, second_look};
 
 struct Params {
     outer: u32,

@@ -10,7 +10,7 @@ import package::shared::deviation::{deviation, row_of};
 import package::shared::finite::greatest;
 import package::shared::index::{Group, group_index};
 import package::shared::reduce::{WIDTH, Place, tree_sum, tree_max};
-import package::reduce::second_look::{Finish, finished, may_look_again, second_look};
+import package::shared::second_look::{Finish, finished, may_look_again, second_look};
 
 struct Params {
     outer: u32,

@@ -29,10 +29,9 @@ pub(super) const FRAGMENTS: &[Fragment] = fragments! {
     lif: membrane;
     linalg: operands, product;
     loss: scores;
-    reduce: second_look;
     scan: decay, memory, walk;
     shared: blocks, complex, curves, deviation, finite, half, index, item, magnitude, math, numbers, reduce,
-        rng, squares, step, surrogate, tile, tiles;
+        rng, second_look, squares, step, surrogate, tile, tiles;
     spectral: applied, quad, symmetric;
     token: digits;
 };
