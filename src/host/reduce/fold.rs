@@ -99,7 +99,7 @@ impl How {
     }
 
     /// What elements are to be multiplied with where their sum left the range of f32
-    /// (`reduce/second_look.wgsl`); 1 where it did not, or this is that look.
+    /// (`shared/second_look.wgsl`); 1 where it did not, or this is that look.
     fn second_look(&self, sum: f32) -> f32 {
         let power = |e: i32| 2f32.powi(e);
         let beyond = !sum.is_finite();

@@ -104,6 +104,8 @@ fn normalisations_of_columns() {
     none(&all);
 }
 
+type Norm<'a> = dyn Fn(&Var) -> Result<Var> + 'a;
+
 /// Both ends of f32 in one column.
 #[test]
 fn columns_of_the_largest_numbers() {
@@ -112,7 +114,7 @@ fn columns_of_the_largest_numbers() {
         let norm = BatchNorm::new("norm", 1, device).unwrap();
         let batch = |x: &Var| norm.forward(x, true);
         let series = |x: &Var| InstanceNorm::of(x.value())?.apply(x);
-        let runs: [&dyn Fn(&Var) -> Result<Var>; 2] = [&batch, &series];
+        let runs: [&Norm<'_>; 2] = [&batch, &series];
         let spread = (6f64 / 8.0).sqrt();
         for run in runs {
             let tape = Tape::new();
