@@ -18,6 +18,7 @@ const SOURCE: &str = "
 
 kernel! {
     static KERNEL = "tests/arguments" from SOURCE;
+    modules = &[("no", "")];
     params = u32;
     oracle = oracle;
     cost = |args: &CostArgs<'_>| Cost {

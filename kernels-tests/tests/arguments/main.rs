@@ -24,6 +24,15 @@ const ELSEWHERE: &[&str] = &[
     "constant_real",
     "is_real",
     "groups",
+    // parts of a declaration, which `kernel!` makes calls of: one with all of them is launched
+    "declare",
+    "modules",
+    "cost",
+    "variants",
+    "turns",
+    "tolerance",
+    "mismatch",
+    "scratch",
     // need an adapter or a device of the caller's
     "from_wgpu",
     "descriptor",
