@@ -18,7 +18,6 @@ const SOURCE: &str = "
 
 kernel! {
     static KERNEL = "tests/arguments" from SOURCE;
-    modules = &[("no", "")];
     params = u32;
     oracle = oracle;
     cost = |args: &CostArgs<'_>| Cost {
@@ -30,6 +29,7 @@ kernel! {
     tolerance = 1e-4;
     mismatch = 1e-3;
     scratch = "y";
+    modules = &[("no", "")];
 }
 
 fn oracle<R: Real>(args: &mut HostArgs<'_, R>) {
