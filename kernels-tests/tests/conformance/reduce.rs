@@ -136,10 +136,14 @@ fn variances_and_norms_agree_with_the_oracle() {
     let of_several = |(shape, axes): &&(&[usize], &[usize])| {
         axes.iter().map(|a| shape[*a]).product::<usize>() > 1
     };
-    for (shape, axes) in CASES.iter().filter(of_several) {
-        conform(&format!("moments of {shape:?} over {axes:?}"), 4e-6, |device| {
+    // Gradients of deviations are differences from a rounded mean over the deviation: of two numbers that
+    // are near each other they keep fewer digits.
+    let kinds: [(&[usize], f64); 2] = [(&[0, 1, 4], 4e-6), (&[2, 3], 4e-5)];
+    let cases = CASES.iter().filter(of_several).flat_map(|case| kinds.map(|kind| (case, kind)));
+    for ((shape, axes), (kinds, tolerance)) in cases {
+        conform(&format!("moments of {shape:?} over {axes:?}"), tolerance, |device| {
             let mut out = Vec::new();
-            for which in 0..5 {
+            for &which in kinds {
                 let tape = Tape::new();
                 let x = tape.leaf(&data(device, shape, 1)?);
                 let y = match which {
