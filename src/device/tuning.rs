@@ -43,6 +43,8 @@ pub(crate) struct Tuning {
     /// the device busy.
     pub(crate) tile_group: u32,
     pub(crate) tile_invocations: usize,
+    /// Tiles of eight rows and columns from which on a product of spectral clipping takes no smaller ones.
+    pub(crate) wide_tiles: usize,
     /// The most depth that a product takes at a time where the left operand is transposed: all tiles read
     /// these rows of both operands while caches hold them.
     pub(crate) near_depth: usize,
@@ -128,6 +130,7 @@ pub(crate) const HARDWARE: Tuning = Tuning {
     workgroups: 1024,
     tile_group: 64,
     tile_invocations: 64 * 128,
+    wide_tiles: 256,
     near_depth: usize::MAX,
     sharing_groups: &[256],
     decode_groups: &[128],
@@ -165,6 +168,7 @@ pub(crate) const SOFTWARE: Tuning = Tuning {
     workgroups: 1024,
     tile_group: 8,
     tile_invocations: 256,
+    wide_tiles: 256,
     near_depth: 2048,
     sharing_groups: &[1, 256],
     decode_groups: &[8, 32, 128],

@@ -278,7 +278,7 @@ impl Launch {
     pub fn record(mut self) -> Result<()> {
         self.fault.take().map_or(Ok(()), Err)?;
         let stream = self.stream.clone();
-        if self.ranges[0].is_none() {
+        if self.ranges[0].is_none() || self.most_flops.is_infinite() {
             return stream.record(self);
         }
         let program = self.settle()?;

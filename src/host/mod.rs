@@ -12,8 +12,6 @@ pub(crate) mod elementwise;
 mod exp;
 pub(crate) mod fourier;
 mod halves;
-#[cfg(test)]
-mod house;
 pub(crate) mod layout;
 pub(crate) mod lif;
 pub(crate) mod linalg;

@@ -1,6 +1,7 @@
 //! The low-rank factor of a momentum, as Dion keeps it: one power iteration a step.
 
 use super::numbers::Numbers;
+use super::sharing::launch_sharing;
 use super::update::{Form, Output, Shared};
 use crate::elementwise::UpdateConstants;
 use crate::error::Result;
@@ -145,9 +146,8 @@ fn orthonormal(b: &Tensor) -> Result<Tensor> {
     let n = gram.shape().dims()[0];
     let scratch = Tensor::empty(device, [n, n], DType::F32)?;
     let inverse = Tensor::empty(device, [n, n], DType::F32)?;
-    let launch = device.launch(&GRAM_FACTOR).params(&GramFactorParams { n: n as u32 });
-    let launch = launch
-        .first_that_ends("WG", device.tuning().sharing_groups)
+    let params = GramFactorParams { n: n as u32 };
+    let launch = launch_sharing(device, &GRAM_FACTOR, &params)
         .bind("g", &gram)
         .bind("l", &scratch)
         .bind("w", &inverse);

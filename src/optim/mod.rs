@@ -65,6 +65,7 @@ mod rule;
 mod schedule;
 mod sgd;
 mod shaping;
+mod sharing;
 mod signum;
 mod spam;
 mod update;

@@ -1,5 +1,6 @@
 //! Directions normalised neuron by neuron, as NorMuon does it.
 
+use super::sharing::launch_sharing;
 use crate::elementwise::{Binary, binary};
 use crate::error::Result;
 use crate::host::{HostArgs, Real};
@@ -54,10 +55,8 @@ impl Neurons {
         let count = self.moments.count();
         let factors = Tensor::empty(u.device(), [count], DType::F32)?;
         let (beta, rest) = (self.beta as f32, (1.0 - self.beta) as f32);
-        let launch = u.device().launch(&NEURON_FACTORS);
-        let launch = launch.params(&NeuronFactorsParams { count: count as u32, beta, rest });
-        let launch = launch
-            .first_that_ends("WG", u.device().tuning().sharing_groups)
+        let params = NeuronFactorsParams { count: count as u32, beta, rest };
+        let launch = launch_sharing(u.device(), &NEURON_FACTORS, &params)
             .bind("q", &squares)
             .bind("clip", clip);
         launch.bind("v", &self.moments).bind("factors", &factors).record()?;

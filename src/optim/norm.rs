@@ -1,5 +1,6 @@
 //! Clipping by the norm of all gradients together (Pascanu, Mikolov and Bengio 2013).
 
+use super::sharing::launch_sharing;
 use crate::error::Result;
 use crate::host::parallel::*;
 use crate::host::{HostArgs, Real, UP, to_middle};
@@ -93,10 +94,7 @@ impl Clip {
         let count = self.record_sums(gradients, 0)?;
         let all = self.record_sums(checked, count)?;
         let params = ClipFactorParams { count, checked: all - count, most: self.most };
-        let launch = device
-            .launch(&CLIP_FACTOR)
-            .params(&params)
-            .first_that_ends("WG", device.tuning().sharing_groups);
+        let launch = launch_sharing(device, &CLIP_FACTOR, &params);
         launch.bind("partials", &self.partials).bind("clip", state).record()
     }
 
@@ -124,9 +122,7 @@ impl Clip {
             params.ends[j] = end;
         }
         params.gradients = gradients.len() as u32;
-        let launch = self.partials.device().launch(&SQUARE_SUMS).params(&params);
-        let mut launch = launch
-            .first_that_ends("WG", self.partials.device().tuning().sharing_groups)
+        let mut launch = launch_sharing(self.partials.device(), &SQUARE_SUMS, &params)
             .constant("MANY", gradients.len() > 1);
         for (j, name) in GRADIENTS.into_iter().enumerate() {
             launch = launch.bind_if(name, gradients.get(j).copied());

@@ -1,6 +1,7 @@
 //! Gradients orthogonal to their parameters.
 
 use super::norm::chunks;
+use super::sharing::launch_sharing;
 use crate::error::Result;
 use crate::host::parallel::*;
 use crate::host::{HostArgs, Real, to_one};
@@ -43,11 +44,7 @@ pub(super) fn orthogonal(gradient: &Tensor, value: &Tensor) -> Result<Tensor> {
     let (chunk, groups) = chunks(count);
     let partials = Tensor::empty(device, [groups as usize, 5], DType::F32)?;
     let params = OverlapParams { count: count as u32, chunk, groups };
-    let launch = device
-        .launch(&OVERLAP)
-        .params(&params)
-        .first_that_ends("WG", device.tuning().sharing_groups);
-    launch
+    launch_sharing(device, &OVERLAP, &params)
         .bind("g", gradient)
         .bind("w", value)
         .bind("partials", &partials)

@@ -28,7 +28,7 @@ impl Tiling {
         if !tuning.alone && shorter >= TILED / 2 {
             return Self { kernel: tiled, edge: TILED, workgroup: None };
         }
-        let edge = if tiles_of_eight >= tuning.tile_invocations { 8 } else { 4 };
+        let edge = if tiles_of_eight >= tuning.wide_tiles { 8 } else { 4 };
         Self { kernel: registers, edge, workgroup: Some(tuning.tile_group) }
     }
 

@@ -293,3 +293,77 @@ fn the_walk_through_shows_what_is_there() {
         assert!(file.contains(part), "not in src/tensor/fill.rs:\n{part}");
     }
 }
+
+/// The files that hold `name` are these.
+fn named_by(name: &str, files: &[&str]) {
+    let found: Vec<_> = sources()
+        .into_iter()
+        .filter(|(_, text)| text.contains(name))
+        .map(|(path, _)| path.join("/"))
+        .collect();
+    assert_eq!(found, files, "files that name {name}");
+}
+
+/// A loop that is run by rayon itself would run on the caller's threads, where it may wait for ever (see
+/// `src/host/threads.rs`).
+#[test]
+fn two_files_name_rayon() {
+    named_by("rayon::", &["host/parallel", "host/threads"]);
+    named_by("Parallelism::Rayon", &["host/parallel"]);
+}
+
+/// A closure that is handed to pulp as it is may run without vector instructions, its multiply-adds as
+/// library calls (see `src/host/vectorised.rs`).
+#[test]
+fn one_file_names_pulp() {
+    named_by("pulp::", &["host/vectorised"]);
+}
+
+/// All files below a folder, with their paths from the repository's root.
+fn texts_below(folder: &str, texts: &mut BTreeMap<String, String>) {
+    for entry in std::fs::read_dir(root().join(folder)).unwrap() {
+        let path = entry.unwrap().path();
+        let name = format!("{folder}/{}", path.file_name().unwrap().to_str().unwrap());
+        if path.is_dir() {
+            texts_below(&name, texts);
+        } else {
+            texts.insert(name, std::fs::read_to_string(&path).unwrap());
+        }
+    }
+}
+
+/// A comment that sends its reader to `family/name` sends him to a file or a folder that is there.
+#[test]
+fn files_that_comments_name_exist() {
+    let mut texts = BTreeMap::new();
+    texts_below("src", &mut texts);
+    texts_below("shaders", &mut texts);
+    let families: BTreeSet<_> = texts
+        .keys()
+        .filter_map(|path| path.strip_prefix("shaders/")?.split_once('/'))
+        .map(|(family, _)| family.to_string())
+        .collect();
+    let is_there = |name: &str| {
+        let at = |folder: &str| format!("{folder}/{name}");
+        ["src", "src/host", "shaders"].map(at).iter().any(|path| {
+            texts.keys().any(|text| {
+                text.strip_prefix(path.as_str())
+                    .is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '/']))
+            })
+        })
+    };
+    let of_a_path = |c: char| c.is_alphanumeric() || "_/.".contains(c);
+    let mut stale = Vec::new();
+    for (file, text) in &texts {
+        let comments = text.lines().filter_map(|line| line.split_once("//"));
+        for word in comments.flat_map(|(_, c)| c.split(|c: char| !of_a_path(c))) {
+            let word = word.trim_end_matches('.');
+            let family =
+                word.split_once('/').filter(|(f, name)| families.contains(*f) && !name.is_empty());
+            if family.is_some() && !is_there(word) {
+                stale.push(format!("{file} names {word}"));
+            }
+        }
+    }
+    assert!(stale.is_empty(), "{stale:#?}");
+}

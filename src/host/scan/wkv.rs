@@ -53,7 +53,7 @@ impl Memories {
         self.exponent_after(i, 0.0)
     }
 
-    /// Likewise, some steps later: `shared/wkv.wgsl`.
+    /// Likewise, some steps later: `scan/wkv.wgsl`.
     #[inline(always)]
     fn exponent_after(&self, i: usize, steps: f32) -> f32 {
         let age = self.age[i] + steps;

@@ -221,6 +221,19 @@ fn moments() {
     none(&all);
 }
 
+/// Squared errors that f32 holds one by one, and their sum not.
+#[test]
+fn errors_of_large_squares() {
+    let mut all = Vec::new();
+    for shape in [&[5usize, 16] as &'static [usize], &[3, 200], &[2, 20_000]] {
+        let x = [input(shape, 8e18, 1.2e19)];
+        all.extend(faults("rate_mse", 1e-5, &x, &[], |v| loss::rate_mse(&v[0], 0.1)));
+        let apart = [input(shape, 4e18, 6e18), input(shape, -6e18, -4e18)];
+        all.extend(faults("mse", 1e-5, &apart, &[], |v| loss::mse(&v[0], &v[1])));
+    }
+    none(&all);
+}
+
 /// One number that is far above all others.
 #[test]
 fn moments_with_an_outlier() {
