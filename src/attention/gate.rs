@@ -7,7 +7,7 @@ use crate::kernel::Variant;
 use crate::{DType, Error, Result, Tensor, kernel};
 
 fn spike_gate<R: Real>(args: &mut HostArgs<'_, R>) {
-    let p: Params = args.params();
+    let p: SpikeGateParams = args.params();
     let [batch, channels, groups] = [p.batch, p.channels, p.groups].map(|n| n as usize);
     let width = channels / groups;
     let row = batch * groups;
@@ -48,11 +48,11 @@ fn spikes_of_steps(words: &[u32]) -> [u32; 32] {
 kernel! {
     /// `gate[s, b, h] = [enough channels spike]`
     pub(super) static SPIKE_GATE = "attention/spike_gate";
-    params = Params;
+    params = SpikeGateParams;
     oracle = spike_gate;
     variants = VARIANTS;
     turns = |args| {
-        let p: Params = args.params();
+        let p: SpikeGateParams = args.params();
         u64::from(p.channels / p.groups.max(1)) + 2
     };
 }
@@ -60,7 +60,7 @@ kernel! {
 const VARIANTS: &[Variant] = &[Variant::portable("f32", &[]), Variant::portable("bits", &["BITS"])];
 
 crate::params! {
-    pub(super) struct Params {
+    pub(super) struct SpikeGateParams {
         steps: u32,
         batch: u32,
         channels: u32,
@@ -99,7 +99,7 @@ pub(super) fn gate_of(spikes: &Tensor, gate: Gate, heads: usize) -> Result<Tenso
         return Ok(out);
     }
     let [steps, batch, channels, groups] = [steps, batch, channels, groups].map(|n| n as u32);
-    let params = Params { steps, batch, channels, groups, least };
+    let params = SpikeGateParams { steps, batch, channels, groups, least };
     let launch = device.launch(&SPIKE_GATE).when("BITS", spikes.dtype() == DType::Bits);
     let launch = launch.params(&params).bind("spikes", spikes).bind("gate", &out);
     launch.items(out.count()).record()?;

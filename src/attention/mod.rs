@@ -31,7 +31,7 @@ mod spike_product;
 
 pub use cache::AttentionCache;
 pub use gated::{Gate, SpikeAttention};
-pub(crate) use spike_product::Params as HeadParams;
+pub(crate) use spike_product::HeadParams;
 pub use spike_product::{Form, SpikeProduct};
 
 use crate::kernel::Kernel;

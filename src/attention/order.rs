@@ -7,7 +7,7 @@ use crate::kernel::Variant;
 use crate::{DType, Result, Tensor, kernel};
 
 fn gate_order<R: Real>(args: &mut HostArgs<'_, R>) {
-    let p: Params = args.params();
+    let p: OrderParams = args.params();
     let [steps, groups, base] = [p.steps, p.groups, p.base].map(|n| n as usize);
     let row = 2 * steps + 1;
     let order = &mut args.words_mut("order")[base * row..][..groups * row];
@@ -45,19 +45,19 @@ fn list(steps: usize, is_open: impl Fn(usize) -> bool, order: &mut [u32]) {
 kernel! {
     /// `rank[g, s]`, `index[g, ..]`
     pub(super) static GATE_ORDER = "attention/gate_order";
-    params = Params;
+    params = OrderParams;
     oracle = gate_order;
     variants = VARIANTS;
     turns = |args| {
         let lanes = args.constant("WG").max(1);
-        2 * u64::from(args.params::<Params>().steps).div_ceil(lanes) + lanes + 3
+        2 * u64::from(args.params::<OrderParams>().steps).div_ceil(lanes) + lanes + 3
     };
 }
 
 const VARIANTS: &[Variant] = &[Variant::portable("u32", &[]), Variant::portable("f32", &["REAL"])];
 
 crate::params! {
-    pub(super) struct Params {
+    pub(super) struct OrderParams {
         steps: u32,
         groups: u32,
         base: u32,
@@ -71,16 +71,16 @@ pub(super) fn of(p: &Geometry, key_gate: &Tensor, query_gate: Option<&Tensor>) -
     let row = 2 * p.steps as usize + 1;
     let shape = [(keys + queries) as usize, row];
     let order = Tensor::empty(key_gate.device(), shape, DType::U32)?;
-    write(key_gate, &order, Params { steps: p.steps, groups: keys, base: 0 })?;
+    write(key_gate, &order, OrderParams { steps: p.steps, groups: keys, base: 0 })?;
     if let Some(gate) = query_gate
         && queries > 0
     {
-        write(gate, &order, Params { steps: p.steps, groups: queries, base: keys })?;
+        write(gate, &order, OrderParams { steps: p.steps, groups: queries, base: keys })?;
     }
     Ok(order)
 }
 
-fn write(gate: &Tensor, order: &Tensor, params: Params) -> Result<()> {
+fn write(gate: &Tensor, order: &Tensor, params: OrderParams) -> Result<()> {
     let device = gate.device();
     let lanes = device.tuning().order_lanes;
     let launch = device.launch(&GATE_ORDER).when("REAL", gate.dtype() == DType::F32);

@@ -1,6 +1,6 @@
 //! All channels to all channels.
 
-use super::params::{Params, back, check_bias, tap_turns};
+use super::params::{TapParams, back, check_bias, tap_turns};
 use crate::elementwise::Activation;
 use crate::host::parallel::*;
 use crate::host::{HostArgs, Real};
@@ -10,14 +10,14 @@ use crate::{DType, Error, Result, Tensor, Var};
 crate::kernel! {
     /// What the taps see.
     pub(super) static UNFOLD_TIME = "conv/unfold_time";
-    params = Params;
+    params = TapParams;
     oracle = unfold_time_oracle;
 }
 
 crate::kernel! {
     /// Its adjoint.
     pub(super) static FOLD_TIME = "conv/fold_time";
-    params = Params;
+    params = TapParams;
     oracle = fold_time_oracle;
     turns = tap_turns;
 }
@@ -49,7 +49,7 @@ impl Var {
             let detail = format!("weights {}, expected [taps, channels, outputs]", w.shape());
             return Err(Error::shape(OP, detail));
         };
-        let p = Params::new(OP, x, taps, dilation)?;
+        let p = TapParams::new(OP, x, taps, dilation)?;
         if p.channels as usize != inputs {
             let (x, w) = (x.shape(), w.shape());
             let detail = format!("x {x} with weights {w}, expected x [T, B, {inputs}]");
@@ -66,7 +66,7 @@ impl Var {
 }
 
 /// `[T, B, K, C]`
-fn unfold(x: &Var, p: &Params) -> Result<Var> {
+fn unfold(x: &Var, p: &TapParams) -> Result<Var> {
     let p = *p;
     let [steps, batch, taps, channels] = [p.steps, p.batch, p.taps, p.channels].map(|v| v as usize);
     let y = Tensor::empty(x.device(), [steps, batch, taps, channels], DType::F32)?;
@@ -88,7 +88,7 @@ fn unfold(x: &Var, p: &Params) -> Result<Var> {
 }
 
 fn unfold_time_oracle<R: Real>(args: &mut HostArgs<'_, R>) {
-    let p: Params = args.params();
+    let p: TapParams = args.params();
     let (taps, channels, batch) = (p.taps as usize, p.channels as usize, p.batch as usize);
     let x = args.reals("x");
     args.reals_mut("y").par_chunks_mut(taps * channels).enumerate().for_each(|(row, y)| {
@@ -102,7 +102,7 @@ fn unfold_time_oracle<R: Real>(args: &mut HostArgs<'_, R>) {
 }
 
 fn fold_time_oracle<R: Real>(args: &mut HostArgs<'_, R>) {
-    let p: Params = args.params();
+    let p: TapParams = args.params();
     let (taps, channels, batch) = (p.taps as usize, p.channels as usize, p.batch as usize);
     let rows = p.steps as usize * batch;
     let g = args.reals("g");

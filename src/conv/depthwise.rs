@@ -1,6 +1,6 @@
 //! Channels each by itself.
 
-use super::params::{Params, back, check_bias, tap_turns};
+use super::params::{TapParams, back, check_bias, tap_turns};
 use crate::host::parallel::*;
 use crate::host::{HostArgs, Real};
 use crate::kernel::{Cost, CostArgs};
@@ -11,7 +11,7 @@ use crate::{DType, Error, Result, Tensor, Var, layout};
 crate::kernel! {
     /// The convolution, and the gradient of its input.
     pub(super) static DEPTHWISE_CONV = "conv/depthwise_conv";
-    params = Params;
+    params = TapParams;
     oracle = depthwise_conv_oracle;
     cost = cost;
     turns = tap_turns;
@@ -20,15 +20,15 @@ crate::kernel! {
 crate::kernel! {
     /// The gradients of taps and bias.
     pub(super) static DEPTHWISE_WEIGHTS = "conv/depthwise_weights";
-    params = Params;
+    params = TapParams;
     oracle = depthwise_weights_oracle;
     cost = cost;
-    turns = |args| Split::turns(args.params::<Params>().chunk);
+    turns = |args| Split::turns(args.params::<TapParams>().chunk);
 }
 
 /// Everything moved once, two operations a tap.
 fn cost(args: &CostArgs<'_>) -> Cost {
-    let p: Params = args.params();
+    let p: TapParams = args.params();
     let elements = f64::from(p.steps) * f64::from(p.batch) * f64::from(p.channels);
     Cost { bytes: args.all_bytes(), flops: 2.0 * elements * f64::from(p.taps) }
 }
@@ -50,7 +50,7 @@ impl Var {
         x.same_device(OP, &taps)?;
         taps.expect(OP, DType::F32)?;
         let count = taps.shape().first().copied().unwrap_or(0);
-        let p = Params::new(OP, &x, count, dilation)?;
+        let p = TapParams::new(OP, &x, count, dilation)?;
         let channels = p.channels as usize;
         if taps.shape().dims() != [count, channels] {
             let detail = format!("taps {}, expected [taps, {channels}]", taps.shape());
@@ -66,7 +66,13 @@ impl Var {
     }
 }
 
-fn run(p: &Params, x: &Tensor, w: &Tensor, bias: Option<&Tensor>, adjoint: bool) -> Result<Tensor> {
+fn run(
+    p: &TapParams,
+    x: &Tensor,
+    w: &Tensor,
+    bias: Option<&Tensor>,
+    adjoint: bool,
+) -> Result<Tensor> {
     let y = Tensor::empty(x.device(), *x.shape(), DType::F32)?;
     if y.count() > 0 {
         let launch = x.device().launch(&DEPTHWISE_CONV).params(p);
@@ -78,7 +84,12 @@ fn run(p: &Params, x: &Tensor, w: &Tensor, bias: Option<&Tensor>, adjoint: bool)
     Ok(y)
 }
 
-fn backward(bw: &mut Backward<'_>, p: &Params, [x, w]: [&Tensor; 2], biased: bool) -> Result<()> {
+fn backward(
+    bw: &mut Backward<'_>,
+    p: &TapParams,
+    [x, w]: [&Tensor; 2],
+    biased: bool,
+) -> Result<()> {
     let Some(g) = bw.upstream(0).cloned() else { return Ok(()) };
     if bw.needs(0) {
         bw.give(0, run(p, &g, w, None, true)?);
@@ -100,7 +111,7 @@ fn backward(bw: &mut Backward<'_>, p: &Params, [x, w]: [&Tensor; 2], biased: boo
 }
 
 /// `[K + 1, C]`: the gradients of the taps, then of the bias.
-fn sums(p: &Params, x: &Tensor, g: &Tensor) -> Result<Tensor> {
+fn sums(p: &TapParams, x: &Tensor, g: &Tensor) -> Result<Tensor> {
     let (chunks, rows, channels) = (p.chunks as usize, p.taps as usize + 1, p.channels as usize);
     if g.count() == 0 {
         return Tensor::zeros(g.device(), [rows, channels], DType::F32);
@@ -113,7 +124,7 @@ fn sums(p: &Params, x: &Tensor, g: &Tensor) -> Result<Tensor> {
 }
 
 fn depthwise_conv_oracle<R: Real>(args: &mut HostArgs<'_, R>) {
-    let p: Params = args.params();
+    let p: TapParams = args.params();
     let adjoint = args.flag("ADJOINT");
     let bias = (args.flag("BIAS")).then(|| args.reals("bias"));
     let (steps, channels) = (p.steps as usize, p.channels as usize);
@@ -144,7 +155,7 @@ fn depthwise_conv_oracle<R: Real>(args: &mut HostArgs<'_, R>) {
 }
 
 fn depthwise_weights_oracle<R: Real>(args: &mut HostArgs<'_, R>) {
-    let p: Params = args.params();
+    let p: TapParams = args.params();
     let (taps, channels, chunk) = (p.taps as usize, p.channels as usize, p.chunk as usize);
     let (rows, batch) = ((p.steps * p.batch) as usize, p.batch as usize);
     let (x, g) = (args.reals("x"), args.reals("g"));

@@ -6,7 +6,7 @@ use crate::{DType, Error, Result, Tensor, Var};
 
 crate::params! {
     /// `conv/taps.wgsl`
-    pub(super) struct Params {
+    pub(super) struct TapParams {
         steps: u32,
         batch: u32,
         channels: u32,
@@ -21,7 +21,7 @@ crate::params! {
 /// steps may have taps.
 const FARTHEST: usize = 1 << 24;
 
-impl Params {
+impl TapParams {
     /// The extents of x for `taps` taps.
     pub(super) fn new(op: &'static str, x: &Tensor, taps: usize, dilation: usize) -> Result<Self> {
         x.expect(op, DType::F32)?;
@@ -43,13 +43,13 @@ impl Params {
 }
 
 /// How far tap k looks back, in steps.
-pub(super) fn back(p: &Params, k: usize) -> usize {
+pub(super) fn back(p: &TapParams, k: usize) -> usize {
     (p.taps as usize - 1 - k) * p.dilation as usize
 }
 
 /// The turns of a loop over the taps that see a step of the series.
 pub(super) fn tap_turns(args: &CostArgs<'_>) -> u64 {
-    let p: Params = args.params();
+    let p: TapParams = args.params();
     u64::from(p.taps.min(p.steps.div_ceil(p.dilation.max(1)))) + 2
 }
 

@@ -8,7 +8,7 @@ use crate::reduce::Split;
 use crate::{DType, Device, Error, Result, Tensor, Var, kernel, reduce};
 
 fn bin_gate<R: Real>(args: &mut HostArgs<'_, R>) {
-    let p: Params = args.params();
+    let p: BinParams = args.params();
     let (bins, width) = (p.bins as usize, 2 * p.inner as usize);
     let (z, m) = (args.reals("z"), args.reals("m"));
     let planes = args.reals_mut("y").par_chunks_mut(bins * width).zip(z.par_chunks(bins * width));
@@ -21,7 +21,7 @@ fn bin_gate<R: Real>(args: &mut HostArgs<'_, R>) {
 }
 
 fn bin_gate_backward<R: Real>(args: &mut HostArgs<'_, R>) {
-    let p: BackwardParams = args.params();
+    let p: BinBackwardParams = args.params();
     let (bins, width) = (p.bins as usize, 2 * p.inner as usize);
     let (z, m, g) = (args.reals("z"), args.reals("m"), args.reals("upstream"));
     let plane = bins * width;
@@ -53,7 +53,7 @@ fn bin_gate_backward<R: Real>(args: &mut HostArgs<'_, R>) {
 kernel! {
     /// `y = m z`
     pub(super) static BIN_GATE = "fourier/bin_gate";
-    params = Params;
+    params = BinParams;
     oracle = bin_gate;
     cost = |args| cost(args, 2.0);
 }
@@ -61,14 +61,14 @@ kernel! {
 kernel! {
     /// Its gradients.
     pub(super) static BIN_GATE_BACKWARD = "fourier/bin_gate_backward";
-    params = BackwardParams;
+    params = BinBackwardParams;
     oracle = bin_gate_backward;
     cost = |args| cost(args, 6.0);
-    turns = |args| Split::turns(args.params::<BackwardParams>().chunk);
+    turns = |args| Split::turns(args.params::<BinBackwardParams>().chunk);
 }
 
 crate::params! {
-    pub(super) struct Params {
+    pub(super) struct BinParams {
         outer: u32,
         bins: u32,
         inner: u32,
@@ -76,7 +76,7 @@ crate::params! {
 }
 
 crate::params! {
-    pub(super) struct BackwardParams {
+    pub(super) struct BinBackwardParams {
         outer: u32,
         bins: u32,
         inner: u32,
@@ -92,17 +92,17 @@ fn cost(args: &CostArgs<'_>, flops: f64) -> Cost {
 
 const OP: &str = "gate_bins";
 
-impl Params {
+impl BinParams {
     fn count(&self) -> usize {
         (self.outer * self.bins * self.inner) as usize
     }
 
     /// The sums are over chunks of the outer index.
-    fn backward(&self, device: &Device) -> BackwardParams {
+    fn backward(&self, device: &Device) -> BinBackwardParams {
         let plane = (self.bins * self.inner).max(1) as usize;
         let Split { chunk, parts } = Split::of(device, self.outer as usize, plane);
-        let Params { outer, bins, inner } = *self;
-        BackwardParams { outer, bins, inner, chunk: chunk as u32, chunks: parts as u32 }
+        let BinParams { outer, bins, inner } = *self;
+        BinBackwardParams { outer, bins, inner, chunk: chunk as u32, chunks: parts as u32 }
     }
 }
 
@@ -139,7 +139,7 @@ impl Var {
     }
 }
 
-fn backward(params: &Params, z: &Tensor, m: &Tensor, g: &Tensor) -> Result<(Tensor, Tensor)> {
+fn backward(params: &BinParams, z: &Tensor, m: &Tensor, g: &Tensor) -> Result<(Tensor, Tensor)> {
     let device = g.device();
     let p = params.backward(device);
     let [chunks, bins, inner] = [p.chunks, p.bins, p.inner].map(|v| v as usize);
@@ -152,7 +152,7 @@ fn backward(params: &Params, z: &Tensor, m: &Tensor, g: &Tensor) -> Result<(Tens
     Ok((gz, reduce::sum(&sums, &[0, 2], false)?))
 }
 
-fn check(z: &Tensor, gates: &Tensor, axis: usize) -> Result<Params> {
+fn check(z: &Tensor, gates: &Tensor, axis: usize) -> Result<BinParams> {
     let shape = numbers(OP, z)?;
     z.same_device(OP, gates)?;
     gates.expect(OP, DType::F32)?;
@@ -164,5 +164,5 @@ fn check(z: &Tensor, gates: &Tensor, axis: usize) -> Result<Params> {
         let detail = format!("gates of {} for axis {axis} of {}", gates.shape(), z.shape());
         return Err(Error::shape(OP, detail));
     }
-    Ok(Params { outer: outer as u32, bins: bins as u32, inner: inner as u32 })
+    Ok(BinParams { outer: outer as u32, bins: bins as u32, inner: inner as u32 })
 }

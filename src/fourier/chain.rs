@@ -14,7 +14,7 @@ use rustfft::num_complex::Complex;
 
 /// Row by row, layer by layer.
 fn mix_dense<R: Real>(args: &mut HostArgs<'_, R>) {
-    let p: Params = args.params();
+    let p: ChainParams = args.params();
     let keep = args.flag("KEEP");
     let (n, threshold) = (p.channels as usize, R::lit(p.threshold.into()));
     let (x, w, b) = (numbers_of(args.reals("x")), args.reals("w"), args.reals("b"));
@@ -66,14 +66,14 @@ fn mix_reached<R: Real>(args: &mut HostArgs<'_, R>) {
 kernel! {
     /// All three layers of 16 rows in workgroup memory: for hardware.
     pub(super) static MIX_DENSE = "fourier/mix_dense";
-    params = Params;
+    params = ChainParams;
     oracle = mix_dense;
     cost = |args| {
-        let p: Params = args.params();
+        let p: ChainParams = args.params();
         let (rows, channels) = (f64::from(p.rows), f64::from(p.channels));
         Cost { bytes: args.all_bytes(), flops: 24.0 * rows * channels * channels }
     };
-    turns = |args| 200 + 30 * u64::from(args.params::<Params>().channels);
+    turns = |args| 200 + 30 * u64::from(args.params::<ChainParams>().channels);
 }
 
 kernel! {
@@ -84,7 +84,7 @@ kernel! {
 }
 
 crate::params! {
-    pub(super) struct Params {
+    pub(super) struct ChainParams {
         rows: u32,
         channels: u32,
         threshold: f32,
@@ -127,7 +127,7 @@ pub(super) fn run(
     let z = room()?;
     let outcomes = if keep { Some([room()?, room()?, room()?]) } else { None };
     let rows = x.value().count() / (2 * channels);
-    let params = Params { rows: rows as u32, channels: channels as u32, threshold };
+    let params = ChainParams { rows: rows as u32, channels: channels as u32, threshold };
     let launch = x.device().launch(&MIX_DENSE).params(&params);
     let launch = launch.constant("WG", (2 * channels).next_multiple_of(32) as u32);
     let launch = launch.constant("KEEP", keep).bind("x", x.value());

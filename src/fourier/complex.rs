@@ -58,7 +58,7 @@ fn complex_map_backward<R: Real>(args: &mut HostArgs<'_, R>) {
 kernel! {
     /// `y = a b`, or `a conj(b)`
     pub(super) static COMPLEX_PRODUCT = "fourier/complex_product";
-    params = Params;
+    params = ComplexParams;
     oracle = complex_product;
     cost = |args| cost(args, 6.0);
 }
@@ -66,7 +66,7 @@ kernel! {
 kernel! {
     /// `|z|`, or the phase
     pub(super) static COMPLEX_MAP = "fourier/complex_map";
-    params = Params;
+    params = ComplexParams;
     oracle = complex_map;
     cost = |args| cost(args, 6.0);
 }
@@ -74,20 +74,20 @@ kernel! {
 kernel! {
     /// Its gradient.
     pub(super) static COMPLEX_MAP_BACKWARD = "fourier/complex_map_backward";
-    params = Params;
+    params = ComplexParams;
     oracle = complex_map_backward;
     cost = |args| cost(args, 8.0);
 }
 
 crate::params! {
-    pub(super) struct Params {
+    pub(super) struct ComplexParams {
         count: u32,
     }
 }
 
 /// Every binding once, and so many operations a number.
 fn cost(args: &CostArgs<'_>, flops: f64) -> Cost {
-    let count = f64::from(args.params::<Params>().count);
+    let count = f64::from(args.params::<ComplexParams>().count);
     Cost { bytes: args.all_bytes(), flops: flops * count }
 }
 
@@ -116,7 +116,8 @@ fn product(op: &'static str, a: &Tensor, b: &Tensor, conjugate: bool) -> Result<
     }
     let y = Tensor::empty(a.device(), *a.shape(), DType::F32)?;
     if count > 0 {
-        let launch = a.device().launch(&COMPLEX_PRODUCT).params(&Params { count: count as u32 });
+        let launch =
+            a.device().launch(&COMPLEX_PRODUCT).params(&ComplexParams { count: count as u32 });
         let launch = launch.constant("CONJUGATE", conjugate);
         launch.bind("a", a).bind("b", b).bind("y", &y).items(count).record()?;
     }
@@ -128,7 +129,7 @@ fn map(op: &'static str, z: &Tensor, phase: bool) -> Result<Tensor> {
     let shape = numbers(op, z)?;
     let y = Tensor::empty(z.device(), shape, DType::F32)?;
     if y.count() > 0 {
-        let params = Params { count: y.count() as u32 };
+        let params = ComplexParams { count: y.count() as u32 };
         let launch = z.device().launch(&COMPLEX_MAP).params(&params);
         let launch = launch.constant("PHASE", phase);
         launch.bind("z", z).bind("y", &y).items(y.count()).record()?;
@@ -139,7 +140,7 @@ fn map(op: &'static str, z: &Tensor, phase: bool) -> Result<Tensor> {
 fn map_backward(z: &Tensor, g: &Tensor, phase: bool) -> Result<Tensor> {
     let gz = Tensor::empty(z.device(), *z.shape(), DType::F32)?;
     if g.count() > 0 {
-        let params = Params { count: g.count() as u32 };
+        let params = ComplexParams { count: g.count() as u32 };
         let launch = z.device().launch(&COMPLEX_MAP_BACKWARD).params(&params);
         let launch = launch.constant("PHASE", phase);
         launch.bind("z", z).bind("g", g).bind("gz", &gz).items(g.count()).record()?;

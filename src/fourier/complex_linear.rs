@@ -8,7 +8,7 @@ use crate::linalg::linear;
 use crate::{DType, Error, Result, Tensor, Var, kernel};
 
 fn complex_weight<R: Real>(args: &mut HostArgs<'_, R>) {
-    let p: Params = args.params();
+    let p: ComplexLinearParams = args.params();
     let columns = p.columns as usize;
     let (re, im) = args.reals("w").split_at(p.rows as usize * columns);
     let m = args.reals_mut("m");
@@ -27,7 +27,7 @@ fn complex_weight<R: Real>(args: &mut HostArgs<'_, R>) {
 }
 
 fn complex_weight_backward<R: Real>(args: &mut HostArgs<'_, R>) {
-    let p: Params = args.params();
+    let p: ComplexLinearParams = args.params();
     let columns = p.columns as usize;
     let g = args.reals("g");
     let (re, im) = args.reals_mut("gw").split_at_mut(p.rows as usize * columns);
@@ -48,20 +48,20 @@ fn complex_weight_backward<R: Real>(args: &mut HostArgs<'_, R>) {
 kernel! {
     /// The blocks `(wr wi; -wi wr)` of a complex matrix.
     pub(super) static COMPLEX_WEIGHT = "fourier/complex_weight";
-    params = Params;
+    params = ComplexLinearParams;
     oracle = complex_weight;
 }
 
 kernel! {
     /// Its gradient.
     pub(super) static COMPLEX_WEIGHT_BACKWARD = "fourier/complex_weight_backward";
-    params = Params;
+    params = ComplexLinearParams;
     oracle = complex_weight_backward;
     cost = |args| Cost { bytes: args.all_bytes(), flops: args.words_of("g") as f64 / 2.0 };
 }
 
 crate::params! {
-    pub(super) struct Params {
+    pub(super) struct ComplexLinearParams {
         rows: u32,
         columns: u32,
     }
@@ -132,7 +132,7 @@ fn spread(w: &Var, k: usize, n: usize) -> Result<Var> {
 /// The real matrix `[2 K, 2 N]` of `[2, K, N]`.
 pub(super) fn blocks(w: &Tensor, k: usize, n: usize) -> Result<Tensor> {
     let m = Tensor::empty(w.device(), [2 * k, 2 * n], DType::F32)?;
-    let params = Params { rows: k as u32, columns: n as u32 };
+    let params = ComplexLinearParams { rows: k as u32, columns: n as u32 };
     let launch = w.device().launch(&COMPLEX_WEIGHT).params(&params);
     launch.bind("w", w).bind("m", &m).items(k * n).record()?;
     Ok(m)
@@ -141,7 +141,7 @@ pub(super) fn blocks(w: &Tensor, k: usize, n: usize) -> Result<Tensor> {
 /// The gradient of `[2, K, N]` from that of its real matrix.
 pub(super) fn gathered(g: &Tensor, k: usize, n: usize) -> Result<Tensor> {
     let gw = Tensor::empty(g.device(), [2, k, n], DType::F32)?;
-    let params = Params { rows: k as u32, columns: n as u32 };
+    let params = ComplexLinearParams { rows: k as u32, columns: n as u32 };
     let launch = g.device().launch(&COMPLEX_WEIGHT_BACKWARD).params(&params);
     launch.bind("g", g).bind("gw", &gw).items(k * n).record()?;
     Ok(gw)

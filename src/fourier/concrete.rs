@@ -12,7 +12,7 @@ fn open_share<R: Real>(a: R, u: Option<R>, beta: R) -> R {
 }
 
 fn hard_concrete<R: Real>(args: &mut HostArgs<'_, R>) {
-    let p: Params = args.params();
+    let p: ConcreteParams = args.params();
     let noisy = args.flag("NOISE");
     let [beta, gamma, zeta] = [p.beta, p.gamma, p.zeta].map(|v| R::lit(v.into()));
     let (a, u) = (args.reals("a"), args.reals("u"));
@@ -23,7 +23,7 @@ fn hard_concrete<R: Real>(args: &mut HostArgs<'_, R>) {
 }
 
 fn hard_concrete_backward<R: Real>(args: &mut HostArgs<'_, R>) {
-    let p: Params = args.params();
+    let p: ConcreteParams = args.params();
     let noisy = args.flag("NOISE");
     let [beta, gamma, zeta] = [p.beta, p.gamma, p.zeta].map(|v| R::lit(v.into()));
     let rate = if noisy { beta.recip() } else { R::one() };
@@ -42,21 +42,21 @@ fn hard_concrete_backward<R: Real>(args: &mut HostArgs<'_, R>) {
 kernel! {
     /// Gates from their logits.
     pub(super) static HARD_CONCRETE = "fourier/hard_concrete";
-    params = Params;
+    params = ConcreteParams;
     oracle = hard_concrete;
 }
 
 kernel! {
     /// Their gradient.
     pub(super) static HARD_CONCRETE_BACKWARD = "fourier/hard_concrete_backward";
-    params = Params;
+    params = ConcreteParams;
     oracle = hard_concrete_backward;
     mismatch = 1e-3;
 }
 
 crate::params! {
     /// `fourier/concrete.wgsl`
-    pub(super) struct Params {
+    pub(super) struct ConcreteParams {
         count: u32,
         beta: f32,
         gamma: f32,
@@ -193,8 +193,12 @@ impl HardConcrete {
                 return Err(Error::shape(OP, detail));
             }
         }
-        let params =
-            Params { count: a.count() as u32, beta: self.beta, gamma: self.gamma, zeta: self.zeta };
+        let params = ConcreteParams {
+            count: a.count() as u32,
+            beta: self.beta,
+            gamma: self.gamma,
+            zeta: self.zeta,
+        };
         let u = noise.cloned();
         let m = Tensor::empty(a.device(), *a.shape(), DType::F32)?;
         let launch = a.device().launch(&HARD_CONCRETE).params(&params);

@@ -2,7 +2,7 @@
 
 use super::oracle;
 use super::plan::{Plan, TILE_POINTS, Table, occurring, packed, radices};
-use super::spectrum::{Mode, Params, cost};
+use super::spectrum::{LineParams, Mode, cost};
 use crate::device::Lines;
 use crate::kernel::{CostArgs, Kernel, Variant};
 use crate::{DType, Device, Launch, Result, Tensor, kernel};
@@ -10,7 +10,7 @@ use crate::{DType, Device, Launch, Result, Tensor, kernel};
 kernel! {
 /// Whole lines, through memory: for software adapters, and the host.
 pub(super) static FFT_LINES = "fourier/fft_lines";
-params = Params;
+params = LineParams;
 oracle = oracle::fft_lines;
 host = crate::host::fourier::fft_lines;
 cost = cost;
@@ -28,7 +28,7 @@ variants = &[
 kernel! {
 /// Whole lines, or parts of long ones, in workgroup memory: for hardware.
 pub(super) static FFT_TILE = "fourier/fft_tile";
-params = Params;
+params = LineParams;
 oracle = oracle::fft_tile;
 cost = cost;
 tolerance = 1e-5;
@@ -42,7 +42,7 @@ variants = &[
 kernel! {
     /// Half the spectra of long real lines, from the transforms of their pairs.
     pub(super) static FFT_SPLIT = "fourier/fft_split";
-    params = Params;
+    params = LineParams;
     oracle = oracle::fft_split;
     tolerance = 1e-5;
 }
@@ -98,9 +98,9 @@ impl Request {
         }
     }
 
-    fn params(&self, points: usize) -> Params {
+    fn params(&self, points: usize) -> LineParams {
         let [load, store] = self.extents();
-        Params {
+        LineParams {
             lines: (self.outer * self.inner) as u32,
             subs: 1,
             loaded: points as u32,
@@ -115,7 +115,7 @@ impl Request {
             scale: self.scale as f32,
             middle: self.middle,
             step_lines: self.step_lines.unwrap_or(0) as u32,
-            ..Params::default()
+            ..LineParams::default()
         }
     }
 
@@ -140,7 +140,7 @@ impl Request {
     /// The host's loops plan for themselves.
     fn on_host(&self, x: &Tensor, y: &Tensor) -> Result<()> {
         let (load, store, points) = self.modes();
-        let params = Params { points: points as u32, ..self.params(points) };
+        let params = LineParams { points: points as u32, ..self.params(points) };
         launch(&FFT_LINES, &params, [load, store], [x, y])
             .when("TOGETHER", true)
             .unused("table")
@@ -166,7 +166,7 @@ impl Request {
         let at_once = groups * side_by_side * (MOST_TURNS / turns.max(1)).max(1);
         for first in (0..lines).step_by(at_once) {
             let last = lines.min(first + at_once);
-            let part = Params { first: first as u32, lines: last as u32, ..params };
+            let part = LineParams { first: first as u32, lines: last as u32, ..params };
             launch(&FFT_LINES, &part, [load, store], [x, y])
                 .when("TOGETHER", together)
                 .constant("CHIRP", plan.chirp)
@@ -211,7 +211,7 @@ impl Request {
         let lines = self.outer * self.inner;
         if store == Mode::HalfPairs {
             let pairs = Tensor::empty(x.device(), [lines, count, 2], DType::F32)?;
-            let inside = Params {
+            let inside = LineParams {
                 store_inner: 1,
                 store_extent: count as u32,
                 scale: 1.0,
@@ -225,7 +225,7 @@ impl Request {
 
     fn passes(
         &self,
-        whole: &Params,
+        whole: &LineParams,
         plan: &Plan,
         passes: [usize; 2],
         [load, store]: [Mode; 2],
@@ -234,7 +234,7 @@ impl Request {
         let count = whole.count as usize;
         let room = || Tensor::empty(x.device(), [whole.lines as usize, plan.points, 2], DType::F32);
         let z = room()?;
-        let inside = Params {
+        let inside = LineParams {
             loaded: plan.points as u32,
             load_inner: 1,
             load_extent: plan.points as u32,
@@ -247,7 +247,7 @@ impl Request {
         let chirp = Some(count);
         self.first_pass(whole, passes, (load, chirp), [x, &z])?;
         let convolved = room()?;
-        let store_all = Params {
+        let store_all = LineParams {
             count: plan.points as u32,
             store_inner: 1,
             store_extent: plan.points as u32,
@@ -262,7 +262,7 @@ impl Request {
     /// Half spectra from the transforms of `count` pairs.
     fn split(&self, pairs: &Tensor, y: &Tensor, count: usize) -> Result<()> {
         let table = Table { roots: Some(self.length), ..Table::default() };
-        let whole = Params { load_inner: 1, load_extent: count as u32, ..self.params(count) };
+        let whole = LineParams { load_inner: 1, load_extent: count as u32, ..self.params(count) };
         let params = filled(whole, count, &[], &table);
         let launch = pairs.device().launch(&FFT_SPLIT).params(&params);
         let launch = launch.bind("x", pairs).bind("y", y);
@@ -271,7 +271,7 @@ impl Request {
 
     fn first_pass(
         &self,
-        whole: &Params,
+        whole: &LineParams,
         [a, b]: [usize; 2],
         (load, chirp): (Mode, Option<usize>),
         tensors: [&Tensor; 2],
@@ -279,7 +279,7 @@ impl Request {
         let roots = (load == Mode::HalfPairs).then_some(self.length);
         let table = Table { points: a, chirp, spectrum: None, roots, turns: Some(a * b) };
         let stages = radices(a).unwrap_or_default();
-        let params = Params {
+        let params = LineParams {
             lines: whole.lines * b as u32,
             subs: b as u32,
             load_step: b as u32,
@@ -297,7 +297,7 @@ impl Request {
 
     fn second_pass(
         &self,
-        whole: &Params,
+        whole: &LineParams,
         [a, b]: [usize; 2],
         (store, chirp): (Mode, Option<usize>),
         tensors: [&Tensor; 2],
@@ -307,7 +307,7 @@ impl Request {
         let chirp = chirp.filter(|_| !convolved);
         let table = Table { points: b, chirp, spectrum, roots: None, turns: None };
         let stages = radices(b).unwrap_or_default();
-        let params = Params {
+        let params = LineParams {
             lines: whole.lines * a as u32,
             subs: a as u32,
             load_step: 1,
@@ -324,7 +324,7 @@ impl Request {
     /// One launch in workgroup memory.
     fn tile(
         &self,
-        params: &Params,
+        params: &LineParams,
         [load, store]: [Mode; 2],
         chirp: u32,
         [x, y]: [&Tensor; 2],
@@ -355,7 +355,7 @@ const IN_FLIGHT: usize = 64;
 /// For each of an invocation's lines: reading, writing, and the stages, between two transforms a
 /// product.
 fn lines_turns(args: &CostArgs<'_>) -> u64 {
-    let p: Params = args.params();
+    let p: LineParams = args.params();
     let (lanes, side_by_side) = if args.when("TOGETHER") { (8, 1) } else { (1, 8) };
     let points = u64::from(p.points);
     let stage = |i: u32| {
@@ -374,7 +374,7 @@ fn lines_turns(args: &CostArgs<'_>) -> u64 {
 /// A launch from `x`, numbers or packed spikes, to `y`.
 fn launch(
     kernel: &'static Kernel,
-    params: &Params,
+    params: &LineParams,
     [load, store]: [Mode; 2],
     [x, y]: [&Tensor; 2],
 ) -> Launch {
@@ -383,9 +383,9 @@ fn launch(
     launch.when("BITS", x.dtype() == DType::Bits).bind("x", x).bind("y", y)
 }
 
-fn filled(params: Params, points: usize, stages: &[usize], table: &Table) -> Params {
+fn filled(params: LineParams, points: usize, stages: &[usize], table: &Table) -> LineParams {
     let [chirp_at, spectrum_at, roots_at, turns_at] = table.places();
-    Params {
+    LineParams {
         radices: packed(stages),
         stages: stages.len() as u32,
         points: points as u32,

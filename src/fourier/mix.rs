@@ -78,7 +78,7 @@ fn mix_diag<R: Real>(args: &mut HostArgs<'_, R>) {
 }
 
 fn mix_diag_backward<R: Real>(args: &mut HostArgs<'_, R>) {
-    let p: BackwardParams = args.params();
+    let p: MixBackwardParams = args.params();
     let outer = args.flag("OUTER");
     let skip = args.flag("SKIP_X");
     let (rows, channels, chunk) = (p.rows as usize, p.channels as usize, p.chunk as usize);
@@ -197,10 +197,10 @@ kernel! {
 kernel! {
     /// Its gradients.
     pub(super) static MIX_DIAG_BACKWARD = "fourier/mix_diag_backward";
-    params = BackwardParams;
+    params = MixBackwardParams;
     oracle = mix_diag_backward;
     cost = |args| diag_cost(args, 110.0);
-    turns = |args| Split::turns(args.params::<BackwardParams>().chunk);
+    turns = |args| Split::turns(args.params::<MixBackwardParams>().chunk);
 }
 
 kernel! {
@@ -227,7 +227,7 @@ crate::params! {
 }
 
 crate::params! {
-    pub(super) struct BackwardParams {
+    pub(super) struct MixBackwardParams {
         rows: u32,
         channels: u32,
         threshold: f32,
@@ -285,7 +285,7 @@ impl Input {
         let split = Split::of(device, self.rows.max(1), self.channels);
         let gx = wanted.then(|| Tensor::empty(device, *g.shape(), DType::F32)).transpose()?;
         let sums = Tensor::empty(device, [split.parts, PARAMETERS + 1, self.channels], DType::F32)?;
-        let params = BackwardParams {
+        let params = MixBackwardParams {
             rows: self.rows as u32,
             channels: self.channels as u32,
             threshold: self.threshold,

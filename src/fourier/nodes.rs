@@ -8,7 +8,7 @@ use crate::tape::Backward;
 use crate::{DType, Error, Result, Tensor, Var, elementwise, kernel, reduce};
 
 fn node_lines_oracle<R: Real>(args: &mut HostArgs<'_, R>) {
-    let p: Params = args.params();
+    let p: NodeLineParams = args.params();
     let [batch, nodes, channels] = [p.batch, p.nodes, p.channels].map(|v| v as usize);
     let (x, lines) = (args.reals("x"), args.reals("lines"));
     let rows = args.reals_mut("y").par_chunks_mut(nodes * channels);
@@ -24,7 +24,7 @@ fn node_lines_oracle<R: Real>(args: &mut HostArgs<'_, R>) {
 }
 
 fn node_lines_backward<R: Real>(args: &mut HostArgs<'_, R>) {
-    let p: BackwardParams = args.params();
+    let p: NodeLineBackwardParams = args.params();
     let [batch, nodes, channels] = [p.batch, p.nodes, p.channels].map(|v| v as usize);
     let (rows, chunk) = ((p.steps * p.batch) as usize, p.chunk as usize);
     let (x, g) = (args.reals("x"), args.reals("g"));
@@ -46,7 +46,7 @@ fn node_lines_backward<R: Real>(args: &mut HostArgs<'_, R>) {
 kernel! {
     /// `y = slope x + level`
     pub(super) static NODE_LINES = "fourier/node_lines";
-    params = Params;
+    params = NodeLineParams;
     oracle = node_lines_oracle;
     cost = |args| cost(args, args.words_of("y"));
 }
@@ -54,14 +54,14 @@ kernel! {
 kernel! {
     /// Its gradients for the lines.
     pub(super) static NODE_LINES_BACKWARD = "fourier/node_lines_backward";
-    params = BackwardParams;
+    params = NodeLineBackwardParams;
     oracle = node_lines_backward;
     cost = |args| cost(args, args.words_of("g"));
-    turns = |args| Split::turns(args.params::<BackwardParams>().chunk);
+    turns = |args| Split::turns(args.params::<NodeLineBackwardParams>().chunk);
 }
 
 crate::params! {
-    pub(super) struct Params {
+    pub(super) struct NodeLineParams {
         steps: u32,
         batch: u32,
         nodes: u32,
@@ -70,7 +70,7 @@ crate::params! {
 }
 
 crate::params! {
-    pub(super) struct BackwardParams {
+    pub(super) struct NodeLineBackwardParams {
         steps: u32,
         batch: u32,
         nodes: u32,
@@ -98,7 +98,7 @@ const OP: &str = "node_lines";
 /// [`Error::DeviceMismatch`]; [`Error::TapeMismatch`].
 pub fn node_lines(x: &Var, lines: &Var) -> Result<Var> {
     let params = check(x.value(), lines.value())?;
-    let Params { steps, batch, nodes, channels } = params;
+    let NodeLineParams { steps, batch, nodes, channels } = params;
     let dims = [steps, batch, nodes, channels].map(|v| v as usize);
     let y = Tensor::empty(x.device(), dims, DType::F32)?;
     if y.count() > 0 {
@@ -115,7 +115,7 @@ pub fn node_lines(x: &Var, lines: &Var) -> Result<Var> {
 
 fn backward(
     bw: &mut Backward<'_>,
-    params: &Params,
+    params: &NodeLineParams,
     [x, lines]: [&Tensor; 2],
     g: &Tensor,
 ) -> Result<()> {
@@ -138,13 +138,13 @@ fn backward(
 }
 
 /// The sums over the nodes, `[T, B, 2, E]`.
-fn of_lines(params: &Params, x: &Tensor, g: &Tensor) -> Result<Tensor> {
+fn of_lines(params: &NodeLineParams, x: &Tensor, g: &Tensor) -> Result<Tensor> {
     let device = g.device();
-    let Params { steps, batch, nodes, channels } = *params;
+    let NodeLineParams { steps, batch, nodes, channels } = *params;
     let [rows, lines] = [nodes, steps * batch * channels].map(|v| v as usize);
     let split = Split::of(device, rows, lines);
     let [chunk, chunks] = [split.chunk, split.parts].map(|v| v as u32);
-    let p = BackwardParams { steps, batch, nodes, channels, chunk, chunks };
+    let p = NodeLineBackwardParams { steps, batch, nodes, channels, chunk, chunks };
     let dims = [chunks, steps, batch, 2, channels].map(|v| v as usize);
     let sums = Tensor::empty(device, dims, DType::F32)?;
     let launch = device.launch(&NODE_LINES_BACKWARD).params(&p);
@@ -152,12 +152,12 @@ fn of_lines(params: &Params, x: &Tensor, g: &Tensor) -> Result<Tensor> {
     split.total(&sums)?.reshape(&dims[1..])
 }
 
-fn check(x: &Tensor, lines: &Tensor) -> Result<Params> {
+fn check(x: &Tensor, lines: &Tensor) -> Result<NodeLineParams> {
     x.same_device(OP, lines)?;
     x.expect(OP, DType::F32)?;
     lines.expect(OP, DType::F32)?;
     match (x.shape().dims(), lines.shape().dims()) {
-        (&[batch, nodes], &[steps, rows, 2, channels]) if rows == batch => Ok(Params {
+        (&[batch, nodes], &[steps, rows, 2, channels]) if rows == batch => Ok(NodeLineParams {
             steps: steps as u32,
             batch: batch as u32,
             nodes: nodes as u32,

@@ -2,7 +2,7 @@
 
 use super::complex::{numbers_mut, numbers_of};
 use super::plan::root;
-use super::spectrum::{Mode, Params};
+use super::spectrum::{LineParams, Mode};
 use crate::host::parallel::*;
 use crate::host::{HostArgs, Real};
 use rustfft::num_complex::Complex;
@@ -63,7 +63,7 @@ fn by_chirp<R: Real>(z: &[Complex<R>]) -> Vec<Complex<R>> {
 
 /// Whole lines.
 pub(super) fn fft_lines<R: Real>(args: &mut HostArgs<'_, R>) {
-    let p: Params = args.params();
+    let p: LineParams = args.params();
     let lines = Lines::new(args, &p);
     let (from_reals, to_reals) = (lines.has(lines.load, REALS), lines.has(lines.store, REALS));
     let backward = to_reals || lines.load == Mode::Conjugate as u32;
@@ -106,7 +106,7 @@ const REALS: [Mode; 2] = [Mode::Real, Mode::Pairs];
 
 /// Whole lines, or, with several parts a line, one pass over their parts.
 pub(super) fn fft_tile<R: Real>(args: &mut HostArgs<'_, R>) {
-    let p: Params = args.params();
+    let p: LineParams = args.params();
     if p.subs == 1 {
         return fft_lines(args);
     }
@@ -128,7 +128,7 @@ pub(super) fn fft_tile<R: Real>(args: &mut HostArgs<'_, R>) {
 
 /// Half the spectra of real lines from the transforms of their pairs.
 pub(super) fn fft_split<R: Real>(args: &mut HostArgs<'_, R>) {
-    let p: Params = args.params();
+    let p: LineParams = args.params();
     let (z, table) = (numbers_of(args.reals("x")), numbers_of(args.reals("table")));
     let y = numbers_mut(args.reals_mut("y"));
     let (count, scale) = (p.count as usize, R::lit(p.scale.into()));
@@ -146,7 +146,7 @@ pub(super) fn fft_split<R: Real>(args: &mut HostArgs<'_, R>) {
 
 /// What is read.
 struct Lines<'a, R> {
-    p: Params,
+    p: LineParams,
     /// Numbers, or packed spikes.
     x: &'a [R],
     spikes: &'a [u32],
@@ -155,7 +155,7 @@ struct Lines<'a, R> {
 }
 
 impl<'a, R: Real> Lines<'a, R> {
-    fn new(args: &HostArgs<'a, R>, p: &Params) -> Self {
+    fn new(args: &HostArgs<'a, R>, p: &LineParams) -> Self {
         let (load, store) = (args.constant("LOAD"), args.constant("STORE"));
         match args.when("BITS") {
             true => Self { p: *p, x: &[], spikes: args.words("x"), load, store },

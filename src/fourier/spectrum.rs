@@ -4,7 +4,7 @@ use crate::kernel::{Cost, CostArgs};
 
 crate::params! {
     /// Of one launch.
-    pub(crate) struct Params {
+    pub(crate) struct LineParams {
         radices: [u32; 4],
         stages: u32,
         lines: u32,
@@ -37,7 +37,7 @@ crate::params! {
 
 /// What is read and written once, and 5 N log2 N operations a line.
 pub(super) fn cost(args: &CostArgs<'_>) -> Cost {
-    let p: Params = args.params();
+    let p: LineParams = args.params();
     let points = f64::from(p.count.max(1));
     let flops = 5.0 * points * points.log2() * f64::from(p.lines);
     Cost { bytes: 4.0 * (args.words_of("x") + args.words_of("y")) as f64, flops }

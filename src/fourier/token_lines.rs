@@ -11,7 +11,7 @@ struct Tokens<'a, R> {
     variance: &'a [R],
     channel: &'a [R],
     step: &'a [R],
-    p: Params,
+    p: TokenLineParams,
 }
 
 /// Of one channel and window: `1 / sqrt(mean square + eps)`, and `a e`, b and `a e mean + b` times it.
@@ -113,17 +113,17 @@ fn token_lines_backward<R: Real>(args: &mut HostArgs<'_, R>) {
 kernel! {
     /// The lines.
     pub(super) static TOKEN_LINES = "fourier/token_lines";
-    params = Params;
+    params = TokenLineParams;
     oracle = token_lines_oracle;
 }
 
 kernel! {
     /// Their gradients.
     pub(super) static TOKEN_LINES_BACKWARD = "fourier/token_lines_backward";
-    params = Params;
+    params = TokenLineParams;
     oracle = token_lines_backward;
     turns = |args| {
-        let p: Params = args.params();
+        let p: TokenLineParams = args.params();
         let [steps, batch] = [p.steps, p.batch].map(u64::from);
         2 * steps + batch * (steps + 2) + 2
     };
@@ -131,7 +131,7 @@ kernel! {
 
 crate::params! {
     /// `fourier/token.wgsl`
-    pub(super) struct Params {
+    pub(super) struct TokenLineParams {
         steps: u32,
         batch: u32,
         channels: u32,
@@ -205,7 +205,7 @@ fn bound(launch: Launch, [mean, variance, channel, step]: &[Tensor; 4]) -> Launc
     launch.bind("channel", channel).bind("step_of", step)
 }
 
-fn check([mean, variance, channel, step]: [&Var; 4]) -> Result<Params> {
+fn check([mean, variance, channel, step]: [&Var; 4]) -> Result<TokenLineParams> {
     for v in [mean, variance, channel, step] {
         v.value().expect(OP, DType::F32)?;
         mean.value().same_device(OP, v.value())?;
@@ -215,7 +215,7 @@ fn check([mean, variance, channel, step]: [&Var; 4]) -> Result<Params> {
         [&[batch], &[others], &[4, channels], &[2, steps, width]]
             if others == batch && width == channels =>
         {
-            Ok(Params {
+            Ok(TokenLineParams {
                 steps: steps as u32,
                 batch: batch as u32,
                 channels: channels as u32,

@@ -9,14 +9,14 @@ use crate::{DType, Result, Tensor, kernel};
 kernel! {
     /// `g[n] = sum over the batch of sums[k, b, n]`
     pub(super) static LIF_PARAMETERS = "lif/lif_parameters";
-    params = struct Params { columns: u32, neurons: u32 };
+    params = struct NeuronParams { columns: u32, neurons: u32 };
     oracle = lif_parameters;
     turns = turns;
 }
 
 /// Over all columns by a workgroup, or over the batch by its eighths.
 fn turns(args: &CostArgs<'_>) -> u64 {
-    let p: Params = args.params();
+    let p: NeuronParams = args.params();
     u64::from(p.columns.div_ceil(p.neurons.saturating_mul(8).clamp(1, 256))) + 12
 }
 
@@ -25,7 +25,7 @@ const NAMES: [&str; 3] = ["DECAY", "THRESHOLD", "GAIN"];
 const GRADIENTS: [&str; 3] = ["gdecay", "gthreshold", "ggain"];
 
 fn lif_parameters<R: Real>(args: &mut HostArgs<'_, R>) {
-    let p: Params = args.params();
+    let p: NeuronParams = args.params();
     let (columns, neurons) = (p.columns as usize, p.neurons as usize);
     let (sums, v0) = (args.reals("sums"), args.reals("v0"));
     let has_state = args.flag("STATE");
@@ -62,7 +62,7 @@ pub(super) fn reduce(
 ) -> Result<[Option<Tensor>; 3]> {
     let values = [&scan.decay, &scan.threshold, &scan.gain];
     let forms = [scan.forms.decay, scan.forms.threshold, scan.forms.gain];
-    let params = Params { columns: scan.params.columns, neurons: scan.params.neurons };
+    let params = NeuronParams { columns: scan.params.columns, neurons: scan.params.neurons };
     let mut launch = sums.device().launch(&LIF_PARAMETERS).params(&params);
     launch = launch.constant("STATE", v0.is_some()).bind("sums", sums).bind_if("v0", v0);
     let mut gradients = [const { None }; 3];

@@ -7,7 +7,7 @@ use crate::{Result, Tensor, kernel};
 
 /// `gz = gy act'(z)`
 fn activate_gradient<R: Real>(args: &mut HostArgs<'_, R>) {
-    let p: Params = args.params();
+    let p: ActivationGradientParams = args.params();
     let activation = Activation::from_code(args.constant("ACT"), p.slope);
     let from_output = args.flag("FROM_OUTPUT");
     let (gy, saved) = (args.reals("gy"), args.reals("saved"));
@@ -32,7 +32,7 @@ fn derivative_from_output<R: Real>(activation: Activation, y: R) -> R {
 kernel! {
     /// `gz = gy act'(z)`
     pub(super) static ACTIVATE_GRADIENT = "linalg/activate_gradient";
-    params = struct Params { count: u32, slope: f32 };
+    params = struct ActivationGradientParams { count: u32, slope: f32 };
     oracle = activate_gradient;
     modules = ACTIVATION_MODULE;
 }
@@ -59,7 +59,7 @@ pub(super) fn through(activation: Activation, gy: &Tensor, saved: &Tensor) -> Re
         return Ok(gy.clone());
     }
     let gz = Tensor::empty(gy.device(), *gy.shape(), gy.dtype())?;
-    let params = Params { count: gy.count() as u32, slope: activation.slope() };
+    let params = ActivationGradientParams { count: gy.count() as u32, slope: activation.slope() };
     let launch = gy.device().launch(&ACTIVATE_GRADIENT).params(&params);
     launch
         .constant("ACT", activation.code())

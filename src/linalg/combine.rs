@@ -7,7 +7,7 @@ use crate::{Result, Tensor, kernel};
 
 /// The sum over chunks, and the epilogue.
 fn matmul_combine<R: Real>(args: &mut HostArgs<'_, R>) {
-    let p: Params = args.params();
+    let p: CombineParams = args.params();
     let (count, n) = (p.count as usize, p.n as usize);
     let (parts, bias, partial_sums) = (args.reals("parts"), args.reals("bias"), args.reals("sums"));
     let activation = Activation::from_code(args.constant("ACT"), p.slope);
@@ -37,7 +37,7 @@ fn matmul_combine<R: Real>(args: &mut HostArgs<'_, R>) {
 kernel! {
     /// `c = act(sum of chunks + bias)`, in the order of the chunks.
     pub(super) static MATMUL_COMBINE = "linalg/matmul_combine";
-    params = struct Params {
+    params = struct CombineParams {
         count: u32,
         n: u32,
         chunks: u32,
@@ -46,7 +46,7 @@ kernel! {
     };
     oracle = matmul_combine;
     modules = ACTIVATION_MODULE;
-    turns = |args| 2 + 2 * u64::from(args.params::<Params>().chunks);
+    turns = |args| 2 + 2 * u64::from(args.params::<CombineParams>().chunks);
 }
 
 /// Sums the `chunks` partial products `parts`, and their column sums, into `c` and the second output, with
@@ -57,7 +57,7 @@ pub(super) fn combine(
     [parts, c]: [&Tensor; 2],
     [sums, extra]: [Option<&Tensor>; 2],
 ) -> Result<()> {
-    let params = Params {
+    let params = CombineParams {
         count: c.count() as u32,
         n: product.n as u32,
         chunks: chunks as u32,

@@ -6,7 +6,7 @@ use crate::{DType, Result, Tensor, kernel};
 
 /// Between reals and pairs of f16.
 fn convert_oracle<R: Real>(args: &mut HostArgs<'_, R>) {
-    let p: Params = args.params();
+    let p: ConvertParams = args.params();
     let count = p.count as usize;
     if args.when("FROM_HALF") {
         let x = floats(args, "x");
@@ -19,7 +19,7 @@ fn convert_oracle<R: Real>(args: &mut HostArgs<'_, R>) {
 kernel! {
     /// `y = x` in the other type.
     pub(super) static CONVERT = "linalg/convert";
-    params = struct Params { count: u32 };
+    params = struct ConvertParams { count: u32 };
     oracle = convert_oracle;
     tolerance = 1e-3;
     variants = &[Variant::portable("to f16", &[]), Variant::portable("from f16", &["FROM_HALF"])];
@@ -38,7 +38,7 @@ pub(super) fn widen(x: &Tensor) -> Result<Tensor> {
 fn convert(x: &Tensor, to: DType) -> Result<Tensor> {
     let y = Tensor::empty(x.device(), *x.shape(), to)?;
     let launch = x.device().launch(&CONVERT).when("FROM_HALF", to == DType::F32);
-    let launch = launch.params(&Params { count: x.count() as u32 });
+    let launch = launch.params(&ConvertParams { count: x.count() as u32 });
     launch.bind("x", x).bind("y", &y).items(x.count().div_ceil(2)).record()?;
     Ok(y)
 }

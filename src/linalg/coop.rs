@@ -1,7 +1,7 @@
 //! Products by cooperative matrices: an experimental feature, used only where it is asked for.
 
 use super::oracle::row;
-use super::params::{Left, Params, Product, cost};
+use super::params::{Left, Product, ProductParams, cost};
 use crate::elementwise::Activation;
 use crate::host::parallel::*;
 use crate::host::{HostArgs, Real, floats};
@@ -10,7 +10,7 @@ use crate::{DType, Error, Result, Shape, Tensor, kernel};
 
 /// A dense product of f16 operands without epilogue.
 fn matmul_coop<R: Real>(args: &mut HostArgs<'_, R>) {
-    let p: Params = args.params();
+    let p: ProductParams = args.params();
     let [n, k] = [p.n, p.k].map(|v| v as usize);
     let (a, b) = (floats(args, "a"), floats(args, "b"));
     args.reals_mut("c").par_chunks_mut(n).enumerate().for_each(|(i, c)| {
@@ -21,7 +21,7 @@ fn matmul_coop<R: Real>(args: &mut HostArgs<'_, R>) {
 kernel! {
     /// `C = A B` with f16 operands. The baseline computes the same in plain arithmetic.
     pub(super) static MATMUL_COOP = "linalg/matmul_coop";
-    params = Params;
+    params = ProductParams;
     oracle = matmul_coop;
     cost = cost;
     variants = &[
@@ -35,7 +35,7 @@ kernel! {
     ];
     turns = |args| {
         // The baseline has a walk for each of an invocation's elements.
-        let depth = u64::from(args.params::<Params>().k);
+        let depth = u64::from(args.params::<ProductParams>().k);
         let elements = 256u64.div_ceil(args.constant("WG").max(1));
         if args.when("COOP") { depth / 8 + 2 } else { elements * (depth + 2) }
     };
@@ -55,14 +55,14 @@ pub(super) fn run(product: &Product<'_>, shape: Shape) -> Result<Tensor> {
     };
     check(product)?;
     let c = Tensor::empty(device, shape, DType::F32)?;
-    let params = Params {
+    let params = ProductParams {
         m: product.m as u32,
         n: product.n as u32,
         k: product.k as u32,
         batch: 1,
         groups: (product.m / 4) as u32,
         batches: 1,
-        ..Params::default()
+        ..ProductParams::default()
     };
     let size = unit.size as usize;
     let tiles = product.m / size * (product.n / size);

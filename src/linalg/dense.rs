@@ -1,7 +1,7 @@
 //! The kernels of a product of dense matrices.
 
 use super::oracle::{row, rows, write};
-use super::params::{DENSE_VARIANTS, Params, cost, turns};
+use super::params::{DENSE_VARIANTS, ProductParams, cost, turns};
 use crate::elementwise::ACTIVATION_MODULE;
 use crate::host::linalg;
 use crate::host::{HostArgs, Real, floats};
@@ -18,7 +18,7 @@ fn matmul_naive<R: Real>(args: &mut HostArgs<'_, R>) {
 
 /// Some rows of C for some entries of the batch, chunk by chunk of the depth.
 fn product<R: Real>(args: &mut HostArgs<'_, R>, pre: bool, sums: bool) {
-    let p: Params = args.params();
+    let p: ProductParams = args.params();
     let [m, n, k, chunk] = [p.m, p.n, p.k, p.chunk].map(|v| v as usize);
     let [stride_a, stride_b] = [p.stride_a, p.stride_b].map(|v| v as usize);
     let (a_t, b_t) = (args.flag("A_T"), args.flag("B_T"));
@@ -56,7 +56,7 @@ fn product<R: Real>(args: &mut HostArgs<'_, R>, pre: bool, sums: bool) {
 kernel! {
     /// Register tiles, no workgroup memory.
     pub(super) static MATMUL = "linalg/matmul";
-    params = Params;
+    params = ProductParams;
     oracle = matmul;
     host = linalg::matmul;
     modules = ACTIVATION_MODULE;
@@ -68,7 +68,7 @@ kernel! {
 kernel! {
     /// Tiles in workgroup memory.
     pub(super) static MATMUL_TILED = "linalg/matmul_tiled";
-    params = Params;
+    params = ProductParams;
     oracle = matmul;
     host = linalg::matmul;
     modules = ACTIVATION_MODULE;
@@ -80,10 +80,10 @@ kernel! {
 kernel! {
     /// One output an invocation.
     pub(super) static MATMUL_NAIVE = "linalg/matmul_naive";
-    params = Params;
+    params = ProductParams;
     oracle = matmul_naive;
     host = linalg::matmul_naive;
     modules = ACTIVATION_MODULE;
     cost = cost;
-    turns = |args| 1 + u64::from(args.params::<Params>().k);
+    turns = |args| 1 + u64::from(args.params::<ProductParams>().k);
 }

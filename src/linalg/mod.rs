@@ -22,7 +22,7 @@ mod spikes;
 pub use linear::linear;
 pub use matmul::{Layout, Matmul, matmul};
 pub use params::MatmulKernel;
-pub(crate) use params::Params as ProductParams;
+pub(crate) use params::ProductParams;
 pub(crate) use product::{register_tile, split_depth};
 
 use crate::kernel::Kernel;

@@ -1,6 +1,6 @@
 //! The oracle of the products: three loops.
 
-use super::params::Params;
+use super::params::ProductParams;
 use crate::elementwise::Activation;
 use crate::host::parallel::*;
 use crate::host::{HostArgs, Real, pack_halves};
@@ -37,7 +37,7 @@ pub(super) fn write<R: Real>(
     rows: Vec<(usize, Vec<R>)>,
     [pre, add]: [bool; 2],
 ) {
-    let p: Params = args.params();
+    let p: ProductParams = args.params();
     let n = p.n as usize;
     let bias = args.reals("bias");
     let activation = Activation::from_code(args.constant("ACT"), p.slope);

@@ -6,7 +6,7 @@ use crate::{DType, Tensor};
 
 crate::params! {
     /// The parameters of every product kernel, as in `linalg/operands.wgsl`.
-    pub(crate) struct Params {
+    pub(crate) struct ProductParams {
         m: u32,
         n: u32,
         k: u32,
@@ -103,12 +103,12 @@ pub(super) struct Product<'a> {
 
 /// The turns of the loops of a product.
 pub(super) fn turns(args: &CostArgs<'_>) -> u64 {
-    u64::from(args.params::<Params>().chunk) + 200
+    u64::from(args.params::<ProductParams>().chunk) + 200
 }
 
 /// `2 m n k` operations; every operand moved once.
 pub(super) fn cost(args: &CostArgs<'_>) -> Cost {
-    let p: Params = args.params();
+    let p: ProductParams = args.params();
     let part = f64::from(p.batch) / f64::from(p.batches.max(1))
         * (4.0 * f64::from(p.groups) / f64::from(p.m.max(1))).min(1.0);
     let products = f64::from(p.m) * f64::from(p.n) * f64::from(p.k) * f64::from(p.batches);

@@ -1,6 +1,6 @@
 //! How a matrix product is run: which kernel, which tile, in how many launches.
 
-use super::params::{Extra, Left, MatmulKernel, Params, Product};
+use super::params::{Extra, Left, MatmulKernel, Product, ProductParams};
 use super::{combine, coop, dense, spikes};
 use crate::device::Tuning;
 use crate::dispatch::Launch;
@@ -244,7 +244,7 @@ impl Product<'_> {
         }
     }
 
-    fn params(&self, plan: &Plan) -> Params {
+    fn params(&self, plan: &Plan) -> ProductParams {
         let stride = |i: usize, count: usize| if self.batched[i] { count as u32 } else { 0 };
         let (steps, lanes) = match self.left {
             Left::Spikes { steps, lanes } | Left::SpikesTransposed { steps, lanes } => {
@@ -252,7 +252,7 @@ impl Product<'_> {
             }
             Left::Dense { .. } => (0, 0),
         };
-        Params {
+        ProductParams {
             m: self.m as u32,
             n: self.n as u32,
             k: self.k as u32,
@@ -266,7 +266,7 @@ impl Product<'_> {
             groups: self.groups() as u32,
             has_bias: u32::from(self.bias.is_some() && plan.chunks == 1),
             slope: self.activation.slope(),
-            ..Params::default()
+            ..ProductParams::default()
         }
     }
 

@@ -1,7 +1,7 @@
 //! The kernels of a product with packed spikes.
 
 use super::oracle::{row, rows, write};
-use super::params::{BITS_VARIANTS, Params, cost, turns};
+use super::params::{BITS_VARIANTS, ProductParams, cost, turns};
 use crate::elementwise::ACTIVATION_MODULE;
 use crate::host::linalg;
 use crate::host::{HostArgs, Real};
@@ -15,7 +15,7 @@ fn spike<R: Real>(words: &[u32], [lanes, width]: [usize; 2], token: usize, i: us
 }
 
 /// The tokens of a group of four steps of a lane.
-fn tokens(p: &Params, group: usize) -> impl Iterator<Item = usize> + use<> {
+fn tokens(p: &ProductParams, group: usize) -> impl Iterator<Item = usize> + use<> {
     let [steps, lanes] = [p.steps, p.lanes].map(|v| v as usize);
     let (lane, quad) = (group / steps.div_ceil(4), group % steps.div_ceil(4));
     (4 * quad..steps.min(4 * quad + 4)).map(move |step| step * lanes + lane)
@@ -23,7 +23,7 @@ fn tokens(p: &Params, group: usize) -> impl Iterator<Item = usize> + use<> {
 
 /// The rows of some groups of four steps, chunk by chunk of the depth.
 fn bits_matmul<R: Real>(args: &mut HostArgs<'_, R>) {
-    let p: Params = args.params();
+    let p: ProductParams = args.params();
     let [m, n, k, lanes, chunk] = [p.m, p.n, p.k, p.lanes, p.chunk].map(|v| v as usize);
     let (words, w) = (args.words("a"), args.reals("b"));
     let groups = p.group_first as usize..(p.group_first + p.groups) as usize;
@@ -41,7 +41,7 @@ fn bits_matmul<R: Real>(args: &mut HostArgs<'_, R>) {
 
 /// Some rows of C, chunk by chunk of the depth, which is counted in groups of four steps.
 fn bits_matmul_tn<R: Real>(args: &mut HostArgs<'_, R>) {
-    let p: Params = args.params();
+    let p: ProductParams = args.params();
     let [m, n, lanes] = [p.m, p.n, p.lanes].map(|v| v as usize);
     let (words, g) = (args.words("a"), args.reals("b"));
     let (groups, chunk) = (lanes * p.steps.div_ceil(4) as usize, (p.chunk as usize / 4).max(1));
@@ -73,7 +73,7 @@ fn bits_matmul_tn<R: Real>(args: &mut HostArgs<'_, R>) {
 kernel! {
     /// `C[t, b, :] = act(sum_k S[t, b, k] W[k, :] + bias)`
     pub(super) static BITS_MATMUL = "linalg/bits_matmul";
-    params = Params;
+    params = ProductParams;
     oracle = bits_matmul;
     host = linalg::bits_matmul;
     modules = ACTIVATION_MODULE;
@@ -85,7 +85,7 @@ kernel! {
 kernel! {
     /// `C[k, :] = sum_{t, b} S[t, b, k] G[t, b, :]`
     pub(super) static BITS_MATMUL_TN = "linalg/bits_matmul_tn";
-    params = Params;
+    params = ProductParams;
     oracle = bits_matmul_tn;
     host = linalg::bits_matmul_tn;
     variants = BITS_VARIANTS;

@@ -8,7 +8,7 @@ use crate::{DType, Error, Result, Tensor, Var};
 crate::kernel! {
     /// `w = v length / ||v||`
     pub(super) static WEIGHT_NORM = "norm/weight_norm";
-    params = Params;
+    params = WeightNormParams;
     oracle = weight_norm_oracle;
     variants = WALKERS;
     cost = |args| Cost { bytes: args.all_bytes(), flops: 3.0 * args.words_of("v") as f64 };
@@ -18,7 +18,7 @@ crate::kernel! {
 crate::kernel! {
     /// Its gradients.
     pub(super) static WEIGHT_NORM_BACKWARD = "norm/weight_norm_backward";
-    params = Params;
+    params = WeightNormParams;
     oracle = weight_norm_backward_oracle;
     variants = WALKERS;
     cost = |args| Cost { bytes: args.all_bytes(), flops: 5.0 * args.words_of("v") as f64 };
@@ -26,7 +26,7 @@ crate::kernel! {
 }
 
 crate::params! {
-    pub(super) struct Params {
+    pub(super) struct WeightNormParams {
         rows: u32,
         columns: u32,
     }
@@ -34,12 +34,12 @@ crate::params! {
 
 /// Three walks over a column, and two folds.
 fn turns(args: &CostArgs<'_>) -> u64 {
-    let column = RowTurns::of(args, args.params::<Params>().rows);
+    let column = RowTurns::of(args, args.params::<WeightNormParams>().rows);
     3 * column.walk() + 2 * column.fold
 }
 
 fn weight_norm_oracle<R: Real>(args: &mut HostArgs<'_, R>) {
-    let p: Params = args.params();
+    let p: WeightNormParams = args.params();
     let columns = p.columns as usize;
     let (v, length) = (args.reals("v"), args.reals("length_of"));
     let (w, norm) = (args.reals_mut("w"), args.reals_mut("norm"));
@@ -65,7 +65,7 @@ fn weight_norm_oracle<R: Real>(args: &mut HostArgs<'_, R>) {
 }
 
 fn weight_norm_backward_oracle<R: Real>(args: &mut HostArgs<'_, R>) {
-    let p: Params = args.params();
+    let p: WeightNormParams = args.params();
     let columns = p.columns as usize;
     let (v, length, norm, g) =
         (args.reals("v"), args.reals("length_of"), args.reals("norm"), args.reals("g"));
@@ -135,13 +135,13 @@ impl Var {
     }
 }
 
-fn check(v: &Tensor, length: &Tensor) -> Result<Params> {
+fn check(v: &Tensor, length: &Tensor) -> Result<WeightNormParams> {
     v.same_device(OP, length)?;
     v.expect(OP, DType::F32)?;
     length.expect(OP, DType::F32)?;
     match (v.shape().dims(), length.shape().dims()) {
         (&[rows, columns], &[lengths]) if lengths == columns => {
-            Ok(Params { rows: rows as u32, columns: columns as u32 })
+            Ok(WeightNormParams { rows: rows as u32, columns: columns as u32 })
         }
         _ => {
             let detail = format!("{} with lengths of {}", v.shape(), length.shape());

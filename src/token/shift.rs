@@ -10,7 +10,7 @@ use crate::{DType, Error, Result, Tensor, Var};
 crate::kernel! {
     /// `y[t] = mix x[t] + (1 - mix) x[t - 1]`
     pub(super) static TOKEN_SHIFT = "token/token_shift";
-    params = Params;
+    params = ShiftParams;
     oracle = token_shift_oracle;
     variants = BY_FOUR;
 }
@@ -18,7 +18,7 @@ crate::kernel! {
 crate::kernel! {
     /// The gradients of x and of what came before it.
     pub(super) static TOKEN_SHIFT_BACKWARD = "token/token_shift_backward";
-    params = Params;
+    params = ShiftParams;
     oracle = token_shift_backward_oracle;
     variants = BY_FOUR;
 }
@@ -38,7 +38,7 @@ crate::kernel! {
 }
 
 crate::params! {
-    pub(super) struct Params {
+    pub(super) struct ShiftParams {
         items: u32,
         lane: u32,
         channels: u32,
@@ -56,9 +56,9 @@ struct Extents {
 }
 
 impl Extents {
-    fn items(self) -> (Items, Params) {
+    fn items(self) -> (Items, ShiftParams) {
         let items = Items::of(self.channels);
-        let params = Params {
+        let params = ShiftParams {
             items: items.count(self.count),
             lane: items.count(self.lane),
             channels: items.count(self.channels),
@@ -203,7 +203,7 @@ fn gradient_of_mix(
 }
 
 fn token_shift_oracle<R: Real>(args: &mut HostArgs<'_, R>) {
-    let p: Params = args.params();
+    let p: ShiftParams = args.params();
     let (x, mix) = (args.reals("x"), args.reals("mix_of"));
     let previous = (args.flag("PREVIOUS")).then(|| args.reals("previous"));
     let y = args.reals_mut("y");
@@ -237,7 +237,7 @@ fn before<'a, R>(
 fn token_shift_backward_oracle<R: Real>(args: &mut HostArgs<'_, R>) {
     let (mix, g) = (args.reals("mix_of"), args.reals("g"));
     let (gx, gprevious) = (args.reals_mut("gx"), args.reals_mut("gprevious"));
-    let p: Params = args.params();
+    let p: ShiftParams = args.params();
     let channels = mix.len();
     let batch = (p.lane / p.channels) as usize;
     let lane = batch * channels;

@@ -7,7 +7,7 @@ use crate::{DType, Device, Result, Tensor};
 crate::kernel! {
     /// How often each digit occurs in each block of the order so far.
     pub(super) static DIGIT_COUNTS = "token/digit_counts";
-    params = Params;
+    params = SortParams;
     oracle = digit_counts_oracle;
     turns = few_turns;
 }
@@ -25,7 +25,7 @@ crate::kernel! {
 crate::kernel! {
     /// Positions move to their places.
     pub(super) static DIGIT_SCATTER = "token/digit_scatter";
-    params = Params;
+    params = SortParams;
     oracle = digit_scatter_oracle;
     turns = few_turns;
 }
@@ -42,7 +42,7 @@ crate::kernel! {
 }
 
 crate::params! {
-    pub(super) struct Params {
+    pub(super) struct SortParams {
         count: u32,
         vocabulary: u32,
         shift: u32,
@@ -70,8 +70,11 @@ pub(super) fn sorted(tokens: &Tensor, vocabulary: usize) -> Result<Sorted> {
     let bits = (vocabulary as u32).checked_ilog2().unwrap_or(0) + 1;
     let mut order: Option<Tensor> = None;
     for pass in 0..bits.div_ceil(8) {
-        let params =
-            Params { count: tokens.count() as u32, vocabulary: vocabulary as u32, shift: 8 * pass };
+        let params = SortParams {
+            count: tokens.count() as u32,
+            vocabulary: vocabulary as u32,
+            shift: 8 * pass,
+        };
         order = Some(sort_pass(device, tokens, order.as_ref(), params)?);
     }
     let order = order.unwrap_or_else(|| tokens.clone());
@@ -92,7 +95,7 @@ fn sort_pass(
     device: &Device,
     tokens: &Tensor,
     order: Option<&Tensor>,
-    params: Params,
+    params: SortParams,
 ) -> Result<Tensor> {
     let blocks = tokens.count().div_ceil(BLOCK);
     let first = order.is_none();
@@ -121,7 +124,7 @@ fn sort_pass(
 struct Digits<'a> {
     tokens: &'a [u32],
     order: Option<&'a [u32]>,
-    p: Params,
+    p: SortParams,
 }
 
 impl<'a> Digits<'a> {

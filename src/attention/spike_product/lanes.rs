@@ -7,7 +7,7 @@ use crate::{DType, Device, Result, Tensor, reduce};
 
 crate::params! {
 /// The parameters of the kernels, as in `attention/heads.wgsl`.
-pub(crate) struct Params {
+pub(crate) struct HeadParams {
     steps: u32,
     lanes: u32,
     k: u32,
@@ -38,8 +38,8 @@ pub(super) struct Lanes {
 
 impl Lanes {
     /// The parameters of a product over all lanes, with `k` and `n` as the kernel takes them.
-    pub(super) fn params(&self, k: usize, n: usize, scale: f32) -> Params {
-        Params {
+    pub(super) fn params(&self, k: usize, n: usize, scale: f32) -> HeadParams {
+        HeadParams {
             steps: self.steps as u32,
             lanes: self.count as u32,
             k: k as u32,
@@ -57,7 +57,7 @@ impl Lanes {
 pub(super) fn over_lanes(
     device: &Device,
     launch: Launch,
-    params: &Params,
+    params: &HeadParams,
     [rows, cols, parts]: [usize; 3],
 ) -> Launch {
     let lanes = params.lanes as usize;
@@ -99,7 +99,7 @@ pub(super) fn summed(
 
 /// `2 S k n` operations a lane; every binding moved once.
 pub(super) fn cost(args: &CostArgs<'_>) -> Cost {
-    let p: Params = args.params();
+    let p: HeadParams = args.params();
     let part = f64::from(p.lane_count) / f64::from(p.lanes.max(1));
     let products = f64::from(p.steps) * f64::from(p.k) * f64::from(p.n) * f64::from(p.lane_count);
     Cost { bytes: args.all_bytes() * part, flops: 2.0 * products }

@@ -7,8 +7,8 @@ pub(super) mod overlap;
 pub(super) mod rows;
 
 use crate::{DType, Error, Result, Tensor, Var};
+pub(crate) use lanes::HeadParams;
 use lanes::Lanes;
-pub(crate) use lanes::Params;
 use rows::Rows;
 
 const OP: &str = "spike_product";

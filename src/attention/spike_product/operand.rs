@@ -1,6 +1,6 @@
 //! What the oracles of the products within heads read, and what they write.
 
-use super::lanes::Params;
+use super::lanes::HeadParams;
 use crate::host::parallel::*;
 use crate::host::{HostArgs, Real};
 use std::ops::Range;
@@ -27,7 +27,7 @@ impl<'a, R: Real> Operand<'a, R> {
 
 /// Calls `sum(tokens of the chunk, lane, row, zeros)` for every row of C `[chunks, L, k, n]`.
 pub(super) fn each_row<R: Real>(
-    p: &Params,
+    p: &HeadParams,
     c: &mut [R],
     sum: impl Fn(Range<usize>, usize, usize, &mut [R]) + Sync,
 ) {

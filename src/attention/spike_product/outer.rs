@@ -1,6 +1,6 @@
 //! Spikes transposed times a gradient, in each head.
 
-use super::lanes::{Lanes, Params, cost, summed};
+use super::lanes::{HeadParams, Lanes, cost, summed};
 use super::operand::{Operand, each_row};
 use crate::host::{HostArgs, Real};
 use crate::kernel::Variant;
@@ -8,7 +8,7 @@ use crate::{Result, Tensor, kernel};
 
 /// Chunk by chunk: for each spike the gradient of its token.
 fn spike_outer<R: Real>(args: &mut HostArgs<'_, R>) {
-    let p: Params = args.params();
+    let p: HeadParams = args.params();
     let [lanes, k, n] = [p.lanes, p.k, p.n].map(|v| v as usize);
     let (a, g) = (Operand::new(args, "a"), args.reals("b"));
     let scale = R::lit(f64::from(p.scale));
@@ -24,12 +24,12 @@ fn spike_outer<R: Real>(args: &mut HostArgs<'_, R>) {
 kernel! {
     /// `C[l, i, :] = scale sum_t A[t, l, i] G[t, l, :]`
     pub(in crate::attention) static SPIKE_OUTER = "attention/spike_outer";
-    params = Params;
+    params = HeadParams;
     oracle = spike_outer;
     host = crate::host::attention::spike_outer;
     variants = VARIANTS;
     cost = cost;
-    turns = |args| u64::from(args.params::<Params>().chunk) + 128;
+    turns = |args| u64::from(args.params::<HeadParams>().chunk) + 128;
 }
 
 const VARIANTS: &[Variant] =

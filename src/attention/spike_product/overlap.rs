@@ -1,6 +1,6 @@
 //! How often two channels of a head spike together.
 
-use super::lanes::{Lanes, Params, summed};
+use super::lanes::{HeadParams, Lanes, summed};
 use super::operand::{Operand, each_row};
 use crate::host::{HostArgs, Real};
 use crate::kernel::{Cost, CostArgs, Variant};
@@ -8,7 +8,7 @@ use crate::{Result, Tensor, kernel};
 
 /// Chunk by chunk, pair by pair of channels: the tokens of both.
 fn spike_overlap<R: Real>(args: &mut HostArgs<'_, R>) {
-    let p: Params = args.params();
+    let p: HeadParams = args.params();
     let [lanes, k, n] = [p.lanes, p.k, p.n].map(|v| v as usize);
     let [a, b] = ["a", "b"].map(|x| Operand::new(args, x));
     let scale = R::lit(f64::from(p.scale));
@@ -24,12 +24,12 @@ fn spike_overlap<R: Real>(args: &mut HostArgs<'_, R>) {
 kernel! {
     /// `C[l, i, j] = sum_t A[t, l, i] B[t, l, j]`
     pub(in crate::attention) static SPIKE_OVERLAP = "attention/spike_overlap";
-    params = Params;
+    params = HeadParams;
     oracle = spike_overlap;
     host = crate::host::attention::spike_overlap;
     variants = VARIANTS;
     cost = cost;
-    turns = |args| u64::from(args.params::<Params>().chunk) + 128;
+    turns = |args| u64::from(args.params::<HeadParams>().chunk) + 128;
 }
 
 const VARIANTS: &[Variant] = &[

@@ -1,6 +1,6 @@
 //! Tokens times a matrix of their head.
 
-use super::lanes::{Lanes, Params, cost, over_lanes};
+use super::lanes::{HeadParams, Lanes, cost, over_lanes};
 use super::operand::Operand;
 use crate::dispatch::Launch;
 use crate::host::parallel::*;
@@ -10,7 +10,7 @@ use crate::{DType, Result, Tensor, kernel};
 
 /// Sums of products where A is f32; of rows of B where A spikes.
 fn spike_rows<R: Real>(args: &mut HostArgs<'_, R>) {
-    let p: Params = args.params();
+    let p: HeadParams = args.params();
     let [lanes, k, n] = [p.lanes, p.k, p.n].map(|v| v as usize);
     let (dense, tokens, transposed) = (args.when("DENSE"), args.when("TOKENS"), args.flag("B_T"));
     let [a, b] = ["a", "b"].map(|x| Operand::new(args, x));
@@ -46,12 +46,12 @@ fn spike_rows<R: Real>(args: &mut HostArgs<'_, R>) {
 kernel! {
     /// `C[t, l, :] = scale sum_k A[t, l, k] B[l, k, :]`
     pub(in crate::attention) static SPIKE_ROWS = "attention/spike_rows";
-    params = Params;
+    params = HeadParams;
     oracle = spike_rows;
     host = crate::host::attention::spike_rows;
     variants = VARIANTS;
     cost = cost;
-    turns = |args| u64::from(args.params::<Params>().k) + 128;
+    turns = |args| u64::from(args.params::<HeadParams>().k) + 128;
 }
 
 /// How operands are stored and read.

@@ -1,6 +1,6 @@
 //! Products of packed spikes: spikes select rows, population counts count.
 
-use crate::attention::HeadParams as Params;
+use crate::attention::HeadParams;
 use crate::host::linalg::{View, multiply};
 use crate::host::parallel::*;
 use crate::host::{HostArgs, vectorised};
@@ -19,7 +19,7 @@ struct Sizes {
 }
 
 impl Sizes {
-    fn new(p: &Params) -> Self {
+    fn new(p: &HeadParams) -> Self {
         let [steps, lanes, k, n] = [p.steps, p.lanes, p.k, p.n].map(|v| v as usize);
         let [first, count, chunk] = [p.lane_first, p.lane_count, p.chunk].map(|v| v as usize);
         Self { steps, lanes, k, n, first, count, chunk }
@@ -85,7 +85,7 @@ fn transpose(words: &mut [u32; 32]) {
 
 /// Tokens times a matrix of their lane.
 pub(crate) fn spike_rows(args: &mut HostArgs<'_, f32>) {
-    let p: Params = args.params();
+    let p: HeadParams = args.params();
     let s = Sizes::new(&p);
     let transposed = args.flag("B_T");
     let b = if args.when("TOKENS") {
@@ -227,7 +227,7 @@ fn each_block(
 
 /// Spikes transposed times a gradient, within lanes.
 pub(crate) fn spike_outer(args: &mut HostArgs<'_, f32>) {
-    let p: Params = args.params();
+    let p: HeadParams = args.params();
     let s = Sizes::new(&p);
     let (words, g) = (args.words("a"), args.reals("b"));
     let scale = p.scale;
@@ -265,7 +265,7 @@ fn outer_block(
 
 /// Coincidences of spikes, within lanes.
 pub(crate) fn spike_overlap(args: &mut HostArgs<'_, f32>) {
-    let p: Params = args.params();
+    let p: HeadParams = args.params();
     let s = Sizes::new(&p);
     let (a, b) = (args.words("a"), args.words("b"));
     let scale = p.scale;

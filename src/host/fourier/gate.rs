@@ -1,6 +1,6 @@
 //! The complex LIF gate: blocks of columns, their states in the first cache.
 
-use crate::fourier::gate_kernels::GateParams as Params;
+use crate::fourier::gate_kernels::GateParams;
 use crate::host::{HostArgs, columns, vectorised};
 use crate::lif::Surrogate;
 
@@ -21,7 +21,7 @@ struct Stage<'a> {
 }
 
 impl<'a> Stage<'a> {
-    fn new(args: &HostArgs<'a, f32>, p: &Params) -> Self {
+    fn new(args: &HostArgs<'a, f32>, p: &GateParams) -> Self {
         let (channels, columns) = (p.channels as usize, p.columns as usize);
         let width = BLOCK.next_multiple_of(channels).min(columns);
         let repeated = |part: usize| -> Vec<f32> {
@@ -95,7 +95,7 @@ fn step(
 }
 
 pub(crate) fn complex_gate(args: &mut HostArgs<'_, f32>) {
-    let p: Params = args.params();
+    let p: GateParams = args.params();
     let stage = Stage::new(args, &p);
     let base = args.reals("base");
     let (y, gate) = (args.reals_mut("y"), args.words_mut("gate"));
@@ -126,7 +126,7 @@ pub(crate) fn complex_gate(args: &mut HostArgs<'_, f32>) {
 }
 
 pub(crate) fn complex_gate_backward(args: &mut HostArgs<'_, f32>) {
-    let p: Params = args.params();
+    let p: GateParams = args.params();
     let back = Back {
         stage: Stage::new(args, &p),
         gate: args.words("gate"),

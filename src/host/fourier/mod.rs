@@ -3,13 +3,14 @@
 
 mod gate;
 mod lanes;
+mod line;
 mod lines;
 mod source;
 mod strided_axis;
 
 pub(crate) use gate::{complex_gate, complex_gate_backward};
 
-use crate::fourier::spectrum::Params;
+use crate::fourier::spectrum::LineParams;
 use crate::host::HostArgs;
 use realfft::RealFftPlanner;
 use rustfft::FftPlanner;
@@ -46,6 +47,6 @@ fn planners() -> MutexGuard<'static, Planners> {
 
 /// Whole lines.
 pub(crate) fn fft_lines(args: &mut HostArgs<'_, f32>) {
-    let p: Params = args.params();
+    let p: LineParams = args.params();
     lines::transform(&p, args.constant("LOAD"), args.constant("STORE"), args);
 }

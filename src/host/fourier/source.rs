@@ -1,6 +1,6 @@
 //! What is transformed: numbers, or packed spikes as reals.
 
-use crate::fourier::spectrum::Params;
+use crate::fourier::spectrum::LineParams;
 use crate::host::{HostArgs, all_finite};
 
 /// The elements of a tensor.
@@ -13,7 +13,7 @@ pub(super) enum Source<'a> {
 
 impl<'a> Source<'a> {
     /// Binding 0.
-    pub(super) fn of(p: &Params, args: &HostArgs<'a, f32>) -> Self {
+    pub(super) fn of(p: &LineParams, args: &HostArgs<'a, f32>) -> Self {
         if args.is_real("x") {
             Source::Numbers(args.reals("x"))
         } else {

@@ -1,9 +1,9 @@
 //! Transforms along an axis with others inside it: lines that stand side by side.
 
 use super::lanes::{LANES, Lanes, Point};
-use super::lines::{Line, SERIAL, Scratch};
+use super::line::{Line, SERIAL, Scratch};
 use super::source::Source;
-use crate::fourier::spectrum::Params;
+use crate::fourier::spectrum::LineParams;
 use crate::host::parallel::*;
 use crate::host::{columns, vectorised};
 
@@ -22,7 +22,7 @@ struct Block<'a> {
     rows: Vec<&'a mut [f32]>,
 }
 
-pub(super) fn transform(p: &Params, line: &Line, x: Source<'_>, y: &mut [f32]) {
+pub(super) fn transform(p: &LineParams, line: &Line, x: Source<'_>, y: &mut [f32]) {
     let [read, written] = line.words();
     let inner = p.load_inner as usize;
     let serial = y.len() < SERIAL;
@@ -74,7 +74,7 @@ fn each<T: Send, S>(
 
 /// Eight complex lines or sixteen real ones at a time.
 fn in_lanes(
-    p: &Params,
+    p: &LineParams,
     line: &Line,
     lanes: &Lanes,
     points: &mut [Point],
@@ -170,7 +170,7 @@ fn together(re: &[f32; LANES], im: &[f32; LANES], scale: f32, words: &mut [f32])
 }
 
 #[inline(always)]
-fn load(p: &Params, line: &Line, x: &Rows<'_>, points: &mut [Point]) {
+fn load(p: &LineParams, line: &Line, x: &Rows<'_>, points: &mut [Point]) {
     match line {
         Line::Forward(_) => {
             for (m, z) in points.iter_mut().enumerate() {
@@ -195,7 +195,7 @@ fn load(p: &Params, line: &Line, x: &Rows<'_>, points: &mut [Point]) {
 
 /// From the spectra A, B of two reals: Z_k = A_k + i B_k, Z_{n-k} = conj A_k + i conj B_k.
 #[inline(always)]
-fn load_half(p: &Params, x: &Rows<'_>, points: &mut [Point]) {
+fn load_half(p: &LineParams, x: &Rows<'_>, points: &mut [Point]) {
     let n = points.len();
     for k in 0..=n / 2 {
         let row = x.get::<{ 2 * WORDS }>(k);
@@ -216,7 +216,7 @@ fn load_half(p: &Params, x: &Rows<'_>, points: &mut [Point]) {
 }
 
 #[inline(always)]
-fn store(p: &Params, line: &Line, points: &[Point], y: &mut RowsMut<'_, '_>) {
+fn store(p: &LineParams, line: &Line, points: &[Point], y: &mut RowsMut<'_, '_>) {
     let scale = p.scale;
     let mut row = [0.0; WORDS];
     match line {
@@ -246,7 +246,7 @@ fn store(p: &Params, line: &Line, points: &[Point], y: &mut RowsMut<'_, '_>) {
 
 /// The spectra of two reals, A_k = (Z_k + conj Z_{n-k}) / 2 and B_k = (Z_k - conj Z_{n-k}) / 2i.
 #[inline(always)]
-fn store_half(p: &Params, scale: f32, points: &[Point], y: &mut RowsMut<'_, '_>) {
+fn store_half(p: &LineParams, scale: f32, points: &[Point], y: &mut RowsMut<'_, '_>) {
     let n = points.len();
     let mut row = [0.0; 2 * WORDS];
     for k in 0..=n / 2 {
@@ -273,7 +273,7 @@ struct Gather {
 }
 
 impl Gather {
-    fn new(p: &Params, line: &Line) -> Self {
+    fn new(p: &LineParams, line: &Line) -> Self {
         let [read, written] = line.words();
         Self {
             x: vec![0.0; GATHERED * p.load_extent as usize * read],
@@ -284,7 +284,7 @@ impl Gather {
 }
 
 fn gather(
-    p: &Params,
+    p: &LineParams,
     line: &Line,
     scratch: &mut Gather,
     (x, Block { at, start, mut rows }): (Source<'_>, Block<'_>),

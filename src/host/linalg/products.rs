@@ -4,7 +4,7 @@ use super::{View, multiply};
 use crate::elementwise::Activation;
 use crate::host::parallel::*;
 use crate::host::{HostArgs, floats, pack_halves};
-use crate::linalg::ProductParams as Params;
+use crate::linalg::ProductParams;
 use std::borrow::Cow;
 
 /// Elements from which an elementwise pass is worth several threads.
@@ -22,7 +22,7 @@ pub(crate) fn matmul_naive(args: &mut HostArgs<'_, f32>) {
 }
 
 fn dense_with(args: &mut HostArgs<'_, f32>, before: bool, sums: bool) {
-    let p: Params = args.params();
+    let p: ProductParams = args.params();
     let [m, n, k] = [p.m, p.n, p.k].map(|v| v as usize);
     let (a_t, b_t) = (args.flag("A_T"), args.flag("B_T"));
     let (a, b) = (floats(args, "a"), floats(args, "b"));
@@ -81,7 +81,7 @@ enum Target<'a> {
 }
 
 impl<'a> Output<'a> {
-    fn take(args: &mut HostArgs<'a, f32>, p: &Params) -> Self {
+    fn take(args: &mut HostArgs<'a, f32>, p: &ProductParams) -> Self {
         let c = if args.is_real("c") {
             Target::Direct(args.reals_mut("c"))
         } else {
@@ -179,7 +179,7 @@ fn panel_rows(features: usize) -> usize {
 
 /// Packed spikes times weights: panels of rows are unpacked and multiplied.
 pub(crate) fn bits_matmul(args: &mut HostArgs<'_, f32>) {
-    let p: Params = args.params();
+    let p: ProductParams = args.params();
     let [m, n, k, lanes] = [p.m, p.n, p.k, p.lanes].map(|v| v as usize);
     let (words, w) = (args.words("a"), args.reals("b"));
     let before = args.flag("PRE").then(|| args.reals_mut("extra"));
@@ -196,7 +196,7 @@ pub(crate) fn bits_matmul(args: &mut HostArgs<'_, f32>) {
 
 /// The rows that a launch covers, at most `most` at a time: all, or single ones of a launch over some
 /// groups of four steps.
-fn covered_rows(p: &Params, most: usize) -> Vec<(usize, usize)> {
+fn covered_rows(p: &ProductParams, most: usize) -> Vec<(usize, usize)> {
     let [m, lanes, steps] = [p.m, p.lanes, p.steps].map(|v| v as usize);
     let quads = steps.div_ceil(4);
     let groups = p.group_first as usize..(p.group_first + p.groups) as usize;
@@ -209,7 +209,7 @@ fn covered_rows(p: &Params, most: usize) -> Vec<(usize, usize)> {
 
 /// Packed spikes transposed times a gradient.
 pub(crate) fn bits_matmul_tn(args: &mut HostArgs<'_, f32>) {
-    let p: Params = args.params();
+    let p: ProductParams = args.params();
     let [m, n, lanes, steps] = [p.m, p.n, p.lanes, p.steps].map(|v| v as usize);
     let (words, g) = (args.words("a"), args.reals("b"));
     let first = (4 * p.group_first as usize).min(m);
