@@ -2,7 +2,7 @@
 
 use spikegrad::optim::{
     AdEmaMix, AdEmaMixBuilder, Adam, AdamW, AdamWBuilder, Dion, Muon, MuonBuilder, NorMuon,
-    Optimizer, Recipe, Rule, Schedule, Sgd, Signum, SignumBuilder, Spam,
+    Optimizer, OptimizerBuilder, Rule, Schedule, Sgd, Signum, SignumBuilder, Spam,
 };
 use spikegrad::spectral::SpectralClip;
 use spikegrad::{Param, Result};
@@ -206,7 +206,7 @@ fn muon(s: &Setting) -> MuonBuilder {
 
 /// The recipe for matrices that map activations; embeddings, the language model's output and
 /// vectors are left to AdamW at a fixed rate.
-fn for_matrices<R: Rule + Clone>(s: &Setting, recipe: Recipe<R>) -> Recipe<R> {
+fn for_matrices<R: Rule + Clone>(s: &Setting, recipe: OptimizerBuilder<R>) -> OptimizerBuilder<R> {
     let rest = adamw(&Setting { rate: OTHERS, ..*s });
     recipe.group("others", |param| !maps_activations(param), rest)
 }
@@ -217,12 +217,12 @@ fn maps_activations(param: &Param) -> bool {
 }
 
 /// Clips gradients: matrices and vectors.
-fn pre<R: Rule + Clone>(recipe: Recipe<R>) -> Recipe<R> {
+fn pre<R: Rule + Clone>(recipe: OptimizerBuilder<R>) -> OptimizerBuilder<R> {
     recipe.pre_clip(SpectralClip::new(PRE))
 }
 
 /// Clips updates of matrices; vectors are left as they are.
-fn post<R: Rule + Clone>(recipe: Recipe<R>) -> Recipe<R> {
+fn post<R: Rule + Clone>(recipe: OptimizerBuilder<R>) -> OptimizerBuilder<R> {
     let vectors = recipe.clone();
     let recipe = recipe.post_clip(SpectralClip::new(POST));
     recipe.group("vectors", |param| param.value().shape().rank() < 2, vectors)

@@ -37,7 +37,7 @@ impl LifLayer {
 
     /// The spikes of `x[T, …, N]`, from a membrane at zero. A membrane of NaN does not fire, so a loss
     /// of spikes stays finite while its gradients are NaN, which
-    /// [`Recipe::skip_non_finite`](crate::optim::Recipe::skip_non_finite) sees.
+    /// [`OptimizerBuilder::skip_non_finite`](crate::optim::OptimizerBuilder::skip_non_finite) sees.
     ///
     /// # Errors
     /// Those of [`Lif::scan_with`].

@@ -3,7 +3,7 @@
 use super::numbers::Inputs;
 use super::rule::{Rule, check_betas, check_eps};
 use super::update::Form;
-use super::{Descent, Recipe};
+use super::{Descent, OptimizerBuilder};
 use crate::error::Result;
 use crate::narrow::positive;
 
@@ -20,7 +20,7 @@ use crate::narrow::positive;
 pub type AdamW = Descent<AdamRule>;
 
 /// The options of [`AdamW`] and [`Adam`].
-pub type AdamWBuilder = Recipe<AdamRule>;
+pub type AdamWBuilder = OptimizerBuilder<AdamRule>;
 
 /// The rule of [`AdamW`] and [`Adam`].
 #[derive(Debug, Clone)]
@@ -38,7 +38,7 @@ pub struct Adam;
 impl Adam {
     /// Options: learning rate 1e-3, betas 0.9 and 0.999, eps 1e-8, no decay, no clipping.
     pub fn builder() -> AdamWBuilder {
-        Recipe::new(AdamRule::new("adam"), 1e-3, 0.0)
+        OptimizerBuilder::new(AdamRule::new("adam"), 1e-3, 0.0)
     }
 }
 
@@ -46,7 +46,7 @@ impl AdamW {
     /// Options: learning rate 1e-3, betas 0.9 and 0.999, eps 1e-8, decay 0.01 on parameters with two
     /// axes and more, no clipping.
     pub fn builder() -> AdamWBuilder {
-        Recipe::new(AdamRule::new("adamw"), 1e-3, 0.01)
+        OptimizerBuilder::new(AdamRule::new("adamw"), 1e-3, 0.01)
     }
 }
 

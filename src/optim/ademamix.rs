@@ -4,7 +4,7 @@ use super::adamw::form;
 use super::numbers::Inputs;
 use super::rule::{Rule, check_betas, check_eps};
 use super::update::Form;
-use super::{Descent, Recipe};
+use super::{Descent, OptimizerBuilder};
 use crate::error::Result;
 use crate::narrow::not_negative;
 
@@ -22,7 +22,7 @@ use crate::narrow::not_negative;
 pub type AdEmaMix = Descent<AdEmaMixRule>;
 
 /// The options of [`AdEmaMix`].
-pub type AdEmaMixBuilder = Recipe<AdEmaMixRule>;
+pub type AdEmaMixBuilder = OptimizerBuilder<AdEmaMixRule>;
 
 /// The rule of [`AdEmaMix`].
 #[derive(Debug, Clone)]
@@ -38,7 +38,7 @@ impl AdEmaMix {
     /// 0.01 on parameters with two axes and more, no clipping.
     pub fn builder() -> AdEmaMixBuilder {
         let rule = AdEmaMixRule { betas: [0.9, 0.999, 0.9999], mix: 5.0, warmup: 0, eps: 1e-8 };
-        Recipe::new(rule, 1e-3, 0.01)
+        OptimizerBuilder::new(rule, 1e-3, 0.01)
     }
 }
 

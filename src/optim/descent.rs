@@ -6,7 +6,7 @@ use crate::{Gradients, Tensor};
 use std::marker::PhantomData;
 
 /// An optimizer with the rule `R`: [`Sgd`](super::Sgd), [`AdamW`](super::AdamW) and the others are
-/// names of this type. Their builders are [`Recipe`](super::Recipe)s.
+/// names of this type. Their builders are [`OptimizerBuilder`](super::OptimizerBuilder)s.
 #[derive(Debug)]
 pub struct Descent<R> {
     pub(super) engine: Engine,
@@ -15,7 +15,7 @@ pub struct Descent<R> {
 
 impl<R> Descent<R> {
     /// A learning rate in place of the schedule's, from the next step or replay on; `None` goes back to the
-    /// schedule. Groups of their own recipes keep theirs.
+    /// schedule. Groups with builders of their own keep theirs.
     ///
     /// # Errors
     /// [`Error::Argument`](crate::Error::Argument) for a rate that is negative or not finite.
@@ -59,8 +59,8 @@ pub trait Optimizer {
 
     /// How many steps were skipped, parameters and moments untouched, because the norm of the
     /// gradients was not finite: an infinity or a NaN among them.
-    /// Always 0 where [`skip_non_finite`](super::Recipe::skip_non_finite) is off and
-    /// [`clip_norm`](super::Recipe::clip_norm) not given. Waits for the device.
+    /// Always 0 where [`skip_non_finite`](super::OptimizerBuilder::skip_non_finite) is off and
+    /// [`clip_norm`](super::OptimizerBuilder::clip_norm) not given. Waits for the device.
     ///
     /// # Errors
     /// Device loss.

@@ -4,7 +4,7 @@ use super::low_rank::LowRankOptions;
 use super::rule::{Rule, check_betas};
 use super::shaping::Gain;
 use super::update::Form;
-use super::{Descent, Recipe};
+use super::{Descent, OptimizerBuilder};
 use crate::error::{Error, Result};
 
 /// Dion (Ahn et al. 2025), a momentum made orthogonal in a subspace that follows it:
@@ -21,7 +21,7 @@ use crate::error::{Error, Result};
 pub type Dion = Descent<DionRule>;
 
 /// The options of [`Dion`].
-pub type DionBuilder = Recipe<DionRule>;
+pub type DionBuilder = OptimizerBuilder<DionRule>;
 
 /// The rule of [`Dion`].
 #[derive(Debug, Clone)]
@@ -34,11 +34,11 @@ impl Dion {
     /// Options: learning rate 0.01, rank a quarter of the smaller extent, mu 0.95, no decay, no
     /// clipping.
     pub fn builder() -> DionBuilder {
-        let mut recipe = Recipe::new(DionRule { fraction: 0.25, keep: 0.95 }, 0.01, 0.0);
-        recipe.settings.shapes.gain = Gain::Ratio;
-        recipe.settings.shapes.low_rank =
+        let mut builder = OptimizerBuilder::new(DionRule { fraction: 0.25, keep: 0.95 }, 0.01, 0.0);
+        builder.settings.shapes.gain = Gain::Ratio;
+        builder.settings.shapes.low_rank =
             Some(LowRankOptions { fraction: 0.25, keep: 0.95, seed: 0 });
-        recipe
+        builder
     }
 }
 

@@ -1,7 +1,7 @@
 //! Optimizers, schedules and gradient clipping.
 //!
-//! Every optimizer is a [`Recipe`]: hooks on the gradients, a rule that turns them into directions,
-//! and a step that may be held to a [`Constraint`]; groups of parameters may have recipes of their
+//! Every optimizer is a [`OptimizerBuilder`]: hooks on the gradients, a rule that turns them into directions,
+//! and a step that may be held to a [`Constraint`]; groups of parameters may have builders of their
 //! own. All rules are forms of one kernel, and rule and step are one launch a parameter.
 //!
 //! | | direction | state a parameter |
@@ -14,10 +14,10 @@
 //! | [`Muon`], [`NorMuon`] | the polar factor of the momentum | 1 |
 //! | [`Dion`] | the polar factor of a low-rank part of it | 1 and a factor |
 //!
-//! Hooks for every one of them: [`clip_norm`](Recipe::clip_norm),
-//! [`skip_non_finite`](Recipe::skip_non_finite), [`orthogonal`](Recipe::orthogonal),
-//! [`pre_clip`](Recipe::pre_clip) and [`post_clip`](Recipe::post_clip) (SPECTRA),
-//! [`constraint`](Recipe::constraint), [`group`](Recipe::group).
+//! Hooks for every one of them: [`clip_norm`](OptimizerBuilder::clip_norm),
+//! [`skip_non_finite`](OptimizerBuilder::skip_non_finite), [`orthogonal`](OptimizerBuilder::orthogonal),
+//! [`pre_clip`](OptimizerBuilder::pre_clip) and [`post_clip`](OptimizerBuilder::post_clip) (SPECTRA),
+//! [`constraint`](OptimizerBuilder::constraint), [`group`](OptimizerBuilder::group).
 //!
 //! A step is launches only; what changes from step to step (learning rate, bias corrections) is
 //! written to device memory first, by [`Optimizer::step`] and by every replay of a captured one:
@@ -48,6 +48,7 @@
 
 mod adamw;
 mod ademamix;
+mod builder;
 mod clock;
 mod constraint;
 mod descent;
@@ -60,7 +61,6 @@ mod neurons;
 mod norm;
 mod numbers;
 mod project;
-mod recipe;
 mod rule;
 mod schedule;
 mod sgd;
@@ -72,11 +72,11 @@ mod update;
 
 pub use adamw::{Adam, AdamRule, AdamW, AdamWBuilder};
 pub use ademamix::{AdEmaMix, AdEmaMixBuilder, AdEmaMixRule};
+pub use builder::OptimizerBuilder;
 pub use constraint::Constraint;
 pub use descent::{Descent, Optimizer};
 pub use dion::{Dion, DionBuilder, DionRule};
 pub use muon::{Muon, MuonBuilder, MuonRule, NorMuon};
-pub use recipe::Recipe;
 pub use rule::Rule;
 pub use schedule::Schedule;
 pub use sgd::{Sgd, SgdBuilder, SgdRule};

@@ -3,7 +3,7 @@
 use super::rule::{Rule, check_betas};
 use super::shaping::{Gain, Shaping};
 use super::update::{Form, NESTEROV};
-use super::{Descent, Recipe};
+use super::{Descent, OptimizerBuilder};
 use crate::error::Result;
 use crate::spectral::Polar;
 
@@ -36,7 +36,7 @@ use crate::spectral::Polar;
 pub type Muon = Descent<MuonRule>;
 
 /// The options of [`Muon`] and [`NorMuon`].
-pub type MuonBuilder = Recipe<MuonRule>;
+pub type MuonBuilder = OptimizerBuilder<MuonRule>;
 
 /// The rule of [`Muon`] and [`NorMuon`].
 #[derive(Debug, Clone)]
@@ -50,7 +50,7 @@ impl Muon {
     /// Options: learning rate 0.02, momentum 0.95 in Nesterov's form, five of Muon's quintic steps,
     /// gain `sqrt(max(1, outputs / inputs))`, no decay, no clipping.
     pub fn builder() -> MuonBuilder {
-        recipe("muon")
+        builder("muon")
     }
 }
 
@@ -69,18 +69,18 @@ pub struct NorMuon;
 impl NorMuon {
     /// Options: those of [`Muon::builder`], and 0.95 for the average over neurons.
     pub fn builder() -> MuonBuilder {
-        recipe("normuon").neuron_beta(0.95)
+        builder("normuon").neuron_beta(0.95)
     }
 }
 
 /// What the norm of the momentum is added to: without gradients steps fade with the momentum.
 const EPS: f64 = 1e-7;
 
-fn recipe(name: &'static str) -> MuonBuilder {
+fn builder(name: &'static str) -> MuonBuilder {
     let rule = MuonRule { name, momentum: 0.95, nesterov: true };
-    let mut recipe = Recipe::new(rule, 0.02, 0.0);
-    recipe.settings.shapes.after = Some(Shaping::Polar(Polar::muon(5).eps(EPS)));
-    recipe
+    let mut builder = OptimizerBuilder::new(rule, 0.02, 0.0);
+    builder.settings.shapes.after = Some(Shaping::Polar(Polar::muon(5).eps(EPS)));
+    builder
 }
 
 impl MuonBuilder {

@@ -2,7 +2,7 @@
 
 use super::rule::{Rule, check_betas};
 use super::update::{Form, NESTEROV};
-use super::{Descent, Recipe};
+use super::{Descent, OptimizerBuilder};
 use crate::error::Result;
 
 /// Gradient descent with momentum (Polyak 1964; Nesterov's form as in Sutskever et al. 2013):
@@ -17,7 +17,7 @@ use crate::error::Result;
 pub type Sgd = Descent<SgdRule>;
 
 /// The options of [`Sgd`].
-pub type SgdBuilder = Recipe<SgdRule>;
+pub type SgdBuilder = OptimizerBuilder<SgdRule>;
 
 /// The rule of [`Sgd`].
 #[derive(Debug, Clone)]
@@ -29,7 +29,7 @@ pub struct SgdRule {
 impl Sgd {
     /// Options: learning rate 0.01, momentum 0.9, no decay, no clipping.
     pub fn builder() -> SgdBuilder {
-        Recipe::new(SgdRule { momentum: 0.9, nesterov: false }, 0.01, 0.0)
+        OptimizerBuilder::new(SgdRule { momentum: 0.9, nesterov: false }, 0.01, 0.0)
     }
 }
 

@@ -28,7 +28,7 @@ pub(super) enum Gain {
     Ratio,
 }
 
-/// Everything about shapes of directions in a recipe.
+/// Everything about shapes of directions in a builder.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Shapes {
     pub(super) before: Option<SpectralClip>,

@@ -2,7 +2,7 @@
 
 use super::rule::{Rule, check_betas};
 use super::update::{Form, NESTEROV, SIGN};
-use super::{Descent, Recipe};
+use super::{Descent, OptimizerBuilder};
 use crate::error::Result;
 
 /// Signum (Bernstein et al. 2018), the sign of the momentum:
@@ -16,7 +16,7 @@ use crate::error::Result;
 pub type Signum = Descent<SignumRule>;
 
 /// The options of [`Signum`].
-pub type SignumBuilder = Recipe<SignumRule>;
+pub type SignumBuilder = OptimizerBuilder<SignumRule>;
 
 /// The rule of [`Signum`].
 #[derive(Debug, Clone)]
@@ -30,7 +30,11 @@ impl Signum {
     /// Options: learning rate 2e-4, momentum 0.95 in Nesterov's form, decay 0.1 on parameters with
     /// two axes and more, no clipping.
     pub fn builder() -> SignumBuilder {
-        Recipe::new(SignumRule { momentum: 0.95, nesterov: true, compat: false }, 2e-4, 0.1)
+        OptimizerBuilder::new(
+            SignumRule { momentum: 0.95, nesterov: true, compat: false },
+            2e-4,
+            0.1,
+        )
     }
 }
 

@@ -4,7 +4,7 @@ use super::adamw::{GRACE, form};
 use super::numbers::Inputs;
 use super::rule::{Rule, check_betas, check_eps};
 use super::update::{Form, threshold};
-use super::{Descent, Recipe};
+use super::{Descent, OptimizerBuilder};
 use crate::error::{Error, Result};
 use crate::narrow::positive;
 use crate::random::threefry;
@@ -21,12 +21,12 @@ use crate::random::threefry;
 /// `k` counts the steps since the last reset; the factor is 1 from `k = N` on, and until the first
 /// reset. Spikes are limited from step 20 on, except in the first 20 steps of every interval.
 ///
-/// With [`density`](Recipe::density) only a random part of the elements takes part in an interval,
+/// With [`density`](OptimizerBuilder::density) only a random part of the elements takes part in an interval,
 /// drawn anew at every reset; the others rest, their moments 0.
 pub type Spam = Descent<SpamRule>;
 
 /// The options of [`Spam`].
-pub type SpamBuilder = Recipe<SpamRule>;
+pub type SpamBuilder = OptimizerBuilder<SpamRule>;
 
 /// The rule of [`Spam`].
 #[derive(Debug, Clone)]
@@ -57,7 +57,7 @@ impl Spam {
             seed: 0,
             compat: false,
         };
-        Recipe::new(rule, 1e-3, 0.0)
+        OptimizerBuilder::new(rule, 1e-3, 0.0)
     }
 }
 

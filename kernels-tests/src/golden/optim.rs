@@ -2,7 +2,8 @@
 
 use super::case::{Case, Failure, failed, read, within};
 use spikegrad::optim::{
-    AdEmaMix, AdamW, Descent, Muon, MuonBuilder, NorMuon, Optimizer, Recipe, Rule, Signum, Spam,
+    AdEmaMix, AdamW, Descent, Muon, MuonBuilder, NorMuon, Optimizer, OptimizerBuilder, Rule,
+    Signum, Spam,
 };
 use spikegrad::spectral::SpectralClip;
 use spikegrad::{Device, Gradients, Param, Tape};
@@ -50,7 +51,7 @@ fn muon(case: &Case, recipe: MuonBuilder) -> Result<MuonBuilder, Failure> {
 fn follow<R: Rule + Clone>(
     case: &Case,
     device: &Device,
-    mut recipe: Recipe<R>,
+    mut recipe: OptimizerBuilder<R>,
 ) -> Result<(), Failure> {
     // Vectors are clipped as by the code that the cases were recorded from.
     let clip = |c: f64| SpectralClip::new(c).compat(true);

@@ -14,8 +14,8 @@ use spikegrad::nn::{
     WeightNormLinear, params_of,
 };
 use spikegrad::optim::{
-    AdEmaMix, AdamW, Constraint, Dion, Muon, NorMuon, Optimizer, Recipe, Rule, Schedule, Sgd,
-    Signum, Spam,
+    AdEmaMix, AdamW, Constraint, Dion, Muon, NorMuon, Optimizer, OptimizerBuilder, Rule, Schedule,
+    Sgd, Signum, Spam,
 };
 use spikegrad::random::Generator;
 use spikegrad::spectral::{Polar, SpectralClip};
@@ -116,7 +116,7 @@ fn layers() {
 }
 
 /// A recipe with some options, and some steps with it.
-fn train<R: Rule + Clone>(b: &mut Bad, mut recipe: Recipe<R>) {
+fn train<R: Rule + Clone>(b: &mut Bad, mut recipe: OptimizerBuilder<R>) {
     if b.on() {
         recipe = recipe.learning_rate(b.double());
     }

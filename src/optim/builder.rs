@@ -29,7 +29,7 @@ use std::sync::Arc;
 /// read and written once, and the shaped direction never is.
 #[derive(Debug, Clone)]
 #[must_use]
-pub struct Recipe<R> {
+pub struct OptimizerBuilder<R> {
     pub(super) rule: R,
     pub(super) settings: Settings,
     pub(super) clip_norm: Option<f64>,
@@ -38,7 +38,7 @@ pub struct Recipe<R> {
     pub(super) groups: Vec<Group>,
 }
 
-impl<R: Rule + Clone> Recipe<R> {
+impl<R: Rule + Clone> OptimizerBuilder<R> {
     pub(super) fn new(rule: R, rate: f64, weight_decay: f64) -> Self {
         let settings = Settings::new(rate, weight_decay);
         Self { rule, settings, clip_norm: None, skips: None, groups: Vec::new() }
@@ -153,11 +153,11 @@ impl<R: Rule + Clone> Recipe<R> {
         self
     }
 
-    /// Lets the chosen parameters be updated as `recipe` says: with a rule, rate, decay and hooks of
+    /// Lets the chosen parameters be updated as `builder` says: with a rule, rate, decay and hooks of
     /// their own. Of several groups that choose a parameter, the one that was added last gets it.
     ///
     /// What concerns all gradients together ([`clip_norm`](Self::clip_norm),
-    /// [`skip_non_finite`](Self::skip_non_finite)), and further groups, are not taken from `recipe`.
+    /// [`skip_non_finite`](Self::skip_non_finite)), and further groups, are not taken from `builder`.
     ///
     /// ```
     /// use spikegrad::optim::{AdamW, Constraint, Sgd};
@@ -179,9 +179,9 @@ impl<R: Rule + Clone> Recipe<R> {
         mut self,
         name: impl Into<String>,
         chosen: impl Fn(&Param) -> bool + Send + Sync + 'static,
-        recipe: Recipe<Q>,
+        builder: OptimizerBuilder<Q>,
     ) -> Self {
-        let (name, chosen, part) = (name.into(), Arc::new(chosen), recipe.part());
+        let (name, chosen, part) = (name.into(), Arc::new(chosen), builder.part());
         self.groups.push(Group { name, chosen, part });
         self
     }
