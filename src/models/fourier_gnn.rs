@@ -11,7 +11,7 @@ use crate::elementwise::Activation;
 use crate::error::{Error, Result};
 use crate::fourier::{Scaling, graph_dense, graph_diag, graph_diag_outer};
 use crate::linalg::linear;
-use crate::nn::{Linear, Module, normal_param};
+use crate::nn::{Init, Linear, Module};
 use crate::random::Generator;
 use crate::{Device, Param, Var};
 use std::str::FromStr;
@@ -174,7 +174,7 @@ impl FourierGnn {
     pub fn new(config: &FourierGnnConfig, random: &mut Generator) -> Result<Self> {
         config.check()?;
         let device = random.device().clone();
-        let embedding = normal_param("embedding".into(), &[config.embed], 1.0, random)?;
+        let embedding = Init::Normal(1.0).param("embedding", &[config.embed], random)?;
         let mix = Weights::new(config, random)?;
         let head = Head::new(config, random)?;
         Ok(Self { config: config.clone(), device, embedding, mix, head })
@@ -330,11 +330,15 @@ impl Weights {
     fn new(config: &FourierGnnConfig, random: &mut Generator) -> Result<Self> {
         let channels = config.embed;
         if config.mix == Mix::Diag {
-            return Ok(Weights::Diag(normal_param("mix".into(), &[3, 4, channels], 0.02, random)?));
+            return Ok(Weights::Diag(Init::Normal(0.02).param(
+                "mix",
+                &[3, 4, channels],
+                random,
+            )?));
         }
         let mut layer = |k: usize| {
             let mut draw = |part: &str, shape: &[usize]| {
-                normal_param(format!("mix.{k}.{part}"), shape, 0.02, random)
+                Init::Normal(0.02).param(format!("mix.{k}.{part}"), shape, random)
             };
             let weight = draw("weight", &[2, channels, channels])?;
             Ok::<_, Error>([weight, draw("bias", &[2, channels])?])
@@ -358,7 +362,7 @@ struct Head {
 impl Head {
     fn new(config: &FourierGnnConfig, random: &mut Generator) -> Result<Self> {
         let FourierGnnConfig { look_back, horizon, embed, hidden, .. } = *config;
-        let projection = normal_param("head.projection".into(), &[look_back, SLOTS], 1.0, random)?;
+        let projection = Init::Normal(1.0).param("head.projection", &[look_back, SLOTS], random)?;
         let mut layer = |name: &str, inputs, outputs, activation| {
             let layer = Linear::builder(format!("head.{name}"), inputs, outputs);
             layer.activation(activation).build(random)

@@ -8,7 +8,7 @@ use crate::checkpoint::{Checkpoint, Notes};
 use crate::elementwise::Activation;
 use crate::error::{Error, Result};
 use crate::lif::{Lif, Spikes};
-use crate::nn::{Embedding, LayerNorm, Linear, Module, normal_param};
+use crate::nn::{Embedding, Init, LayerNorm, Linear, Module};
 use crate::random::Generator;
 use crate::scan::{WkvState, wkv};
 use crate::{DType, Device, Param, Tensor, Var};
@@ -113,7 +113,7 @@ impl SpikeGpt {
         let blocks = (0..layers).map(block).collect::<Result<Vec<_>>>()?;
         let last_norm = LayerNorm::new("norm", width, &device)?;
         let head =
-            normal_param("head.weight".into(), &[vocabulary, width], 0.02, random)?.outputs_first();
+            Init::Normal(0.02).param("head.weight", &[vocabulary, width], random)?.outputs_first();
         Ok(Self { config: config.clone(), device, embedding, norm, blocks, last_norm, head })
     }
 

@@ -10,7 +10,7 @@ use crate::checkpoint::{Checkpoint, Notes};
 use crate::error::{Error, Result};
 use crate::layout::{concat, concat_tensors};
 use crate::lif::{Lif, Spikes, Surrogate};
-use crate::nn::{Embedding, LayerNorm, Linear, Module, normal_param};
+use crate::nn::{Embedding, Init, LayerNorm, Linear, Module, filled};
 use crate::random::Generator;
 use crate::{DType, Device, Param, Tensor, Var};
 
@@ -405,10 +405,6 @@ struct AttentionPath {
     share: Param,
 }
 
-fn filled(device: &Device, name: String, count: usize, value: f32) -> Result<Param> {
-    Ok(Param::new(name, crate::elementwise::full(device, [count], value)?))
-}
-
 impl Block {
     fn new(name: &str, config: &SymbolicLightConfig, random: &mut Generator) -> Result<Self> {
         let SymbolicLightConfig { width, heads, ffn, .. } = *config;
@@ -421,7 +417,7 @@ impl Block {
         Ok(Self {
             attention,
             memory: linear("memory", width, width)?,
-            decay: filled(device, format!("{name}.memory.decay"), heads, DECAY)?,
+            decay: filled(format!("{name}.memory.decay"), &[heads], DECAY, device)?,
             mixed: linear("mixed", width, width)?,
             mixed_norm: LayerNorm::new(&format!("{name}.mixed.norm"), width, device)?,
             up: linear("up", width, ffn)?,
@@ -492,7 +488,7 @@ impl AttentionPath {
             query: linear("query")?,
             key: linear("key")?,
             value: linear("value")?,
-            share: filled(device, format!("{name}.share"), 1, 0.0)?,
+            share: filled(format!("{name}.share"), &[1], 0.0, device)?,
         })
     }
 
@@ -547,9 +543,9 @@ impl Head {
     fn new(vocabulary: usize, width: usize, random: &mut Generator) -> Result<Self> {
         let narrow = (width / 4).max(1);
         let first =
-            normal_param("head.first".into(), &[vocabulary, width], 0.02, random)?.outputs_first();
-        let second = normal_param("head.second".into(), &[vocabulary, narrow], 0.02, random)?
-            .outputs_first();
+            Init::Normal(0.02).param("head.first", &[vocabulary, width], random)?.outputs_first();
+        let second =
+            Init::Normal(0.02).param("head.second", &[vocabulary, narrow], random)?.outputs_first();
         let narrow = Linear::builder("head.narrow", width, narrow).bias(false).build(random)?;
         Ok(Self { first, narrow, second })
     }

@@ -1,7 +1,7 @@
 //! Normalisation of channels over a batch.
 
-use super::Module;
 use super::reach::{reach, root_of_eps};
+use super::{Module, filled};
 use crate::elementwise::{self, Binary};
 use crate::error::{Error, Result};
 use crate::{Device, Param, Tensor, Var};
@@ -39,10 +39,8 @@ impl BatchNorm {
         if channels == 0 {
             return Err(Error::argument(OP, format!("`{name}` has no channels")));
         }
-        let filled = |part: &str, value: f32| {
-            let value = crate::elementwise::full(device, [channels], value)?;
-            Ok::<_, Error>(Param::new(format!("{name}.{part}"), value))
-        };
+        let filled =
+            |part: &str, value: f32| filled(format!("{name}.{part}"), &[channels], value, device);
         Ok(Self {
             gain: filled("gain", 1.0)?,
             bias: filled("bias", 0.0)?,

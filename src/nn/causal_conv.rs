@@ -1,10 +1,10 @@
 //! Convolutional layers over time.
 
-use super::{Module, filled_param};
+use super::{Init, Module, filled};
 use crate::elementwise::Activation;
 use crate::error::{Error, Result};
 use crate::random::Generator;
-use crate::{Param, Tensor, Var};
+use crate::{Param, Var};
 
 /// A causal convolution with its taps and bias: of all channels ([`CausalConv::new`], see
 /// [`Var::causal_conv`]) or of each by itself ([`CausalConv::depthwise`], see
@@ -23,7 +23,8 @@ impl CausalConv {
     /// `± 1 / sqrt(taps inputs)`, bias 0. `name` is the prefix of the parameters' names.
     ///
     /// # Errors
-    /// [`Error::Argument`] for an extent of zero; those of [`Tensor::empty`].
+    /// [`Error::Argument`] for an extent of zero; those of
+    /// [`Tensor::empty`](crate::Tensor::empty).
     pub fn new(
         name: &str,
         [inputs, outputs]: [usize; 2],
@@ -54,14 +55,11 @@ impl CausalConv {
             ));
         }
         let bound = (fan_in as f32).sqrt().recip();
-        // Scaled on the host: every device starts from the same bits.
-        let unit = random.uniform(shape)?.to_vec::<f32>()?;
-        let values: Vec<f32> = unit.iter().map(|u| (2.0 * u - 1.0) * bound).collect();
-        let weight = Tensor::from_slice(random.device(), &values, shape)?;
+        let weight = Init::Uniform(bound).param(format!("{name}.weight"), shape, random)?;
         let outputs = shape.last().copied().unwrap_or(1);
         Ok(Self {
-            weight: Param::new(format!("{name}.weight"), weight),
-            bias: filled_param(format!("{name}.bias"), &[outputs], 0.0, random.device())?,
+            weight,
+            bias: filled(format!("{name}.bias"), &[outputs], 0.0, random.device())?,
             dilation: 1,
             activation: Activation::Identity,
         })

@@ -1,6 +1,6 @@
 //! The table of token vectors.
 
-use super::{Module, normal_param};
+use super::{Init, Module};
 use crate::random::Generator;
 use crate::{Param, Result, Tape, Tensor, Var};
 
@@ -16,7 +16,8 @@ impl Embedding {
     /// is the prefix of the parameter's name.
     ///
     /// # Errors
-    /// [`Error::Argument`](crate::Error::Argument) without tokens or width; those of
+    /// [`Error::Argument`](crate::Error::Argument) without tokens or width, and for a deviation
+    /// that is negative or not finite; those of
     /// [`Tensor::empty`].
     pub fn new(
         name: &str,
@@ -25,7 +26,8 @@ impl Embedding {
         std: f32,
         random: &mut Generator,
     ) -> Result<Self> {
-        let table = normal_param(format!("{name}.table"), &[vocabulary, width], std, random)?;
+        let table =
+            Init::Normal(std).param(format!("{name}.table"), &[vocabulary, width], random)?;
         Ok(Self { table, padding: None })
     }
 

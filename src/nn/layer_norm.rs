@@ -1,7 +1,6 @@
 //! Layer normalisation with its gain and bias.
 
-use super::Module;
-use crate::elementwise::full;
+use super::{Module, filled};
 use crate::{Device, Param, Result, Var};
 
 /// `y = gain (x - mean) / sqrt(var + eps) + bias` over the last axis; see [`Var::layer_norm`].
@@ -19,13 +18,9 @@ impl LayerNorm {
     /// # Errors
     /// Those of [`Tensor::empty`](crate::Tensor::empty).
     pub fn new(name: &str, width: usize, device: &Device) -> Result<Self> {
-        let gain = full(device, [width], 1.0)?;
-        let bias = full(device, [width], 0.0)?;
-        Ok(Self {
-            gain: Param::new(format!("{name}.gain"), gain),
-            bias: Param::new(format!("{name}.bias"), bias),
-            eps: 1e-5,
-        })
+        let gain = filled(format!("{name}.gain"), &[width], 1.0, device)?;
+        let bias = filled(format!("{name}.bias"), &[width], 0.0, device)?;
+        Ok(Self { gain, bias, eps: 1e-5 })
     }
 
     /// Applies the layer to `x[.., width]`.

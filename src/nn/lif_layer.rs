@@ -1,6 +1,6 @@
 //! The LIF layer.
 
-use super::Module;
+use super::{Module, filled};
 use crate::error::{Error, Result};
 use crate::lif::{Lif, LifOutput, Neurons};
 use crate::{Device, Param, Var};
@@ -85,9 +85,8 @@ impl LifLayerBuilder {
     /// [`Error::Argument`] for a decay that is not between 0 and 1; those of
     /// [`Tensor::empty`](crate::Tensor::empty).
     pub fn build(self, device: &Device) -> Result<LifLayer> {
-        let param = |name: &str, value: f32, neurons: usize| {
-            let value = crate::elementwise::full(device, [neurons], value)?;
-            Ok::<_, Error>(Param::new(format!("{}.{name}", self.name), value))
+        let param = |part: &str, value: f32, neurons: usize| {
+            filled(format!("{}.{part}", self.name), &[neurons], value, device)
         };
         let decay = match self.decay {
             Some((decay, _)) if !(decay > 0.0 && decay < 1.0) => {

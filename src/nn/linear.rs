@@ -1,11 +1,11 @@
 //! The affine layer.
 
-use super::Module;
+use super::{Init, Module};
 use crate::elementwise::Activation;
 use crate::error::{Error, Result};
 use crate::linalg;
 use crate::random::Generator;
-use crate::{Param, Tensor, Var};
+use crate::{Param, Var};
 
 /// `y = act(x W + b)` over the last axis: `x [.., inputs]`, f32 or packed spikes, `y [.., outputs]`.
 #[derive(Debug, Clone)]
@@ -85,7 +85,7 @@ impl LinearBuilder {
     /// The layer, its weights drawn from `random`.
     ///
     /// # Errors
-    /// [`Error::Argument`] without inputs or outputs; those of
+    /// [`Error::Argument`] without inputs or outputs, and for a gain that is negative or not finite; those of
     /// [`Tensor::empty`](crate::Tensor::empty).
     pub fn build(self, random: &mut Generator) -> Result<Linear> {
         let (inputs, outputs) = (self.inputs, self.outputs);
@@ -94,15 +94,33 @@ impl LinearBuilder {
             return Err(Error::argument("linear", detail));
         }
         let bound = self.gain / (inputs as f32).sqrt();
-        let mut draw = |name: &str, shape: &[usize]| {
-            // Scaled on the host: every device starts from the same bits.
-            let unit = random.uniform(shape)?.to_vec::<f32>()?;
-            let values: Vec<f32> = unit.iter().map(|u| (2.0 * u - 1.0) * bound).collect();
-            let value = Tensor::from_slice(random.device(), &values, shape)?;
-            Ok::<_, Error>(Param::new(format!("{}.{name}", self.name), value))
+        let mut draw = |part: &str, shape: &[usize]| {
+            Init::Uniform(bound).param(format!("{}.{part}", self.name), shape, random)
         };
         let weight = draw("weight", &[inputs, outputs])?;
         let bias = if self.bias { Some(draw("bias", &[outputs])?) } else { None };
         Ok(Linear { weight, bias, activation: self.activation })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Linear;
+    use crate::Device;
+    use crate::random::Generator;
+
+    /// Files and published results begin with these bits.
+    #[test]
+    fn weights_are_the_scaled_draws_and_then_the_bias() {
+        let device = Device::host();
+        let layer = Linear::builder("layer", 9, 4).gain(2.0);
+        let layer = layer.build(&mut Generator::new(&device, 5).unwrap()).unwrap();
+        let mut random = Generator::new(&device, 5).unwrap();
+        let bound = 2.0 / 9f32.sqrt();
+        for param in [layer.weight(), layer.bias().unwrap()] {
+            let unit = random.uniform(param.value().shape()).unwrap().to_vec::<f32>().unwrap();
+            let wanted: Vec<f32> = unit.iter().map(|u| (2.0 * u - 1.0) * bound).collect();
+            assert_eq!(param.value().to_vec::<f32>().unwrap(), wanted);
+        }
     }
 }

@@ -28,6 +28,7 @@ mod batch_norm;
 mod causal_conv;
 mod compander;
 mod embedding;
+mod init;
 mod instance_norm;
 mod layer_norm;
 mod lif_layer;
@@ -39,15 +40,15 @@ pub use batch_norm::BatchNorm;
 pub use causal_conv::CausalConv;
 pub use compander::Compander;
 pub use embedding::Embedding;
+pub use init::Init;
+pub(crate) use init::filled;
 pub use instance_norm::InstanceNorm;
 pub use layer_norm::LayerNorm;
 pub use lif_layer::{LifLayer, LifLayerBuilder};
 pub use linear::{Linear, LinearBuilder};
 pub use weight_norm::WeightNormLinear;
 
-use crate::error::{Error, Result};
-use crate::random::Generator;
-use crate::{Device, Param, Tensor};
+use crate::Param;
 
 /// Something with parameters.
 pub trait Module {
@@ -58,29 +59,4 @@ pub trait Module {
 /// The parameters of several modules, one after another.
 pub fn params_of(modules: &[&dyn Module]) -> Vec<Param> {
     modules.iter().flat_map(|module| module.params()).collect()
-}
-
-/// Normal draws with the standard deviation `std`. Scaled on the host: every device starts from the
-/// same bits.
-pub(crate) fn normal_param(
-    name: String,
-    shape: &[usize],
-    std: f32,
-    random: &mut Generator,
-) -> Result<Param> {
-    if shape.contains(&0) {
-        return Err(Error::argument("normal_param", format!("`{name}` has the shape {shape:?}")));
-    }
-    let values: Vec<f32> = random.normal(shape)?.to_vec::<f32>()?.iter().map(|v| v * std).collect();
-    Ok(Param::new(name, Tensor::from_slice(random.device(), &values, shape)?))
-}
-
-/// A tensor of one value.
-pub(crate) fn filled_param(
-    name: String,
-    shape: &[usize],
-    value: f32,
-    device: &Device,
-) -> Result<Param> {
-    Ok(Param::new(name, crate::elementwise::full(device, shape, value)?))
 }

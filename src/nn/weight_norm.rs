@@ -1,11 +1,11 @@
 //! The affine layer whose weights are directions and lengths.
 
-use super::{Linear, Module};
+use super::{Linear, Module, filled};
 use crate::elementwise::Activation;
 use crate::error::Result;
 use crate::linalg::linear;
 use crate::random::Generator;
-use crate::{Param, Var, elementwise, reduce};
+use crate::{Param, Var, reduce};
 
 /// `y = act(x W + b)`, `W[:, n] = g[n] v[:, n] / ||v[:, n]||`: direction and length of the weights of
 /// each output are learned apart. `x [.., inputs]`, f32 or packed spikes, `y [.., outputs]`.
@@ -35,10 +35,7 @@ impl WeightNormLinear {
         let length = Param::new(format!("{name}.length"), length);
         let bias = match layer.bias() {
             Some(bias) => bias.clone(),
-            None => {
-                let zeros = elementwise::full(random.device(), [outputs], 0.0)?;
-                Param::new(format!("{name}.bias"), zeros)
-            }
+            None => filled(format!("{name}.bias"), &[outputs], 0.0, random.device())?,
         };
         Ok(Self { direction, length, bias, activation: Activation::Identity })
     }

@@ -10,7 +10,7 @@ use spikegrad::models::{
     SymbolicLight, SymbolicLightConfig, TrainingLoss,
 };
 use spikegrad::nn::{
-    BatchNorm, CausalConv, Compander, Embedding, InstanceNorm, LayerNorm, LifLayer, Linear,
+    BatchNorm, CausalConv, Compander, Embedding, Init, InstanceNorm, LayerNorm, LifLayer, Linear,
     WeightNormLinear, params_of,
 };
 use spikegrad::optim::{
@@ -47,6 +47,23 @@ fn layers() {
         let x = b.var(&[2, 3]);
         let y = linear.forward(&x);
         both(b, y);
+    });
+    t.on("Init", |b| {
+        let mut random = Generator::new(&b.device.clone(), 1).unwrap();
+        let (scale, shape) = (b.real(), [extent(b, 3), extent(b, 4)]);
+        let inits = [
+            Init::Constant(scale),
+            Init::Uniform(scale),
+            Init::Normal(scale),
+            Init::Kaiming(scale),
+            Init::Xavier(scale),
+            Init::Orthogonal(scale),
+        ];
+        let axes = if b.one_in(3) { 1 } else { 2 };
+        for init in inits {
+            let _ = init.tensor(&shape[..axes], &mut random);
+            let _ = init.param(b.text(), &shape[..axes], &mut random);
+        }
     });
     t.on("norm layers", |b| {
         let (device, name) = (b.device.clone(), b.text());

@@ -18,7 +18,7 @@ use super::pass::Pass;
 use crate::checkpoint::{Checkpoint, Notes};
 use crate::error::Result;
 use crate::fourier::{HardConcrete, Scaling};
-use crate::nn::{Module, filled_param};
+use crate::nn::{Module, filled};
 use crate::random::Generator;
 use crate::{Device, Param, Var};
 use decoder::Decoder;
@@ -72,7 +72,7 @@ impl SpikfGo {
         config.check()?;
         let device = random.device().clone();
         let bins = config.nodes() / 2 + 1;
-        let gates = || filled_param("gates".into(), &[bins], HardConcrete::START, &device);
+        let gates = || filled("gates", &[bins], HardConcrete::START, &device);
         Ok(Self {
             tokens: Tokens::new(config, random)?,
             gates: config.frequency_gate.then(gates).transpose()?,

@@ -5,7 +5,7 @@ use crate::elementwise::Activation;
 use crate::error::Result;
 use crate::fourier::{ComplexGate, Gated, complex_linear};
 use crate::models::Pass;
-use crate::nn::{Module, filled_param, normal_param};
+use crate::nn::{Init, Module, filled};
 use crate::random::Generator;
 use crate::{Param, Tensor, Var};
 
@@ -45,14 +45,17 @@ impl Operator {
             let affine = Tensor::from_slice(&device, &affine, [4 * channels])?;
             Ok(Block {
                 affine: Param::new(name("affine"), affine),
-                weight: normal_param(name("weight"), &[2, channels, channels], 0.02, random)?,
-                bias: filled_param(name("bias"), &[2 * channels], 0.0, &device)?,
+                weight: Init::Normal(0.02).param(
+                    name("weight"),
+                    &[2, channels, channels],
+                    random,
+                )?,
+                bias: filled(name("bias"), &[2 * channels], 0.0, &device)?,
             })
         };
         let blocks = [block(0)?, block(1)?, block(2)?];
-        let residual = |k: usize| {
-            filled_param(format!("operator.residual.{k}"), &[1], config.residual, &device)
-        };
+        let residual =
+            |k: usize| filled(format!("operator.residual.{k}"), &[1], config.residual, &device);
         let through = config.gate == GateGradient::StraightThrough;
         let gate = ComplexGate::new().straight_through(through).detach_reset(true);
         Ok(Self {

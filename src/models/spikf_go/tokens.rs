@@ -6,7 +6,7 @@ use crate::fourier::{cpg_pairs, node_lines, token_lines};
 use crate::lif::{Lif, Spikes};
 use crate::linalg::linear;
 use crate::models::Pass;
-use crate::nn::{BatchNorm, Linear, Module, normal_param};
+use crate::nn::{BatchNorm, Init, Linear, Module};
 use crate::random::Generator;
 use crate::{Device, Param, Tensor, Var, elementwise};
 
@@ -28,7 +28,7 @@ impl Tokens {
         let (steps, width) = (config.run_steps(), config.embed);
         // Sizes are refused before a list is made of them.
         drop(Tensor::empty(device, [2, steps, width], crate::DType::F32)?);
-        let embedding = normal_param("embedding".into(), &[width], 1.0, random)?;
+        let embedding = Init::Normal(1.0).param("embedding", &[width], random)?;
         let mut channels = embedding.value().to_vec::<f32>()?;
         let rows = [1.0, 0.0, 1.0].into_iter();
         channels.extend(rows.flat_map(|value| std::iter::repeat_n(value, width)));
