@@ -2,6 +2,7 @@
 
 use super::fragments::FRAGMENTS;
 use crate::error::{Error, Result};
+use wesl::syntax::{GlobalDeclaration, TranslationUnit};
 use wesl::{EscapeMangler, Mangler, ManglerKind, VirtualResolver, Wesl};
 
 /// A module that one kernel's shader imports besides the fragments: its path below `package::`, and its
@@ -75,8 +76,23 @@ pub(crate) fn compose_text<'a>(
         compiler.set_feature(switch, true);
     }
     let mut composed = compiler.compile(&root).map_err(|e| failed(e.to_string()))?;
+    if !modules.is_empty() {
+        name_entry(kernel, &mut composed.syntax);
+    }
     // The composer walks hash maps: declarations come in an order that no two processes share. WGSL
     // gives their order no meaning.
     composed.syntax.global_declarations.sort_by_cached_key(|d| d.to_string());
     Ok(composed.to_string())
+}
+
+/// Gives the entry point of a source that serves several kernels, `entry`, the kernel's name.
+fn name_entry(kernel: &str, syntax: &mut TranslationUnit) {
+    for declaration in &mut syntax.global_declarations {
+        if let GlobalDeclaration::Function(function) = declaration.node_mut() {
+            let is_entry = *function.ident.name() == "entry";
+            if is_entry {
+                function.ident.rename(kernel.to_string());
+            }
+        }
+    }
 }
