@@ -51,9 +51,9 @@ fn fire(c: Parameters, last: Carry, membrane: f32, above: f32) -> Carry {
     var to = last;
     // Nothing where nothing comes through the spike, never 0 times the surrogate of a NaN.
     if jumps() || (UPSTREAM & SPIKES) != 0u {
-        let from_reset = select(0.0, last.fired, jumps());
+        let of_reset = select(0.0, last.fired, jumps());
         let slope = surrogate(SURROGATE, p.alpha, membrane - c[PARAMETERS - 1u]);
-        let q = (above + from_reset) * slope;
+        let q = (above + of_reset) * slope;
         to.state[STATES - 1u] += q;
         to.parameters[PARAMETERS - 1u] -= q;
     }
@@ -80,23 +80,23 @@ fn walk_one(c: Parameters, last: Carry, i: u32, before: State, fired: bool, inpu
     return to;
 }
 
-// The steps of a chunk of a column from `from` on, computed again. EVERY divides 8: a chunk lies within
+// The steps of a chunk of a column from `begin` on, computed again. EVERY divides 8: a chunk lies within
 // a word.
-fn walk_chunk(c: Parameters, column: u32, from: u32, start: Carry) -> Carry {
+fn walk_chunk(c: Parameters, column: u32, begin: u32, start: Carry) -> Carry {
     let row = p.columns;
-    let base = from * row + column;
+    let base = begin * row + column;
     // Before each step and after the last.
     var states: array<State, 9>;
     for (var k = 0u; k < STATES; k++) {
-        states[0][k] = checkpoints[(from / EVERY * STATES + k) * row + column];
+        states[0][k] = checkpoints[(begin / EVERY * STATES + k) * row + column];
     }
     // Bit k: whether the state before step k had fired.
-    let word = words[from / 32u * row + column] >> (from % 32u);
+    let word = words[begin / 32u * row + column] >> (begin % 32u);
     let bits = (word << 1u) | select(0u, 1u, fires(c, states[0]));
     var inputs: array<f32, 8>;
     var above: array<f32, 8>;
     for (var k = 0u; k < EVERY; k++) {
-        if from + k < p.end {
+        if begin + k < p.end {
             inputs[k] = x[base + k * row];
             if (UPSTREAM & SPIKES) != 0u {
                 above[k] = gs[base + k * row];
@@ -107,14 +107,14 @@ fn walk_chunk(c: Parameters, column: u32, from: u32, start: Carry) -> Carry {
     var carry = start;
     for (var j = 0u; j < EVERY; j++) {
         let k = EVERY - 1u - j;
-        if from + k < p.end {
+        if begin + k < p.end {
             carry = fire(c, carry, states[k + 1u][STATES - 1u], above[k]);
             let fired = ((bits >> k) & 1u) != 0u;
             carry = walk_one(c, carry, base + k * row, states[k], fired, inputs[k]);
         }
     }
     // The reset of the first step, whose spike is one of the steps before.
-    if jumps() && from == p.first {
+    if jumps() && begin == p.first {
         carry = fire(c, carry, states[0][STATES - 1u], 0.0);
     }
     return carry;
@@ -138,8 +138,8 @@ fn start_of(column: u32) -> Carry {
     return carry;
 }
 
-fn store(column: u32, from: Carry) {
-    var carry = from;
+fn store(column: u32, last: Carry) {
+    var carry = last;
     for (var k = 0u; k < STATES; k++) {
         sums[k * p.columns + column] = carry.state[k];
     }

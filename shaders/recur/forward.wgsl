@@ -37,8 +37,8 @@ struct Place {
 }
 
 // Step t, whose elements stand at i.
-fn walk_one(c: Parameters, from: Place, t: u32, i: u32, input: f32) -> Place {
-    let state = advance(c, from.state, from.fired, input);
+fn walk_one(c: Parameters, last: Place, t: u32, i: u32, input: f32) -> Place {
+    let state = advance(c, last.state, last.fired, input);
     let fired = fires(c, state);
     if (OUT & SPIKES) != 0u {
         spikes[i] = select(0.0, 1.0, fired);
@@ -46,7 +46,7 @@ fn walk_one(c: Parameters, from: Place, t: u32, i: u32, input: f32) -> Place {
     if (OUT & TRACE) != 0u {
         trace[i] = state[STATES - 1u];
     }
-    return Place(state, fired, from.word | (select(0u, 1u, fired) << (t % 32u)));
+    return Place(state, fired, last.word | (select(0u, 1u, fired) << (t % 32u)));
 }
 
 // Saves the state before step t, if it is one of those that are.
@@ -59,13 +59,13 @@ fn checkpoint(column: u32, t: u32, state: State) {
     }
 }
 
-// Steps from .. to of a column, which one word of spikes holds.
-fn walk(c: Parameters, column: u32, from: u32, to: u32, start: Place) -> Place {
+// Steps begin .. end of a column, which one word of spikes holds.
+fn walk(c: Parameters, column: u32, begin: u32, end: u32, start: Place) -> Place {
     let row = p.columns;
     var at = Place(start.state, start.fired, 0u);
-    var i = from * row + column;
-    var t = from;
-    for (; t + 8u <= to; t += 8u) {
+    var i = begin * row + column;
+    var t = begin;
+    for (; t + 8u <= end; t += 8u) {
         var inputs: array<f32, 8>;
         for (var k = 0u; k < 8u; k++) {
             inputs[k] = x[i + k * row];
@@ -79,7 +79,7 @@ fn walk(c: Parameters, column: u32, from: u32, to: u32, start: Place) -> Place {
         }
         i += 8u * row;
     }
-    for (; t < to; t++) {
+    for (; t < end; t++) {
         checkpoint(column, t, at.state);
         at = walk_one(c, at, t, i, x[i]);
         i += row;
@@ -104,14 +104,14 @@ fn entry(at: Group, @builtin(local_invocation_index) local: u32) {
     let live = column < p.columns;
     let c = parameters_of(select(0u, column, live));
     var place = start_of(c, select(0u, column, live));
-    for (var from = p.first; from < p.end; from += 32u) {
+    for (var begin = p.first; begin < p.end; begin += 32u) {
         if MARCH {
             workgroupBarrier();
         }
         if live {
-            place = walk(c, column, from, min(from + 32u, p.end), place);
+            place = walk(c, column, begin, min(begin + 32u, p.end), place);
             if (OUT & WORDS) != 0u {
-                words[from / 32u * p.columns + column] = place.word;
+                words[begin / 32u * p.columns + column] = place.word;
             }
         }
     }

@@ -124,7 +124,7 @@ impl Case {
             let (tape, device) = (Tape::off(), oracle());
             let inputs = self.inputs();
             let [x, state] = inputs.each_ref().map(|(values, shape)| {
-                Tensor::from_slice(device, values, shape).map(|t| tape.leaf(&t))
+                Tensor::from_slice(device, values, *shape).map(|t| tape.leaf(&t))
             });
             let (x, state) = (x?, state?);
             let vars = self.parameters(&tape, device, shift * self.steps as f64)?;
