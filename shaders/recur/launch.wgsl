@@ -2,6 +2,7 @@
 //
 // The last state of a cell is its membrane, its last parameter the threshold.
 
+import package::recur::forms::{FIXED, FORMS, SCALAR};
 import package::sizes::{PARAMETERS, STATES};
 
 alias State = array<f32, STATES>;
@@ -14,11 +15,6 @@ struct Gradient {
     state: State,
     parameters: Parameters,
 }
-
-// Where a parameter comes from, two bits each: `values`, one number, or one a neuron.
-override FORMS: u32 = 0u;
-const FIXED: u32 = 0u;
-const SCALAR: u32 = 1u;
 
 // Fire above the threshold, not at it.
 override STRICT: bool = false;

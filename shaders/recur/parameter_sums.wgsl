@@ -3,11 +3,11 @@
 //     g[n] = sum over b of sums[k, b, n]   (one a neuron)   or   g = sum over b and n   (one number)
 //
 // sums: [states + parameters, columns], of which the first `states` rows are others'. gradient: those of
-// the parameters that are tensors, one behind the other, by FORMS (recur/launch.wgsl).
+// the parameters that are tensors, one behind the other, by FORMS (recur/forms.wgsl).
 // A workgroup is 32 neurons by 8 rows of the batch (or, for one number, 256 lanes over all columns);
 // each lane adds its share in order, then a fixed tree. groups.z is the parameter.
 
-import package::recur::launch::{FIXED, FORMS, SCALAR};
+import package::recur::forms::{FIXED, FORMS, SCALAR};
 import package::shared::index::{Group, group_index};
 
 struct Params {

@@ -29,7 +29,7 @@ pub(super) const FRAGMENTS: &[Fragment] = fragments! {
     lif: membrane;
     linalg: operands, product;
     loss: scores;
-    recur: launch, reset;
+    recur: forms, launch, reset;
     scan: decay, memory, walk;
     shared: blocks, complex, curves, deviation, finite, half, index, item, magnitude, math, numbers, part, reduce,
         rng, second_look, squares, step, surrogate, tile, tiles;

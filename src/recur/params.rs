@@ -31,7 +31,7 @@ pub(super) const WORDS: u32 = 2;
 pub(super) const TRACE: u32 = 4;
 pub(super) const SAVE: u32 = 8;
 
-// Where a parameter comes from (`recur/launch.wgsl`).
+// Where a parameter comes from (`recur/forms.wgsl`).
 pub(super) const FIXED: u32 = 0;
 pub(super) const SCALAR: u32 = 1;
 pub(super) const EACH: u32 = 2;
