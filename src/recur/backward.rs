@@ -41,9 +41,8 @@ pub(crate) fn backward<C: Cell<S, P>, const S: usize, const P: usize, R: Real>(
         let c = all.of(column);
         let steps = again::<C, S, P, R>(args, &rule, c, column);
         let mut g: [R; S] = std::array::from_fn(|k| carried(sums, p.resume > 0, k * row + column));
-        let mut learned: [R; P] = std::array::from_fn(|k| {
-            carried(sums, learn && p.resume == 2, (S + k) * row + column)
-        });
+        let mut learned: [R; P] =
+            std::array::from_fn(|k| carried(sums, learn && p.resume == 2, (S + k) * row + column));
         // Nothing where nothing comes through the spike, never 0 times the surrogate of a NaN.
         let through = |q: R, membrane: R, g: &mut [R; S], learned: &mut [R; P]| {
             let q = q * surrogate.derivative(membrane - c[P - 1]);
@@ -156,7 +155,8 @@ impl Saved {
 
     fn launch(&self, bw: &Backward<'_>, learn: bool, gx: &Tensor, sums: &Tensor) -> Result<()> {
         let layer = &self.layer;
-        let (gs, gtrace) = (bw.upstream(OUT_SPIKES), bw.upstream(OUT_TRACE));
+        let gs = bw.upstream(OUT_SPIKES);
+        let gtrace = if layer.options.trace { bw.upstream(OUT_TRACE) } else { None };
         let upstream = [(SPIKES, gs), (TRACE, gtrace)];
         let upstream = upstream.map(|(bit, g)| if g.is_some() { bit } else { 0 });
         let mut resume = u32::from(bw.upstream(OUT_STATE).is_some());

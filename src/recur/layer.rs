@@ -115,7 +115,12 @@ impl Layer {
     }
 
     /// What both directions set alike: parameters, constants, input and grid.
-    pub(super) fn prepare(&self, kernel: &'static Kernel, part: &Range<usize>, resume: u32) -> Launch {
+    pub(super) fn prepare(
+        &self,
+        kernel: &'static Kernel,
+        part: &Range<usize>,
+        resume: u32,
+    ) -> Launch {
         let device = self.x.device();
         let (first, end) = (part.start as u32, part.end as u32);
         let params = RecurParams { first, end, resume, ..self.params };

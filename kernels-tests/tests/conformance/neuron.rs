@@ -319,7 +319,8 @@ fn the_smooth_neuron_has_the_gradient_of_its_differences() {
 fn the_equations_step_by_step() {
     let (alpha, beta, threshold) = (0.75, 0.875, 1.0);
     for reset in [Reset::None, Reset::Subtract, Reset::Zero] {
-        let x: Vec<f64> = Random::new(2).values(200, -0.4, 0.6).iter().map(|v| (*v).into()).collect();
+        let x: Vec<f64> =
+            Random::new(2).values(200, -0.4, 0.6).iter().map(|v| (*v).into()).collect();
         let (mut i, mut u, mut membranes) = (0.0, 0.0, Vec::new());
         for x in &x {
             let r = u > threshold;
@@ -400,7 +401,8 @@ fn more_steps_than_one_launch() {
         let tape = Tape::new();
         let leaf = tape.leaf(&Tensor::from_slice(device, &x, [steps, columns])?);
         let out = neuron.output(Spikes::Bits).scan(&leaf, None)?;
-        let gradients = out.spikes.backward_from(&Tensor::from_slice(device, &gs, [steps, columns])?)?;
+        let gradients =
+            out.spikes.backward_from(&Tensor::from_slice(device, &gs, [steps, columns])?)?;
         let gx = gradients.get(&leaf).expect("a gradient").clone();
         Ok(vec![out.spikes.value().clone(), out.state.value().clone(), gx])
     });
@@ -592,7 +594,8 @@ fn partial_upstream_gradients() {
 #[test]
 fn captured_steps_replay() {
     for device in own_subjects().iter().map(|s| &s.device) {
-        let x = Tensor::from_slice(device, &Random::new(5).values(70 * 9, -0.4, 0.6), [70, 9]).unwrap();
+        let x =
+            Tensor::from_slice(device, &Random::new(5).values(70 * 9, -0.4, 0.6), [70, 9]).unwrap();
         let run = || -> Result<Tensor> {
             let tape = Tape::new();
             let leaf = tape.leaf(&x);

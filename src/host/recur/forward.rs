@@ -26,9 +26,7 @@ struct Task<'a> {
 }
 
 /// The smooth neuron is for gradient checks, and not made fast.
-pub(crate) fn forward<C: Cell<S, P>, const S: usize, const P: usize>(
-    args: &mut HostArgs<'_, f32>,
-) {
+pub(crate) fn forward<C: Cell<S, P>, const S: usize, const P: usize>(args: &mut HostArgs<'_, f32>) {
     let rule = Rule::new(args);
     if rule.is_smooth() {
         return recur::forward::<C, S, P, f32>(args);
