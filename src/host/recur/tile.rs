@@ -43,10 +43,10 @@ pub(super) fn parameters<const P: usize>(
 ) -> Vec<[Lanes; P]> {
     let tile = |at: usize| {
         let mut tile = [[0.0; LANES]; P];
-        for lane in 0..LANES.min(width - at) {
+        (0..LANES.min(width - at)).for_each(|lane| {
             let own = all.of(first + at + lane);
             (0..P).for_each(|k| tile[k][lane] = own[k]);
-        }
+        });
         tile
     };
     (0..width).step_by(LANES).map(tile).collect()
