@@ -55,6 +55,7 @@
 //! | [`encode`] | spike encoders |
 //! | [`fourier`] | Fourier transforms of any length, complex operators |
 //! | [`lif`] | the time-unrolled LIF scan |
+//! | [`neuron`] | neurons of other equations, on one driver |
 //! | [`attention`] | spike-gated sparse attention, one-token decode, attention without a softmax |
 //! | [`norm`] | layer and root-mean-square normalisation |
 //! | [`conv`] | causal convolutions over time |
@@ -78,6 +79,7 @@ mod gpu;
 mod host;
 mod kernel;
 mod narrow;
+mod recur;
 mod shape;
 mod tensor;
 
@@ -92,6 +94,7 @@ pub mod layout;
 pub mod lif;
 pub mod linalg;
 pub mod loss;
+pub mod neuron;
 pub mod norm;
 pub mod optim;
 pub mod random;
@@ -141,6 +144,8 @@ pub fn kernels() -> Vec<&'static Kernel> {
         layout::KERNELS,
         linalg::KERNELS,
         lif::KERNELS,
+        recur::KERNELS,
+        neuron::KERNELS,
         attention::KERNELS,
         conv::KERNELS,
         loss::KERNELS,

@@ -13,6 +13,7 @@ mod input;
 mod lif;
 mod linalg;
 mod models;
+mod neuron;
 mod norm;
 mod optim;
 mod options;
@@ -93,6 +94,7 @@ fn run(mut suite: Suite) -> ExitCode {
     linalg::measure(&mut suite);
     roofline::check(&mut suite);
     lif::measure(&mut suite);
+    neuron::measure(&mut suite);
     optim::measure(&mut suite);
     attention::measure(&mut suite);
     spike_product::measure(&mut suite);

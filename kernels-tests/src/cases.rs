@@ -15,6 +15,7 @@ use spikegrad::linalg::{Layout, Matmul, MatmulKernel, linear};
 use spikegrad::loss::{
     CrossEntropy, accuracy, cross_entropy, linear_cross_entropy, mse, rate_mse, stable_max,
 };
+use spikegrad::neuron::{Synaptic, SynapticParameters};
 use spikegrad::optim::{
     AdEmaMix, AdamW, Constraint, Dion, Muon, NorMuon, Optimizer, Sgd, Signum, Spam,
 };
@@ -40,6 +41,7 @@ pub const CASES: &[Case] = &[
     Case { family: "layout", run: layout_case },
     Case { family: "linalg", run: linalg_case },
     Case { family: "lif", run: lif_case },
+    Case { family: "neuron", run: neuron_case },
     Case { family: "scan", run: scan_case },
     Case { family: "attention", run: attention_case },
     Case { family: "conv", run: conv_case },
@@ -272,6 +274,15 @@ fn lif_case(device: &Device) -> Result<()> {
         }
     }
     Ok(())
+}
+
+fn neuron_case(device: &Device) -> Result<()> {
+    let at = Leaves::new(device);
+    let (x, state) = (at.leaf(&[40, 3, 5])?, at.leaf(&[2, 3, 5])?);
+    let beta = at.tape.leaf(&elementwise::full(device, [5], 0.7)?);
+    let parameters = SynapticParameters { beta: Some(&beta), ..SynapticParameters::default() };
+    let neuron = Synaptic::new(0.5, 0.5).threshold(0.4).detach_reset(false);
+    differentiate(&neuron.scan_with(&x, Some(&state), &parameters)?.spikes)
 }
 
 fn scan_case(device: &Device) -> Result<()> {

@@ -19,6 +19,7 @@ import package::shared::index::{Group, group_index};
 import package::lif::membrane::{
     LifParams, Neuron, charge, fires, after_spike, RESET_HARD, RESET_SOFT, FIXED, SCALAR, TIED
 };
+import package::shared::part::part;
 import package::shared::surrogate::surrogate;
 
 override MARCH: bool = false;
@@ -88,12 +89,6 @@ fn neuron_of(c: u32) -> Neuron {
 
 fn held(raw: f32) -> f32 {
     return select(raw, limited(raw, p.low, p.high), CLAMP);
-}
-
-// A product that is nothing without a gradient, whatever the membrane, and at rest, whatever the
-// gradient.
-fn part(gradient: f32, membrane: f32) -> f32 {
-    return select(gradient * membrane, 0.0, gradient == 0.0 || membrane == 0.0);
 }
 
 fn v_rest() -> f32 {

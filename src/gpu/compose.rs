@@ -2,6 +2,7 @@
 
 use super::fragments::FRAGMENTS;
 use crate::error::{Error, Result};
+use wesl::syntax::{DeclarationKind, GlobalDeclaration};
 use wesl::{EscapeMangler, Mangler, ManglerKind, VirtualResolver, Wesl};
 
 /// A module that one kernel's shader imports besides the fragments: its path below `package::`, and its
@@ -26,9 +27,7 @@ pub fn compose<'a>(
         message: e.emit_to_string_with_path(&text, &format!("{kernel}.wgsl")),
     })?;
     let variables = module.global_variables.iter_mut().map(|(_, v)| &mut v.name);
-    variables
-        .chain(module.overrides.iter_mut().map(|(_, o)| &mut o.name))
-        .for_each(|n| unmangle(n, modules));
+    variables.for_each(|name| unmangle(name, modules));
     Ok(module)
 }
 
@@ -75,8 +74,31 @@ pub(crate) fn compose_text<'a>(
         compiler.set_feature(switch, true);
     }
     let mut composed = compiler.compile(&root).map_err(|e| failed(e.to_string()))?;
+    for declaration in &mut composed.syntax.global_declarations {
+        name_for_callers(kernel, modules, declaration.node_mut());
+    }
     // The composer walks hash maps: declarations come in an order that no two processes share. WGSL
     // gives their order no meaning.
     composed.syntax.global_declarations.sort_by_cached_key(|d| d.to_string());
     Ok(composed.to_string())
+}
+
+/// Names what a text's users name as the files do: an `override` of a fragment or module, and the entry
+/// point of a source that serves several kernels, `entry`, which gets the kernel's name.
+fn name_for_callers(kernel: &str, modules: &[WgslModule], declaration: &mut GlobalDeclaration) {
+    let (ident, name) = match declaration {
+        GlobalDeclaration::Function(function) if !modules.is_empty() => {
+            let is_entry = *function.ident.name() == "entry";
+            (&mut function.ident, is_entry.then(|| kernel.to_string()))
+        }
+        GlobalDeclaration::Declaration(d) if d.kind == DeclarationKind::Override => {
+            let mut name = Some(d.ident.to_string());
+            unmangle(&mut name, modules);
+            (&mut d.ident, name)
+        }
+        _ => return,
+    };
+    if let Some(name) = name {
+        ident.rename(name);
+    }
 }

@@ -29,8 +29,9 @@ pub(super) const FRAGMENTS: &[Fragment] = fragments! {
     lif: membrane;
     linalg: operands, product;
     loss: scores;
+    recur: forms, launch, reset;
     scan: decay, memory, walk;
-    shared: blocks, complex, curves, deviation, finite, half, index, item, magnitude, math, numbers, reduce,
+    shared: blocks, complex, curves, deviation, finite, half, index, item, magnitude, math, numbers, part, reduce,
         rng, second_look, squares, step, surrogate, tile, tiles;
     spectral: applied, quad, symmetric;
     token: digits;

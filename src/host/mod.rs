@@ -25,6 +25,7 @@ pub(crate) mod parallel;
 mod product;
 mod ranged;
 mod real;
+pub(crate) mod recur;
 pub(crate) mod reduce;
 pub(crate) mod scan;
 pub(crate) mod spectral;

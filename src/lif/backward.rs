@@ -1,7 +1,7 @@
 //! The backward launch.
 
 use super::layer::Scan;
-use super::membrane::{Layer, Neuron, Options, choose};
+use super::membrane::{Layer, Neuron, Options, choose, part};
 use super::neuron::Save;
 use super::params::{FULL, HARD, LifParams, SOFT, SPATIAL, TIED};
 use super::{Surrogate, parameters};
@@ -90,13 +90,6 @@ fn lif_backward<R: Real>(args: &mut HostArgs<'_, R>) {
             learned[3 * o.columns + c] = gh;
         }
     }
-}
-
-/// A product that is nothing without a gradient, whatever the membrane, and at rest, whatever the
-/// gradient.
-fn part<R: Real>(gradient: R, membrane: R) -> R {
-    let none = gradient == R::zero() || membrane == R::zero();
-    if none { R::zero() } else { gradient * membrane }
 }
 
 /// What forward went through: the charged membrane, the spike, and the state before each step.

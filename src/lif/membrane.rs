@@ -77,7 +77,8 @@ impl<R: Real> Options<R> {
 
 /// `spiked` where a spike is 1, `silent` where it is 0, and between them where it is a real number.
 /// No product with 0: an infinite membrane must not become NaN.
-pub(super) fn choose<R: Real>(s: R, spiked: R, silent: R) -> R {
+#[inline(always)]
+pub(crate) fn choose<R: Real>(s: R, spiked: R, silent: R) -> R {
     if s == R::zero() {
         silent
     } else if s == R::one() {
@@ -85,6 +86,13 @@ pub(super) fn choose<R: Real>(s: R, spiked: R, silent: R) -> R {
     } else {
         s * spiked + (R::one() - s) * silent
     }
+}
+
+/// A product that is nothing without a gradient, whatever the state, and at rest, whatever the gradient.
+#[inline(always)]
+pub(crate) fn part<R: Real>(gradient: R, state: R) -> R {
+    let none = gradient == R::zero() || state == R::zero();
+    if none { R::zero() } else { gradient * state }
 }
 
 /// One neuron's parameters, and what follows from them.

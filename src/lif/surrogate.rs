@@ -47,7 +47,7 @@ impl Default for Surrogate {
 
 impl Surrogate {
     /// Its number in `shared/surrogate.wgsl`.
-    pub(super) fn code(self) -> u32 {
+    pub(crate) fn code(self) -> u32 {
         match self {
             Surrogate::Atan(_) => ATAN,
             Surrogate::Sigmoid(_) => SIGMOID,
@@ -81,7 +81,7 @@ impl Surrogate {
     }
 
     /// The surrogate of a number and its parameter.
-    pub(super) fn from_code(code: u32, parameter: f32) -> Self {
+    pub(crate) fn from_code(code: u32, parameter: f32) -> Self {
         match code {
             SIGMOID => Surrogate::Sigmoid(parameter),
             FAST_SIGMOID => Surrogate::FastSigmoid(parameter),

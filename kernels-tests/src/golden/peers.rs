@@ -1,11 +1,13 @@
 //! `peer_*`: neurons of other libraries, where our options express their conventions. They record
-//! the membrane of every step with a gradient of its own: each step is a scan of one step, its state
-//! handed on. All neurons of a batch stand side by side, and every step and neuron has parameters of
+//! the membrane of every step with a gradient of its own: each step of a LIF scan is a scan of one step,
+//! its state handed on. All neurons of a batch stand side by side, and every step and neuron has parameters of
 //! its own, so that the terms of a shared parameter's gradient are known.
 
 use super::case::{Case, Failure, Values, failed, largest, magnitudes, read};
 use crate::seeded;
+use spikegrad::layout::concat;
 use spikegrad::lif::{Gain, Lif, LifOutput, Neurons, Reset, Surrogate};
+use spikegrad::neuron::{self, Synaptic, SynapticParameters};
 use spikegrad::{Device, Gradients, Tape, Tensor, Var};
 use std::cell::RefCell;
 
@@ -296,29 +298,56 @@ pub(super) fn snntorch_leaky(case: &Case, device: &Device) -> Result<(), Failure
     neuron.compare(case, &gradients)
 }
 
-/// snnTorch's Synaptic: a current that leaks feeds the membrane.
+/// snnTorch's Synaptic: a current that leaks feeds the membrane. The scan takes all steps at once, with
+/// the trace of the membrane; every neuron of a batch has parameters of its own.
 pub(super) fn snntorch_synaptic(case: &Case, device: &Device) -> Result<(), Failure> {
     let tape = Tape::new();
-    let leaves = leaves(case, device, &tape)?;
-    let neuron = Snntorch::new(case, device, &tape, "peer.args", leaves.width())?;
-    let alpha = case.values("peer.const.alpha")?.data;
-    let alpha = Shared::new(alpha, device, &tape, leaves.width());
-    let synapse = Lif::new().reset(Reset::None);
-    let (mut current, mut state) = (None::<Var>, leaves.v0.clone());
-    let mut trace = Vec::new();
-    for x in &leaves.steps {
-        let of_step = alpha.of_step()?;
-        let decay = Neurons { decay: Some(&of_step), ..Neurons::default() };
-        let flowing = synapse.scan_with(x, current.as_ref(), &decay).map_err(failed)?.state;
-        let input = flowing.reshape(x.shape()).map_err(failed)?;
-        current = Some(flowing);
-        let (spikes, membrane) = neuron.step(&input, state.as_ref())?;
-        trace.push((spikes, membrane.clone()));
-        state = Some(membrane);
+    let x = case.values("x")?;
+    let (steps, width) = (x.shape[0], x.data.len() / x.shape[0].max(1));
+    let beside = |v: Values, rows: usize| v.shaped(&[rows, width]).tensor(device);
+    let x = tape.leaf(&beside(x, steps)?);
+    let none = Values { shape: vec![width], data: vec![0.0; width] };
+    let v0 = case.optional("v0")?.unwrap_or(none.clone());
+    let [current, v0] = [beside(none, 1)?, beside(v0, 1)?].map(|v| tape.leaf(&v));
+    let state = concat(&[&current, &v0], 0).map_err(failed)?;
+    let threshold = case.optional("peer.threshold")?.map_or(vec![1.0], |v| v.data);
+    let [alpha, beta] = ["alpha", "beta"].map(|name| case.values(&format!("peer.const.{name}")));
+    let shared = [("alpha", alpha?.data), ("beta", beta?.data), ("threshold", threshold)]
+        .map(|(name, values)| (name, Shared::new(values, device, &tape, width)));
+    let [alpha, beta, threshold] = shared.each_ref().map(|(_, value)| value.of_step());
+    let (alpha, beta, threshold) = (alpha?, beta?, threshold?);
+    let reset = match case.text("peer.args.reset_mechanism")? {
+        "none" => neuron::Reset::None,
+        "subtract" => neuron::Reset::Subtract,
+        "zero" => neuron::Reset::Zero,
+        other => return Err(format!("reset mechanism `{other}`")),
+    };
+    if case.find("peer.args.reset_delay").is_some_and(|v| v.as_bool() == Some(false)) {
+        return Err("a reset without a delay is not expressed".into());
     }
-    let gradients = compare(case, &leaves, &trace)?;
-    alpha.compare(case, &gradients, "grad_alpha", 1.0)?;
-    neuron.compare(case, &gradients)
+    let scan = Synaptic::new(0.5, 0.5).reset(reset).surrogate(surrogate(case)?).trace(true);
+    let (alpha, beta, threshold) = (Some(&alpha), Some(&beta), Some(&threshold));
+    let parameters = SynapticParameters { alpha, beta, threshold };
+    let out = scan.scan_with(&x, Some(&state), &parameters).map_err(failed)?;
+    let membrane = out.membrane.ok_or("no trace")?;
+    case.within("s", &read(out.spikes.value())?, |_, _| 0.0)?;
+    case.close("v", &read(membrane.value())?, MEMBRANE)?;
+    let mut seeds = Vec::new();
+    for (key, output) in [("gs", &out.spikes), ("gv", &membrane)] {
+        if let Some(g) = case.optional(key)? {
+            seeds.push((output, beside(g, steps)?));
+        }
+    }
+    let gradients = seeded(&seeds).and_then(|loss| loss.backward()).map_err(failed)?;
+    for (key, leaf) in [("grad_x", &x), ("grad_v0", &v0)] {
+        if case.find(key).is_some() {
+            case.close(key, &read(gradients.get(leaf).ok_or("no gradient")?)?, GRADIENT)?;
+        }
+    }
+    for (name, value) in &shared {
+        value.compare(case, &gradients, &format!("grad_{name}"), 1.0)?;
+    }
+    Ok(())
 }
 
 /// Spyx's LIF: the spike is that of the membrane before the update, which it is subtracted in.

@@ -8,6 +8,7 @@ use spikegrad::fourier::{self, ComplexGate, HardConcrete, Scaling};
 use spikegrad::lif::{Gain, Gradient, Lif, Neurons, Reset, Save, Spikes, Surrogate};
 use spikegrad::linalg::{Layout, Matmul, MatmulKernel, linear, matmul};
 use spikegrad::loss::{self, CrossEntropy, LinearCrossEntropy, Reduction};
+use spikegrad::neuron::{self, Synaptic, SynapticParameters};
 use spikegrad::random::{Generator, GeneratorState, threefry};
 use spikegrad::scan::{Decay, Plan, Recurrence, Wkv, WkvState, wkv};
 use spikegrad::spectral::{self, HardClip, Polar, SpectralClip, Steps};
@@ -456,6 +457,39 @@ fn scans() {
             gain: b.on().then_some(&g),
         };
         let y = lif.scan_with(&x, state, &neurons).map(|y| y.state);
+        both(b, y);
+    });
+    t.on("Synaptic", |b| {
+        let mut neuron = Synaptic::new(b.real(), b.real());
+        if b.on() {
+            neuron = Synaptic::new(0.5, 0.75);
+        }
+        if b.one_in(4) {
+            neuron = neuron.threshold(b.real());
+        }
+        let s = b.real();
+        if b.on() {
+            neuron = neuron.surrogate(b.pick(&[
+                Surrogate::Atan(s),
+                Surrogate::Rectangle(s),
+                Surrogate::Atan(2.0),
+            ]));
+        }
+        let resets = [neuron::Reset::None, neuron::Reset::Subtract, neuron::Reset::Zero];
+        neuron = neuron.reset(b.pick(&resets)).strict(b.on()).detach_reset(b.on());
+        neuron = neuron.trace(b.on()).smooth(b.one_in(4));
+        neuron = neuron.output(b.pick(&[Spikes::F32, Spikes::Bits]));
+        let (x, state) = (b.var(&[5, 2, 3]), b.var(&[2, 2, 3]));
+        let state = b.on().then_some(&state);
+        let y = neuron.scan(&x, state).map(|y| y.spikes);
+        both(b, y);
+        let [alpha, beta, threshold] = [(); 3].map(|()| b.var(&[3]));
+        let parameters = SynapticParameters {
+            alpha: b.on().then_some(&alpha),
+            beta: b.on().then_some(&beta),
+            threshold: b.on().then_some(&threshold),
+        };
+        let y = neuron.scan_with(&x, state, &parameters).map(|y| y.membrane.unwrap_or(y.state));
         both(b, y);
     });
     t.on("Surrogate", |b| {

@@ -17,6 +17,7 @@ use spikegrad::loss::{
     CrossEntropy, accuracy, cross_entropy, linear_cross_entropy, mse, position_losses, rate_mse,
     stable_max,
 };
+use spikegrad::neuron::{Synaptic, SynapticParameters};
 use spikegrad::optim::{AdamW, Dion, Muon, NorMuon, Optimizer};
 use spikegrad::reduce::{argmax, argmin};
 use spikegrad::scan::{Decay, Plan, Recurrence, wkv};
@@ -338,6 +339,15 @@ fn steps() {
             }),
             ("Lif", |d, n| fire(d, n, Save::Membrane)),
             ("Lif with checkpoints", |d, n| fire(d, n, Save::Checkpoints(32))),
+            ("Synaptic", |d, n| {
+                run(d, &[&[n, 2], &[2, 2], &[2]], |v| {
+                    let parameters =
+                        SynapticParameters { beta: Some(&v[2]), ..SynapticParameters::default() };
+                    let neuron = Synaptic::new(0.5, 0.75).threshold(99.0).trace(true);
+                    let out = neuron.scan_with(&v[0], Some(&v[1]), &parameters)?;
+                    out.membrane.expect("a trace").add(&out.spikes)
+                })
+            }),
             ("latency", |d, n| Ok(vec![latency(&data(d, &[5], 1)?, n, Latency::default())?])),
             ("delta", |d, n| Ok(vec![delta(&data(d, &[n, 2], 1)?, 0.5, false)?.on])),
             ("repeat_steps", |d, n| run(d, &[&[3]], |v| v[0].repeat_steps(n))),

@@ -14,6 +14,7 @@ use spikegrad::elementwise::{Activation, Binary, Unary};
 use spikegrad::fourier::{self, ComplexGate, HardConcrete};
 use spikegrad::lif::{Gradient, Lif, Neurons, Reset, Save, Spikes, Surrogate};
 use spikegrad::loss::{self, CrossEntropy, LinearCrossEntropy};
+use spikegrad::neuron::{self, Synaptic, SynapticParameters};
 use spikegrad::nn::{BatchNorm, InstanceNorm};
 use spikegrad::scan::{Decay, Plan, Recurrence, Wkv, WkvOutput, WkvState};
 use spikegrad::{Device, Result, Tape, Tensor, Var, linalg, reduce};
@@ -567,6 +568,41 @@ fn leaky_neurons() {
                 _ => Ok(spikes),
             }
         }));
+    }
+    none(&all);
+}
+
+#[test]
+fn synaptic_neurons() {
+    let mut all = Vec::new();
+    let x = [
+        input(&[11, 12], -0.4, 0.6),
+        input(&[2, 12], -0.5, 1.5),
+        input(&[12], 0.5, 0.9),
+        input(&[12], 0.5, 0.9),
+        input(&[12], 0.7, 1.2),
+    ];
+    for reset in [neuron::Reset::None, neuron::Reset::Subtract, neuron::Reset::Zero] {
+        for detached in [true, false] {
+            let what = format!("{reset:?}, detached {detached}");
+            let neuron = Synaptic::new(0.6, 0.7).reset(reset).detach_reset(detached).trace(true);
+            // A reset takes a threshold off, and a membrane sums several inputs: of 3e38 they are beyond
+            // f32 before the decay brings the sum back.
+            all.extend(faults(&what, &WITHOUT_ENDS, 2e-4, &x, |v| {
+                let (alpha, beta, threshold) = (Some(&v[2]), Some(&v[3]), Some(&v[4]));
+                let parameters = SynapticParameters { alpha, beta, threshold };
+                let out = neuron.scan_with(&v[0], Some(&v[1]), &parameters)?;
+                out.state.mul_scalar(1.0)
+            }));
+            all.extend(faults(&what, &WITHOUT_ENDS, 2e-4, &x[..2], |v| {
+                let out = neuron.scan(&v[0], Some(&v[1]))?;
+                out.spikes.add(&out.membrane.expect("a trace"))
+            }));
+            let packed = neuron.output(Spikes::Bits);
+            all.extend(faults(&what, &WITHOUT_ENDS, 2e-4, &x[..1], |v| {
+                packed.scan(&v[0], None)?.spikes.unpack()
+            }));
+        }
     }
     none(&all);
 }

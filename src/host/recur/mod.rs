@@ -1,0 +1,9 @@
+//! Recurrences in f32, for any cell. Columns are independent: they are cut into blocks that threads share,
+//! and these into tiles of [`LANES`] columns, which the loops vectorise over.
+
+mod backward;
+mod forward;
+mod tile;
+
+pub(crate) use backward::backward;
+pub(crate) use forward::forward;
