@@ -13,9 +13,11 @@ use spikegrad::attention::SpikeAttention;
 use spikegrad::elementwise::{Activation, Binary, Unary};
 use spikegrad::fourier::{self, ComplexGate, HardConcrete};
 use spikegrad::lif::{Gradient, Lif, Neurons, Reset, Save, Spikes, Surrogate};
+use spikegrad::linalg::MatmulKernel;
 use spikegrad::loss::{self, CrossEntropy, LinearCrossEntropy};
 use spikegrad::neuron::{self, Synaptic, SynapticParameters};
 use spikegrad::nn::{BatchNorm, InstanceNorm};
+use spikegrad::random::Generator;
 use spikegrad::scan::{Decay, Plan, Recurrence, Wkv, WkvOutput, WkvState};
 use spikegrad::{Device, Result, Tape, Tensor, Var, linalg, reduce};
 
@@ -465,6 +467,31 @@ fn products_of_every_layout() {
             let x = shapes.map(|shape| input(shape, -1.0, 1.0));
             all.extend(faults(what, &PLANTED, 2e-5, &x, |v| run(&v[0], &v[1])));
         }
+    }
+    none(&all);
+}
+
+/// What is dropped does not depend on its number; what is kept does.
+#[test]
+fn dropped_numbers() {
+    let x = [input(&[11, 13], -3.0, 3.0)];
+    // Twice 3e38 is infinite in f32.
+    none(&faults("dropout", &PLANTED, 1e-6, &x, |v| {
+        v[0].dropout(0.5, &mut Generator::new(v[0].device(), 1)?)
+    }));
+}
+
+/// Every kernel of a product, by itself.
+#[test]
+fn products_of_every_kernel() {
+    let mut all = Vec::new();
+    let kernels = [MatmulKernel::Naive, MatmulKernel::Registers, MatmulKernel::Tiled];
+    for (kernel, [shapes, ..]) in kernels.into_iter().flat_map(|k| PRODUCTS.map(|s| (k, s))) {
+        let x = shapes.map(|shape| input(shape, -1.0, 1.0));
+        all.extend(faults(&format!("{kernel:?}"), &PLANTED, 2e-5, &x, |v| {
+            let y = linalg::Matmul::new().kernel(kernel).run(v[0].value(), v[1].value())?;
+            Ok(Tape::off().constant(&y))
+        }));
     }
     none(&all);
 }
