@@ -17,8 +17,9 @@
 import package::shared::finite::{keep_nan, limited};
 import package::shared::index::{Group, group_index};
 import package::lif::membrane::{
-    LifParams, Neuron, charge, fires, after_spike, RESET_HARD, RESET_SOFT, FIXED, SCALAR, TIED
+    LifParams, Neuron, charge, fires, after_spike, RESET_HARD, RESET_SOFT, TIED
 };
+import package::shared::forms::{EACH, FIXED, SCALAR};
 import package::shared::part::part;
 import package::shared::surrogate::surrogate;
 
@@ -79,7 +80,7 @@ fn neuron_of(c: u32) -> Neuron {
         one.gain = 1.0 - one.decay;
     }
     @if(!CHECKPOINTS) {
-        if GAIN == SCALAR || GAIN == 2u {
+        if GAIN == SCALAR || GAIN == EACH {
             one.gain = gain[select(n, 0u, GAIN == SCALAR)];
         }
     }

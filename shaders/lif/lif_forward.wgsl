@@ -15,8 +15,9 @@
 import package::shared::finite::limited;
 import package::shared::index::{Group, group_index};
 import package::lif::membrane::{
-    LifParams, Neuron, charge, fires, after_spike, RESET_HARD, FIXED, SCALAR, TIED
+    LifParams, Neuron, charge, fires, after_spike, RESET_HARD, TIED
 };
+import package::shared::forms::{FIXED, SCALAR};
 
 override MARCH: bool = false;
 override WG: u32 = select(128u, 256u, MARCH);

@@ -5,11 +5,11 @@
 // sums: [5, columns]: dL/dv[-1], decay, threshold, gain, gh[0]. v0: [columns], v[-1], whose share
 // gh[0] v[-1] of the gradient of decay is added here (if STATE). Outputs [neurons] or [1]; those of
 // form FIXED are not touched.
-// A workgroup is 32 neurons by 8 rows of the batch (or, for a scalar, 256 lanes over all columns);
-// each lane adds its share in order, then a fixed tree. groups.z is the parameter.
+// Shares of lanes: shared/batch.wgsl. groups.z is the parameter.
 
+import package::shared::batch::{share_of, sum_of_lanes, writes};
+import package::shared::forms::{FIXED, SCALAR};
 import package::shared::index::{Group, group_index};
-import package::lif::membrane::{FIXED, SCALAR};
 
 struct Params {
     columns: u32,
@@ -28,9 +28,7 @@ override STATE: bool = false;
 @group(0) @binding(4) var<storage, read_write> ggain: array<f32>;
 @group(1) @binding(0) var<uniform> p: Params;
 
-var<workgroup> partial: array<f32, 256>;
-
-fn share(which: u32, c: u32) -> f32 {
+fn term(which: u32, c: u32) -> f32 {
     let sum = sums[(which + 1u) * p.columns + c];
     if STATE && which == 0u {
         return sum + sums[4u * p.columns + c] * v0[c];
@@ -47,33 +45,22 @@ fn lif_parameters(at: Group, @builtin(local_invocation_index) local: u32) {
     } else if which == 2u {
         form = GAIN;
     }
-    let tile = group_index(at);
-    let scalar = form == SCALAR;
-    let n = select(tile * 32u + local % 32u, local, scalar);
-    let inside = form != FIXED && select(n < p.neurons, tile == 0u, scalar);
+    let single = form == SCALAR;
+    let share = share_of(group_index(at), local, p.columns, p.neurons, single);
     var total = 0.0;
-    if inside {
-        let start = select(local / 32u * p.neurons + n, local, scalar);
-        let stride = select(8u * p.neurons, 256u, scalar);
-        for (var c = start; c < p.columns; c += stride) {
-            total += share(which, c);
+    if form != FIXED {
+        for (var c = share.begin; c < share.end; c += share.stride) {
+            total += term(which, c);
         }
     }
-    partial[local] = total;
-    let last = select(32u, 1u, scalar);
-    for (var half = 128u; half >= last; half /= 2u) {
-        workgroupBarrier();
-        if local < half {
-            partial[local] += partial[local + half];
-        }
-    }
-    if inside && local < last {
+    let sum = sum_of_lanes(total, local, single);
+    if form != FIXED && writes(share, local, single) {
         if which == 0u {
-            gdecay[select(n, 0u, scalar)] = partial[local];
+            gdecay[share.place] = sum;
         } else if which == 1u {
-            gthreshold[select(n, 0u, scalar)] = partial[local];
+            gthreshold[share.place] = sum;
         } else {
-            ggain[select(n, 0u, scalar)] = partial[local];
+            ggain[share.place] = sum;
         }
     }
 }

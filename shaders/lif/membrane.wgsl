@@ -11,11 +11,7 @@ const RESET_NONE: u32 = 0u;
 const RESET_SOFT: u32 = 1u;
 const RESET_HARD: u32 = 2u;
 
-// Where a neuron's parameter comes from.
-const FIXED: u32 = 0u;
-const SCALAR: u32 = 1u;
-const EACH: u32 = 2u;
-// The gain only: 1 - decay.
+// A form (shared/forms.wgsl) of the gain only: 1 - decay.
 const TIED: u32 = 3u;
 
 struct LifParams {

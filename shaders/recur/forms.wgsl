@@ -1,5 +1,7 @@
-// Where parameters come from, two bits each: a number of the launch, a tensor of one, or of one a neuron.
+// The forms of all parameters of a cell, two bits each (shared/forms.wgsl).
 
 override FORMS: u32 = 0u;
-const FIXED: u32 = 0u;
-const SCALAR: u32 = 1u;
+
+fn form_of(which: u32) -> u32 {
+    return (FORMS >> (2u * which)) & 3u;
+}

@@ -2,7 +2,8 @@
 //
 // The last state of a cell is its membrane, its last parameter the threshold.
 
-import package::recur::forms::{FIXED, FORMS, SCALAR};
+import package::recur::forms::form_of;
+import package::shared::forms::{FIXED, SCALAR};
 import package::sizes::{PARAMETERS, STATES};
 
 alias State = array<f32, STATES>;
@@ -60,7 +61,7 @@ fn parameters_of(column: u32) -> Parameters {
     var all: Parameters;
     var start = 0u;
     for (var k = 0u; k < PARAMETERS; k++) {
-        let form = (FORMS >> (2u * k)) & 3u;
+        let form = form_of(k);
         if form == FIXED {
             all[k] = fixed[k];
         } else {

@@ -4,10 +4,11 @@
 //
 // sums: [states + parameters, columns], of which the first `states` rows are others'. gradient: those of
 // the parameters that are tensors, one behind the other, by FORMS (recur/forms.wgsl).
-// A workgroup is 32 neurons by 8 rows of the batch (or, for one number, 256 lanes over all columns);
-// each lane adds its share in order, then a fixed tree. groups.z is the parameter.
+// Shares of lanes: shared/batch.wgsl. groups.z is the parameter.
 
-import package::recur::forms::{FIXED, FORMS, SCALAR};
+import package::recur::forms::form_of;
+import package::shared::batch::{share_of, sum_of_lanes, writes};
+import package::shared::forms::{FIXED, SCALAR};
 import package::shared::index::{Group, group_index};
 
 struct Params {
@@ -19,12 +20,6 @@ struct Params {
 @group(0) @binding(0) var<storage, read> sums: array<f32>;
 @group(0) @binding(1) var<storage, read_write> gradient: array<f32>;
 @group(1) @binding(0) var<uniform> p: Params;
-
-var<workgroup> partial: array<f32, 256>;
-
-fn form_of(which: u32) -> u32 {
-    return (FORMS >> (2u * which)) & 3u;
-}
 
 // Where the gradient of a parameter begins.
 fn start_of(which: u32) -> u32 {
@@ -41,27 +36,16 @@ fn start_of(which: u32) -> u32 {
 fn parameter_sums(at: Group, @builtin(local_invocation_index) local: u32) {
     let which = at.group.z;
     let form = form_of(which);
-    let tile = group_index(at);
-    let scalar = form == SCALAR;
-    let n = select(tile * 32u + local % 32u, local, scalar);
-    let inside = form != FIXED && select(n < p.neurons, tile == 0u, scalar);
+    let single = form == SCALAR;
+    let share = share_of(group_index(at), local, p.columns, p.neurons, single);
     var total = 0.0;
-    if inside {
-        let start = select(local / 32u * p.neurons + n, local, scalar);
-        let stride = select(8u * p.neurons, 256u, scalar);
-        for (var c = start; c < p.columns; c += stride) {
+    if form != FIXED {
+        for (var c = share.begin; c < share.end; c += share.stride) {
             total += sums[(p.states + which) * p.columns + c];
         }
     }
-    partial[local] = total;
-    let last = select(32u, 1u, scalar);
-    for (var half = 128u; half >= last; half /= 2u) {
-        workgroupBarrier();
-        if local < half {
-            partial[local] += partial[local + half];
-        }
-    }
-    if inside && local < last {
-        gradient[start_of(which) + select(n, 0u, scalar)] = partial[local];
+    let sum = sum_of_lanes(total, local, single);
+    if form != FIXED && writes(share, local, single) {
+        gradient[start_of(which) + share.place] = sum;
     }
 }

@@ -177,6 +177,14 @@ impl Device {
         matches!(self.stream.backend, Backend::Host(_))
     }
 
+    /// Refuses what runs on the CPU alone.
+    pub(crate) fn expect_host(&self, what: impl Into<String>) -> Result<()> {
+        if self.is_host() {
+            return Ok(());
+        }
+        Err(Error::Unsupported { what: what.into(), feature: "a host device".into() })
+    }
+
     /// Whether it is [`Device::oracle`].
     pub fn is_oracle(&self) -> bool {
         matches!(&self.stream.backend, Backend::Host(h) if h.precision == Precision::Double)

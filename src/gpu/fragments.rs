@@ -31,8 +31,8 @@ pub(super) const FRAGMENTS: &[Fragment] = fragments! {
     loss: scores;
     recur: forms, launch, reset;
     scan: decay, memory, walk;
-    shared: blocks, complex, curves, deviation, finite, half, index, item, magnitude, math, numbers, part, reduce,
-        rng, second_look, squares, step, surrogate, tile, tiles;
+    shared: batch, blocks, complex, curves, deviation, finite, forms, half, index, item, magnitude, math,
+        numbers, part, reduce, rng, second_look, squares, step, surrogate, tile, tiles;
     spectral: applied, quad, symmetric;
     token: digits;
 };

@@ -5,13 +5,14 @@ mod forward;
 mod layer;
 pub(crate) mod membrane;
 mod neuron;
-mod parameters;
+pub(crate) mod parameters;
 pub(crate) mod params;
 mod scan;
 pub(crate) mod surrogate;
 
 pub use neuron::{Gain, Gradient, Lif, Neurons, Reset, Save, Spikes};
 pub use scan::LifOutput;
+pub(crate) use scan::check_parameter;
 pub use surrogate::Surrogate;
 
 use crate::kernel::Kernel;

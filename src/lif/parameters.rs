@@ -14,10 +14,15 @@ kernel! {
     turns = turns;
 }
 
-/// Over all columns by a workgroup, or over the batch by its eighths.
 fn turns(args: &CostArgs<'_>) -> u64 {
     let p: NeuronParams = args.params();
-    u64::from(p.columns.div_ceil(p.neurons.saturating_mul(8).clamp(1, 256))) + 12
+    batch_turns(p.columns, p.neurons)
+}
+
+/// The turns of a sum as in `shared/batch.wgsl`: a lane's share, over all columns by a workgroup or over
+/// the batch by its eighths, and the tree.
+pub(crate) fn batch_turns(columns: u32, neurons: u32) -> u64 {
+    u64::from(columns.div_ceil(neurons.saturating_mul(8).clamp(1, 256))) + 12
 }
 
 /// The parameters, in the order of the rows below the first.
@@ -49,8 +54,8 @@ fn lif_parameters<R: Real>(args: &mut HostArgs<'_, R>) {
 /// The rows that backward leaves: dL/dv0, decay, threshold, gain, gh of the first step.
 pub(super) const ROWS: usize = 5;
 
-/// Neurons of a workgroup.
-const TILE: usize = 32;
+/// Neurons of a workgroup (`shared/batch.wgsl`).
+pub(crate) const TILE: usize = 32;
 
 /// The gradients of the parameters that are learned. `v0`: the first state, where its share of the
 /// decay is still to be added.

@@ -23,7 +23,7 @@ pub(crate) const NONE: u32 = 0;
 pub(crate) const SOFT: u32 = 1;
 pub(crate) const HARD: u32 = 2;
 
-// Where a neuron's parameter comes from (`lif/membrane.wgsl`).
+// Where a neuron's parameter comes from (`shared/forms.wgsl`), and the gain (`lif/membrane.wgsl`).
 pub(crate) const FIXED: u32 = 0;
 pub(crate) const SCALAR: u32 = 1;
 pub(crate) const EACH: u32 = 2;

@@ -81,7 +81,7 @@ impl Lif {
         };
         check_steps(self, x, *steps)?;
         if let Some(state) = state {
-            check_tensor(x, state)?;
+            state.expect_beside(OP, x)?;
             if state.shape().dims() != trailing {
                 let detail = format!("a state of {} for an input of {}", state.shape(), x.shape());
                 return Err(Error::shape(OP, detail));
@@ -91,26 +91,31 @@ impl Lif {
         let named =
             [("decay", neurons.decay), ("threshold", neurons.threshold), ("gain", neurons.gain)];
         for (name, value) in named {
-            let Some(value) = value else { continue };
-            check_tensor(x, value)?;
-            let fits = value.shape().count() == 1 || value.shape().dims() == [last];
-            if !fits {
-                let detail = format!("{name} of {} for {last} neurons", value.shape());
-                return Err(Error::shape(OP, detail));
+            if let Some(value) = value {
+                check_parameter(OP, name, value, x, last)?;
             }
         }
         if neurons.gain.is_some() && (self.gain == Gain::Leak || self.save != Save::Membrane) {
             let detail = "a gain tensor goes with neither Gain::Leak nor Save::Checkpoints";
             return Err(Error::argument(OP, detail));
         }
-        if self.smooth && !x.device().is_host() {
-            return Err(Error::Unsupported {
-                what: "a smooth LIF neuron".into(),
-                feature: "a host device".into(),
-            });
-        }
-        Ok(())
+        if self.smooth { x.device().expect_host("a smooth LIF neuron") } else { Ok(()) }
     }
+}
+
+/// Refuses a parameter of a neuron that has neither one value nor one for each of `neurons`.
+pub(crate) fn check_parameter(
+    op: &'static str,
+    name: &str,
+    value: &Var,
+    x: &Var,
+    neurons: usize,
+) -> Result<()> {
+    value.expect_beside(op, x)?;
+    if value.shape().count() == 1 || value.shape().dims() == [neurons] {
+        return Ok(());
+    }
+    Err(Error::shape(op, format!("{name} of {} for {neurons} neurons", value.shape())))
 }
 
 /// The most steps of a scan where a device ends long loops.
@@ -131,11 +136,6 @@ fn check_steps(lif: &Lif, x: &Var, steps: usize) -> Result<()> {
     }
     let what = format!("{OP}: steps of a scan on a software adapter (hand its state on instead)");
     Err(Error::Limit { what, asked: steps as u64, allowed: allowed as u64 })
-}
-
-fn check_tensor(x: &Var, other: &Var) -> Result<()> {
-    x.value().same_device(OP, other.value())?;
-    other.value().expect(OP, DType::F32)
 }
 
 /// What backward needs, and nothing else: other handles would keep memory alive.

@@ -4,6 +4,7 @@ use super::layer::Layer;
 use super::params::{EACH, FIXED, MOST, form};
 use crate::host::{HostArgs, Real};
 use crate::kernel::CostArgs;
+use crate::lif::parameters::{TILE, batch_turns};
 use crate::{DType, Result, Tensor, kernel};
 
 kernel! {
@@ -14,10 +15,10 @@ kernel! {
     turns = turns;
 }
 
-/// Over all columns by a workgroup, or over the batch by its eighths.
+/// A sum over the batch, after the places of the parameters before.
 fn turns(args: &CostArgs<'_>) -> u64 {
     let p: SumParams = args.params();
-    u64::from(p.columns.div_ceil(p.neurons.saturating_mul(8).clamp(1, 256))) + 24
+    batch_turns(p.columns, p.neurons) + MOST as u64
 }
 
 fn parameter_sums<R: Real>(args: &mut HostArgs<'_, R>) {
@@ -35,9 +36,6 @@ fn parameter_sums<R: Real>(args: &mut HostArgs<'_, R>) {
         start += count;
     }
 }
-
-/// Neurons of a workgroup.
-const TILE: usize = 32;
 
 /// The gradients of all parameters that are tensors, one behind the other.
 pub(super) fn reduce(layer: &Layer, sums: &Tensor) -> Result<Tensor> {

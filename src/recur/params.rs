@@ -1,6 +1,7 @@
 //! What the launches of a recurrence are told: parameters, and the numbers that stand for options.
 
 use crate::kernel::CostArgs;
+pub(super) use crate::lif::params::{EACH, FIXED, SCALAR};
 
 /// The most parameters of a cell.
 pub(super) const MOST: usize = 8;
@@ -30,11 +31,6 @@ pub(crate) const SPIKES: u32 = 1;
 pub(super) const WORDS: u32 = 2;
 pub(super) const TRACE: u32 = 4;
 pub(super) const SAVE: u32 = 8;
-
-// Where a parameter comes from (`recur/forms.wgsl`).
-pub(super) const FIXED: u32 = 0;
-pub(super) const SCALAR: u32 = 1;
-pub(super) const EACH: u32 = 2;
 
 /// The form of parameter `k`.
 pub(super) fn form(forms: u32, k: usize) -> u32 {

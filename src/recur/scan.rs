@@ -5,7 +5,7 @@ use super::forward;
 use super::layer::{Driver, Layer, Options};
 use crate::error::{Error, Result};
 use crate::layout::concat;
-use crate::lif::Spikes;
+use crate::lif::{Spikes, check_parameter};
 use crate::tape::Var;
 use crate::{DType, Tensor};
 
@@ -70,7 +70,7 @@ impl Driver {
             return Err(Error::shape(self.op, "the input has no time axis"));
         }
         if let Some(state) = state {
-            self.check_tensor(x, state)?;
+            state.expect_beside(self.op, x)?;
             if *state.shape() != x.shape().with(0, self.states)? {
                 let detail = format!(
                     "a state of {} for an input of {}, expected {}",
@@ -81,18 +81,10 @@ impl Driver {
                 return Err(Error::shape(self.op, detail));
             }
         }
-        if options.smooth && !x.device().is_host() {
-            return Err(Error::Unsupported {
-                what: format!("{}: a smooth neuron", self.op),
-                feature: "a host device".into(),
-            });
+        if options.smooth {
+            x.device().expect_host(format!("{}: a smooth neuron", self.op))?;
         }
         Ok(())
-    }
-
-    fn check_tensor(&self, x: &Var, other: &Var) -> Result<()> {
-        x.value().same_device(self.op, other.value())?;
-        other.value().expect(self.op, DType::F32)
     }
 
     /// The elements of each parameter that is a tensor, 0 for the others.
@@ -102,11 +94,7 @@ impl Driver {
         let mut counts = Vec::with_capacity(parameters.len());
         for (name, value) in self.parameters.iter().zip(parameters) {
             if let Some(value) = value {
-                self.check_tensor(x, value)?;
-                if value.shape().count() != 1 && value.shape().dims() != [last] {
-                    let detail = format!("{name} of {} for {last} neurons", value.shape());
-                    return Err(Error::shape(self.op, detail));
-                }
+                check_parameter(self.op, name, value, x, last)?;
             }
             counts.push(value.map_or(0, |v| v.shape().count()));
         }

@@ -3,7 +3,7 @@
 use super::decay_backward::Saved;
 use super::decay_forward;
 use super::params::{FIXED, LOGIT, VALUE};
-use super::plan::{Cut, Plan, check_tensor};
+use super::plan::{Cut, Plan};
 use super::rate::Scan;
 use crate::error::{Error, Result};
 use crate::tape::Var;
@@ -146,7 +146,7 @@ impl Recurrence {
             return Err(Error::shape(self.op, "the input has no time axis"));
         };
         if let Some(initial) = initial {
-            check_tensor(self.op, u, initial)?;
+            initial.expect_beside(self.op, u)?;
             if initial.shape().dims() != trailing {
                 let detail = format!(
                     "an initial state of {} for an input of {}",
@@ -162,7 +162,7 @@ impl Recurrence {
             }
             Decay::Fixed(_) => Ok(()),
             Decay::Value(rate) | Decay::Logit(rate) => {
-                check_tensor(self.op, u, rate)?;
+                rate.expect_beside(self.op, u)?;
                 let channels = trailing.last().copied().unwrap_or(1);
                 let heads = rate.shape().count();
                 if rate.shape().rank() > 1 || heads == 0 || !channels.is_multiple_of(heads) {

@@ -6,8 +6,7 @@ use crate::dispatch::Launch;
 use crate::error::{Error, Result};
 use crate::host::threads;
 use crate::kernel::{Kernel, Variant};
-use crate::tape::Var;
-use crate::{DType, Device, Shape};
+use crate::{Device, Shape};
 
 /// How a scan goes through time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -182,10 +181,4 @@ fn choose(device: &Device, columns: usize, steps: usize) -> usize {
         chunk /= 2;
     }
     chunk
-}
-
-/// Refuses a tensor of another device or type.
-pub(super) fn check_tensor(op: &'static str, u: &Var, other: &Var) -> Result<()> {
-    u.value().same_device(op, other.value())?;
-    other.value().expect(op, DType::F32)
 }

@@ -1,7 +1,7 @@
 //! WKV: options, checks, and the node on the tape.
 
 use super::memory::{NOTHING, state_shape};
-use super::plan::{Cut, Plan, check_tensor};
+use super::plan::{Cut, Plan};
 use super::wkv_backward::Saved;
 use super::wkv_forward;
 use crate::error::{Error, Result};
@@ -170,7 +170,7 @@ pub fn wkv(k: &Var, v: &Var, w: &Var, u: &Var, state: Option<&WkvState>) -> Resu
 fn check(k: &Var, others: [&Var; 3], state: Option<&WkvState>) -> Result<()> {
     k.value().expect(OP, DType::F32)?;
     for other in others {
-        check_tensor(OP, k, other)?;
+        other.expect_beside(OP, k)?;
     }
     let Some((_, step)) = k.shape().dims().split_first() else {
         return Err(Error::shape(OP, "the keys have no time axis"));

@@ -65,6 +65,12 @@ impl Var {
         Self { place: None, ..self.clone() }
     }
 
+    /// Refuses what is not f32 on the device of `x`.
+    pub(crate) fn expect_beside(&self, op: &'static str, x: &Var) -> Result<()> {
+        x.value.same_device(op, &self.value)?;
+        self.value.expect(op, DType::F32)
+    }
+
     pub(super) fn place(&self) -> Option<Place> {
         self.place
     }

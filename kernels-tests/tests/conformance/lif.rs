@@ -1,5 +1,6 @@
 //! Conformance of the `lif` family.
 
+use super::spikes::{bits, close_sums, terms};
 use kernels_tests::{Random, assert_close, conform, oracle, seeded, subjects};
 use proptest::prelude::*;
 use spikegrad::lif::{Gain, Gradient, Lif, Neurons, Reset, Save, Spikes, Surrogate};
@@ -145,44 +146,17 @@ impl Case {
             let found = case.run(&subject.device).unwrap_or_else(|e| panic!("{what}: {e}"));
             assert_eq!(bits(&found.spikes), bits(&expected.spikes), "{what}: spikes");
             assert_close(&format!("{what}: state"), &found.state, &expected.state, 1e-5);
-            let terms = expected.terms();
+            let terms = terms(&expected.gradients[0].1);
             for ((name, found), (_, expected)) in found.gradients.iter().zip(&expected.gradients) {
                 let what = format!("{what}: gradient of {name}");
                 if matches!(*name, "x" | "v0") {
                     assert_close(&what, found, expected, 1e-5);
                 } else {
-                    close_sums(&what, found, expected, terms);
+                    close_sums(&what, found, expected, terms, 2e-6);
                 }
             }
         }
     }
-}
-
-impl Outcome {
-    /// The size of all terms of a sum over the input's gradient.
-    fn terms(&self) -> f64 {
-        let gx = self.gradients[0].1.to_vec::<f64>().unwrap();
-        gx.iter().map(|g| g.abs()).sum()
-    }
-}
-
-/// Gradients of parameters are sums whose terms cancel: what rounding leaves is relative to the
-/// terms, not to the sum.
-fn close_sums(what: &str, found: &Tensor, expected: &Tensor, terms: f64) {
-    let (found, expected) = (found.to_vec::<f64>().unwrap(), expected.to_vec::<f64>().unwrap());
-    for (i, (a, b)) in found.iter().zip(&expected).enumerate() {
-        let allowed = 1e-5 * b.abs() + 2e-6 * terms / expected.len() as f64;
-        assert!((a - b).abs() <= allowed, "{what}: element {i} is {a:e}, should be {b:e}");
-    }
-}
-
-fn bits(spikes: &Tensor) -> Vec<bool> {
-    if spikes.dtype() == DType::Bits {
-        return spikes.to_bools().unwrap();
-    }
-    let all = spikes.to_vec::<f32>().unwrap();
-    assert!(all.iter().all(|s| *s == 0.0 || *s == 1.0), "spikes are 0 or 1");
-    all.iter().map(|s| *s == 1.0).collect()
 }
 
 #[test]

@@ -28,5 +28,6 @@ mod scan;
 mod special;
 mod spectral;
 mod spike_product;
+mod spikes;
 mod table;
 mod token;
