@@ -488,10 +488,14 @@ fn products_of_every_kernel() {
     let kernels = [MatmulKernel::Naive, MatmulKernel::Registers, MatmulKernel::Tiled];
     for (kernel, [shapes, ..]) in kernels.into_iter().flat_map(|k| PRODUCTS.map(|s| (k, s))) {
         let x = shapes.map(|shape| input(shape, -1.0, 1.0));
-        all.extend(faults(&format!("{kernel:?}"), &PLANTED, 2e-5, &x, |v| {
-            let y = linalg::Matmul::new().kernel(kernel).run(v[0].value(), v[1].value())?;
-            Ok(Tape::off().constant(&y))
-        }));
+        // 0 times infinity is no number.
+        let zeros = [input(shapes[0], 0.0, 0.0), x[1]];
+        for x in [x, zeros] {
+            all.extend(faults(&format!("{kernel:?}"), &PLANTED, 2e-5, &x, |v| {
+                let y = linalg::Matmul::new().kernel(kernel).run(v[0].value(), v[1].value())?;
+                Ok(Tape::off().constant(&y))
+            }));
+        }
     }
     none(&all);
 }
