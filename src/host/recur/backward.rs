@@ -1,7 +1,9 @@
 //! The backward pass of a recurrence.
 
-use super::tile::{LANES, Lanes, advance, column, fires, load, parameters, store};
-use crate::host::columns::{cut_mut, each_block, width};
+use super::tile::{
+    LANES, Lanes, ZEROS, advance, column, cut, cut_mut, fires, load, parameters, store,
+};
+use crate::host::columns::{self, each_block, width};
 use crate::host::{HostArgs, vectorised};
 use crate::lif::surrogate::{ATAN, FAST_SIGMOID, RECTANGLE, SIGMOID, Slope, TRIANGLE};
 use crate::recur::{self, Cell, Columns, RecurParams, Reset, Rule, SPIKES};
@@ -32,15 +34,22 @@ struct Task<'a> {
     gs: Option<&'a [f32]>,
     gtrace: Option<&'a [f32]>,
     checkpoints: &'a [f32],
-    words: &'a [u32],
 }
 
-/// What goes from step to step, backwards.
-#[derive(Clone, Copy)]
-struct Carry<const S: usize, const P: usize> {
+/// What goes from step to step, backwards, in some columns.
+struct Tile<const S: usize, const P: usize> {
+    parameters: [Lanes; P],
+    /// Gradients: of the state, of whether it fired, and the sums of those of the parameters.
     state: [Lanes; S],
     fired: Lanes,
-    parameters: [Lanes; P],
+    learned: [Lanes; P],
+}
+
+/// The steps of a chunk of a tile, computed again: states before and after each, and whether the state
+/// before had fired.
+struct Again<const S: usize> {
+    states: [[Lanes; S]; MOST + 1],
+    fired: [Lanes; MOST + 1],
 }
 
 /// The smooth neuron is for gradient checks, and not made fast.
@@ -65,12 +74,11 @@ pub(crate) fn backward<C: Cell<S, P>, const S: usize, const P: usize>(
         gs: given("gs").filter(|_| args.constant("UPSTREAM") & SPIKES != 0),
         gtrace: given("gtrace"),
         checkpoints: args.reals("checkpoints"),
-        words: args.words("words"),
     };
     let row = p.columns as usize;
     let wide = width(row, (p.end - p.first) as usize);
-    let mut sums = cut_mut(args.reals_mut("sums"), row, wide).into_iter();
-    let gx = cut_mut(args.reals_mut("gx"), row, wide).into_iter();
+    let mut sums = columns::cut_mut(args.reals_mut("sums"), row, wide).into_iter();
+    let gx = columns::cut_mut(args.reals_mut("gx"), row, wide).into_iter();
     let blocks = gx.enumerate().map(|(i, gx)| Block {
         first: i * wide,
         gx,
@@ -84,156 +92,176 @@ fn run<C: Cell<S, P>, const S: usize, const P: usize>(
     all: &Columns<'_, f32, P>,
     mut block: Block<'_>,
 ) {
-    let own = parameters(all, block.first, block.sums[0].len());
-    let mut carries: Vec<_> =
-        (0..own.len()).map(|i| begin::<S, P>(task, &block, i * LANES)).collect();
+    let mut tiles = begin::<S, P>(task, all, &block);
+    let mut again = Again { states: [[ZEROS; S]; MOST + 1], fired: [ZEROS; MOST + 1] };
     let chunks = task.p.first as usize / task.every..(task.p.end as usize).div_ceil(task.every);
     vectorised(
         #[inline(always)]
         || {
             for chunk in chunks.clone().rev() {
-                for (i, (c, carry)) in own.iter().zip(&mut carries).enumerate() {
-                    walk::<C, S, P>(task, &mut block, c, carry, chunk, i * LANES);
+                for (i, tile) in tiles.iter_mut().enumerate() {
+                    walk::<C, S, P>(task, &mut block, tile, &mut again, chunk, i * LANES);
                 }
             }
         },
     );
-    for (i, carry) in carries.iter().enumerate() {
-        let learned = if task.learn { &carry.parameters[..] } else { &[] };
-        for (row, lanes) in block.sums.iter_mut().zip(carry.state.iter().chain(learned)) {
+    for (i, tile) in tiles.iter().enumerate() {
+        let learned = if task.learn { &tile.learned[..] } else { &[] };
+        for (row, lanes) in block.sums.iter_mut().zip(tile.state.iter().chain(learned)) {
             store(row, i * LANES, lanes);
         }
     }
 }
 
-/// What a tile goes on from.
+/// The tiles of a block, with what an earlier launch left.
 fn begin<const S: usize, const P: usize>(
     task: &Task<'_>,
+    all: &Columns<'_, f32, P>,
     block: &Block<'_>,
-    at: usize,
-) -> Carry<S, P> {
-    let row = |k: usize, there: bool| {
-        if there { load(block.sums[k], at) } else { [0.0; LANES] }
+) -> Vec<Tile<S, P>> {
+    let (resumes, adds) = (task.p.resume > 0, task.learn && task.p.resume == 2);
+    let tile = |(i, parameters)| {
+        let (state, learned) = ([ZEROS; S], [ZEROS; P]);
+        let mut tile = Tile { parameters, state, fired: ZEROS, learned };
+        let state = tile.state.iter_mut().map(|lanes| (lanes, resumes));
+        let learned = tile.learned.iter_mut().map(|lanes| (lanes, adds));
+        for ((lanes, is_there), row) in state.chain(learned).zip(&block.sums) {
+            if is_there {
+                load(lanes, row, i * LANES);
+            }
+        }
+        tile
     };
-    Carry {
-        state: std::array::from_fn(|k| row(k, task.p.resume > 0)),
-        fired: [0.0; LANES],
-        parameters: std::array::from_fn(|k| row(S + k, task.learn && task.p.resume == 2)),
-    }
+    let own = parameters(all, block.first, block.sums[0].len());
+    own.into_iter().enumerate().map(tile).collect()
 }
 
-/// The steps of a chunk of a tile, computed again.
+/// A chunk of a tile: its steps again, and then back.
 #[inline(always)]
-fn walk<C: Cell<S, P>, const S: usize, const P: usize>(
-    task: &Task<'_>,
+fn walk<'a, C: Cell<S, P>, const S: usize, const P: usize>(
+    task: &Task<'a>,
     block: &mut Block<'_>,
-    c: &[Lanes; P],
-    carry: &mut Carry<S, P>,
+    tile: &mut Tile<S, P>,
+    again: &mut Again<S>,
     chunk: usize,
     at: usize,
 ) {
     let width = block.sums[0].len();
-    let row = |of: &[f32], t: usize| {
-        let start = t * task.p.columns as usize + block.first;
-        load(&of[start..start + width], at)
-    };
+    let row = |t: usize| t * task.p.columns as usize + block.first;
     let first = chunk * task.every;
     let count = task.every.min(task.p.end as usize - first).min(MOST);
-    let mut states = [[[0.0; LANES]; S]; MOST + 1];
-    let mut fired = [[0.0; LANES]; MOST];
-    let mut inputs = [[0.0; LANES]; MOST];
-    states[0] = std::array::from_fn(|k| row(task.checkpoints, chunk * S + k));
-    fired[0] = fires(task.rule, c, &states[0]);
-    let start = first / 32 * task.p.columns as usize + block.first;
-    let words = &task.words[start..start + width];
+    for (k, state) in again.states[0].iter_mut().enumerate() {
+        load(state, &task.checkpoints[row(chunk * S + k)..][..width], at);
+    }
+    fires(task.rule, &tile.parameters, &again.states[0], &mut again.fired[0]);
     for k in 0..count {
-        if k > 0 {
-            fired[k] = bits(words, at, (first + k - 1) % 32);
-        }
-        inputs[k] = row(task.x, first + k);
-        let mut s = states[k];
-        advance::<C, S, P>(task.rule, c, &mut s, &fired[k], &inputs[k]);
-        states[k + 1] = s;
+        let x = &task.x[row(first + k)..][..width];
+        // The spikes come out as they were: the same numbers in the same order.
+        again.states[k + 1] = again.states[k];
+        again.fired[k + 1] = again.fired[k];
+        let (state, fired) = (&mut again.states[k + 1], &mut again.fired[k + 1]);
+        advance::<C, S, P>(task.rule, &tile.parameters, state, fired, cut(x, at));
     }
     for k in (0..count).rev() {
         let t = first + k;
+        let given = |of: Option<&'a [f32]>| of.map(|of| cut(&of[row(t)..][..width], at));
         if task.jumps || task.gs.is_some() {
-            let above = task.gs.map_or([0.0; LANES], |gs| row(gs, t));
-            fire(task, c, carry, &states[k + 1][S - 1], &above);
+            fire(task, tile, &again.states[k + 1][S - 1], given(task.gs).unwrap_or(&ZEROS));
         }
-        if let Some(gtrace) = task.gtrace {
-            let above = row(gtrace, t);
-            (0..LANES).for_each(|i| carry.state[S - 1][i] += above[i]);
+        if let Some(above) = given(task.gtrace) {
+            tile.state[S - 1].iter_mut().zip(above).for_each(|(g, above)| *g += *above);
         }
-        let gx = retreat::<C, S, P>(task, c, carry, &states[k], &fired[k], &inputs[k]);
-        store(block.gx[t], at, &gx);
+        let x = cut(&task.x[row(t)..][..width], at);
+        retreat::<C, S, P>(
+            task,
+            tile,
+            &again.states[k],
+            &again.fired[k],
+            x,
+            cut_mut(block.gx[t], at),
+        );
     }
     // The reset of the first step, whose spike is one of the steps before.
     if task.jumps && first == task.p.first as usize {
-        fire(task, c, carry, &states[0][S - 1], &[0.0; LANES]);
+        fire(task, tile, &again.states[0][S - 1], &ZEROS);
     }
-}
-
-/// Bit `bit` of words, as numbers.
-#[inline(always)]
-fn bits(words: &[u32], at: usize, bit: usize) -> Lanes {
-    let mut lanes = [0.0; LANES];
-    for (lane, word) in lanes.iter_mut().zip(&words[at..]) {
-        *lane = if word >> bit & 1 == 1 { 1.0 } else { 0.0 };
-    }
-    lanes
 }
 
 /// The share of the spikes of membranes, which get this gradient from above.
 #[inline(always)]
 fn fire<const S: usize, const P: usize>(
     task: &Task<'_>,
-    c: &[Lanes; P],
-    carry: &mut Carry<S, P>,
+    tile: &mut Tile<S, P>,
     membrane: &Lanes,
-    above: &Lanes,
+    above: &[f32],
 ) {
-    let distance = std::array::from_fn(|i| membrane[i] - c[P - 1][i]);
-    let slope = slopes(task, &distance);
-    for i in 0..LANES {
-        let q = (above[i] + carry.fired[i]) * slope[i];
-        carry.state[S - 1][i] += q;
-        carry.parameters[P - 1][i] -= q;
-    }
-    carry.fired = [0.0; LANES];
-}
-
-/// The surrogate's derivatives.
-#[inline(always)]
-fn slopes(task: &Task<'_>, distance: &Lanes) -> Lanes {
-    let slope = task.slope;
     match task.code {
-        SIGMOID => distance.map(|u| slope.at::<SIGMOID>(u)),
-        FAST_SIGMOID => distance.map(|u| slope.at::<FAST_SIGMOID>(u)),
-        TRIANGLE => distance.map(|u| slope.at::<TRIANGLE>(u)),
-        RECTANGLE => distance.map(|u| slope.at::<RECTANGLE>(u)),
-        _ => distance.map(|u| slope.at::<ATAN>(u)),
+        SIGMOID => fire_by::<S, P, SIGMOID>(task.slope, tile, membrane, above),
+        FAST_SIGMOID => fire_by::<S, P, FAST_SIGMOID>(task.slope, tile, membrane, above),
+        TRIANGLE => fire_by::<S, P, TRIANGLE>(task.slope, tile, membrane, above),
+        RECTANGLE => fire_by::<S, P, RECTANGLE>(task.slope, tile, membrane, above),
+        _ => fire_by::<S, P, ATAN>(task.slope, tile, membrane, above),
     }
 }
 
-/// One step of a tile, back; the gradient of its input.
+#[inline(always)]
+fn fire_by<const S: usize, const P: usize, const CODE: u32>(
+    slope: Slope<f32>,
+    tile: &mut Tile<S, P>,
+    membrane: &Lanes,
+    above: &[f32],
+) {
+    let Tile { parameters, state, fired, learned } = tile;
+    let (threshold, state, learned) = (&parameters[P - 1], &mut state[S - 1], &mut learned[P - 1]);
+    let n = above.len().min(LANES);
+    let above = &above[..n];
+    for i in 0..n {
+        let q = (above[i] + fired[i]) * slope.at::<CODE>(membrane[i] - threshold[i]);
+        state[i] += q;
+        learned[i] -= q;
+        fired[i] = 0.0;
+    }
+}
+
+/// One step of a tile, back; `gx` gets the gradient of its input.
 #[inline(always)]
 fn retreat<C: Cell<S, P>, const S: usize, const P: usize>(
     task: &Task<'_>,
-    c: &[Lanes; P],
-    carry: &mut Carry<S, P>,
-    s: &[Lanes; S],
+    tile: &mut Tile<S, P>,
+    before: &[Lanes; S],
     fired: &Lanes,
-    x: &Lanes,
-) -> Lanes {
-    let mut gx = [0.0; LANES];
-    for i in 0..LANES {
-        let (own, before, g) = (column(c, i), column(s, i), column(&carry.state, i));
-        let back = C::retreat(task.rule.reset, own, before, fired[i], x[i], g);
-        gx[i] = back.x;
-        carry.fired[i] = if task.jumps { back.fired } else { 0.0 };
-        (0..S).for_each(|k| carry.state[k][i] = back.state[k]);
-        (0..P).for_each(|k| carry.parameters[k][i] += back.parameters[k]);
+    x: &[f32],
+    gx: &mut [f32],
+) {
+    match task.rule.reset {
+        Reset::None => back::<C, S, P>(task, Reset::None, tile, before, fired, x, gx),
+        Reset::Subtract => back::<C, S, P>(task, Reset::Subtract, tile, before, fired, x, gx),
+        Reset::Zero => back::<C, S, P>(task, Reset::Zero, tile, before, fired, x, gx),
     }
-    gx
+}
+
+#[inline(always)]
+fn back<C: Cell<S, P>, const S: usize, const P: usize>(
+    task: &Task<'_>,
+    reset: Reset,
+    tile: &mut Tile<S, P>,
+    before: &[Lanes; S],
+    fired: &Lanes,
+    x: &[f32],
+    gx: &mut [f32],
+) {
+    let n = x.len().min(LANES);
+    let (x, gx, jumps) = (&x[..n], &mut gx[..n], task.jumps);
+    for i in 0..n {
+        let (own, g) = (column(&tile.parameters, i), column(&tile.state, i));
+        let back = C::retreat(reset, own, column(before, i), fired[i], x[i], g);
+        gx[i] = back.x;
+        tile.fired[i] = if jumps { back.fired } else { 0.0 };
+        for (row, g) in tile.state.iter_mut().zip(back.state) {
+            row[i] = g;
+        }
+        for (row, g) in tile.learned.iter_mut().zip(back.parameters) {
+            row[i] += g;
+        }
+    }
 }

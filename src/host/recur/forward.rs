@@ -1,7 +1,7 @@
 //! The forward pass of a recurrence.
 
-use super::tile::{LANES, Lanes, advance, fires, load, parameters, store};
-use crate::host::columns::{cut_mut, each_block, width};
+use super::tile::{LANES, Lanes, ZEROS, advance, cut, cut_mut, fires, load, parameters, store};
+use crate::host::columns::{self, each_block, width};
 use crate::host::{HostArgs, vectorised};
 use crate::recur::{self, Cell, Columns, RecurParams, Rule};
 
@@ -40,17 +40,25 @@ pub(crate) fn forward<C: Cell<S, P>, const S: usize, const P: usize>(args: &mut 
     }
     let wide = width(row, (p.end - p.first) as usize);
     let [mut save, mut spikes, mut trace] = ["save", "spikes", "trace"]
-        .map(|name| cut_mut(args.reals_mut(name), row, wide).into_iter());
-    let mut words = cut_mut(args.words_mut("words"), row, wide).into_iter();
-    let blocks = cut_mut(states, row, wide).into_iter().enumerate().map(|(i, states)| Block {
-        first: i * wide,
-        states,
-        save: save.next().unwrap_or_default(),
-        spikes: spikes.next().unwrap_or_default(),
-        words: words.next().unwrap_or_default(),
-        trace: trace.next().unwrap_or_default(),
-    });
+        .map(|name| columns::cut_mut(args.reals_mut(name), row, wide).into_iter());
+    let mut words = columns::cut_mut(args.words_mut("words"), row, wide).into_iter();
+    let blocks =
+        columns::cut_mut(states, row, wide).into_iter().enumerate().map(|(i, states)| Block {
+            first: i * wide,
+            states,
+            save: save.next().unwrap_or_default(),
+            spikes: spikes.next().unwrap_or_default(),
+            words: words.next().unwrap_or_default(),
+            trace: trace.next().unwrap_or_default(),
+        });
     each_block(blocks.collect(), |_, block| run::<C, S, P>(task, &all, block));
+}
+
+/// Some columns on their way through time.
+struct Tile<const S: usize, const P: usize> {
+    parameters: [Lanes; P],
+    state: [Lanes; S],
+    fired: Lanes,
 }
 
 fn run<C: Cell<S, P>, const S: usize, const P: usize>(
@@ -59,10 +67,7 @@ fn run<C: Cell<S, P>, const S: usize, const P: usize>(
     mut block: Block<'_>,
 ) {
     let width = block.states.first().map_or(0, |row| row.len());
-    let own = parameters(all, block.first, width);
-    let at = |tile: usize| tile * LANES;
-    let mut states: Vec<[Lanes; S]> =
-        (0..own.len()).map(|i| std::array::from_fn(|k| load(block.states[k], at(i)))).collect();
+    let mut tiles = begin::<S, P>(task.rule, all, &block, width);
     vectorised(
         #[inline(always)]
         || {
@@ -70,21 +75,41 @@ fn run<C: Cell<S, P>, const S: usize, const P: usize>(
                 let start = t * task.p.columns as usize + block.first;
                 let x = &task.x[start..start + width];
                 let saves = t.is_multiple_of(task.every) && !block.save.is_empty();
-                for (i, (c, s)) in own.iter().zip(&mut states).enumerate() {
+                for (i, tile) in tiles.iter_mut().enumerate() {
+                    let at = i * LANES;
                     if saves {
-                        let row = t / task.every * S;
-                        (0..S).for_each(|k| store(block.save[row + k], at(i), &s[k]));
+                        let rows = block.save[t / task.every * S..].iter_mut();
+                        rows.zip(&tile.state).for_each(|(row, state)| store(row, at, state));
                     }
-                    let before = fires(task.rule, c, s);
-                    advance::<C, S, P>(task.rule, c, s, &before, &load(x, at(i)));
-                    emit(&mut block, t, at(i), &fires(task.rule, c, s), &s[S - 1]);
+                    let Tile { parameters, state, fired } = tile;
+                    advance::<C, S, P>(task.rule, parameters, state, fired, cut(x, at));
+                    emit(&mut block, t, at, fired, &state[S - 1]);
                 }
             }
         },
     );
-    for (i, s) in states.iter().enumerate() {
-        (0..S).for_each(|k| store(block.states[k], at(i), &s[k]));
+    for (i, tile) in tiles.iter().enumerate() {
+        let rows = block.states.iter_mut().zip(&tile.state);
+        rows.for_each(|(row, state)| store(row, i * LANES, state));
     }
+}
+
+/// The tiles of a block before the first step.
+fn begin<const S: usize, const P: usize>(
+    rule: Rule,
+    all: &Columns<'_, f32, P>,
+    block: &Block<'_>,
+    width: usize,
+) -> Vec<Tile<S, P>> {
+    let tile = |(i, parameters)| {
+        let mut tile = Tile { parameters, state: [ZEROS; S], fired: ZEROS };
+        for (state, row) in tile.state.iter_mut().zip(&block.states) {
+            load(state, row, i * LANES);
+        }
+        fires(rule, &tile.parameters, &tile.state, &mut tile.fired);
+        tile
+    };
+    parameters(all, block.first, width).into_iter().enumerate().map(tile).collect()
 }
 
 /// Writes the spikes and membranes of a tile.
@@ -98,7 +123,7 @@ fn emit(block: &mut Block<'_>, t: usize, at: usize, fired: &Lanes, membrane: &La
     }
     if let Some(row) = block.words.get_mut(t / 32) {
         let kept = if t.is_multiple_of(32) { 0 } else { u32::MAX };
-        for (word, fired) in row[at..].iter_mut().zip(fired) {
+        for (word, fired) in cut_mut(row, at).iter_mut().zip(fired) {
             *word = *word & kept | u32::from(*fired != 0.0) << (t % 32);
         }
     }

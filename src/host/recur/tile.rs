@@ -1,38 +1,45 @@
-//! Tiles: some columns side by side, on the stack.
+//! Tiles: some columns side by side, near the processor.
+//!
+//! Their loops are over the columns, long enough that the compiler keeps them as loops and takes vectors for
+//! them: sixteen columns are unrolled first, and stay single numbers. What a launch has only one of, a reset
+//! or a surrogate, is chosen around a loop, never in it.
 
-use crate::recur::{Cell, Columns, Rule};
+use crate::recur::{Cell, Columns, Reset, Rule};
 
 /// Columns of a tile.
-pub(super) const LANES: usize = 16;
+pub(super) const LANES: usize = 128;
 
 /// A number of each column of a tile.
 pub(super) type Lanes = [f32; LANES];
 
-/// Those of a row from `at` on, 0 beyond its end.
+/// Nothing of every column.
+pub(super) const ZEROS: Lanes = [0.0; LANES];
+
+/// The columns of a tile in a row.
 #[inline(always)]
-pub(super) fn load(row: &[f32], at: usize) -> Lanes {
-    let mut lanes = [0.0; LANES];
-    match row.get(at..at + LANES) {
-        Some(whole) => lanes.copy_from_slice(whole),
-        None => {
-            let rest = &row[at.min(row.len())..];
-            lanes[..rest.len()].copy_from_slice(rest);
-        }
-    }
-    lanes
+pub(super) fn cut<T>(row: &[T], at: usize) -> &[T] {
+    &row[at..row.len().min(at + LANES)]
 }
 
-/// Writes them to a row, as far as it goes.
+/// The same, to write.
+#[inline(always)]
+pub(super) fn cut_mut<T>(row: &mut [T], at: usize) -> &mut [T] {
+    let end = row.len().min(at + LANES);
+    &mut row[at..end]
+}
+
+/// Writes the columns of a tile to a row.
 #[inline(always)]
 pub(super) fn store(row: &mut [f32], at: usize, lanes: &Lanes) {
-    match row.get_mut(at..at + LANES) {
-        Some(whole) => whole.copy_from_slice(lanes),
-        None => {
-            let rest = &mut row[at..];
-            let count = rest.len();
-            rest.copy_from_slice(&lanes[..count]);
-        }
-    }
+    let row = cut_mut(row, at);
+    row.copy_from_slice(&lanes[..row.len()]);
+}
+
+/// Reads the columns of a tile from a row.
+#[inline(always)]
+pub(super) fn load(lanes: &mut Lanes, row: &[f32], at: usize) {
+    let row = cut(row, at);
+    lanes[..row.len()].copy_from_slice(row);
 }
 
 /// The parameters of the tiles of `width` columns.
@@ -42,29 +49,50 @@ pub(super) fn parameters<const P: usize>(
     width: usize,
 ) -> Vec<[Lanes; P]> {
     let tile = |at: usize| {
-        let mut tile = [[0.0; LANES]; P];
-        (0..LANES.min(width - at)).for_each(|lane| {
-            let own = all.of(first + at + lane);
-            (0..P).for_each(|k| tile[k][lane] = own[k]);
-        });
+        let mut tile = [ZEROS; P];
+        for lane in 0..LANES.min(width - at) {
+            for (row, own) in tile.iter_mut().zip(all.of(first + at + lane)) {
+                row[lane] = own;
+            }
+        }
         tile
     };
     (0..width).step_by(LANES).map(tile).collect()
 }
 
-/// One step of a tile: the state becomes the next.
+/// One step of the columns that have an input: the state becomes the next, `fired` whether that fires.
 #[inline(always)]
 pub(super) fn advance<C: Cell<S, P>, const S: usize, const P: usize>(
     rule: Rule,
     c: &[Lanes; P],
     s: &mut [Lanes; S],
-    fired: &Lanes,
-    x: &Lanes,
+    fired: &mut Lanes,
+    x: &[f32],
 ) {
-    for i in 0..LANES {
-        let (own, before) = (column(c, i), column(s, i));
-        let next = C::advance(rule.reset, own, before, fired[i], x[i]);
-        (0..S).for_each(|k| s[k][i] = next[k]);
+    match rule.reset {
+        Reset::None => step::<C, S, P>(rule, Reset::None, c, s, fired, x),
+        Reset::Subtract => step::<C, S, P>(rule, Reset::Subtract, c, s, fired, x),
+        Reset::Zero => step::<C, S, P>(rule, Reset::Zero, c, s, fired, x),
+    }
+}
+
+#[inline(always)]
+fn step<C: Cell<S, P>, const S: usize, const P: usize>(
+    rule: Rule,
+    reset: Reset,
+    c: &[Lanes; P],
+    s: &mut [Lanes; S],
+    fired: &mut Lanes,
+    x: &[f32],
+) {
+    let n = x.len().min(LANES);
+    let x = &x[..n];
+    for i in 0..n {
+        let next = C::advance(reset, column(c, i), column(s, i), fired[i], x[i]);
+        for (row, next) in s.iter_mut().zip(next) {
+            row[i] = next;
+        }
+        fired[i] = rule.fires(next[S - 1], c[P - 1][i]);
     }
 }
 
@@ -74,12 +102,19 @@ pub(super) fn fires<const S: usize, const P: usize>(
     rule: Rule,
     c: &[Lanes; P],
     s: &[Lanes; S],
-) -> Lanes {
-    std::array::from_fn(|i| rule.fires(s[S - 1][i], c[P - 1][i]))
+    fired: &mut Lanes,
+) {
+    for i in 0..LANES {
+        fired[i] = rule.fires(s[S - 1][i], c[P - 1][i]);
+    }
 }
 
 /// The numbers of one column.
 #[inline(always)]
 pub(super) fn column<const N: usize>(all: &[Lanes; N], i: usize) -> [f32; N] {
-    std::array::from_fn(|k| all[k][i])
+    let mut own = [0.0; N];
+    for (own, row) in own.iter_mut().zip(all) {
+        *own = row[i];
+    }
+    own
 }
