@@ -784,7 +784,7 @@ kernel! {
             for (var i = local; i < 1024u; i += 64u) { kept[i] = 7u; y[i] = kept[i]; }
         }";
     oracle = nothing;
-    turns = |_| 17;
+    iterations = |_| 17;
 }
 
 kernel! {
@@ -797,7 +797,7 @@ kernel! {
             for (var i = local; i < 1024u; i += 64u) { y[i] = kept[i]; }
         }";
     oracle = nothing;
-    turns = |_| 17;
+    iterations = |_| 17;
 }
 
 fn nothing<R: spikegrad::Real>(_: &mut spikegrad::HostArgs<'_, R>) {}

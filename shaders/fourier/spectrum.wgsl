@@ -39,7 +39,7 @@ struct Params {
     chirp_at: u32,
     spectrum_at: u32,
     roots_at: u32,
-    turns_at: u32,
+    twiddles_at: u32,
     // Of packed spikes the lines of a step.
     step_lines: u32,
     // What every result is multiplied by, …
@@ -185,7 +185,7 @@ fn store(mode: u32, line: u32, c: u32, k: u32, z: vec2<f32>) {
     }
     var v = z;
     if mode == TURNED {
-        v = cmul(table[p.turns_at + c * k], z);
+        v = cmul(table[p.twiddles_at + c * k], z);
     }
     if mode == CONVOLVED {
         v = conj(cmul(table[p.spectrum_at + i], z));

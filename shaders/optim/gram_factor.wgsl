@@ -53,7 +53,7 @@ fn gram_factor(@builtin(local_invocation_index) local: u32) {
         let sound = square > 1e-6 * g[k * p.n + k];
         let number = select(0.0, 1.0 / sqrt(max(square, 1e-37)), sound);
         let inverse = select(number, nan_of(square), is_not_finite(square));
-        // All take the same turns, some of them for nothing: FXC refuses a barrier beside loops that differ.
+        // All take the same iterations, some of them for nothing: FXC refuses a barrier beside loops that differ.
         for (var below = k + 1u; below < p.n; below += WG) {
             let i = below + local;
             let entry = remainder(min(i, p.n - 1u), k) * inverse;

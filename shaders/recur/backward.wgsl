@@ -1,34 +1,30 @@
 // Backward of a recurrence, from the last step to the first, in one launch. With a = dL/ds[t] of what
-// comes after, j = dL/dr[t] of the reset in the step after (0 if DETACHED):
+// comes after and h = dL/dy[t]:
 //
-//     q = (gs[t] + j) surrogate(membrane - threshold)
-//     a's membrane += q + gtrace[t],   gthreshold -= q
-//     gx[t], j, a, and the gradients of the parameters = retreat(s[t-1], r[t-1], x[t], a)  (package::cell)
+//     gx[t], a, and the gradients of the parameters = retreat(s[t-1], r[t], x[t], a, h)  (package::cell)
 //
-// x, parameters: as in forward. gs (UPSTREAM & 1), gtrace (UPSTREAM & 4), gx: [T, columns]. checkpoints:
+// x, parameters: as in forward. gs (UPSTREAM & 1): dL of the spikes that were given out as bits, gy
+// (UPSTREAM & 2): of what else was emitted, as y in forward; gx: as x. checkpoints:
 // [ceil(T / EVERY), STATES, columns], from which states are computed again, EVERY steps at a time, with
 // the spikes of `words`. sums: [STATES, columns], dL/ds[T-1] in (if p.resume), dL/ds[-1] out; with LEARN
-// [STATES + PARAMETERS, columns], below these the sums over t of the parameters.
+// [STATES + LEARNED, columns], below these the sums over t of the parameters.
 // One invocation a column; loads go EVERY steps ahead.
 
-import package::cell::{advance, retreat};
+import package::cell::{again, retreat};
 import package::recur::launch::{
-    EVERY, MARCH, Parameters, State, WG, fires, p, parameters_of, x
+    EVERY, Emits, Inputs, Learned, MARCH, PACKED, Parameters, State, WG, inputs_at, p, parameters_of,
+    word_at
 };
-import package::recur::reset::RESET;
 import package::shared::index::{Group, group_index};
-import package::shared::surrogate::surrogate;
-import package::sizes::{PARAMETERS, STATES};
+import package::sizes::{EMITS, FIRES, INPUTS, LEARNED, PLANES, STATES};
 
-override SURROGATE: u32 = 0u;
-override DETACHED: bool = true;
 override LEARN: bool = false;
 override UPSTREAM: u32 = 1u;
 const SPIKES: u32 = 1u;
-const TRACE: u32 = 4u;
+const DENSE: u32 = 2u;
 
 @group(0) @binding(2) var<storage, read> gs: array<f32>;
-@group(0) @binding(3) var<storage, read> gtrace: array<f32>;
+@group(0) @binding(3) var<storage, read> gy: array<f32>;
 @group(0) @binding(4) var<storage, read> checkpoints: array<f32>;
 @group(0) @binding(5) var<storage, read> words: array<u32>;
 @group(0) @binding(6) var<storage, read_write> gx: array<f32>;
@@ -37,44 +33,40 @@ const TRACE: u32 = 4u;
 // What goes from step to step, backwards.
 struct Carry {
     state: State,
-    fired: f32,
-    parameters: Parameters,
+    parameters: Learned,
 }
 
-// Whether a reset passes gradient to the spike it follows.
-fn jumps() -> bool {
-    return !DETACHED && RESET != 0u;
-}
-
-// The share of the spike of a membrane, which gets this gradient from above.
-fn fire(c: Parameters, last: Carry, membrane: f32, above: f32) -> Carry {
-    var to = last;
-    // Nothing where nothing comes through the spike, never 0 times the surrogate of a NaN.
-    if jumps() || (UPSTREAM & SPIKES) != 0u {
-        let of_reset = select(0.0, last.fired, jumps());
-        let slope = surrogate(SURROGATE, p.alpha, membrane - c[PARAMETERS - 1u]);
-        let q = (above + of_reset) * slope;
-        to.state[STATES - 1u] += q;
-        to.parameters[PARAMETERS - 1u] -= q;
+// The gradients of what was emitted at i.
+fn above_at(i: u32) -> Emits {
+    let left_out = select(0u, 1u, PACKED);
+    var all: Emits;
+    for (var k = 0u; k < EMITS; k++) {
+        all[k] = 0.0;
+        if k < left_out {
+            if (UPSTREAM & SPIKES) != 0u {
+                all[k] = gs[i];
+            }
+        } else if (UPSTREAM & DENSE) != 0u {
+            all[k] = gy[(k - left_out) * p.steps * p.columns + i];
+        }
     }
-    to.fired = 0.0;
-    return to;
+    return all;
 }
 
-// The step whose elements stand at i, from a state that had fired, or not.
-fn walk_one(c: Parameters, last: Carry, i: u32, before: State, fired: bool, input: f32) -> Carry {
-    var to = last;
-    if (UPSTREAM & TRACE) != 0u {
-        to.state[STATES - 1u] += gtrace[i];
+// The step whose elements stand at i, from the state before it.
+fn walk_one(
+    c: Parameters, last: Carry, i: u32, before: State, fired: u32, inputs: Inputs, above: Emits
+) -> Carry {
+    let back = retreat(c, before, inputs, fired, last.state, above);
+    var gradients = back.x;
+    for (var k = 0u; k < INPUTS; k++) {
+        gx[k * p.steps * p.columns + i] = gradients[k];
     }
-    let back = retreat(c, before, fired, input, to.state);
-    gx[i] = back.x;
-    to.state = back.state;
-    to.fired = back.fired;
+    var to = Carry(back.state, last.parameters);
     if LEARN {
-        var gradients = back.parameters;
-        for (var k = 0u; k < PARAMETERS; k++) {
-            to.parameters[k] += gradients[k];
+        var learned = back.parameters;
+        for (var k = 0u; k < LEARNED; k++) {
+            to.parameters[k] += learned[k];
         }
     }
     return to;
@@ -85,51 +77,50 @@ fn walk_one(c: Parameters, last: Carry, i: u32, before: State, fired: bool, inpu
 fn walk_chunk(c: Parameters, column: u32, begin: u32, start: Carry) -> Carry {
     let row = p.columns;
     let base = begin * row + column;
-    // Before each step and after the last.
-    var states: array<State, 9>;
+    var states: array<State, 8>;
     for (var k = 0u; k < STATES; k++) {
         states[0][k] = checkpoints[(begin / EVERY * STATES + k) * row + column];
     }
-    // Bit k: whether the state before step k had fired.
-    let word = words[begin / 32u * row + column] >> (begin % 32u);
-    let bits = (word << 1u) | select(0u, 1u, fires(c, states[0]));
-    var inputs: array<f32, 8>;
-    var above: array<f32, 8>;
+    // The spikes from `begin` on.
+    var planes: array<u32, PLANES>;
+    for (var f = 0u; f < FIRES; f++) {
+        planes[f] = words[word_at(f, begin, column)] >> (begin % 32u);
+    }
+    var fired: array<u32, 8>;
+    var inputs: array<Inputs, 8>;
+    var above: array<Emits, 8>;
     for (var k = 0u; k < EVERY; k++) {
         if begin + k < p.end {
-            inputs[k] = x[base + k * row];
-            if (UPSTREAM & SPIKES) != 0u {
-                above[k] = gs[base + k * row];
+            inputs[k] = inputs_at(base + k * row);
+            above[k] = above_at(base + k * row);
+            fired[k] = 0u;
+            for (var f = 0u; f < FIRES; f++) {
+                fired[k] |= extractBits(planes[f], k, 1u) << f;
             }
-            states[k + 1u] = advance(c, states[k], ((bits >> k) & 1u) != 0u, inputs[k]);
+            if k + 1u < EVERY {
+                states[k + 1u] = again(c, states[k], inputs[k], fired[k]);
+            }
         }
     }
     var carry = start;
     for (var j = 0u; j < EVERY; j++) {
         let k = EVERY - 1u - j;
         if begin + k < p.end {
-            carry = fire(c, carry, states[k + 1u][STATES - 1u], above[k]);
-            let fired = ((bits >> k) & 1u) != 0u;
-            carry = walk_one(c, carry, base + k * row, states[k], fired, inputs[k]);
+            carry = walk_one(c, carry, base + k * row, states[k], fired[k], inputs[k], above[k]);
         }
-    }
-    // The reset of the first step, whose spike is one of the steps before.
-    if jumps() && begin == p.first {
-        carry = fire(c, carry, states[0][STATES - 1u], 0.0);
     }
     return carry;
 }
 
 fn start_of(column: u32) -> Carry {
     var carry: Carry;
-    carry.fired = 0.0;
     for (var k = 0u; k < STATES; k++) {
         carry.state[k] = 0.0;
         if p.resume != 0u {
             carry.state[k] = sums[k * p.columns + column];
         }
     }
-    for (var k = 0u; k < PARAMETERS; k++) {
+    for (var k = 0u; k < LEARNED; k++) {
         carry.parameters[k] = 0.0;
         if LEARN && p.resume == 2u {
             carry.parameters[k] = sums[(STATES + k) * p.columns + column];
@@ -144,7 +135,7 @@ fn store(column: u32, last: Carry) {
         sums[k * p.columns + column] = carry.state[k];
     }
     if LEARN {
-        for (var k = 0u; k < PARAMETERS; k++) {
+        for (var k = 0u; k < LEARNED; k++) {
             sums[(STATES + k) * p.columns + column] = carry.parameters[k];
         }
     }

@@ -1,24 +1,33 @@
-// What both directions of a recurrence share: what a launch is told, a column's parameters, firing.
-//
-// The last state of a cell is its membrane, its last parameter the threshold.
+// What both directions of a recurrence share: what a launch is told, and a column's numbers.
 
 import package::recur::forms::form_of;
 import package::shared::forms::{FIXED, SCALAR};
-import package::sizes::{PARAMETERS, STATES};
+import package::sizes::{EMITS, INPUTS, LEARNED, PARAMETERS, STATES};
 
+alias Inputs = array<f32, INPUTS>;
 alias State = array<f32, STATES>;
+alias Emits = array<f32, EMITS>;
+// Parameters, and behind them those of the surrogates.
 alias Parameters = array<f32, PARAMETERS>;
+alias Learned = array<f32, LEARNED>;
 
-// What `retreat` of a cell gives: dL/dx, dL/dfired, and of the state before the step and the parameters.
-struct Gradient {
-    x: f32,
-    fired: f32,
+// What `advance` of a cell gives: the state after the step, what it emits, and which spikes were fired.
+struct Step {
     state: State,
-    parameters: Parameters,
+    emits: Emits,
+    fired: u32,
 }
 
-// Fire above the threshold, not at it.
-override STRICT: bool = false;
+// What `retreat` of a cell gives: the gradients of the inputs, of the state before the step, and of the
+// parameters.
+struct Gradient {
+    x: Inputs,
+    state: State,
+    parameters: Learned,
+}
+
+// Whether what is emitted first are the spikes, given out as bits.
+override PACKED: bool = false;
 // Steps between the states that are saved; divides 8.
 override EVERY: u32 = 8u;
 // Lanes of a workgroup wait for each other every 32 steps. A software adapter would take a few lanes
@@ -29,16 +38,16 @@ override WG: u32 = select(128u, 256u, MARCH);
 struct RecurParams {
     columns: u32,
     neurons: u32,
-    // The steps of the launch, first .. end; first is a multiple of 32.
+    // All steps, and those of the launch, first .. end; first is a multiple of 32.
+    steps: u32,
     first: u32,
     end: u32,
     // What a launch goes on from: 1 states or their gradients, 2 sums too.
     resume: u32,
-    // The surrogate's parameter.
-    alpha: f32,
-    // The oracle's alone: 1 and the number of the surrogate whose integral takes the place of spikes.
+    // The oracle's alone: the number of the equations, and whether they are smooth.
+    definition: u32,
     relaxed: u32,
-    // The fixed parameters.
+    // Numbers that are fixed.
     values_0: f32,
     values_1: f32,
     values_2: f32,
@@ -47,6 +56,14 @@ struct RecurParams {
     values_5: f32,
     values_6: f32,
     values_7: f32,
+    values_8: f32,
+    values_9: f32,
+    values_10: f32,
+    values_11: f32,
+    values_12: f32,
+    values_13: f32,
+    values_14: f32,
+    values_15: f32,
 }
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;
@@ -55,8 +72,10 @@ struct RecurParams {
 
 // Those of a column. The tensors among them stand in `parameters`, one behind the other.
 fn parameters_of(column: u32) -> Parameters {
-    var fixed = array<f32, 8>(
+    var fixed = array<f32, 16>(
         p.values_0, p.values_1, p.values_2, p.values_3, p.values_4, p.values_5, p.values_6, p.values_7,
+        p.values_8, p.values_9, p.values_10, p.values_11, p.values_12, p.values_13, p.values_14,
+        p.values_15,
     );
     var all: Parameters;
     var start = 0u;
@@ -72,8 +91,16 @@ fn parameters_of(column: u32) -> Parameters {
     return all;
 }
 
-fn fires(c: Parameters, s: State) -> bool {
-    let membrane = s[STATES - 1u];
-    let threshold = c[PARAMETERS - 1u];
-    return select(membrane >= threshold, membrane > threshold, STRICT);
+// The inputs of a step whose elements stand at i in each of them.
+fn inputs_at(i: u32) -> Inputs {
+    var all: Inputs;
+    for (var k = 0u; k < INPUTS; k++) {
+        all[k] = x[k * p.steps * p.columns + i];
+    }
+    return all;
+}
+
+// Where the words of spike k of the steps around t stand, of a column.
+fn word_at(k: u32, t: u32, column: u32) -> u32 {
+    return (k * ((p.steps + 31u) / 32u) + t / 32u) * p.columns + column;
 }

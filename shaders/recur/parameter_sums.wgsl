@@ -24,7 +24,7 @@ struct Params {
 // Where the gradient of a parameter begins.
 fn start_of(which: u32) -> u32 {
     var start = 0u;
-    for (var k = 0u; k < 8u; k++) {
+    for (var k = 0u; k < 16u; k++) {
         let form = form_of(k);
         let count = select(p.neurons, 1u, form == SCALAR);
         start += select(0u, count, k < which && form != FIXED);

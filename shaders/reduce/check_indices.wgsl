@@ -28,7 +28,7 @@ var<workgroup> counts: array<u32, 256>;
 fn check_indices(@builtin(local_invocation_index) local: u32) {
     var place = 0xffffffffu;
     var count = 0u;
-    // Blocks, so that no loop takes as many turns as a software adapter allows at the most.
+    // Blocks, so that no loop takes as many iterations as a software adapter allows at the most.
     for (var block = local; block < p.count; block += 65536u) {
         for (var i = block; i < min(block + 65536u, p.count); i += 256u) {
             let t = indices[i];

@@ -48,7 +48,7 @@ fn four(one: Rate, i: u32, start: f32, inputs: vec4<f32>) -> f32 {
 }
 
 // `count` steps whose first element stands at `first`; h after them. Written out, not in loops, whose
-// turns software adapters count.
+// iterations software adapters count.
 fn steps(one: Rate, first: u32, count: u32, start: f32) -> f32 {
     let row = p.share.columns;
     var now = start;

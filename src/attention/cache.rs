@@ -18,7 +18,7 @@ kernel! {
     oracle = cache_oracle::extend;
     host = fast::cache_extend;
     variants = VARIANTS;
-    turns = |args| args.params::<CacheParams>().extend_turns(args.constant("WG"));
+    iterations = |args| args.params::<CacheParams>().extend_iterations(args.constant("WG"));
 }
 
 /// Positions of one table of angles.

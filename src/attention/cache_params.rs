@@ -1,4 +1,4 @@
-//! What the kernels of the cache share: parameters, variants, turns.
+//! What the kernels of the cache share: parameters, variants, iterations.
 
 use crate::kernel::Variant;
 
@@ -32,9 +32,9 @@ crate::params! {
 }
 
 impl CacheParams {
-    /// The turns of `extend`: counting, ranking and writing of all that is kept, then letting go of what
+    /// The iterations of `extend`: counting, ranking and writing of all that is kept, then letting go of what
     /// has left the window.
-    pub(super) fn extend_turns(&self, workgroup: u64) -> u64 {
+    pub(super) fn extend_iterations(&self, workgroup: u64) -> u64 {
         let workgroup = workgroup.max(1);
         let width = u64::from(self.channels / self.groups.max(1));
         let kept = u64::from(self.early) + u64::from(self.steps - self.late);
@@ -44,7 +44,7 @@ impl CacheParams {
 
     /// Those of `decode`: a score, the largest, the sum, and the values of a share of the units for all
     /// that is seen.
-    pub(super) fn decode_turns(&self, workgroup: u64) -> u64 {
+    pub(super) fn decode_iterations(&self, workgroup: u64) -> u64 {
         let workgroup = workgroup.max(1);
         let [units, channels] = [self.units, self.channels / self.groups.max(1)].map(u64::from);
         let most = u64::from(self.window) + 1 + u64::from(self.anchors);

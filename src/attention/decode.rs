@@ -18,7 +18,7 @@ kernel! {
     host = fast::decode_attend;
     variants = VARIANTS;
     cost = cost;
-    turns = |args| args.params::<CacheParams>().decode_turns(args.constant("WG"));
+    iterations = |args| args.params::<CacheParams>().decode_iterations(args.constant("WG"));
 }
 
 /// All that the cache can hold, read once: how much of it is open is known on the device alone.

@@ -34,7 +34,7 @@ kernel! {
     pub(super) static ATTENTION_DELTA = "attention/attention_delta";
     params = Geometry;
     oracle = attention_delta;
-    turns = |args| u64::from(args.params::<Geometry>().quads) + 1;
+    iterations = |args| u64::from(args.params::<Geometry>().quads) + 1;
 }
 
 /// Writes the deltas to the second half of `stats`; gives the open rows of `go`.

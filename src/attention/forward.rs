@@ -1,6 +1,6 @@
 //! The weighted sums of values.
 
-use super::geometry::{Geometry, SLICE, forward_cost, pair_turns};
+use super::geometry::{Geometry, SLICE, forward_cost, pair_iterations};
 use super::orders::{Orders, add, dot};
 use crate::host::parallel::*;
 use crate::host::{HostArgs, Real, greatest};
@@ -48,7 +48,7 @@ kernel! {
     host = crate::host::attention::attention_forward;
     variants = VARIANTS;
     cost = forward_cost;
-    turns = pair_turns;
+    iterations = pair_iterations;
 }
 
 const VARIANTS: &[Variant] =

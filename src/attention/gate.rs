@@ -51,7 +51,7 @@ kernel! {
     params = SpikeGateParams;
     oracle = spike_gate;
     variants = VARIANTS;
-    turns = |args| {
+    iterations = |args| {
         let p: SpikeGateParams = args.params();
         u64::from(p.channels / p.groups.max(1)) + 2
     };

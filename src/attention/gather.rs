@@ -26,7 +26,7 @@ kernel! {
     pub(super) static ATTENTION_GATHER = "attention/attention_gather";
     params = Geometry;
     oracle = attention_gather;
-    turns = |args| u64::from(args.params::<Geometry>().quads) + 1;
+    iterations = |args| u64::from(args.params::<Geometry>().quads) + 1;
 }
 
 /// Compact rows `[B, H, S, d padded to 4]` of `[q, k, v]`, of which those above the count of open

@@ -128,9 +128,9 @@ impl Geometry {
     }
 }
 
-/// The turns of the loops over pairs: four keys or queries at a time, with two loops over the vectors
+/// The iterations of the loops over pairs: four keys or queries at a time, with two loops over the vectors
 /// of a row, or a tile of 32 at a time, whose weights and columns are walked along twice.
-pub(super) fn pair_turns(args: &CostArgs<'_>) -> u64 {
+pub(super) fn pair_iterations(args: &CostArgs<'_>) -> u64 {
     let p: Geometry = args.params();
     let (range, quads) = (u64::from(p.longest_range()), u64::from(p.quads));
     if !args.when("TILED") {

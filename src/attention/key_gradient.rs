@@ -1,6 +1,6 @@
 //! The gradients of keys and values.
 
-use super::geometry::{GRADIENTS, Geometry, STRETCH, key_cost, pair_turns};
+use super::geometry::{GRADIENTS, Geometry, STRETCH, key_cost, pair_iterations};
 use super::orders::{Orders, add, dot};
 use crate::host::parallel::*;
 use crate::host::{HostArgs, Real};
@@ -53,7 +53,7 @@ kernel! {
     host = crate::host::attention::attention_key_gradient;
     variants = GRADIENTS;
     cost = key_cost;
-    turns = pair_turns;
+    iterations = pair_iterations;
 }
 
 /// Compact rows of the gradients of the turned keys and of the values, each followed by the parts of

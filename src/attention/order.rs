@@ -48,7 +48,7 @@ kernel! {
     params = OrderParams;
     oracle = gate_order;
     variants = VARIANTS;
-    turns = |args| {
+    iterations = |args| {
         let lanes = args.constant("WG").max(1);
         2 * u64::from(args.params::<OrderParams>().steps).div_ceil(lanes) + lanes + 3
     };

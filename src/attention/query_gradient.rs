@@ -1,6 +1,6 @@
 //! The gradient of the queries.
 
-use super::geometry::{GRADIENTS, Geometry, SLICE, pair_turns, query_cost};
+use super::geometry::{GRADIENTS, Geometry, SLICE, pair_iterations, query_cost};
 use super::orders::{Orders, add, dot};
 use crate::host::parallel::*;
 use crate::host::{HostArgs, Real};
@@ -35,7 +35,7 @@ kernel! {
     host = crate::host::attention::attention_query_gradient;
     variants = GRADIENTS;
     cost = query_cost;
-    turns = pair_turns;
+    iterations = pair_iterations;
 }
 
 /// Compact rows of the gradient of the scaled, turned queries.

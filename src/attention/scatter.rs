@@ -44,7 +44,7 @@ kernel! {
     pub(super) static ATTENTION_SCATTER = "attention/attention_scatter";
     params = Geometry;
     oracle = attention_scatter;
-    turns = |args| {
+    iterations = |args| {
         let p: Geometry = args.params();
         u64::from(p.width) * (2 * u64::from(p.segments) + 3) + 1
     };

@@ -1,6 +1,6 @@
 //! All channels to all channels.
 
-use super::params::{TapParams, back, check_bias, tap_turns};
+use super::params::{TapParams, back, check_bias, tap_iterations};
 use crate::elementwise::Activation;
 use crate::host::parallel::*;
 use crate::host::{HostArgs, Real};
@@ -19,7 +19,7 @@ crate::kernel! {
     pub(super) static FOLD_TIME = "conv/fold_time";
     params = TapParams;
     oracle = fold_time_oracle;
-    turns = tap_turns;
+    iterations = tap_iterations;
 }
 
 const OP: &str = "causal_conv";

@@ -1,6 +1,6 @@
 //! Channels each by itself.
 
-use super::params::{TapParams, back, check_bias, tap_turns};
+use super::params::{TapParams, back, check_bias, tap_iterations};
 use crate::host::parallel::*;
 use crate::host::{HostArgs, Real};
 use crate::kernel::{Cost, CostArgs};
@@ -14,7 +14,7 @@ crate::kernel! {
     params = TapParams;
     oracle = depthwise_conv_oracle;
     cost = cost;
-    turns = tap_turns;
+    iterations = tap_iterations;
 }
 
 crate::kernel! {
@@ -23,7 +23,7 @@ crate::kernel! {
     params = TapParams;
     oracle = depthwise_weights_oracle;
     cost = cost;
-    turns = |args| Split::turns(args.params::<TapParams>().chunk);
+    iterations = |args| Split::iterations(args.params::<TapParams>().chunk);
 }
 
 /// Everything moved once, two operations a tap.

@@ -47,8 +47,8 @@ pub(super) fn back(p: &TapParams, k: usize) -> usize {
     (p.taps as usize - 1 - k) * p.dilation as usize
 }
 
-/// The turns of a loop over the taps that see a step of the series.
-pub(super) fn tap_turns(args: &CostArgs<'_>) -> u64 {
+/// The iterations of a loop over the taps that see a step of the series.
+pub(super) fn tap_iterations(args: &CostArgs<'_>) -> u64 {
     let p: TapParams = args.params();
     u64::from(p.taps.min(p.steps.div_ceil(p.dilation.max(1)))) + 2
 }

@@ -1,13 +1,15 @@
 //! Which machine computes.
 
 use crate::dispatch::{
-    Backend, Capture, ExportedLaunch, Launch, MemoryReport, OpenCapture, Profile, Stream,
+    Backend, Bounds, Capture, ExportedLaunch, Launch, MemoryReport, OpenCapture, Profile, StepCost,
+    Stream,
 };
 use crate::error::{Error, Result};
 use crate::gpu::wgpu::{Adapter, Device as RawDevice, DeviceDescriptor, Limits, Queue};
 use crate::gpu::{self, AdapterSummary, Capabilities, Context, OpenOptions};
 use crate::host::{Host, Precision, Role};
 use crate::kernel::Kernel;
+use std::ops::Range;
 use std::sync::{Arc, Once};
 
 mod advice;
@@ -198,6 +200,13 @@ impl Device {
     /// A launch of `kernel` on this device.
     pub fn launch(&self, kernel: &'static Kernel) -> Launch {
         Launch::new(kernel, &self.stream, self.tuning().launch_flops)
+    }
+
+    /// The steps of each launch of a walk through time, in order, where a step costs so much: as many as
+    /// this device bears, in multiples of `unit`.
+    pub(crate) fn segments(&self, steps: usize, unit: usize, cost: StepCost) -> Vec<Range<usize>> {
+        let flops = self.tuning().launch_flops;
+        Bounds { flops, iterations: self.capabilities().max_iterations }.segments(steps, unit, cost)
     }
 
     /// Compiles a variant of `kernel` ahead of its first launch. `constants` are the `override`s of

@@ -468,21 +468,21 @@ impl Launch {
 
     /// Refuses a launch whose loops its device would end too early, and one of a kernel that does not
     /// say how long they are.
-    pub(crate) fn check_turns(&self, program: &Program) -> Result<()> {
-        if self.stream.capabilities().max_turns.is_none() {
+    pub(crate) fn check_iterations(&self, program: &Program) -> Result<()> {
+        if self.stream.capabilities().max_iterations.is_none() {
             return Ok(());
         }
         self.refuse_endless(program, self.cost_args(program, &self.words()))
     }
 
     fn refuse_endless(&self, program: &Program, args: CostArgs<'_>) -> Result<()> {
-        let Some(allowed) = self.stream.capabilities().max_turns else { return Ok(()) };
-        let asked = match self.kernel.turns {
-            Some(turns) => turns(&args),
+        let Some(allowed) = self.stream.capabilities().max_iterations else { return Ok(()) };
+        let asked = match self.kernel.iterations {
+            Some(iterations) => iterations(&args),
             None if program.reflection.open_loops => {
                 return Err(self.broken(
                     "this adapter ends long loops too early, and the kernel does not say how long its \
-                     loops are (`Kernel::turns`)"
+                     loops are (`Kernel::iterations`)"
                         .into(),
                 ));
             }
@@ -491,7 +491,7 @@ impl Launch {
         if asked <= allowed {
             return Ok(());
         }
-        let what = format!("{}: turns of loops on a software adapter", self.kernel.name);
+        let what = format!("{}: iterations of loops on a software adapter", self.kernel.name);
         Err(Error::Limit { what, asked, allowed })
     }
 
@@ -504,7 +504,7 @@ impl Launch {
 
     /// Refuses a launch whose loops its device would end too early, before it has its tensors.
     pub(crate) fn check_ends(&self) -> Result<()> {
-        if self.stream.capabilities().max_turns.is_none() || self.kernel.turns.is_none() {
+        if self.stream.capabilities().max_iterations.is_none() || self.kernel.iterations.is_none() {
             return Ok(());
         }
         let variant = self.chosen()?;

@@ -332,7 +332,7 @@ impl Stream {
                 return Err(Error::Aliased { kernel, binding: binding.name.clone() });
             }
         }
-        launch.check_turns(program)?;
+        launch.check_iterations(program)?;
         let most = self.capabilities().max_groups;
         match launch.groups.iter().find(|g| **g > most) {
             Some(groups) => Err(Error::Limit {

@@ -4,7 +4,7 @@ use super::broadcast::{Strides, strides};
 use super::table::functions_of_two;
 use super::unary::{Unary, unary};
 use crate::host::{HostArgs, Real, each, greatest, keep_nan, least};
-use crate::kernel::few_turns;
+use crate::kernel::few_iterations;
 use crate::tensor::{BY_FOUR, launch_items};
 use crate::{DType, Error, Result, Shape, Tensor, Var};
 
@@ -34,7 +34,7 @@ crate::kernel! {
     oracle = binary_broadcast_oracle;
     modules = BINARY_MODULE;
     cost = |args| args.one_operation_each("y");
-    turns = few_turns;
+    iterations = few_iterations;
 }
 
 crate::kernel! {
@@ -44,7 +44,7 @@ crate::kernel! {
     oracle = binary_backward_oracle;
     modules = BINARY_MODULE;
     cost = |args| args.one_operation_each("gx");
-    turns = few_turns;
+    iterations = few_iterations;
 }
 
 fn binary_oracle<R: Real>(args: &mut HostArgs<'_, R>) {

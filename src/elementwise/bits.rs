@@ -1,7 +1,7 @@
 //! Casts between f32 and packed spikes.
 
 use crate::host::{HostArgs, Real, each};
-use crate::kernel::few_turns;
+use crate::kernel::few_iterations;
 use crate::{DType, Result, Tensor, Var};
 
 crate::kernel! {
@@ -9,7 +9,7 @@ crate::kernel! {
     pub(super) static PACK = "elementwise/pack";
     params = Packed;
     oracle = pack_oracle;
-    turns = few_turns;
+    iterations = few_iterations;
 }
 
 crate::kernel! {
@@ -17,7 +17,7 @@ crate::kernel! {
     pub(super) static UNPACK = "elementwise/unpack";
     params = Packed;
     oracle = unpack_oracle;
-    turns = few_turns;
+    iterations = few_iterations;
 }
 
 fn pack_oracle<R: Real>(args: &mut HostArgs<'_, R>) {

@@ -16,7 +16,7 @@ crate::kernel! {
     oracle = fma_peak_oracle;
     host = host::elementwise::fma_peak;
     cost = cost;
-    turns = |args| 1 + u64::from(args.params::<FmaPeakParams>().rounds) * u64::from(2 + STEPS);
+    iterations = |args| 1 + u64::from(args.params::<FmaPeakParams>().rounds) * u64::from(2 + STEPS);
 }
 
 fn cost(args: &CostArgs<'_>) -> Cost {

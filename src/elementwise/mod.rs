@@ -15,12 +15,14 @@ mod update;
 
 pub(crate) use activation::{ACTIVATION_MODULE, sigmoid};
 pub use activation::{Activation, activate, activate_backward};
+pub(crate) use binary::BINARY_MODULE;
 pub use binary::{Binary, binary};
 pub(crate) use bits::Packed;
 pub use bits::{pack, unpack};
 pub use fma_peak::fma_peak;
 pub(crate) use fma_peak::{CHAINS, FmaPeakParams, STEPS};
 pub use half::{from_half, to_half};
+pub(crate) use unary::UNARY_MODULE;
 pub use unary::{Unary, unary};
 pub(crate) use update::{BOX, COMPAND, FusedUpdate, UpdateConstants};
 

@@ -63,7 +63,7 @@ macro_rules! functions {
             }
 
             /// The function of a code and its constants.
-            pub(super) fn of(code: u32, constants: [f32; 2]) -> Self {
+            pub(crate) fn of(code: u32, constants: [f32; 2]) -> Self {
                 let mut constants = constants.into_iter();
                 let mut next = || constants.next().unwrap_or_default();
                 match code {
@@ -80,7 +80,7 @@ macro_rules! functions {
             }
 
             /// Its constants; 0 for those that it does not have.
-            pub(super) fn constants(self) -> [f32; 2] {
+            pub(crate) fn constants(self) -> [f32; 2] {
                 let given: &[f32] = match self {
                     $($name::$variant { $($field: $constant),* } => &[$($constant),*],)*
                 };
@@ -95,7 +95,7 @@ macro_rules! functions {
             }
 
             /// Whether the derivative is made from the value instead of the argument.
-            pub(super) fn saves_value(self) -> bool {
+            pub(crate) fn saves_value(self) -> bool {
                 let saved = match self {
                     $($name::$variant { .. } => stringify!($saved),)*
                 };
@@ -119,7 +119,7 @@ macro_rules! functions {
             }
 
             /// Its derivative, from what is saved of a forward pass.
-            pub(super) fn slope_from<R: $crate::Real>(self, saved: R) -> R {
+            pub(crate) fn slope_from<R: $crate::Real>(self, saved: R) -> R {
                 match self {
                     $($name::$variant { $($field: $constant),* } => {
                         $(let $constant = R::lit($constant.into());)*
@@ -238,7 +238,7 @@ macro_rules! functions_of_two {
             }
 
             /// Its code in the shaders.
-            pub(super) fn code(self) -> u32 {
+            pub(crate) fn code(self) -> u32 {
                 match self {
                     $($name::$variant => $code,)*
                 }

@@ -2,7 +2,7 @@
 
 use crate::elementwise::Packed;
 use crate::host::{HostArgs, Real, each};
-use crate::kernel::few_turns;
+use crate::kernel::few_iterations;
 use crate::narrow::positive;
 use crate::{DType, Error, Result, Tensor};
 
@@ -11,7 +11,7 @@ crate::kernel! {
     pub(super) static DELTA = "encode/delta";
     params = struct DeltaParams { packed: Packed, settled: u32, threshold: f32 };
     oracle = delta_oracle;
-    turns = few_turns;
+    iterations = few_iterations;
 }
 
 /// Comparisons are made in f32 in both precisions: spikes are the same everywhere.

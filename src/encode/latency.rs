@@ -11,7 +11,7 @@ crate::kernel! {
     pub(super) static LATENCY = "encode/latency";
     params = struct LatencyParams { packed: Packed, last: u32, silent: u32, threshold: f32 };
     oracle = latency_oracle;
-    turns = |args| 40 + u64::from(args.params::<LatencyParams>().packed.steps.div_ceil(32));
+    iterations = |args| 40 + u64::from(args.params::<LatencyParams>().packed.steps.div_ceil(32));
 }
 
 /// Comparisons are made in f32 in both precisions: spikes are the same everywhere.

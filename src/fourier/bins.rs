@@ -64,7 +64,7 @@ kernel! {
     params = BinBackwardParams;
     oracle = bin_gate_backward;
     cost = |args| cost(args, 6.0);
-    turns = |args| Split::turns(args.params::<BinBackwardParams>().chunk);
+    iterations = |args| Split::iterations(args.params::<BinBackwardParams>().chunk);
 }
 
 crate::params! {

@@ -73,7 +73,7 @@ kernel! {
         let (rows, channels) = (f64::from(p.rows), f64::from(p.channels));
         Cost { bytes: args.all_bytes(), flops: 24.0 * rows * channels * channels }
     };
-    turns = |args| 200 + 30 * u64::from(args.params::<ChainParams>().channels);
+    iterations = |args| 200 + 30 * u64::from(args.params::<ChainParams>().channels);
 }
 
 kernel! {

@@ -14,7 +14,7 @@ kernel! {
     host = fast::complex_gate;
     cost = |args| cost(args, 10.0);
     mismatch = 1e-3;
-    turns = |args| 2 + u64::from(args.params::<GateParams>().steps);
+    iterations = |args| 2 + u64::from(args.params::<GateParams>().steps);
 }
 
 kernel! {
@@ -25,7 +25,7 @@ kernel! {
     host = fast::complex_gate_backward;
     cost = |args| cost(args, 2.0);
     mismatch = 1e-3;
-    turns = |args| {
+    iterations = |args| {
         let p: GateParams = args.params();
         u64::from(p.chunk) * (2 * u64::from(p.steps) + 3) + 2
     };

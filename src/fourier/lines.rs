@@ -22,7 +22,7 @@ variants = &[
             Variant::portable("of packed spikes", &["TOGETHER", "BITS"]),
             Variant::portable("of packed spikes, a line an invocation", &["BITS"]),
         ];
-    turns = lines_turns;
+    iterations = lines_iterations;
 }
 
 kernel! {
@@ -36,7 +36,7 @@ variants = &[
             Variant::portable("baseline", &["TILE"]),
             Variant::portable("of packed spikes", &["TILE", "BITS"]),
         ];
-    turns = |_| 4_000;
+    iterations = |_| 4_000;
 }
 
 kernel! {
@@ -130,7 +130,7 @@ impl Request {
             Lines::Memory => {
                 let plan = Plan::whole(self.modes().2)?;
                 // What eight invocations share must not be more than each may loop.
-                let ends = plan.turns() / SIDE_BY_SIDE < MOST_TURNS;
+                let ends = plan.iterations() / SIDE_BY_SIDE < MOST_ITERATIONS;
                 if ends { self.in_memory(x, y, &plan) } else { self.in_tiles(x, y) }
             }
             Lines::Tiles => self.in_tiles(x, y),
@@ -155,15 +155,15 @@ impl Request {
         let stages = radices(plan.points).unwrap_or_default();
         let params = filled(self.params(count), plan.points, &stages, &table);
         let lines = self.outer * self.inner;
-        let turns = plan.turns();
-        let together = lines < FEW_LINES || turns > MOST_TURNS;
-        let (side_by_side, turns) =
-            if together { (1, turns / SIDE_BY_SIDE + 1) } else { (SIDE_BY_SIDE, turns) };
+        let iterations = plan.iterations();
+        let together = lines < FEW_LINES || iterations > MOST_ITERATIONS;
+        let (side_by_side, iterations) =
+            if together { (1, iterations / SIDE_BY_SIDE + 1) } else { (SIDE_BY_SIDE, iterations) };
         let groups = lines.div_ceil(side_by_side).min(IN_FLIGHT);
         let places = 2 * groups * side_by_side * plan.points;
         let scratch = Tensor::empty(device, [places, 2], DType::F32)?;
         let table = on_device(device, &table)?;
-        let at_once = groups * side_by_side * (MOST_TURNS / turns.max(1)).max(1);
+        let at_once = groups * side_by_side * (MOST_ITERATIONS / iterations.max(1)).max(1);
         for first in (0..lines).step_by(at_once) {
             let last = lines.min(first + at_once);
             let part = LineParams { first: first as u32, lines: last as u32, ..params };
@@ -187,7 +187,7 @@ impl Request {
             chirp: plan.chirp.then_some(count),
             spectrum: plan.chirp.then_some((count, plan.points)),
             roots: pairs.then_some(self.length),
-            turns: None,
+            twiddles: None,
         }
     }
 
@@ -277,7 +277,7 @@ impl Request {
         tensors: [&Tensor; 2],
     ) -> Result<()> {
         let roots = (load == Mode::HalfPairs).then_some(self.length);
-        let table = Table { points: a, chirp, spectrum: None, roots, turns: Some(a * b) };
+        let table = Table { points: a, chirp, spectrum: None, roots, twiddles: Some(a * b) };
         let stages = radices(a).unwrap_or_default();
         let params = LineParams {
             lines: whole.lines * b as u32,
@@ -305,7 +305,7 @@ impl Request {
         let convolved = store == Mode::Convolved;
         let spectrum = chirp.filter(|_| convolved).map(|n| (n, a * b));
         let chirp = chirp.filter(|_| !convolved);
-        let table = Table { points: b, chirp, spectrum, roots: None, turns: None };
+        let table = Table { points: b, chirp, spectrum, roots: None, twiddles: None };
         let stages = radices(b).unwrap_or_default();
         let params = LineParams {
             lines: whole.lines * a as u32,
@@ -344,9 +344,9 @@ impl Request {
 
 /// Below so many lines, eight invocations of a software adapter share one.
 const FEW_LINES: usize = 16;
-/// The turns of all its loops that an invocation takes: llvmpipe ends every loop after 65,535 in all,
+/// The iterations of all its loops that an invocation takes: llvmpipe ends every loop after 65,535 in all,
 /// and says nothing.
-const MOST_TURNS: usize = 60_000;
+const MOST_ITERATIONS: usize = 60_000;
 /// The lines that a workgroup of a software adapter transforms side by side.
 const SIDE_BY_SIDE: usize = 8;
 /// The most workgroups of a software adapter: each keeps its own scratch near.
@@ -354,7 +354,7 @@ const IN_FLIGHT: usize = 64;
 
 /// For each of an invocation's lines: reading, writing, and the stages, between two transforms a
 /// product.
-fn lines_turns(args: &CostArgs<'_>) -> u64 {
+fn lines_iterations(args: &CostArgs<'_>) -> u64 {
     let p: LineParams = args.params();
     let (lanes, side_by_side) = if args.when("TOGETHER") { (8, 1) } else { (1, 8) };
     let points = u64::from(p.points);
@@ -384,7 +384,7 @@ fn launch(
 }
 
 fn filled(params: LineParams, points: usize, stages: &[usize], table: &Table) -> LineParams {
-    let [chirp_at, spectrum_at, roots_at, turns_at] = table.places();
+    let [chirp_at, spectrum_at, roots_at, twiddles_at] = table.places();
     LineParams {
         radices: packed(stages),
         stages: stages.len() as u32,
@@ -392,7 +392,7 @@ fn filled(params: LineParams, points: usize, stages: &[usize], table: &Table) ->
         chirp_at,
         spectrum_at,
         roots_at,
-        turns_at,
+        twiddles_at,
         ..params
     }
 }
@@ -400,7 +400,7 @@ fn filled(params: LineParams, points: usize, stages: &[usize], table: &Table) ->
 /// A table on a device: made and uploaded once.
 fn on_device(device: &Device, table: &Table) -> Result<Tensor> {
     let (n, points) = table.spectrum.unwrap_or_default();
-    let [roots, turns] = [table.roots, table.turns].map(Option::unwrap_or_default);
-    let key = [table.points, table.chirp.unwrap_or(0), n, points, roots, turns];
+    let [roots, twiddles] = [table.roots, table.twiddles].map(Option::unwrap_or_default);
+    let key = [table.points, table.chirp.unwrap_or(0), n, points, roots, twiddles];
     device.cached(("fourier", key), || table.values())
 }

@@ -200,7 +200,7 @@ kernel! {
     params = MixBackwardParams;
     oracle = mix_diag_backward;
     cost = |args| diag_cost(args, 110.0);
-    turns = |args| Split::turns(args.params::<MixBackwardParams>().chunk);
+    iterations = |args| Split::iterations(args.params::<MixBackwardParams>().chunk);
 }
 
 kernel! {

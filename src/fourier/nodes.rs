@@ -57,7 +57,7 @@ kernel! {
     params = NodeLineBackwardParams;
     oracle = node_lines_backward;
     cost = |args| cost(args, args.words_of("g"));
-    turns = |args| Split::turns(args.params::<NodeLineBackwardParams>().chunk);
+    iterations = |args| Split::iterations(args.params::<NodeLineBackwardParams>().chunk);
 }
 
 crate::params! {

@@ -263,7 +263,7 @@ impl<R: Real> Pass<'_, R> {
             z = z.conj() * self.table[p.chirp_at as usize + i];
         }
         if is(Mode::Turned) {
-            z *= self.table[p.turns_at as usize + c * k];
+            z *= self.table[p.twiddles_at as usize + c * k];
         } else if is(Mode::Convolved) {
             z = (z * self.table[p.spectrum_at as usize + i]).conj();
         } else if is(Mode::Conjugate) || is(Mode::Pairs) {

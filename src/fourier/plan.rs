@@ -102,8 +102,8 @@ impl Plan {
         Ok(Self { points, chirp: true, passes: halves(points) })
     }
 
-    /// The turns of the loops of `fft_lines` over one line, if one invocation takes them all.
-    pub(super) fn turns(&self) -> usize {
+    /// The iterations of the loops of `fft_lines` over one line, if one invocation takes them all.
+    pub(super) fn iterations(&self) -> usize {
         let stages: usize = radices(self.points)
             .unwrap_or_default()
             .into_iter()
@@ -145,17 +145,17 @@ pub(super) struct Table {
     /// Roots of half a circle, of the order of a real line: what splits bins from those of pairs.
     pub(super) roots: Option<usize>,
     /// All roots of this order: what turns points between two passes.
-    pub(super) turns: Option<usize>,
+    pub(super) twiddles: Option<usize>,
 }
 
 impl Table {
-    /// Where the parts begin: chirp, spectrum, roots, turns.
+    /// Where the parts begin: chirp, spectrum, roots, twiddles.
     pub(super) fn places(&self) -> [u32; 4] {
         let chirp = self.points;
         let spectrum = chirp + self.chirp.unwrap_or(0);
         let roots = spectrum + self.spectrum.map_or(0, |(_, points)| points);
-        let turns = roots + self.roots.map_or(0, |order| order / 2 + 1);
-        [chirp as u32, spectrum as u32, roots as u32, turns as u32]
+        let twiddles = roots + self.roots.map_or(0, |order| order / 2 + 1);
+        [chirp as u32, spectrum as u32, roots as u32, twiddles as u32]
     }
 
     /// Its complex numbers, as pairs.
@@ -168,7 +168,7 @@ impl Table {
         if let Some(order) = self.roots {
             all.extend((0..order / 2 + 1).map(|k| root(k, order)));
         }
-        if let Some(order) = self.turns {
+        if let Some(order) = self.twiddles {
             all.extend((0..order).map(|k| root(k, order)));
         }
         all.iter().flat_map(|z| [z.re as f32, z.im as f32]).collect()

@@ -24,7 +24,7 @@ crate::params! {
         chirp_at: u32,
         spectrum_at: u32,
         roots_at: u32,
-        turns_at: u32,
+        twiddles_at: u32,
         /// Of packed spikes the lines of a step.
         step_lines: u32,
         scale: f32,

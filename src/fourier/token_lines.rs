@@ -122,7 +122,7 @@ kernel! {
     pub(super) static TOKEN_LINES_BACKWARD = "fourier/token_lines_backward";
     params = TokenLineParams;
     oracle = token_lines_backward;
-    turns = |args| {
+    iterations = |args| {
         let p: TokenLineParams = args.params();
         let [steps, batch] = [p.steps, p.batch].map(u64::from);
         2 * steps + batch * (steps + 2) + 2

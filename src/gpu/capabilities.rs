@@ -31,9 +31,9 @@ pub struct Capabilities {
     pub max_workgroup_memory: u32,
     /// Storage buffers of a shader.
     pub max_storage_buffers: u32,
-    /// The turns that all loops of an invocation may take together, where there is such a limit:
+    /// The iterations that all loops of an invocation may take together, where there is such a limit:
     /// llvmpipe ends every loop after 65,535, and says nothing.
-    pub max_turns: Option<u64>,
+    pub max_iterations: Option<u64>,
 }
 
 /// Shape of a cooperative matrix product.
@@ -72,7 +72,7 @@ impl Capabilities {
             max_invocations: 256,
             max_workgroup_memory: 16 << 10,
             max_storage_buffers: 8,
-            max_turns: None,
+            max_iterations: None,
         }
     }
 
@@ -81,10 +81,10 @@ impl Capabilities {
     /// be, stays known.
     #[must_use]
     pub fn baseline(&self) -> Self {
-        let &Self { software, timestamps, max_turns, .. } = self;
-        Self { software, timestamps, max_turns, ..Self::portable() }
+        let &Self { software, timestamps, max_iterations, .. } = self;
+        Self { software, timestamps, max_iterations, ..Self::portable() }
     }
 }
 
 /// What a software adapter takes: a little less than where llvmpipe ends loops.
-pub(crate) const SOFTWARE_TURNS: u64 = 65_000;
+pub(crate) const SOFTWARE_ITERATIONS: u64 = 65_000;

@@ -1,6 +1,6 @@
 //! One open adapter.
 
-use super::capabilities::SOFTWARE_TURNS;
+use super::capabilities::SOFTWARE_ITERATIONS;
 use super::disk_cache::DiskCache;
 use super::faults::Faults;
 use super::lock::lock;
@@ -187,7 +187,7 @@ fn read_capabilities(
         max_invocations: limits.max_compute_invocations_per_workgroup,
         max_workgroup_memory: limits.max_compute_workgroup_storage_size,
         max_storage_buffers: limits.max_storage_buffers_per_shader_stage,
-        max_turns: adapter.is_software().then_some(SOFTWARE_TURNS),
+        max_iterations: adapter.is_software().then_some(SOFTWARE_ITERATIONS),
     }
 }
 

@@ -29,7 +29,7 @@ pub(super) const FRAGMENTS: &[Fragment] = fragments! {
     lif: membrane;
     linalg: operands, product;
     loss: scores;
-    recur: forms, launch, reset;
+    recur: forms, launch;
     scan: decay, memory, walk;
     shared: batch, blocks, complex, curves, deviation, finite, forms, half, index, item, magnitude, math,
         numbers, part, reduce, rng, second_look, squares, step, surrogate, tile, tiles;

@@ -1,4 +1,4 @@
-//! Which loops of a module end after a number of turns that its source alone decides.
+//! Which loops of a module end after a number of iterations that its source alone decides.
 
 use naga::{Block, Expression, Function, Handle, LocalVariable, Module, Statement};
 

@@ -25,7 +25,7 @@ mod timing;
 pub use adapters::AdapterSummary;
 pub(crate) use adapters::{Adapter, list};
 pub(crate) use buffers::GpuBuffer;
-pub(crate) use capabilities::SOFTWARE_TURNS;
+pub(crate) use capabilities::SOFTWARE_ITERATIONS;
 pub use capabilities::{Capabilities, CoopMatrix};
 pub(crate) use compose::compose_text;
 pub use compose::{WgslModule, compose};

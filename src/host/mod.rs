@@ -104,7 +104,7 @@ impl Host {
         let software = role != Role::Hardware;
         let capabilities = crate::gpu::Capabilities {
             software,
-            max_turns: software.then_some(crate::gpu::SOFTWARE_TURNS),
+            max_iterations: software.then_some(crate::gpu::SOFTWARE_ITERATIONS),
             subgroups: !baseline,
             subgroup_size: if baseline { (0, 0) } else { (32, 32) },
             f16: !baseline,

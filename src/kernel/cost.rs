@@ -11,7 +11,7 @@ pub struct Cost {
     pub flops: f64,
 }
 
-/// What a cost, and the number of turns, is computed from.
+/// What a cost, and the number of iterations, is computed from.
 #[derive(Debug)]
 pub struct CostArgs<'a> {
     pub(crate) kernel: &'static Kernel,

@@ -10,8 +10,9 @@ pub use params::Params;
 pub use variant::{BASELINE, Needs, Variant};
 
 use crate::error::{Error, Result};
+pub(crate) use crate::gpu::WgslModule;
 use crate::gpu::{
-    Capabilities, Member, Reflection, WgslModule, compose, compose_text, reflect, workgroup_size,
+    Capabilities, Member, Reflection, compose, compose_text, reflect, workgroup_size,
 };
 use crate::host::{HostArgs, Ranged};
 use std::collections::HashSet;
@@ -77,9 +78,9 @@ pub struct Kernel {
     pub twin: Twin,
     /// What an ideal implementation would move and compute.
     pub cost: fn(&CostArgs<'_>) -> Cost,
-    /// The most turns that the loops of one invocation take, all of them together; none for a kernel
+    /// The most iterations that the loops of one invocation take, all of them together; none for a kernel
     /// whose loops have lengths that stand in its source.
-    pub turns: Option<fn(&CostArgs<'_>) -> u64>,
+    pub iterations: Option<fn(&CostArgs<'_>) -> u64>,
     /// Its variants; the first is the baseline, which needs no optional feature.
     pub variants: &'static [Variant],
     /// How far an f32 run may be from the oracle in f64, relative to the largest value of the tensor, or
@@ -90,6 +91,8 @@ pub struct Kernel {
     pub mismatch: f32,
     /// The binding that only passes values within a launch: its contents are unspecified afterwards.
     pub scratch: Option<&'static str>,
+    /// Whether the crate made it while the program runs.
+    generated: bool,
     programs: [OnceLock<Arc<Program>>; MAX_VARIANTS],
 }
 
@@ -120,9 +123,9 @@ macro_rules! twin {
     };
 }
 
-/// The turns of loops that something bounds which reflection does not see: a span, 32 bits of a word,
+/// The iterations of loops that something bounds which reflection does not see: a span, 32 bits of a word,
 /// the digits of a binary search, a rank.
-pub(crate) fn few_turns(_: &CostArgs<'_>) -> u64 {
+pub(crate) fn few_iterations(_: &CostArgs<'_>) -> u64 {
     1 << 10
 }
 
@@ -151,11 +154,12 @@ impl Kernel {
             members: Vec::new,
             twin,
             cost: every_binding_once,
-            turns: None,
+            iterations: None,
             variants: BASELINE,
             tolerance: 1e-4,
             mismatch: 0.0,
             scratch: None,
+            generated: false,
             programs: [const { OnceLock::new() }; MAX_VARIANTS],
         }
     }
@@ -183,12 +187,12 @@ impl Kernel {
         self
     }
 
-    /// The kernel with loops whose lengths do not stand in its source, and how many turns those of one
+    /// The kernel with loops whose lengths do not stand in its source, and how many iterations those of one
     /// invocation take at the most, all together, each loop one more than it has rounds. A launch with
-    /// more than a device can do ([`Capabilities::max_turns`]) is refused there.
+    /// more than a device can do ([`Capabilities::max_iterations`]) is refused there.
     #[must_use]
-    pub const fn turns(mut self, turns: fn(&CostArgs<'_>) -> u64) -> Self {
-        self.turns = Some(turns);
+    pub const fn iterations(mut self, iterations: fn(&CostArgs<'_>) -> u64) -> Self {
+        self.iterations = Some(iterations);
         self
     }
 
@@ -219,6 +223,13 @@ impl Kernel {
     #[must_use]
     pub const fn scratch(mut self, binding: &'static str) -> Self {
         self.scratch = Some(binding);
+        self
+    }
+
+    /// The kernel as one of the crate's own, which it made of texts while the program runs.
+    #[must_use]
+    pub(crate) const fn of_the_crate(mut self) -> Self {
+        self.generated = true;
         self
     }
 
@@ -332,7 +343,7 @@ impl Kernel {
     pub(crate) fn is_built_in(&'static self) -> bool {
         static OWN: LazyLock<HashSet<usize>> =
             LazyLock::new(|| crate::kernels().into_iter().map(Kernel::address).collect());
-        OWN.contains(&self.address())
+        self.generated || OWN.contains(&self.address())
     }
 
     /// The identity of a kernel in caches: where its static stands.

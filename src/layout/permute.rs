@@ -3,7 +3,7 @@
 use super::strided::strided;
 use super::view::{ELEMENTS, View, moved, refuse_time, strides};
 use crate::host::{self, HostArgs, Real, each};
-use crate::kernel::few_turns;
+use crate::kernel::few_iterations;
 use crate::{Error, Result, Shape, Tensor, Var};
 
 crate::kernel! {
@@ -13,7 +13,7 @@ crate::kernel! {
     oracle = transpose_oracle;
     host = host::layout::transpose;
     variants = ELEMENTS;
-    turns = few_turns;
+    iterations = few_iterations;
 }
 
 fn transpose_oracle<R: Real>(args: &mut HostArgs<'_, R>) {

@@ -3,7 +3,7 @@
 use super::strided::strided;
 use super::view::{ELEMENTS, View, moved, octet, refuse_time, strides};
 use crate::host::{HostArgs, Real, each};
-use crate::kernel::few_turns;
+use crate::kernel::few_iterations;
 use crate::{Error, Result, Shape, Tensor, Var};
 use std::ops::Range;
 
@@ -25,7 +25,7 @@ crate::kernel! {
     params = PadParams;
     oracle = pad_oracle;
     variants = ELEMENTS;
-    turns = few_turns;
+    iterations = few_iterations;
 }
 
 fn pad_oracle<R: Real>(args: &mut HostArgs<'_, R>) {

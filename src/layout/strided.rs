@@ -2,7 +2,7 @@
 
 use super::view::{ELEMENTS, View, moved, octet};
 use crate::host::{self, HostArgs, Real, each};
-use crate::kernel::{Cost, CostArgs, few_turns};
+use crate::kernel::{Cost, CostArgs, few_iterations};
 use crate::reduce::over_elements;
 use crate::{Result, Shape, Tensor};
 
@@ -26,7 +26,7 @@ crate::kernel! {
     host = host::layout::strided;
     cost = cost;
     variants = ELEMENTS;
-    turns = few_turns;
+    iterations = few_iterations;
 }
 
 /// Of a slice only what is taken is read.

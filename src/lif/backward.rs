@@ -18,13 +18,13 @@ kernel! {
     host = on_host;
     variants = VARIANTS;
     cost = cost;
-    turns = turns;
+    iterations = iterations;
 }
 
 const VARIANTS: &[Variant] =
     &[Variant::portable("membrane", &[]), Variant::portable("checkpoints", &["CHECKPOINTS"])];
 
-fn turns(args: &CostArgs<'_>) -> u64 {
+fn iterations(args: &CostArgs<'_>) -> u64 {
     let steps = u64::from(args.params::<LifParams>().steps);
     if !args.when("CHECKPOINTS") {
         return steps + 16;

@@ -17,7 +17,7 @@ kernel! {
     variants = VARIANTS;
     cost = cost;
     mismatch = 1e-3;
-    turns = |args| u64::from(args.params::<LifParams>().steps) + 16;
+    iterations = |args| u64::from(args.params::<LifParams>().steps) + 16;
 }
 
 const VARIANTS: &[Variant] = &[

@@ -11,17 +11,17 @@ kernel! {
     pub(super) static LIF_PARAMETERS = "lif/lif_parameters";
     params = struct NeuronParams { columns: u32, neurons: u32 };
     oracle = lif_parameters;
-    turns = turns;
+    iterations = iterations;
 }
 
-fn turns(args: &CostArgs<'_>) -> u64 {
+fn iterations(args: &CostArgs<'_>) -> u64 {
     let p: NeuronParams = args.params();
-    batch_turns(p.columns, p.neurons)
+    batch_iterations(p.columns, p.neurons)
 }
 
-/// The turns of a sum as in `shared/batch.wgsl`: a lane's share, over all columns by a workgroup or over
+/// The iterations of a sum as in `shared/batch.wgsl`: a lane's share, over all columns by a workgroup or over
 /// the batch by its eighths, and the tree.
-pub(crate) fn batch_turns(columns: u32, neurons: u32) -> u64 {
+pub(crate) fn batch_iterations(columns: u32, neurons: u32) -> u64 {
     u64::from(columns.div_ceil(neurons.saturating_mul(8).clamp(1, 256))) + 12
 }
 

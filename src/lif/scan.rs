@@ -123,11 +123,11 @@ const MOST_STEPS: usize = 1 << 15;
 
 /// Refuses scans that a software adapter would cut short in silence, in either direction.
 fn check_steps(lif: &Lif, x: &Var, steps: usize) -> Result<()> {
-    let Some(turns) = x.device().capabilities().max_turns else { return Ok(()) };
+    let Some(iterations) = x.device().capabilities().max_iterations else { return Ok(()) };
     let allowed = match lif.save {
         Save::Membrane => MOST_STEPS,
         Save::Checkpoints(every) => {
-            let whole = (turns - 2) / (2 * u64::from(every) + 3) * u64::from(every);
+            let whole = (iterations - 2) / (2 * u64::from(every) + 3) * u64::from(every);
             MOST_STEPS.min(whole as usize)
         }
     };

@@ -46,7 +46,7 @@ kernel! {
     };
     oracle = matmul_combine;
     modules = ACTIVATION_MODULE;
-    turns = |args| 2 + 2 * u64::from(args.params::<CombineParams>().chunks);
+    iterations = |args| 2 + 2 * u64::from(args.params::<CombineParams>().chunks);
 }
 
 /// Sums the `chunks` partial products `parts`, and their column sums, into `c` and the second output, with

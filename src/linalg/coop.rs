@@ -33,7 +33,7 @@ kernel! {
         },
         Variant { name: "cooperative 16 x 16", conditions: &["COOP"], needs: Needs::COOP_MATRIX },
     ];
-    turns = |args| {
+    iterations = |args| {
         // The baseline has a walk for each of an invocation's elements.
         let depth = u64::from(args.params::<ProductParams>().k);
         let elements = 256u64.div_ceil(args.constant("WG").max(1));

@@ -1,7 +1,7 @@
 //! The kernels of a product of dense matrices.
 
 use super::oracle::{row, rows, write};
-use super::params::{DENSE_VARIANTS, ProductParams, cost, turns};
+use super::params::{DENSE_VARIANTS, ProductParams, cost, iterations};
 use crate::elementwise::ACTIVATION_MODULE;
 use crate::host::linalg;
 use crate::host::{HostArgs, Real, floats};
@@ -62,7 +62,7 @@ kernel! {
     modules = ACTIVATION_MODULE;
     variants = DENSE_VARIANTS;
     cost = cost;
-    turns = turns;
+    iterations = iterations;
 }
 
 kernel! {
@@ -74,7 +74,7 @@ kernel! {
     modules = ACTIVATION_MODULE;
     variants = DENSE_VARIANTS;
     cost = cost;
-    turns = |args| 2 * turns(args);
+    iterations = |args| 2 * iterations(args);
 }
 
 kernel! {
@@ -85,5 +85,5 @@ kernel! {
     host = linalg::matmul_naive;
     modules = ACTIVATION_MODULE;
     cost = cost;
-    turns = |args| 1 + u64::from(args.params::<ProductParams>().k);
+    iterations = |args| 1 + u64::from(args.params::<ProductParams>().k);
 }

@@ -101,8 +101,8 @@ pub(super) struct Product<'a> {
     pub(super) target: Option<&'a Tensor>,
 }
 
-/// The turns of the loops of a product.
-pub(super) fn turns(args: &CostArgs<'_>) -> u64 {
+/// The iterations of the loops of a product.
+pub(super) fn iterations(args: &CostArgs<'_>) -> u64 {
     u64::from(args.params::<ProductParams>().chunk) + 200
 }
 

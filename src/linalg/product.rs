@@ -35,7 +35,7 @@ pub(super) struct Plan {
 }
 
 /// The deepest chunk of a software adapter, whose loops end early: those over a block, of 4 or of 16 of
-/// depth, take no more turns than it has depth, and those of the tiled kernel not twice as many.
+/// depth, take no more iterations than it has depth, and those of the tiled kernel not twice as many.
 const DEEPEST: usize = 60_000;
 
 /// Chooses kernel, tile and depth split; `limited` where the device ends long loops.
@@ -177,7 +177,7 @@ impl Product<'_> {
             _ => self.k,
         };
         let sizes = [self.m, self.n, depth, self.batches];
-        let limited = device.capabilities().max_turns.is_some();
+        let limited = device.capabilities().max_iterations.is_some();
         let mut plan = plan((device.tuning(), limited), self.kernel, self.left, sizes);
         plan.vec4 = self.by_four(depth);
         if !device.tuning().chunks || plan.kernel == MatmulKernel::Naive {

@@ -1,7 +1,7 @@
 //! The kernels of a product with packed spikes.
 
 use super::oracle::{row, rows, write};
-use super::params::{BITS_VARIANTS, ProductParams, cost, turns};
+use super::params::{BITS_VARIANTS, ProductParams, cost, iterations};
 use crate::elementwise::ACTIVATION_MODULE;
 use crate::host::linalg;
 use crate::host::{HostArgs, Real};
@@ -79,7 +79,7 @@ kernel! {
     modules = ACTIVATION_MODULE;
     variants = BITS_VARIANTS;
     cost = cost;
-    turns = turns;
+    iterations = iterations;
 }
 
 kernel! {
@@ -90,5 +90,5 @@ kernel! {
     host = linalg::bits_matmul_tn;
     variants = BITS_VARIANTS;
     cost = cost;
-    turns = turns;
+    iterations = iterations;
 }

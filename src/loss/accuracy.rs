@@ -16,7 +16,7 @@ crate::kernel! {
         parts: u32,
     };
     oracle = hits_oracle;
-    turns = |args| 2 + u64::from(args.params::<HitsParams>().span);
+    iterations = |args| 2 + u64::from(args.params::<HitsParams>().span);
 }
 
 /// The number of rows of `logits[.., C]` whose largest element, the first of equal ones, stands at

@@ -4,8 +4,8 @@ use super::scores::Scores;
 use super::total;
 use crate::host::parallel::*;
 use crate::host::{HostArgs, Real, log_sum_exp, pairwise};
-use crate::kernel::{CostArgs, few_turns};
-use crate::reduce::{ROWS, Range, RowTurns, Split, over_elements, over_rows};
+use crate::kernel::{CostArgs, few_iterations};
+use crate::reduce::{ROWS, Range, RowIterations, Split, over_elements, over_rows};
 use crate::{DType, Error, Result, Tensor, Var};
 use std::borrow::Cow;
 
@@ -22,7 +22,7 @@ crate::kernel! {
     };
     oracle = cross_entropy_oracle;
     variants = ROWS;
-    turns = turns;
+    iterations = iterations;
 }
 
 crate::kernel! {
@@ -36,16 +36,16 @@ crate::kernel! {
         sharpness: f32,
     };
     oracle = cross_entropy_backward_oracle;
-    turns = few_turns;
+    iterations = few_iterations;
 }
 
 /// Two walks over each row of a part, and three folds.
-fn turns(args: &CostArgs<'_>) -> u64 {
+fn iterations(args: &CostArgs<'_>) -> u64 {
     let p: CrossEntropyParams = args.params();
-    1 + u64::from(p.span) * row_turns(RowTurns::of(args, p.classes))
+    1 + u64::from(p.span) * row_iterations(RowIterations::of(args, p.classes))
 }
 
-fn row_turns(row: RowTurns) -> u64 {
+fn row_iterations(row: RowIterations) -> u64 {
     1 + row.walk() + row.chains() + 3 * row.fold
 }
 
@@ -197,7 +197,8 @@ fn forward(
     (classes, options): (usize, CrossEntropy),
 ) -> Result<Tensor> {
     let rows = t.count();
-    let split = Split::in_units(x.device(), rows, 1, row_turns(RowTurns::alone(classes as u32)));
+    let split =
+        Split::in_units(x.device(), rows, 1, row_iterations(RowIterations::alone(classes as u32)));
     let part = Tensor::empty(x.device(), [split.parts], DType::F32)?;
     let params = CrossEntropyParams {
         rows: rows as u32,

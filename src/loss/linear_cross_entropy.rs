@@ -8,7 +8,7 @@ use crate::host::{self, HostArgs, Real, greatest};
 use crate::kernel::{Cost, CostArgs};
 use crate::layout::{place_rows, slice};
 use crate::linalg::{Layout, Matmul, matmul};
-use crate::reduce::{ROWS, Range, RowTurns, over_rows};
+use crate::reduce::{ROWS, Range, RowIterations, over_rows};
 use crate::tensor::{BY_FOUR, launch_items};
 use crate::{DType, Error, Result, Tensor, Var};
 
@@ -29,7 +29,7 @@ crate::kernel! {
     host = host::loss::cross_entropy_tile;
     variants = ROWS;
     cost = tile_cost;
-    turns = turns;
+    iterations = iterations;
 }
 
 crate::kernel! {
@@ -44,8 +44,8 @@ crate::kernel! {
 }
 
 /// Three walks over a row of the tile, and two folds.
-fn turns(args: &CostArgs<'_>) -> u64 {
-    let row = RowTurns::of(args, args.params::<CrossEntropyTileParams>().width);
+fn iterations(args: &CostArgs<'_>) -> u64 {
+    let row = RowIterations::of(args, args.params::<CrossEntropyTileParams>().width);
     2 * row.walk() + row.chains() + 2 * row.fold
 }
 

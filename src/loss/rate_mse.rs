@@ -4,9 +4,10 @@ use super::total;
 use crate::elementwise::full;
 use crate::host::parallel::*;
 use crate::host::{HostArgs, Real, difference_times};
-use crate::kernel::{CostArgs, Needs, Variant, few_turns};
+use crate::kernel::{CostArgs, Needs, Variant, few_iterations};
 use crate::reduce::{
-    Fold, Op, Pass, RowTurns, SHARERS, Split, Term, fold, over_time, rows_shared, steps, walked,
+    Fold, Op, Pass, RowIterations, SHARERS, Split, Term, fold, over_time, rows_shared, steps,
+    walked,
 };
 use crate::{DType, Error, Result, Shape, Tensor, Var};
 
@@ -22,7 +23,7 @@ crate::kernel! {
     };
     oracle = rate_mse_oracle;
     variants = VARIANTS;
-    turns = turns;
+    iterations = iterations;
 }
 
 crate::kernel! {
@@ -34,7 +35,7 @@ crate::kernel! {
         wanted: f32,
     };
     oracle = rate_mse_backward_oracle;
-    turns = few_turns;
+    iterations = few_iterations;
 }
 
 const fn variant(name: &'static str, conditions: &'static [&'static str], needs: Needs) -> Variant {
@@ -92,24 +93,24 @@ pub fn rate_mse(spikes: &Var, target: f32) -> Result<Var> {
 }
 
 /// The walks over an invocation's share of the columns of a part, twice over their rates, and two folds.
-fn turns(args: &CostArgs<'_>) -> u64 {
+fn iterations(args: &CostArgs<'_>) -> u64 {
     let p: RateMseParams = args.params();
-    let part = RowTurns::of(args, p.span);
-    part.walk() * (2 + column_turns(args.when("BITS"), p.steps)) + 2 * part.fold
+    let part = RowIterations::of(args, p.span);
+    part.walk() * (2 + column_iterations(args.when("BITS"), p.steps)) + 2 * part.fold
 }
 
-/// The turns of a walk over one column.
-fn column_turns(bits: bool, steps: u32) -> u64 {
+/// The iterations of a walk over one column.
+fn column_iterations(bits: bool, steps: u32) -> u64 {
     // Sums of floats may be looked at again.
-    if bits { u64::from(steps.div_ceil(32)) + 1 } else { 2 * RowTurns::alone(steps).chains() }
+    if bits { u64::from(steps.div_ceil(32)) + 1 } else { 2 * RowIterations::alone(steps).chains() }
 }
 
 /// Rates, and the parts of the mean of their squared errors.
 fn forward(spikes: &Tensor, steps: usize, columns: usize, wanted: f32) -> Result<(Tensor, Tensor)> {
     let device = spikes.device();
     let bits = spikes.dtype() == DType::Bits;
-    let turns = column_turns(bits, steps as u32);
-    let alone = Split::in_units(device, columns, 1, turns);
+    let iterations = column_iterations(bits, steps as u32);
+    let alone = Split::in_units(device, columns, 1, iterations);
     let params = |split: Split| RateMseParams {
         steps: steps as u32,
         columns: columns as u32,
@@ -120,7 +121,7 @@ fn forward(spikes: &Tensor, steps: usize, columns: usize, wanted: f32) -> Result
     let launch = device.launch(&RATE_MSE).params(&params(alone)).when("BITS", bits);
     let shared = rows_shared(device, &launch, columns);
     // Enough columns for workgroups; the last of them may be partly idle.
-    let split = if shared { Split::in_units(device, columns, SHARERS, turns) } else { alone };
+    let split = if shared { Split::in_units(device, columns, SHARERS, iterations) } else { alone };
     let launch = walked(launch, shared, split.parts).params(&params(split));
     if !launch.ends() {
         return of_long_trains(spikes, steps, columns, wanted);

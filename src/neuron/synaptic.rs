@@ -1,11 +1,11 @@
 //! The neuron with a synaptic current.
 
-use super::Reset;
-use super::current::SYNAPTIC;
+use super::{Equations, Neuron, Reset};
 use crate::error::{Error, Result};
 use crate::lif::{Spikes, Surrogate};
-use crate::recur::Options;
 use crate::tape::Var;
+
+const OP: &str = "synaptic";
 
 /// A leaky membrane that a synaptic current feeds, which leaks itself: snnTorch's `Synaptic`, all steps in
 /// one launch a direction.
@@ -26,7 +26,7 @@ use crate::tape::Var;
 /// on the membrane before.
 ///
 /// Units: decays are what is left after one step, 0 to 1; current, membrane, threshold and input share
-/// theirs. Backward keeps the input, both states of every eighth step and the spikes as bits, 1.125 bytes a
+/// theirs. Backward keeps the input, both states of every eighth step and spikes and resets as bits, 1.25 bytes a
 /// neuron and step beside the input, and computes the steps between again.
 ///
 /// Defaults, snnTorch's: threshold 1, [`Reset::Subtract`], detached, strict, `Atan(2)`; f32 spikes.
@@ -50,7 +50,16 @@ use crate::tape::Var;
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[must_use]
 pub struct Synaptic {
-    options: Options,
+    alpha: f32,
+    beta: f32,
+    threshold: f32,
+    reset: Reset,
+    strict: bool,
+    detach: bool,
+    surrogate: Surrogate,
+    output: Spikes,
+    trace: bool,
+    smooth: bool,
 }
 
 /// Parameters of a [`Synaptic`] that are tensors: one value `[1]`, or one a neuron `[N]` (the last axis of
@@ -82,9 +91,10 @@ impl Synaptic {
     /// The neuron whose current keeps `alpha` and whose membrane keeps `beta` of itself from step to step,
     /// both in [0, 1].
     pub fn new(alpha: f32, beta: f32) -> Self {
-        let [threshold, none] = [1.0, 0.0];
-        let options = Options {
-            values: [alpha, beta, threshold, none, none, none, none, none],
+        Self {
+            alpha,
+            beta,
+            threshold: 1.0,
             reset: Reset::Subtract,
             strict: true,
             detach: true,
@@ -92,49 +102,48 @@ impl Synaptic {
             output: Spikes::F32,
             trace: false,
             smooth: false,
-        };
-        Self { options }
+        }
     }
 
     /// The membrane above which it fires.
     pub fn threshold(mut self, threshold: f32) -> Self {
-        self.options.values[2] = threshold;
+        self.threshold = threshold;
         self
     }
 
     /// What a spike takes of the membrane in the step after it.
     pub fn reset(mut self, reset: Reset) -> Self {
-        self.options.reset = reset;
+        self.reset = reset;
         self
     }
 
     /// Fire above the threshold only (`>`), not at it (`>=`).
     pub fn strict(mut self, on: bool) -> Self {
-        self.options.strict = on;
+        self.strict = on;
         self
     }
 
     /// Whether the gradient ignores that a reset depends on the membrane.
     pub fn detach_reset(mut self, on: bool) -> Self {
-        self.options.detach = on;
+        self.detach = on;
         self
     }
 
     /// What takes the place of the derivative of the spike.
     pub fn surrogate(mut self, surrogate: Surrogate) -> Self {
-        self.options.surrogate = surrogate;
+        self.surrogate = surrogate;
         self
     }
 
     /// How spikes are given out.
     pub fn output(mut self, spikes: Spikes) -> Self {
-        self.options.output = spikes;
+        self.output = spikes;
         self
     }
 
     /// Whether the membrane of every step is given out too, as a variable with a gradient.
     pub fn trace(mut self, on: bool) -> Self {
-        self.options.trace = on;
+        self.trace = on;
         self
     }
 
@@ -142,7 +151,7 @@ impl Synaptic {
     /// whose exact gradient backward computes if the reset is not detached. For gradient checks, on host
     /// devices only, with f32 output.
     pub fn smooth(mut self, on: bool) -> Self {
-        self.options.smooth = on;
+        self.smooth = on;
         self
     }
 
@@ -172,22 +181,56 @@ impl Synaptic {
         parameters: &SynapticParameters<'_>,
     ) -> Result<SynapticOutput> {
         self.check()?;
-        let tensors = [parameters.alpha, parameters.beta, parameters.threshold];
-        let out = SYNAPTIC.run(&self.options, x, state, &tensors)?;
-        Ok(SynapticOutput { spikes: out.spikes, membrane: out.trace, state: out.state })
+        let named = [
+            ("alpha", parameters.alpha),
+            ("beta", parameters.beta),
+            ("threshold", parameters.threshold),
+        ];
+        let named: Vec<(&str, &Var)> =
+            named.into_iter().filter_map(|(name, v)| v.map(|v| (name, v))).collect();
+        let out = self.neuron()?.scan_with(&[x], state, &named)?;
+        let mut emitted = out.emitted.into_iter();
+        let Some(spikes) = emitted.next() else {
+            return Err(Error::argument(OP, "no spikes were emitted"));
+        };
+        Ok(SynapticOutput { spikes, membrane: emitted.next(), state: out.state })
+    }
+
+    /// The equations.
+    pub(super) fn neuron(&self) -> Result<Neuron> {
+        let fires = if self.strict { Equations::fire_above } else { Equations::fire };
+        let neuron = Neuron::define("synaptic", |n| {
+            let (x, i, u) = (n.input("x"), n.state("i", 0.0), n.state("u", 0.0));
+            let (alpha, beta) = (n.param("alpha", self.alpha), n.param("beta", self.beta));
+            let threshold = n.param("threshold", self.threshold);
+            let before = fires(n, u - threshold, self.surrogate);
+            let r = if self.detach { n.detach(before) } else { before };
+            let current = alpha * i + x;
+            let membrane = self.reset.of(r, beta * u + current, threshold);
+            n.next(i, current);
+            n.next(u, membrane);
+            n.emit(fires(n, membrane - threshold, self.surrogate));
+            if self.trace {
+                n.emit(membrane);
+            }
+        })?;
+        Ok(neuron.output(self.output).smooth(self.smooth))
     }
 
     /// Refuses numbers outside their domains.
     fn check(&self) -> Result<()> {
-        let [alpha, beta, threshold, ..] = self.options.values;
-        let wrong = |detail: String| Err(Error::argument(SYNAPTIC.op, detail));
-        for (name, decay) in [("alpha", alpha), ("beta", beta)] {
+        let wrong = |detail: String| Err(Error::argument(OP, detail));
+        for (name, decay) in [("alpha", self.alpha), ("beta", self.beta)] {
             if !(0.0..=1.0).contains(&decay) {
                 return wrong(format!("{name} {decay} is outside [0, 1]"));
             }
         }
-        if !threshold.is_finite() {
-            return wrong(format!("threshold {threshold}"));
+        if !self.surrogate.is_sound() {
+            let allowed = "positive parameters whose slopes f32 holds";
+            return wrong(format!("{:?}: allowed are {allowed}", self.surrogate));
+        }
+        if !self.threshold.is_finite() {
+            return wrong(format!("threshold {}", self.threshold));
         }
         Ok(())
     }

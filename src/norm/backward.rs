@@ -5,7 +5,7 @@ use super::normal::Normal;
 use crate::host::parallel::*;
 use crate::host::{self, HostArgs, Real};
 use crate::kernel::CostArgs;
-use crate::reduce::{ROWS, RowTurns, Split, over_rows};
+use crate::reduce::{ROWS, RowIterations, Split, over_rows};
 use crate::{DType, Result, Tensor};
 
 crate::kernel! {
@@ -18,7 +18,7 @@ crate::kernel! {
     oracle = norm_backward_oracle;
     host = host::norm::norm_backward;
     variants = ROWS;
-    turns = turns;
+    iterations = iterations;
 }
 
 crate::kernel! {
@@ -31,12 +31,12 @@ crate::kernel! {
         chunk: u32,
     };
     oracle = norm_parameters_oracle;
-    turns = |args| Split::turns(args.params::<NormParametersParams>().chunk);
+    iterations = |args| Split::iterations(args.params::<NormParametersParams>().chunk);
 }
 
 /// Three walks over a row, two of them in chains, and three folds.
-fn turns(args: &CostArgs<'_>) -> u64 {
-    let row = RowTurns::of(args, args.params::<NormBackwardParams>().length);
+fn iterations(args: &CostArgs<'_>) -> u64 {
+    let row = RowIterations::of(args, args.params::<NormBackwardParams>().length);
     2 * row.chains() + row.walk() + 3 * row.fold
 }
 

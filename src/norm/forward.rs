@@ -3,7 +3,7 @@
 use super::normal::{Normal, Scaled, pivot};
 use crate::host::{self, HostArgs, Real, to_middle};
 use crate::kernel::{Cost, CostArgs, Needs, Variant};
-use crate::reduce::{RowTurns, rows_shared, walked};
+use crate::reduce::{RowIterations, rows_shared, walked};
 use crate::{DType, Result, Tensor};
 
 crate::kernel! {
@@ -20,7 +20,7 @@ crate::kernel! {
     host = host::norm::norm_forward;
     variants = VARIANTS;
     cost = cost;
-    turns = turns;
+    iterations = iterations;
 }
 
 const fn variant(name: &'static str, conditions: &'static [&'static str], needs: Needs) -> Variant {
@@ -43,8 +43,8 @@ fn cost(args: &CostArgs<'_>) -> Cost {
 }
 
 /// Four walks over a row, three of them in chains, and three folds.
-fn turns(args: &CostArgs<'_>) -> u64 {
-    let row = RowTurns::of(args, args.params::<NormForwardParams>().length);
+fn iterations(args: &CostArgs<'_>) -> u64 {
+    let row = RowIterations::of(args, args.params::<NormForwardParams>().length);
     3 * row.chains() + row.walk() + 3 * row.fold
 }
 

@@ -2,7 +2,7 @@
 
 use crate::host::{HostArgs, Real, to_middle};
 use crate::kernel::{Cost, CostArgs};
-use crate::reduce::{RowTurns, WALKERS, over_columns};
+use crate::reduce::{RowIterations, WALKERS, over_columns};
 use crate::{DType, Error, Result, Tensor, Var};
 
 crate::kernel! {
@@ -12,7 +12,7 @@ crate::kernel! {
     oracle = weight_norm_oracle;
     variants = WALKERS;
     cost = |args| Cost { bytes: args.all_bytes(), flops: 3.0 * args.words_of("v") as f64 };
-    turns = turns;
+    iterations = iterations;
 }
 
 crate::kernel! {
@@ -22,7 +22,7 @@ crate::kernel! {
     oracle = weight_norm_backward_oracle;
     variants = WALKERS;
     cost = |args| Cost { bytes: args.all_bytes(), flops: 5.0 * args.words_of("v") as f64 };
-    turns = turns;
+    iterations = iterations;
 }
 
 crate::params! {
@@ -33,8 +33,8 @@ crate::params! {
 }
 
 /// Three walks over a column, and two folds.
-fn turns(args: &CostArgs<'_>) -> u64 {
-    let column = RowTurns::of(args, args.params::<WeightNormParams>().rows);
+fn iterations(args: &CostArgs<'_>) -> u64 {
+    let column = RowIterations::of(args, args.params::<WeightNormParams>().rows);
     3 * column.walk() + 2 * column.fold
 }
 

@@ -9,7 +9,7 @@ use crate::host::{HostArgs, Real, greatest, to_one};
 use crate::kernel::CostArgs;
 use crate::linalg::{Layout, matmul};
 use crate::random::threefry;
-use crate::reduce::{RowTurns, WALKERS, over_columns};
+use crate::reduce::{RowIterations, WALKERS, over_columns};
 use crate::{DType, Tensor};
 
 crate::kernel! {
@@ -19,7 +19,7 @@ crate::kernel! {
         n: u32,
     };
     oracle = gram_factor_oracle;
-    turns = factor_turns;
+    iterations = factor_iterations;
 }
 
 crate::kernel! {
@@ -32,15 +32,15 @@ crate::kernel! {
     };
     oracle = unit_columns_oracle;
     variants = WALKERS;
-    turns = |args| {
-        let column = RowTurns::of(args, args.params::<UnitColumnsParams>().rows);
+    iterations = |args| {
+        let column = RowIterations::of(args, args.params::<UnitColumnsParams>().rows);
         4 * column.walk() + 2 * column.fold
     };
 }
 
 /// For each of n columns its diagonal, and of the rows below an invocation's share; then likewise the
-/// columns of the inverse, the longest one's turns for each.
-fn factor_turns(args: &CostArgs<'_>) -> u64 {
+/// columns of the inverse, the longest one's iterations for each.
+fn factor_iterations(args: &CostArgs<'_>) -> u64 {
     let n = u64::from(args.params::<GramFactorParams>().n);
     let lanes = args.constant("WG");
     let columns: u64 = (0..n).map(|k| 3 + k + (n - k - 1).div_ceil(lanes) * (k + 2)).sum();

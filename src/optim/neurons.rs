@@ -16,7 +16,7 @@ crate::kernel! {
         rest: f32,
     };
     oracle = neuron_factors_oracle;
-    turns = |args| {
+    iterations = |args| {
         let share =
             u64::from(args.params::<NeuronFactorsParams>().count).div_ceil(args.constant("WG"));
         2 * share + 12

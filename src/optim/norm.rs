@@ -20,7 +20,7 @@ crate::kernel! {
     };
     oracle = square_sums_oracle;
     cost = square_sum_cost;
-    turns = |args| {
+    iterations = |args| {
         let p: SquareSumsParams = args.params();
         let chunk = p.chunks.iter().max().map_or(0, |chunk| u64::from(*chunk));
         chunk.div_ceil(args.constant("WG")) + 20
@@ -36,7 +36,7 @@ crate::kernel! {
         most: f32,
     };
     oracle = clip_factor_oracle;
-    turns = |args| {
+    iterations = |args| {
         let p: ClipFactorParams = args.params();
         (u64::from(p.count) + u64::from(p.checked)).div_ceil(args.constant("WG")) + 12
     };

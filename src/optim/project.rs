@@ -16,7 +16,7 @@ crate::kernel! {
         groups: u32,
     };
     oracle = overlap_oracle;
-    turns = |args| {
+    iterations = |args| {
                 let share = u64::from(args.params::<OverlapParams>().chunk);
                 let share = share.div_ceil(args.constant("WG"));
                 2 * share + 2 * share.div_ceil(64) + 24
@@ -31,7 +31,7 @@ crate::kernel! {
         groups: u32,
     };
     oracle = project_oracle;
-    turns = |args| 70 + 2 * u64::from(args.params::<ProjectParams>().groups);
+    iterations = |args| 70 + 2 * u64::from(args.params::<ProjectParams>().groups);
 }
 
 /// The part of `gradient` that is orthogonal to `value`, with the norm of the whole: two launches.

@@ -4,7 +4,7 @@ use super::Generator;
 use super::threefry::{unit, word_of};
 use crate::elementwise::Packed;
 use crate::host::{HostArgs, Real, each};
-use crate::kernel::few_turns;
+use crate::kernel::few_iterations;
 use crate::{DType, Error, IntoShape, Result, Tensor};
 
 crate::kernel! {
@@ -20,7 +20,7 @@ crate::kernel! {
     pub(super) static BERNOULLI_BITS = "random/bernoulli_bits";
     params = struct BitsParams { packed: Packed, key: [u32; 2], chance: Chance };
     oracle = bernoulli_bits_oracle;
-    turns = few_turns;
+    iterations = few_iterations;
 }
 
 crate::kernel! {
@@ -36,7 +36,7 @@ crate::kernel! {
     pub(super) static BERNOULLI_EACH_BITS = "random/bernoulli_each_bits";
     params = struct EachBitsParams { packed: Packed, key: [u32; 2], period: u32 };
     oracle = bernoulli_each_bits_oracle;
-    turns = few_turns;
+    iterations = few_iterations;
 }
 
 fn one_if<R: Real>(condition: bool) -> R {

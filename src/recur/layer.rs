@@ -1,38 +1,21 @@
-//! A cell over an input: what the launches of both directions share.
+//! A neuron over its inputs: what the launches of both directions share.
 
-use super::params::{EACH, EVERY, FIXED, MOST, RecurParams, SCALAR, most_steps};
-use super::reset::Reset;
-use crate::dispatch::Launch;
+use super::definition::Definition;
+use super::drivers::Driver;
+use super::params::{A_STEP, AROUND, EACH, EVERY, FIXED, MOST, RecurParams, SCALAR};
+use crate::dispatch::{Launch, StepCost};
 use crate::kernel::Kernel;
-use crate::lif::{Spikes, Surrogate};
+use crate::lif::Spikes;
 use crate::{Result, Shape, Tensor};
 use std::ops::Range;
 
-/// A cell's kernels.
-#[derive(Debug)]
-pub(crate) struct Driver {
-    /// The operator's name in errors.
-    pub(crate) op: &'static str,
-    pub(crate) forward: &'static Kernel,
-    pub(crate) backward: &'static Kernel,
-    /// The number of its states.
-    pub(crate) states: usize,
-    /// The names of its parameters.
-    pub(crate) parameters: &'static [&'static str],
-}
-
-/// How a cell's neurons fire, and what is given out.
+/// How a neuron is run, and what is given out.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Options {
-    /// Parameters that are numbers, in the cell's order.
+    /// Parameters that are numbers, and those of surrogates, in the definition's order.
     pub(crate) values: [f32; MOST],
-    pub(crate) reset: Reset,
-    pub(crate) strict: bool,
-    pub(crate) detach: bool,
-    pub(crate) surrogate: Surrogate,
     pub(crate) output: Spikes,
-    pub(crate) trace: bool,
-    /// Whether the surrogate's primitive takes the place of spikes.
+    /// Whether the integral of a surrogate takes the place of its spikes.
     pub(crate) smooth: bool,
 }
 
@@ -40,34 +23,32 @@ pub(crate) struct Options {
 pub(super) struct Layer {
     pub(super) driver: &'static Driver,
     pub(super) options: Options,
+    /// The shape of an input: `[T, …]`.
     pub(super) shape: Shape,
     params: RecurParams,
     pub(super) forms: u32,
+    /// All inputs, `[inputs, T, columns]`.
     pub(super) x: Tensor,
     /// The parameters that are tensors, one behind the other.
     pub(super) packed: Option<Tensor>,
 }
 
-/// Floating-point operations of a step, there and back.
-pub(super) const FORWARD_FLOPS: f64 = 16.0;
-pub(super) const BACKWARD_FLOPS: f64 = 48.0;
-
 impl Layer {
-    /// Over `x`, with parameters of so many elements, 0 for a number.
+    /// Over inputs of `shape`, with parameters of so many elements, 0 for a number.
     pub(super) fn new(
         driver: &'static Driver,
         options: &Options,
+        shape: Shape,
         x: &Tensor,
         counts: &[usize],
         packed: Option<Tensor>,
     ) -> Self {
-        let shape = *x.shape();
-        let code = options.surrogate.code();
         let params = RecurParams {
             columns: shape.iter().skip(1).product::<usize>() as u32,
             neurons: if shape.rank() > 1 { shape[shape.rank() - 1] as u32 } else { 1 },
-            alpha: options.surrogate.parameter(),
-            relaxed: if options.smooth { 1 + code } else { 0 },
+            steps: shape.first().copied().unwrap_or(0) as u32,
+            definition: driver.number,
+            relaxed: options.smooth.into(),
             values: options.values,
             ..RecurParams::default()
         };
@@ -80,6 +61,10 @@ impl Layer {
         Self { driver, options: *options, shape, params, forms, x: x.clone(), packed }
     }
 
+    pub(super) fn definition(&self) -> &'static Definition {
+        &self.driver.definition
+    }
+
     pub(super) fn columns(&self) -> usize {
         self.params.columns as usize
     }
@@ -89,29 +74,37 @@ impl Layer {
     }
 
     pub(super) fn steps(&self) -> usize {
-        self.shape.first().copied().unwrap_or(0)
+        self.params.steps as usize
+    }
+
+    /// Whether the spikes are given out as bits.
+    pub(super) fn is_packed(&self) -> bool {
+        self.options.output == Spikes::Bits && self.definition().spikes
+    }
+
+    /// How many numbers a step emits besides spikes that are given out as bits.
+    pub(super) fn dense(&self) -> usize {
+        self.definition().emits - usize::from(self.is_packed())
     }
 
     /// Rows of saved states.
     pub(super) fn checkpoints(&self) -> usize {
-        self.steps().div_ceil(EVERY) * self.driver.states
+        self.steps().div_ceil(EVERY) * self.definition().states.len()
     }
 
     /// The states beside each other, in the place of time.
     pub(super) fn state_shape(&self) -> Result<Shape> {
-        self.shape.with(0, self.driver.states)
+        self.shape.with(0, self.definition().states.len())
     }
 
-    /// The steps of each launch, in order: as many as a device's loops and its watchdog bear, in whole
-    /// words of spikes.
+    /// The steps of each launch, in order, in whole words of spikes.
     pub(super) fn parts(&self) -> Vec<Range<usize>> {
-        let device = self.x.device();
-        let by_work = device.tuning().launch_flops / (BACKWARD_FLOPS * self.columns() as f64);
-        let by_turns = device.capabilities().max_turns.map_or(usize::MAX, most_steps);
-        let most = (by_work as usize).min(by_turns).min(self.steps().next_multiple_of(32));
-        let most = (most / 32 * 32).max(32);
-        let starts = (0..self.steps()).step_by(most);
-        starts.map(|first| first..(first + most).min(self.steps())).collect()
+        let definition = self.definition();
+        let ops = definition.forward.ops.len() + definition.backward.ops.len();
+        let flops = (ops * self.columns()) as f64;
+        let wide = definition.states.len() + definition.inputs.len() + definition.emits;
+        let cost = StepCost { flops, iterations: A_STEP * wide as u64, around: AROUND };
+        self.x.device().segments(self.steps(), 32, cost)
     }
 
     /// What both directions set alike: parameters, constants, input and grid.
@@ -131,8 +124,7 @@ impl Layer {
         launch
             .constant("FORMS", self.forms)
             .constant("EVERY", EVERY as u32)
-            .constant("RESET", self.options.reset.code())
-            .constant("STRICT", self.options.strict)
+            .constant("PACKED", self.is_packed())
             .bind("x", &self.x)
             .bind_if("parameters", self.packed.as_ref())
     }

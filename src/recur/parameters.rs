@@ -4,7 +4,7 @@ use super::layer::Layer;
 use super::params::{EACH, FIXED, MOST, form};
 use crate::host::{HostArgs, Real};
 use crate::kernel::CostArgs;
-use crate::lif::parameters::{TILE, batch_turns};
+use crate::lif::parameters::{TILE, batch_iterations};
 use crate::{DType, Result, Tensor, kernel};
 
 kernel! {
@@ -12,13 +12,13 @@ kernel! {
     pub(super) static PARAMETER_SUMS = "recur/parameter_sums";
     params = struct SumParams { columns: u32, neurons: u32, states: u32 };
     oracle = parameter_sums;
-    turns = turns;
+    iterations = iterations;
 }
 
 /// A sum over the batch, after the places of the parameters before.
-fn turns(args: &CostArgs<'_>) -> u64 {
+fn iterations(args: &CostArgs<'_>) -> u64 {
     let p: SumParams = args.params();
-    batch_turns(p.columns, p.neurons) + MOST as u64
+    batch_iterations(p.columns, p.neurons) + MOST as u64
 }
 
 fn parameter_sums<R: Real>(args: &mut HostArgs<'_, R>) {
@@ -40,14 +40,14 @@ fn parameter_sums<R: Real>(args: &mut HostArgs<'_, R>) {
 /// The gradients of all parameters that are tensors, one behind the other.
 pub(super) fn reduce(layer: &Layer, sums: &Tensor) -> Result<Tensor> {
     let device = sums.device();
-    let parameters = layer.driver.parameters.len();
+    let parameters = layer.definition().parameters.len();
     let each = (0..parameters).any(|k| form(layer.forms, k) == EACH);
     let count = layer.packed.as_ref().map_or(0, Tensor::count);
     let gradient = Tensor::empty(device, [count], DType::F32)?;
     let params = SumParams {
         columns: layer.columns() as u32,
         neurons: layer.neurons() as u32,
-        states: layer.driver.states as u32,
+        states: layer.definition().states.len() as u32,
     };
     let launch = device.launch(&PARAMETER_SUMS).params(&params).constant("FORMS", layer.forms);
     let launch = launch.bind("sums", sums).bind("gradient", &gradient);

@@ -3,8 +3,8 @@
 use crate::kernel::CostArgs;
 pub(super) use crate::lif::params::{EACH, FIXED, SCALAR};
 
-/// The most parameters of a cell.
-pub(super) const MOST: usize = 8;
+/// The most parameters and spikes of a neuron.
+pub(super) const MOST: usize = 16;
 
 /// Steps between the states that are saved.
 pub(super) const EVERY: usize = 8;
@@ -14,40 +14,41 @@ crate::params! {
     pub(crate) struct RecurParams {
         columns: u32,
         neurons: u32,
-        /// The steps of the launch.
+        /// All steps.
+        steps: u32,
+        /// Those of the launch.
         first: u32,
         end: u32,
         /// What it goes on from: 1 states or their gradients, 2 sums too.
         resume: u32,
-        alpha: f32,
-        /// What the CPU emits instead of spikes: 1 and the code of a surrogate.
+        /// The number of the equations: the CPU finds them by it.
+        definition: u32,
+        /// Whether the CPU emits the integrals of surrogates instead of spikes.
         relaxed: u32,
-        values: [f32; 8],
+        values: [f32; 16],
     }
 }
 
 // What forward writes besides states (`recur/forward.wgsl`).
-pub(crate) const SPIKES: u32 = 1;
+pub(super) const DENSE: u32 = 1;
 pub(super) const WORDS: u32 = 2;
-pub(super) const TRACE: u32 = 4;
 pub(super) const SAVE: u32 = 8;
+
+// What backward gets (`recur/backward.wgsl`).
+pub(super) const OF_SPIKES: u32 = 1;
+pub(super) const OF_DENSE: u32 = 2;
 
 /// The form of parameter `k`.
 pub(super) fn form(forms: u32, k: usize) -> u32 {
     forms >> (2 * k) & 3
 }
 
-/// Turns of a step, and of all that surrounds the steps.
-const TURNS: u64 = 4;
-const AROUND: u64 = 64;
+/// Iterations of a step, and of all that surrounds the steps.
+pub(super) const A_STEP: u64 = 8;
+pub(super) const AROUND: u64 = 96;
 
-/// The turns of a launch: what goes ahead eight steps, and the steps.
-pub(crate) fn turns(args: &CostArgs<'_>) -> u64 {
+/// The iterations of a launch: what goes ahead eight steps, and the steps.
+pub(super) fn iterations(args: &CostArgs<'_>) -> u64 {
     let p: RecurParams = args.params();
-    TURNS * u64::from(p.end - p.first) + AROUND
-}
-
-/// The most steps of a launch whose loops may have so many turns.
-pub(super) fn most_steps(turns: u64) -> usize {
-    (turns.saturating_sub(AROUND) / TURNS) as usize
+    A_STEP * u64::from(p.end - p.first) + AROUND
 }

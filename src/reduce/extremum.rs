@@ -3,11 +3,11 @@
 use super::axes::{Axes, Pass};
 use super::fold::{Fold, Op, fold};
 use super::moved_last;
-use super::rows::{Extents, RowTurns, WALKERS, along, over_elements, over_rows};
+use super::rows::{Extents, RowIterations, WALKERS, along, over_elements, over_rows};
 use super::sum::refuse_empty;
 use crate::host::parallel::*;
 use crate::host::{HostArgs, Real, above};
-use crate::kernel::{CostArgs, few_turns};
+use crate::kernel::{CostArgs, few_iterations};
 use crate::{DType, Result, Tensor, Var, layout};
 
 crate::kernel! {
@@ -16,7 +16,7 @@ crate::kernel! {
     params = Extents;
     oracle = extremum_oracle;
     variants = WALKERS;
-    turns = turns;
+    iterations = iterations;
 }
 
 crate::kernel! {
@@ -24,12 +24,12 @@ crate::kernel! {
     pub(super) static PLACE_BACK = "reduce/place_back";
     params = Extents;
     oracle = place_back_oracle;
-    turns = few_turns;
+    iterations = few_iterations;
 }
 
 /// One walk over a row, and a tree.
-fn turns(args: &CostArgs<'_>) -> u64 {
-    let row = RowTurns::of(args, args.params::<Extents>().length);
+fn iterations(args: &CostArgs<'_>) -> u64 {
+    let row = RowIterations::of(args, args.params::<Extents>().length);
     row.walk() + row.fold
 }
 

@@ -15,7 +15,7 @@ crate::kernel! {
     host = host::reduce::reduce_rows;
     cost = cost;
     variants = TREES;
-    turns = |args| 160 + u64::from(args.params::<RowParams>().chunk) / 512;
+    iterations = |args| 160 + u64::from(args.params::<RowParams>().chunk) / 512;
 }
 
 crate::kernel! {
@@ -33,10 +33,10 @@ crate::kernel! {
     oracle = reduce_columns_oracle;
     host = host::reduce::reduce_columns;
     cost = cost;
-    turns = column_turns;
+    iterations = column_iterations;
 }
 
-fn column_turns(args: &CostArgs<'_>) -> u64 {
+fn column_iterations(args: &CostArgs<'_>) -> u64 {
     let p: ColumnParams = args.params();
     let apart = p.interleaved == 1;
     let count = u64::from(if apart { p.length.div_ceil(p.splits) } else { p.chunk });

@@ -9,7 +9,7 @@ crate::kernel! {
     pub(super) static CHECK_INDICES = "reduce/check_indices";
     params = struct CheckParams { count: u32, below: u32, padding: u32, site: u32 };
     oracle = check_indices_oracle;
-    turns = turns;
+    iterations = iterations;
 }
 
 crate::kernel! {
@@ -19,7 +19,7 @@ crate::kernel! {
     oracle = hide_index_oracle;
 }
 
-fn turns(args: &CostArgs<'_>) -> u64 {
+fn iterations(args: &CostArgs<'_>) -> u64 {
     let count = u64::from(args.params::<CheckParams>().count);
     count.div_ceil(256) + 2 * count.div_ceil(1 << 16) + 20
 }

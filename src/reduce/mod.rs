@@ -23,8 +23,8 @@ pub use moment::{norm, standard_deviation, variance};
 pub(crate) use rate::{over_time, steps};
 pub use rate::{rate, spike_count};
 pub(crate) use rows::{
-    Extents, ROWS, RowTurns, SHARERS, WALKERS, over_columns, over_elements, over_rows, rows_shared,
-    walked,
+    Extents, ROWS, RowIterations, SHARERS, WALKERS, over_columns, over_elements, over_rows,
+    rows_shared, walked,
 };
 pub(crate) use split::{LONGEST, Split};
 pub use sum::{mean, sum, sum_to};

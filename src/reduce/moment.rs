@@ -6,7 +6,7 @@ use super::rows::over_elements;
 use super::{Moved, moved_last};
 use crate::host::parallel::*;
 use crate::host::{HostArgs, Real, difference_times, keep_nan};
-use crate::kernel::few_turns;
+use crate::kernel::few_iterations;
 use crate::{DType, Error, Result, Tensor, Var, layout};
 
 crate::kernel! {
@@ -14,7 +14,7 @@ crate::kernel! {
     pub(super) static MOMENT_BACKWARD = "reduce/moment_backward";
     params = struct MomentParams { outer: u32, length: u32, inner: u32, divisor: f32 };
     oracle = moment_backward_oracle;
-    turns = few_turns;
+    iterations = few_iterations;
 }
 
 fn moment_backward_oracle<R: Real>(args: &mut HostArgs<'_, R>) {

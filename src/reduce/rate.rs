@@ -12,7 +12,7 @@ crate::kernel! {
     pub(super) static RATE_BITS = "reduce/rate_bits";
     params = struct RateParams { steps: u32, columns: u32, divisor: f32 };
     oracle = rate_bits_oracle;
-    turns = |args| u64::from(args.params::<RateParams>().steps.div_ceil(32)) + 1;
+    iterations = |args| u64::from(args.params::<RateParams>().steps.div_ceil(32)) + 1;
 }
 
 fn rate_bits_oracle<R: Real>(args: &mut HostArgs<'_, R>) {

@@ -18,16 +18,16 @@ pub(crate) const WALKERS: &[Variant] = &[ROWS[0], ROWS[1]];
 /// The invocations that share a row: `LANES` of `shared/reduce.wgsl`.
 pub(crate) const SHARERS: usize = 256;
 
-/// The turns of the loops over a row that one invocation takes.
+/// The iterations of the loops over a row that one invocation takes.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct RowTurns {
+pub(crate) struct RowIterations {
     /// Elements of an invocation.
     steps: u64,
     /// Of a fold over those who share the row: of `shared/reduce.wgsl`.
     pub(crate) fold: u64,
 }
 
-impl RowTurns {
+impl RowIterations {
     /// Those of rows of `length` elements in a launch that says whether a workgroup shares one
     /// (condition `WORKGROUP`).
     pub(crate) fn of(args: &CostArgs<'_>, length: u32) -> Self {

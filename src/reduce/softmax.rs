@@ -1,7 +1,7 @@
 //! Softmax and its logarithm.
 
 use super::axes::Pass;
-use super::rows::{Extents, ROWS, RowTurns, along, over_rows};
+use super::rows::{Extents, ROWS, RowIterations, along, over_rows};
 use crate::host::parallel::*;
 use crate::host::{self, HostArgs, Real, greatest};
 use crate::kernel::CostArgs;
@@ -14,7 +14,7 @@ crate::kernel! {
     oracle = softmax_oracle;
     host = host::reduce::softmax;
     variants = ROWS;
-    turns = turns;
+    iterations = iterations;
 }
 
 crate::kernel! {
@@ -24,12 +24,12 @@ crate::kernel! {
     oracle = softmax_backward_oracle;
     host = host::reduce::softmax_backward;
     variants = ROWS;
-    turns = turns;
+    iterations = iterations;
 }
 
 /// Three walks over a row and two folds; backward has fewer.
-fn turns(args: &CostArgs<'_>) -> u64 {
-    let row = RowTurns::of(args, args.params::<Extents>().length);
+fn iterations(args: &CostArgs<'_>) -> u64 {
+    let row = RowIterations::of(args, args.params::<Extents>().length);
     2 * row.walk() + row.chains() + 2 * row.fold
 }
 

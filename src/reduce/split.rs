@@ -33,19 +33,19 @@ impl Split {
         Self::at_most(rows, Self::of(device, rows, columns).chunk.min(most))
     }
 
-    /// The turns of a loop over a part of `chunk` rows, in chains of 32 or without.
-    pub(crate) fn turns(chunk: u32) -> u64 {
+    /// The iterations of a loop over a part of `chunk` rows, in chains of 32 or without.
+    pub(crate) fn iterations(chunk: u32) -> u64 {
         let rows = u64::from(chunk);
         rows + 2 * rows.div_ceil(32) + 2
     }
 
     /// Parts of `rows > 0` rows, each a multiple of `unit` rows but for the last, few enough that one more
-    /// launch adds them up; none so long that its loops, of `turns` turns for each `unit` rows, are longer
+    /// launch adds them up; none so long that its loops, of so many `iterations` for each `unit` rows, are longer
     /// than the device runs them, but of one unit at least.
-    pub(crate) fn in_units(device: &Device, rows: usize, unit: usize, turns: u64) -> Self {
+    pub(crate) fn in_units(device: &Device, rows: usize, unit: usize, iterations: u64) -> Self {
         let most = device.tuning().loss_parts;
-        let allowed = device.capabilities().max_turns;
-        let units = allowed.map_or(u64::MAX, |allowed| allowed / (turns + 1));
+        let allowed = device.capabilities().max_iterations;
+        let units = allowed.map_or(u64::MAX, |allowed| allowed / (iterations + 1));
         let units = usize::try_from(units).unwrap_or(usize::MAX).max(1);
         let chunk = rows.div_ceil(most).next_multiple_of(unit).min(unit.saturating_mul(units));
         Self::at_most(rows, chunk)

@@ -4,7 +4,7 @@ use super::axes::Pass;
 use super::rows::over_elements;
 use crate::host::parallel::*;
 use crate::host::{HostArgs, Real};
-use crate::kernel::few_turns;
+use crate::kernel::few_iterations;
 use crate::{DType, Result, Tensor};
 
 crate::kernel! {
@@ -12,7 +12,7 @@ crate::kernel! {
     pub(super) static SPREAD = "reduce/spread";
     params = struct SpreadParams { outer: u32, length: u32, inner: u32, divisor: f32 };
     oracle = spread_oracle;
-    turns = few_turns;
+    iterations = few_iterations;
 }
 
 fn spread_oracle<R: Real>(args: &mut HostArgs<'_, R>) {

@@ -17,7 +17,7 @@ kernel! {
     host = host::scan::decay_backward;
     variants = WALKS;
     cost = cost;
-    turns = |args| args.params::<DecayParams>().share.turns(args, 37, 8);
+    iterations = |args| args.params::<DecayParams>().share.iterations(args, 37, 8);
 }
 
 /// The upstream gradient and that of the input; where the decay is learned, the input and every

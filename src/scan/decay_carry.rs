@@ -12,7 +12,7 @@ kernel! {
     params = DecayParams;
     oracle = decay_carry;
     cost = cost;
-    turns = |args| 20 + 3 * u64::from(args.params::<DecayParams>().share.chunks);
+    iterations = |args| 20 + 3 * u64::from(args.params::<DecayParams>().share.chunks);
 }
 
 /// Chunks are no part of an ideal implementation; reading and writing their states is.

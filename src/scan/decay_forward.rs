@@ -16,7 +16,7 @@ kernel! {
     host = host::scan::decay_scan;
     variants = WALKS;
     cost = cost;
-    turns = |args| args.params::<DecayParams>().share.turns(args, 1, 8);
+    iterations = |args| args.params::<DecayParams>().share.iterations(args, 1, 8);
 }
 
 /// Input and output once.

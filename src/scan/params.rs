@@ -31,9 +31,9 @@ pub(crate) const VALUE: u32 = 1;
 pub(crate) const LOGIT: u32 = 2;
 
 impl Share {
-    /// The turns of the loops of a launch whose walks take `eight` for eight steps at a time and at the
+    /// The iterations of the loops of a launch whose walks take `eight` for eight steps at a time and at the
     /// most `rest` for those that are left.
-    pub(super) fn turns(&self, args: &CostArgs<'_>, eight: u64, rest: u64) -> u64 {
+    pub(super) fn iterations(&self, args: &CostArgs<'_>, eight: u64, rest: u64) -> u64 {
         let stride = args.constant("STRIDE");
         let [chunk, span] = [self.chunk.min(self.steps), self.span].map(u64::from);
         let rounds = chunk.div_ceil(stride);

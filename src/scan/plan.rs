@@ -33,11 +33,11 @@ const STRIDE: usize = 32;
 const SPAN: usize = 32;
 
 /// The most steps that an invocation takes in one launch, over all its walks, where a device ends loops:
-/// of 65,535 turns a step may take five, and a round of a walk eight more.
+/// of 65,535 iterations a step may take five, and a round of a walk eight more.
 const MOST_STEPS: usize = 10 << 10;
 
-/// The most turns of forward walks there, whose steps are written out by eights.
-const MOST_TURNS: usize = 50_000;
+/// The most iterations of forward walks there, whose steps are written out by eights.
+const MOST_ITERATIONS: usize = 50_000;
 
 /// The ways to compile a walk.
 pub(super) const WALKS: &[Variant] =
@@ -86,7 +86,7 @@ impl Cut {
         };
         let tiles = device.tuning().walks.tiles;
         let chunked = chunk < steps;
-        let limited = device.capabilities().max_turns.is_some();
+        let limited = device.capabilities().max_iterations.is_some();
         let chunk = if limited && chunked { chunk.min(MOST_STEPS) } else { chunk.max(1) };
         let (mut span, mut stride) = (1, STRIDE);
         if let Some(tiles) = &tiles {
@@ -112,7 +112,7 @@ impl Cut {
     pub(super) fn forward_shares(&self, iterations: usize) -> Vec<Share> {
         // Eight more whenever the walk changes: a loop that is not entered counts as one there.
         let stride = self.stride;
-        self.shares_of(MOST_TURNS * stride / (iterations * stride / 8 + 8))
+        self.shares_of(MOST_ITERATIONS * stride / (iterations * stride / 8 + 8))
     }
 
     /// Likewise of a backward walk.

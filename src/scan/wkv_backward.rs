@@ -17,7 +17,7 @@ kernel! {
     host = host::scan::wkv_backward;
     variants = WALKS;
     cost = cost;
-    turns = |args| args.params::<Share>().turns(args, 28, 64);
+    iterations = |args| args.params::<Share>().iterations(args, 28, 64);
 }
 
 /// k, v, gy, gk, gv and what forward saved.

@@ -13,7 +13,7 @@ kernel! {
     params = Share;
     oracle = wkv_carry;
     cost = cost;
-    turns = turns;
+    iterations = iterations;
 }
 
 kernel! {
@@ -22,10 +22,10 @@ kernel! {
     params = Share;
     oracle = wkv_carry_backward;
     cost = cost_backward;
-    turns = turns;
+    iterations = iterations;
 }
 
-fn turns(args: &CostArgs<'_>) -> u64 {
+fn iterations(args: &CostArgs<'_>) -> u64 {
     1 + u64::from(args.params::<Share>().chunks)
 }
 

@@ -16,7 +16,7 @@ kernel! {
     host = host::scan::wkv;
     variants = WALKS;
     cost = cost;
-    turns = |args| args.params::<Share>().turns(args, 1 + LOOPS as u64, LOOPS as u64);
+    iterations = |args| args.params::<Share>().iterations(args, 1 + LOOPS as u64, LOOPS as u64);
 }
 
 /// Iterations of the shader's loops for eight steps where keys lie far apart.

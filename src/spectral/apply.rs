@@ -1,7 +1,7 @@
 //! The last product: `Z X`, to tensors of their own or as a step of parameters.
 
 use super::batch::Batch;
-use super::product::{depth_turns, tiled_turns};
+use super::product::{depth_iterations, tiled_iterations};
 use super::tiling::Tiling;
 use crate::elementwise::{FusedUpdate, UpdateConstants};
 use crate::host::parallel::*;
@@ -17,7 +17,7 @@ crate::kernel! {
     host = host::spectral::apply_product;
     variants = VARIANTS;
     cost = cost;
-    turns = |args| depth_turns(args.params::<ApplyProductParams>().k);
+    iterations = |args| depth_iterations(args.params::<ApplyProductParams>().k);
 }
 
 crate::kernel! {
@@ -28,7 +28,7 @@ crate::kernel! {
     host = host::spectral::apply_product;
     variants = VARIANTS;
     cost = cost;
-    turns = |args| tiled_turns(args.params::<ApplyProductParams>().k);
+    iterations = |args| tiled_iterations(args.params::<ApplyProductParams>().k);
 }
 
 /// How operands are stored, and whether y is a parameter. Chosen from the operands.

@@ -3,7 +3,7 @@
 use super::batch::TASK;
 use crate::host::parallel::*;
 use crate::host::{HostArgs, Real, sum_of, vectorised};
-use crate::reduce::{ROWS, RowTurns, over_rows};
+use crate::reduce::{ROWS, RowIterations, over_rows};
 use crate::{DType, Result, Tensor};
 
 crate::kernel! {
@@ -15,8 +15,8 @@ crate::kernel! {
     };
     oracle = gram_rows_oracle;
     variants = ROWS;
-    turns = |args| {
-        let row = RowTurns::of(args, args.params::<GramRowsParams>().length);
+    iterations = |args| {
+        let row = RowIterations::of(args, args.params::<GramRowsParams>().length);
         row.walk() + 2 * row.fold
     };
 }

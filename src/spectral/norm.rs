@@ -4,7 +4,7 @@ use super::batch::Batch;
 use crate::host::parallel::*;
 use crate::host::{HostArgs, Real, sum_of, to_one, vectorised};
 use crate::kernel::{Cost, CostArgs};
-use crate::reduce::{ROWS, RowTurns, over_rows};
+use crate::reduce::{ROWS, RowIterations, over_rows};
 use crate::{DType, Result, Tensor};
 
 crate::kernel! {
@@ -20,8 +20,8 @@ crate::kernel! {
     oracle = norm_parts_oracle;
     variants = ROWS;
     cost = parts_cost;
-    turns = |args| {
-        let chunk = RowTurns::of(args, args.params::<NormPartsParams>().chunk);
+    iterations = |args| {
+        let chunk = RowIterations::of(args, args.params::<NormPartsParams>().chunk);
         chunk.walk() + chunk.chains() + 3 * chunk.fold
     };
 }
@@ -37,7 +37,7 @@ crate::kernel! {
         eps: f32,
     };
     oracle = matrix_scale_oracle;
-    turns = |args| 2 + 2 * u64::from(args.params::<MatrixScaleParams>().chunks);
+    iterations = |args| 2 + 2 * u64::from(args.params::<MatrixScaleParams>().chunks);
 }
 
 /// Every element is read once.

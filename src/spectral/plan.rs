@@ -6,7 +6,7 @@ use super::schedule::Schedules;
 use crate::host::parallel::*;
 use crate::host::{HostArgs, Real, pack_halves};
 use crate::kernel::Variant;
-use crate::reduce::{ROWS, RowTurns, over_rows};
+use crate::reduce::{ROWS, RowIterations, over_rows};
 use crate::{DType, Result, Tensor};
 
 crate::kernel! {
@@ -22,9 +22,9 @@ crate::kernel! {
     };
     oracle = clip_plan_oracle;
     variants = ROWS;
-    turns = |args| {
+    iterations = |args| {
         let p: ClipPlanParams = args.params();
-        let (row, iterations) = (RowTurns::of(args, p.m), RowTurns::of(args, p.most));
+        let (row, iterations) = (RowIterations::of(args, p.m), RowIterations::of(args, p.most));
         row.walk() + 2 * row.fold + u64::from(p.grid) + 8 * iterations.walk()
     };
 }

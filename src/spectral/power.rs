@@ -6,7 +6,7 @@ use super::wide;
 
 use crate::host::{HostArgs, Real};
 use crate::linalg::{Layout, matmul};
-use crate::reduce::{ROWS, RowTurns, over_rows};
+use crate::reduce::{ROWS, RowIterations, over_rows};
 use crate::{DType, Error, Result, Tensor};
 
 const OP: &str = "spectral_norm";
@@ -20,8 +20,8 @@ crate::kernel! {
     };
     oracle = unit_vectors_oracle;
     variants = ROWS;
-    turns = |args| {
-        let row = RowTurns::of(args, args.params::<UnitVectorsParams>().length);
+    iterations = |args| {
+        let row = RowIterations::of(args, args.params::<UnitVectorsParams>().length);
         2 * row.walk() + row.fold
     };
 }

@@ -15,7 +15,7 @@ crate::kernel! {
     host = host::spectral::symmetric_product;
     variants = VARIANTS;
     cost = cost;
-    turns = |args| depth_turns(args.params::<SymmetricProductParams>().k);
+    iterations = |args| depth_iterations(args.params::<SymmetricProductParams>().k);
 }
 
 crate::kernel! {
@@ -26,7 +26,7 @@ crate::kernel! {
     host = host::spectral::symmetric_product;
     variants = VARIANTS;
     cost = cost;
-    turns = |args| tiled_turns(args.params::<SymmetricProductParams>().k);
+    iterations = |args| tiled_iterations(args.params::<SymmetricProductParams>().k);
 }
 
 crate::params! {
@@ -49,14 +49,14 @@ crate::params! {
     }
 }
 
-/// The turns of the loop over the depth, four at a time: loops over the blocks of a tile are written
+/// The iterations of the loop over the depth, four at a time: loops over the blocks of a tile are written
 /// out by the compiler.
-pub(super) fn depth_turns(depth: u32) -> u64 {
+pub(super) fn depth_iterations(depth: u32) -> u64 {
     u64::from(depth) / 2 + 64
 }
 
 /// Likewise through workgroup memory: a little more than the depth.
-pub(super) fn tiled_turns(depth: u32) -> u64 {
+pub(super) fn tiled_iterations(depth: u32) -> u64 {
     u64::from(depth) + u64::from(depth) / 8 + 64
 }
 

@@ -30,7 +30,7 @@ crate::kernel! {
     oracle = blend_backward_oracle;
     host = host::token::blend_backward;
     variants = BY_FOUR;
-    turns = |args| {
+    iterations = |args| {
         let p: BlendBackwardParams = args.params();
         u64::from(if p.interleaved == 1 { p.items.div_ceil(p.parts) } else { p.span }) + 2
     };

@@ -29,7 +29,7 @@ crate::kernel! {
     oracle = embedding_parts_oracle;
     variants = BY_FOUR;
     cost = cost_of_parts;
-    turns = |args| 4 + 2 * u64::from(args.params::<PartParams>().piece);
+    iterations = |args| 4 + 2 * u64::from(args.params::<PartParams>().piece);
 }
 
 crate::kernel! {
@@ -39,7 +39,7 @@ crate::kernel! {
     oracle = embedding_backward_oracle;
     variants = BY_FOUR;
     cost = cost_of_gradient;
-    turns = |args| {
+    iterations = |args| {
         let p: PartParams = args.params();
         u64::from(p.piece.max(p.pieces)) + 2
     };

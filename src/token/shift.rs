@@ -34,7 +34,7 @@ crate::kernel! {
         chunk: u32,
     };
     oracle = token_shift_mix_oracle;
-    turns = |args| Split::turns(args.params::<TokenShiftMixParams>().chunk);
+    iterations = |args| Split::iterations(args.params::<TokenShiftMixParams>().chunk);
 }
 
 crate::params! {

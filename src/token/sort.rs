@@ -1,7 +1,7 @@
 //! The positions of a sequence in the order of their tokens.
 
 use crate::host::{HostArgs, Real};
-use crate::kernel::few_turns;
+use crate::kernel::few_iterations;
 use crate::{DType, Device, Result, Tensor};
 
 crate::kernel! {
@@ -9,7 +9,7 @@ crate::kernel! {
     pub(super) static DIGIT_COUNTS = "token/digit_counts";
     params = SortParams;
     oracle = digit_counts_oracle;
-    turns = few_turns;
+    iterations = few_iterations;
 }
 
 crate::kernel! {
@@ -19,7 +19,7 @@ crate::kernel! {
         blocks: u32,
     };
     oracle = digit_scan_oracle;
-    turns = |args| 2 * u64::from(args.params::<DigitScanParams>().blocks) + 300;
+    iterations = |args| 2 * u64::from(args.params::<DigitScanParams>().blocks) + 300;
 }
 
 crate::kernel! {
@@ -27,7 +27,7 @@ crate::kernel! {
     pub(super) static DIGIT_SCATTER = "token/digit_scatter";
     params = SortParams;
     oracle = digit_scatter_oracle;
-    turns = few_turns;
+    iterations = few_iterations;
 }
 
 crate::kernel! {
@@ -38,7 +38,7 @@ crate::kernel! {
         vocabulary: u32,
     };
     oracle = token_starts_oracle;
-    turns = few_turns;
+    iterations = few_iterations;
 }
 
 crate::params! {

@@ -4,7 +4,7 @@ use super::rows::each_row;
 use crate::host::parallel::*;
 use crate::host::{HostArgs, Real, above};
 use crate::kernel::CostArgs;
-use crate::reduce::{ROWS, RowTurns, over_rows};
+use crate::reduce::{ROWS, RowIterations, over_rows};
 use crate::{DType, Error, Result, Shape, Tensor, Var};
 use std::cmp::Ordering;
 
@@ -19,7 +19,7 @@ crate::kernel! {
     };
     oracle = top_k_mask_oracle;
     variants = ROWS;
-    turns = turns;
+    iterations = iterations;
 }
 
 crate::kernel! {
@@ -34,9 +34,9 @@ crate::kernel! {
 }
 
 /// A walk over the row, and a fold, for each bit of the k-th largest and of its place, and two more.
-fn turns(args: &CostArgs<'_>) -> u64 {
+fn iterations(args: &CostArgs<'_>) -> u64 {
     let p: TopKMaskParams = args.params();
-    let row = RowTurns::of(args, p.length);
+    let row = RowIterations::of(args, p.length);
     (32 + u64::from(p.place_bits) + 2) * (1 + row.walk() + row.fold)
 }
 

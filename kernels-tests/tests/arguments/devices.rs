@@ -25,7 +25,7 @@ kernel! {
         flops: f64::from(args.params::<u32>()),
     };
     variants = spikegrad::BASELINE;
-    turns = |args: &CostArgs<'_>| u64::from(args.params::<u32>());
+    iterations = |args: &CostArgs<'_>| u64::from(args.params::<u32>());
     tolerance = 1e-4;
     mismatch = 1e-3;
     scratch = "y";

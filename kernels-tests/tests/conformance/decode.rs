@@ -288,7 +288,12 @@ fn long_windows() {
         let mut cache = attention.cache(&subject.device, 1, 8).unwrap();
         let outcome = x.extend(&attention, &mut cache, &subject.device, 0..14_002);
         let refused = matches!(outcome, Err(spikegrad::Error::Limit { .. }));
-        assert_eq!(refused, subject.device.capabilities().max_turns.is_some(), "{}", subject.label);
+        assert_eq!(
+            refused,
+            subject.device.capabilities().max_iterations.is_some(),
+            "{}",
+            subject.label
+        );
         assert_eq!(cache.position(), if refused { 0 } else { 14_002 });
     }
 }

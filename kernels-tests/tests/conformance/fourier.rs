@@ -152,7 +152,7 @@ fn long_lines() {
 }
 
 /// The longest, and more than an invocation of a software adapter may loop over: llvmpipe ends all
-/// loops of an invocation after 65,535 turns in all, and says nothing.
+/// loops of an invocation after 65,535 iterations in all, and says nothing.
 #[test]
 fn many_points() {
     let run = |device: &Device, lines: usize, n: usize| -> Vec<f64> {

@@ -223,7 +223,9 @@ fn shader_imports() -> Edges {
             edges.insert(format!("{family}/{name}"), imports(&text));
         }
     }
-    for table in ["activation", "binary", "unary"].map(|name| format!("elementwise/{name}")) {
+    let tables =
+        ["elementwise/activation", "elementwise/binary", "elementwise/unary", "recur/wgsl"];
+    for table in tables.map(String::from) {
         let text = std::fs::read_to_string(root().join(format!("src/{table}.rs"))).unwrap();
         let imported = imports(&text);
         edges.entry(table).or_default().extend(imported);
@@ -265,8 +267,9 @@ fn families_import_their_own_fragments_and_shared_ones() {
         let family = file.split_once('/').unwrap().0;
         for other in used {
             let of = other.split_once('/').unwrap().0;
-            // Linear layers end in an activation.
-            let handed = other == "elementwise/activation" && family == "linalg";
+            // Linear layers end in an activation; equations are made of all functions.
+            let handed = other == "elementwise/activation" && family == "linalg"
+                || of == "elementwise" && file == "recur/wgsl";
             // A cell and its sizes are composed into the driver, of which it takes types and helpers.
             let of_driver = family == "recur" && (of == "cell" || of == "sizes")
                 || of == "recur" && family == "neuron";

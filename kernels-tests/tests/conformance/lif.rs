@@ -648,7 +648,7 @@ fn scans_too_long_for_a_software_adapter_are_refused() {
         let device = &subject.device;
         let x = Tensor::zeros(device, [(1 << 15) + 1, 1], DType::F32).expect("a tensor");
         let scan = Lif::new().scan(&Tape::off().constant(&x), None);
-        let is_cut = device.capabilities().max_turns.is_some();
+        let is_cut = device.capabilities().max_iterations.is_some();
         match scan {
             Ok(_) => assert!(!is_cut, "{}", subject.label),
             Err(error) => {

@@ -1,5 +1,5 @@
 //! Long rows, columns, batches, taps and sequences. A software adapter leaves the loops of an
-//! invocation after 65,535 turns, all of them together, and says nothing: what is longer must be cut
+//! invocation after 65,535 iterations, all of them together, and says nothing: what is longer must be cut
 //! or refused.
 
 use kernels_tests::{Random, assert_agree, oracle, subjects};
@@ -39,7 +39,7 @@ fn sweep(programs: &[(&str, Program)], may: &[&str]) {
             let expected = program(oracle(), length).unwrap_or_else(|e| panic!("{name}: {e}"));
             for subject in subjects() {
                 let what = format!("{name} of {length} on {}", subject.label);
-                let is_cut = subject.device.capabilities().max_turns.is_some();
+                let is_cut = subject.device.capabilities().max_iterations.is_some();
                 match program(&subject.device, length) {
                     Ok(found) => {
                         let check = || assert_agree(&what, &found, &expected, 1e-4);

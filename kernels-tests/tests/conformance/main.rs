@@ -6,6 +6,7 @@ mod conv;
 mod decode;
 mod elementwise;
 mod encode;
+mod equations;
 mod exported;
 mod forecasters;
 mod fourier;

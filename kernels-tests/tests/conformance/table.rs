@@ -206,9 +206,9 @@ fn kernels_with_loops_say_how_long_they_are() {
     let mut silent = Vec::new();
     for (kernel, i, variant) in variants() {
         let program = kernel.program(i).unwrap_or_else(|e| panic!("{e}"));
-        if kernel.turns.is_none() && program.reflection.open_loops {
+        if kernel.iterations.is_none() && program.reflection.open_loops {
             silent.push(format!("{} ({})", kernel.name, variant.name));
         }
     }
-    assert!(silent.is_empty(), "loops whose turns no kernel states: {silent:#?}");
+    assert!(silent.is_empty(), "loops whose iterations no kernel states: {silent:#?}");
 }

@@ -85,7 +85,7 @@ pub(super) fn summed(
     let mut params = lanes.params(width, width, scale);
     if device.tuning().chunks {
         let chunk = split_depth(steps, tiles, tile.busy).next_multiple_of(WORD);
-        let limited = device.capabilities().max_turns.is_some();
+        let limited = device.capabilities().max_iterations.is_some();
         params.chunk = if limited { chunk.min(LONGEST) } else { chunk } as u32;
     }
     let parts = steps.div_ceil(params.chunk as usize);

@@ -29,7 +29,7 @@ kernel! {
     host = crate::host::attention::spike_outer;
     variants = VARIANTS;
     cost = cost;
-    turns = |args| u64::from(args.params::<HeadParams>().chunk) + 128;
+    iterations = |args| u64::from(args.params::<HeadParams>().chunk) + 128;
 }
 
 const VARIANTS: &[Variant] =

@@ -51,7 +51,7 @@ kernel! {
     host = crate::host::attention::spike_rows;
     variants = VARIANTS;
     cost = cost;
-    turns = |args| u64::from(args.params::<HeadParams>().k) + 128;
+    iterations = |args| u64::from(args.params::<HeadParams>().k) + 128;
 }
 
 /// How operands are stored and read.

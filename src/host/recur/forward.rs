@@ -1,130 +1,117 @@
 //! The forward pass of a recurrence.
 
-use super::tile::{LANES, Lanes, ZEROS, advance, cut, cut_mut, fires, load, parameters, store};
+use super::tile::{LANES, Lanes, TileLeaves, ZEROS, cut_mut, load, parameters, run, store};
 use crate::host::columns::{self, each_block, width};
 use crate::host::{HostArgs, vectorised};
-use crate::recur::{self, Cell, Columns, RecurParams, Rule};
+use crate::recur::{self, Columns, Definition, RecurParams, driver_of};
 
 /// What a block of columns reads and writes.
 struct Block<'a> {
     first: usize,
     states: Vec<&'a mut [f32]>,
-    /// Rows of saved states, spikes, words and membranes; empty where they are not wanted.
+    /// Rows of saved states, words and what is emitted; empty where they are not wanted.
     save: Vec<&'a mut [f32]>,
-    spikes: Vec<&'a mut [f32]>,
     words: Vec<&'a mut [u32]>,
-    trace: Vec<&'a mut [f32]>,
+    y: Vec<&'a mut [f32]>,
 }
 
 /// What a launch asks for.
 #[derive(Clone, Copy)]
 struct Task<'a> {
     p: RecurParams,
-    rule: Rule,
+    definition: &'static Definition,
     every: usize,
+    /// How many of what is emitted first are left out of `y`.
+    left_out: usize,
     x: &'a [f32],
 }
 
 /// The smooth neuron is for gradient checks, and not made fast.
-pub(crate) fn forward<C: Cell<S, P>, const S: usize, const P: usize>(args: &mut HostArgs<'_, f32>) {
-    let rule = Rule::new(args);
-    if rule.is_smooth() {
-        return recur::forward::<C, S, P, f32>(args);
+pub(crate) fn forward(args: &mut HostArgs<'_, f32>) {
+    let p: RecurParams = args.params();
+    if p.relaxed != 0 {
+        return recur::oracle_forward(args);
     }
-    let (p, all) = (args.params::<RecurParams>(), Columns::<f32, P>::new(args));
-    let task = Task { p, rule, every: args.constant("EVERY") as usize, x: args.reals("x") };
+    let all = Columns::<f32>::new(args);
+    let task = Task {
+        p,
+        definition: &driver_of(p.definition).definition,
+        every: args.constant("EVERY") as usize,
+        left_out: usize::from(args.flag("PACKED")),
+        x: args.reals("x"),
+    };
     let row = p.columns as usize;
     let states = args.reals_mut("states");
     if p.resume == 0 {
         states.fill(0.0);
     }
     let wide = width(row, (p.end - p.first) as usize);
-    let [mut save, mut spikes, mut trace] = ["save", "spikes", "trace"]
-        .map(|name| columns::cut_mut(args.reals_mut(name), row, wide).into_iter());
+    let cut = |rows| columns::cut_mut(rows, row, wide).into_iter();
+    let [mut save, mut y] = ["save", "y"].map(|name| cut(args.reals_mut(name)));
     let mut words = columns::cut_mut(args.words_mut("words"), row, wide).into_iter();
-    let blocks =
-        columns::cut_mut(states, row, wide).into_iter().enumerate().map(|(i, states)| Block {
-            first: i * wide,
-            states,
-            save: save.next().unwrap_or_default(),
-            spikes: spikes.next().unwrap_or_default(),
-            words: words.next().unwrap_or_default(),
-            trace: trace.next().unwrap_or_default(),
-        });
-    each_block(blocks.collect(), |_, block| run::<C, S, P>(task, &all, block));
+    let blocks = cut(states).enumerate().map(|(i, states)| Block {
+        first: i * wide,
+        states,
+        save: save.next().unwrap_or_default(),
+        words: words.next().unwrap_or_default(),
+        y: y.next().unwrap_or_default(),
+    });
+    each_block(blocks.collect(), |_, mut block| {
+        let width = block.states.first().map_or(0, |row| row.len());
+        for at in (0..width).step_by(LANES) {
+            let own = parameters(&all, block.first + at, width - at);
+            walk(task, &own, &mut block, at);
+        }
+    });
 }
 
-/// Some columns on their way through time.
-struct Tile<const S: usize, const P: usize> {
-    parameters: [Lanes; P],
-    state: [Lanes; S],
-    fired: Lanes,
-}
-
-fn run<C: Cell<S, P>, const S: usize, const P: usize>(
-    task: Task<'_>,
-    all: &Columns<'_, f32, P>,
-    mut block: Block<'_>,
-) {
-    let width = block.states.first().map_or(0, |row| row.len());
-    let mut tiles = begin::<S, P>(task.rule, all, &block, width);
+/// All steps of a tile.
+fn walk(task: Task<'_>, own: &[Lanes], block: &mut Block<'_>, at: usize) {
+    let Definition { forward, inputs, states, emits, .. } = task.definition;
+    let mut values = vec![ZEROS; forward.ops.len()];
+    let (mut x, mut s) = (vec![ZEROS; inputs.len()], vec![ZEROS; states.len()]);
+    s.iter_mut().zip(&block.states).for_each(|(s, row)| load(s, row, at));
+    let (next, rest) = forward.outputs.split_at(states.len());
+    let (emitted, fired) = rest.split_at(*emits);
+    let width = block.states[0].len();
     vectorised(
         #[inline(always)]
         || {
             for t in task.p.first as usize..task.p.end as usize {
-                let start = t * task.p.columns as usize + block.first;
-                let x = &task.x[start..start + width];
-                let saves = t.is_multiple_of(task.every) && !block.save.is_empty();
-                for (i, tile) in tiles.iter_mut().enumerate() {
-                    let at = i * LANES;
-                    if saves {
-                        let rows = block.save[t / task.every * S..].iter_mut();
-                        rows.zip(&tile.state).for_each(|(row, state)| store(row, at, state));
+                if t.is_multiple_of(task.every) && !block.save.is_empty() {
+                    let rows = block.save[t / task.every * s.len()..].iter_mut();
+                    rows.zip(&s).for_each(|(row, s)| store(row, at, s));
+                }
+                for (k, x) in x.iter_mut().enumerate() {
+                    let row = k * task.p.steps as usize + t;
+                    let start = row * task.p.columns as usize + block.first;
+                    load(x, &task.x[start..start + width], at);
+                }
+                let leaves = TileLeaves { inputs: &x, states: &s, ..TileLeaves::of(own) };
+                run(forward, &leaves, &mut values);
+                s.iter_mut().zip(next).for_each(|(s, id)| *s = values[*id]);
+                for (k, id) in emitted[task.left_out..].iter().enumerate() {
+                    if let Some(row) = block.y.get_mut(k * task.p.steps as usize + t) {
+                        store(row, at, &values[*id]);
                     }
-                    let Tile { parameters, state, fired } = tile;
-                    advance::<C, S, P>(task.rule, parameters, state, fired, cut(x, at));
-                    emit(&mut block, t, at, fired, &state[S - 1]);
+                }
+                for (k, id) in fired.iter().enumerate() {
+                    let row = k * (task.p.steps as usize).div_ceil(32) + t / 32;
+                    if let Some(row) = block.words.get_mut(row) {
+                        note(cut_mut(row, at), &values[*id], t % 32);
+                    }
                 }
             }
         },
     );
-    for (i, tile) in tiles.iter().enumerate() {
-        let rows = block.states.iter_mut().zip(&tile.state);
-        rows.for_each(|(row, state)| store(row, i * LANES, state));
-    }
+    block.states.iter_mut().zip(&s).for_each(|(row, s)| store(row, at, s));
 }
 
-/// The tiles of a block before the first step.
-fn begin<const S: usize, const P: usize>(
-    rule: Rule,
-    all: &Columns<'_, f32, P>,
-    block: &Block<'_>,
-    width: usize,
-) -> Vec<Tile<S, P>> {
-    let tile = |(i, parameters)| {
-        let mut tile = Tile { parameters, state: [ZEROS; S], fired: ZEROS };
-        for (state, row) in tile.state.iter_mut().zip(&block.states) {
-            load(state, row, i * LANES);
-        }
-        fires(rule, &tile.parameters, &tile.state, &mut tile.fired);
-        tile
-    };
-    parameters(all, block.first, width).into_iter().enumerate().map(tile).collect()
-}
-
-/// Writes the spikes and membranes of a tile.
+/// Writes spikes as bit `bit` of words; the first clears the others.
 #[inline(always)]
-fn emit(block: &mut Block<'_>, t: usize, at: usize, fired: &Lanes, membrane: &Lanes) {
-    if let Some(row) = block.spikes.get_mut(t) {
-        store(row, at, fired);
-    }
-    if let Some(row) = block.trace.get_mut(t) {
-        store(row, at, membrane);
-    }
-    if let Some(row) = block.words.get_mut(t / 32) {
-        let kept = if t.is_multiple_of(32) { 0 } else { u32::MAX };
-        for (word, fired) in cut_mut(row, at).iter_mut().zip(fired) {
-            *word = *word & kept | u32::from(*fired != 0.0) << (t % 32);
-        }
+fn note(words: &mut [u32], fired: &Lanes, bit: usize) {
+    let kept = if bit == 0 { 0 } else { u32::MAX };
+    for (word, fired) in words.iter_mut().zip(fired) {
+        *word = *word & kept | u32::from(*fired != 0.0) << bit;
     }
 }

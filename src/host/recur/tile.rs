@@ -1,10 +1,11 @@
-//! Tiles: some columns side by side, near the processor.
+//! Tiles: some columns side by side, near the processor, and what an operation does to all of them.
 //!
-//! Their loops are over the columns, long enough that the compiler keeps them as loops and takes vectors for
-//! them: sixteen columns are unrolled first, and stay single numbers. What a launch has only one of, a reset
-//! or a surrogate, is chosen around a loop, never in it.
+//! Each operation is a loop over the columns, long enough that the compiler keeps it as a loop and takes
+//! vectors for it. Which operation it is, is asked once a tile and step.
 
-use crate::recur::{Cell, Columns, Reset, Rule};
+use crate::elementwise::Binary;
+use crate::lif::surrogate::{ATAN, FAST_SIGMOID, RECTANGLE, SIGMOID, Slope, TRIANGLE};
+use crate::recur::{Columns, Op, Program, choose, part, through};
 
 /// Columns of a tile.
 pub(super) const LANES: usize = 128;
@@ -42,79 +43,189 @@ pub(super) fn load(lanes: &mut Lanes, row: &[f32], at: usize) {
     lanes[..row.len()].copy_from_slice(row);
 }
 
-/// The parameters of the tiles of `width` columns.
-pub(super) fn parameters<const P: usize>(
-    all: &Columns<'_, f32, P>,
-    first: usize,
-    width: usize,
-) -> Vec<[Lanes; P]> {
-    let tile = |at: usize| {
-        let mut tile = [ZEROS; P];
-        for lane in 0..LANES.min(width - at) {
-            for (row, own) in tile.iter_mut().zip(all.of(first + at + lane)) {
-                row[lane] = own;
+/// What a tile is told in a step.
+pub(super) struct TileLeaves<'a> {
+    pub(super) inputs: &'a [Lanes],
+    pub(super) states: &'a [Lanes],
+    pub(super) parameters: &'a [Lanes],
+    /// Spikes that are known.
+    pub(super) fired: Option<&'a [Lanes]>,
+    pub(super) next_gradients: &'a [Lanes],
+    pub(super) emit_gradients: &'a [Lanes],
+}
+
+impl<'a> TileLeaves<'a> {
+    /// Parameters, and nothing else.
+    #[inline(always)]
+    pub(super) fn of(parameters: &'a [Lanes]) -> Self {
+        let none: &[Lanes] = &[];
+        Self {
+            inputs: none,
+            states: none,
+            parameters,
+            fired: None,
+            next_gradients: none,
+            emit_gradients: none,
+        }
+    }
+}
+
+/// The parameters of the columns from `at` on.
+pub(super) fn parameters(all: &Columns<'_, f32>, at: usize, width: usize) -> Vec<Lanes> {
+    let mut tile = vec![ZEROS; all.of(at).len()];
+    for lane in 0..LANES.min(width) {
+        for (row, own) in tile.iter_mut().zip(all.of(at + lane)) {
+            row[lane] = own;
+        }
+    }
+    tile
+}
+
+/// Goes through the operations of a program, for all columns of a tile.
+#[inline(always)]
+pub(super) fn run(program: &Program, leaves: &TileLeaves<'_>, values: &mut [Lanes]) {
+    for (id, op) in program.ops.iter().enumerate() {
+        let (before, rest) = values.split_at_mut(id);
+        apply(*op, before, leaves, &mut rest[0]);
+    }
+}
+
+#[inline(always)]
+fn map(a: &Lanes, y: &mut Lanes, f: impl Fn(f32) -> f32) {
+    for i in 0..LANES {
+        y[i] = f(a[i]);
+    }
+}
+
+#[inline(always)]
+fn zip(a: &Lanes, b: &Lanes, y: &mut Lanes, f: impl Fn(f32, f32) -> f32) {
+    for i in 0..LANES {
+        y[i] = f(a[i], b[i]);
+    }
+}
+
+#[inline(always)]
+fn truth(holds: bool) -> f32 {
+    if holds { 1.0 } else { 0.0 }
+}
+
+#[inline(always)]
+fn apply(op: Op, v: &[Lanes], leaves: &TileLeaves<'_>, y: &mut Lanes) {
+    match op {
+        Op::Constant(value) => y.fill(value),
+        Op::Input(k) => *y = leaves.inputs[k],
+        Op::State(k) => *y = leaves.states[k],
+        Op::Parameter(k) => *y = leaves.parameters[k],
+        Op::NextGradient(k) => *y = leaves.next_gradients[k],
+        Op::EmitGradient(k) => *y = leaves.emit_gradients[k],
+        Op::Fire { number, of, over, strict } => match leaves.fired {
+            Some(fired) => *y = fired[number],
+            None if strict => zip(
+                &v[of],
+                &v[over],
+                y,
+                #[inline(always)]
+                |a, b| truth(a > b),
+            ),
+            None => zip(
+                &v[of],
+                &v[over],
+                y,
+                #[inline(always)]
+                |a, b| truth(a >= b),
+            ),
+        },
+        Op::Binary(Binary::Add, a, b) => zip(
+            &v[a],
+            &v[b],
+            y,
+            #[inline(always)]
+            |a, b| a + b,
+        ),
+        Op::Binary(Binary::Sub, a, b) => zip(
+            &v[a],
+            &v[b],
+            y,
+            #[inline(always)]
+            |a, b| a - b,
+        ),
+        Op::Binary(Binary::Mul, a, b) => zip(
+            &v[a],
+            &v[b],
+            y,
+            #[inline(always)]
+            |a, b| a * b,
+        ),
+        Op::Binary(Binary::Div, a, b) => zip(
+            &v[a],
+            &v[b],
+            y,
+            #[inline(always)]
+            |a, b| a / b,
+        ),
+        Op::Less(a, b) => zip(
+            &v[a],
+            &v[b],
+            y,
+            #[inline(always)]
+            |a, b| truth(a < b),
+        ),
+        Op::Choose(s, a, b) => {
+            let (s, a, b) = (&v[s], &v[a], &v[b]);
+            for i in 0..LANES {
+                y[i] = choose(s[i], a[i], b[i]);
             }
         }
-        tile
-    };
-    (0..width).step_by(LANES).map(tile).collect()
-}
-
-/// One step of the columns that have an input: the state becomes the next, `fired` whether that fires.
-#[inline(always)]
-pub(super) fn advance<C: Cell<S, P>, const S: usize, const P: usize>(
-    rule: Rule,
-    c: &[Lanes; P],
-    s: &mut [Lanes; S],
-    fired: &mut Lanes,
-    x: &[f32],
-) {
-    match rule.reset {
-        Reset::None => step::<C, S, P>(rule, Reset::None, c, s, fired, x),
-        Reset::Subtract => step::<C, S, P>(rule, Reset::Subtract, c, s, fired, x),
-        Reset::Zero => step::<C, S, P>(rule, Reset::Zero, c, s, fired, x),
+        Op::Surrogate(code, u, alpha) => match code {
+            SIGMOID => slopes::<SIGMOID>(&v[u], &v[alpha], y),
+            FAST_SIGMOID => slopes::<FAST_SIGMOID>(&v[u], &v[alpha], y),
+            TRIANGLE => slopes::<TRIANGLE>(&v[u], &v[alpha], y),
+            RECTANGLE => slopes::<RECTANGLE>(&v[u], &v[alpha], y),
+            _ => slopes::<ATAN>(&v[u], &v[alpha], y),
+        },
+        Op::Detach(a) => *y = v[a],
+        Op::Through(g, slope) => zip(
+            &v[g],
+            &v[slope],
+            y,
+            #[inline(always)]
+            |g, s| through(g, s),
+        ),
+        Op::Part(g, state) => zip(
+            &v[g],
+            &v[state],
+            y,
+            #[inline(always)]
+            |g, s| part(g, s),
+        ),
+        rare => function(rare, v, y),
     }
 }
 
+/// The derivatives of a surrogate; its parameter is the same in all columns.
 #[inline(always)]
-fn step<C: Cell<S, P>, const S: usize, const P: usize>(
-    rule: Rule,
-    reset: Reset,
-    c: &[Lanes; P],
-    s: &mut [Lanes; S],
-    fired: &mut Lanes,
-    x: &[f32],
-) {
-    let n = x.len().min(LANES);
-    let x = &x[..n];
-    for i in 0..n {
-        let next = C::advance(reset, column(c, i), column(s, i), fired[i], x[i]);
-        for (row, next) in s.iter_mut().zip(next) {
-            row[i] = next;
+fn slopes<const CODE: u32>(u: &Lanes, alpha: &Lanes, y: &mut Lanes) {
+    let slope = Slope::new(alpha[0]);
+    map(
+        u,
+        y,
+        #[inline(always)]
+        |u| slope.at::<CODE>(u),
+    );
+}
+
+/// Functions that the library of numbers computes, one by one.
+#[inline(never)]
+fn function(op: Op, v: &[Lanes], y: &mut Lanes) {
+    match op {
+        Op::Unary(f, a) => map(&v[a], y, |x| f.apply(x)),
+        Op::UnarySlope(f, a) => map(&v[a], y, |x| f.slope_from(x)),
+        Op::Activation(f, a) => map(&v[a], y, |x| f.apply(x)),
+        Op::ActivationSlope(f, a) => map(&v[a], y, |x| f.slope_from(x)),
+        Op::Binary(f, a, b) => zip(&v[a], &v[b], y, |a, b| f.apply(a, b)),
+        Op::BinarySlope(f, side, a, b) => {
+            zip(&v[a], &v[b], y, |a, b| f.derivatives::<f32>(a, b)[side]);
         }
-        fired[i] = rule.fires(next[S - 1], c[P - 1][i]);
+        _ => unreachable!("`apply` computes {op:?}"),
     }
-}
-
-/// Whether the columns of a state fire.
-#[inline(always)]
-pub(super) fn fires<const S: usize, const P: usize>(
-    rule: Rule,
-    c: &[Lanes; P],
-    s: &[Lanes; S],
-    fired: &mut Lanes,
-) {
-    for i in 0..LANES {
-        fired[i] = rule.fires(s[S - 1][i], c[P - 1][i]);
-    }
-}
-
-/// The numbers of one column.
-#[inline(always)]
-pub(super) fn column<const N: usize>(all: &[Lanes; N], i: usize) -> [f32; N] {
-    let mut own = [0.0; N];
-    for (own, row) in own.iter_mut().zip(all) {
-        *own = row[i];
-    }
-    own
 }
