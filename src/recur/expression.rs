@@ -51,6 +51,28 @@ pub(crate) enum Op {
 }
 
 impl Op {
+    /// The operation with its operands at other places.
+    pub(crate) fn moved(self, to: &[Id]) -> Op {
+        match self {
+            Op::Fire { number, of, over, strict } => {
+                Op::Fire { number, of: to[of], over: to[over], strict }
+            }
+            Op::Unary(f, a) => Op::Unary(f, to[a]),
+            Op::UnarySlope(f, a) => Op::UnarySlope(f, to[a]),
+            Op::Activation(f, a) => Op::Activation(f, to[a]),
+            Op::ActivationSlope(f, a) => Op::ActivationSlope(f, to[a]),
+            Op::Binary(f, a, b) => Op::Binary(f, to[a], to[b]),
+            Op::BinarySlope(f, side, a, b) => Op::BinarySlope(f, side, to[a], to[b]),
+            Op::Less(a, b) => Op::Less(to[a], to[b]),
+            Op::Choose(s, a, b) => Op::Choose(to[s], to[a], to[b]),
+            Op::Surrogate(code, u, alpha) => Op::Surrogate(code, to[u], to[alpha]),
+            Op::Detach(a) => Op::Detach(to[a]),
+            Op::Through(g, slope) => Op::Through(to[g], to[slope]),
+            Op::Part(g, state) => Op::Part(to[g], to[state]),
+            leaf => leaf,
+        }
+    }
+
     /// What it is made of.
     pub(crate) fn operands(self) -> impl Iterator<Item = Id> {
         use Op::*;
@@ -169,7 +191,7 @@ impl Program {
         let mut place = vec![0; self.ops.len()];
         let mut pruned = Program::default();
         for (id, op) in self.ops.iter().enumerate().filter(|(id, _)| needed[*id]) {
-            pruned.ops.push(moved(*op, &place));
+            pruned.ops.push(op.moved(&place));
             place[id] = pruned.ops.len() - 1;
         }
         pruned.outputs = outputs.iter().map(|id| place[*id]).collect();
@@ -193,27 +215,5 @@ fn mark(ops: &[Op], id: Id, needed: &mut [bool]) {
             needed[operand] = true;
             mark(ops, operand, needed);
         }
-    }
-}
-
-/// The operation with its operands at other places.
-fn moved(op: Op, to: &[Id]) -> Op {
-    match op {
-        Op::Fire { number, of, over, strict } => {
-            Op::Fire { number, of: to[of], over: to[over], strict }
-        }
-        Op::Unary(f, a) => Op::Unary(f, to[a]),
-        Op::UnarySlope(f, a) => Op::UnarySlope(f, to[a]),
-        Op::Activation(f, a) => Op::Activation(f, to[a]),
-        Op::ActivationSlope(f, a) => Op::ActivationSlope(f, to[a]),
-        Op::Binary(f, a, b) => Op::Binary(f, to[a], to[b]),
-        Op::BinarySlope(f, side, a, b) => Op::BinarySlope(f, side, to[a], to[b]),
-        Op::Less(a, b) => Op::Less(to[a], to[b]),
-        Op::Choose(s, a, b) => Op::Choose(to[s], to[a], to[b]),
-        Op::Surrogate(code, u, alpha) => Op::Surrogate(code, to[u], to[alpha]),
-        Op::Detach(a) => Op::Detach(to[a]),
-        Op::Through(g, slope) => Op::Through(to[g], to[slope]),
-        Op::Part(g, state) => Op::Part(to[g], to[state]),
-        leaf => leaf,
     }
 }

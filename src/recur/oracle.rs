@@ -27,19 +27,34 @@ impl<'a, R: Real> Columns<'a, R> {
         }
     }
 
-    /// The parameters of column `c`.
-    pub(crate) fn of(&self, c: usize) -> Vec<R> {
-        let mut start = 0;
-        let value = |(k, fixed): (usize, &R)| {
-            let (at, count) = match form(self.forms, k) {
-                FIXED => return *fixed,
-                EACH => (c % self.neurons, self.neurons),
-                _ => (0, 1),
-            };
-            start += count;
-            self.packed[start - count + at]
+    /// Parameter `k` of column `c`.
+    pub(crate) fn at(&self, k: usize, c: usize) -> R {
+        let size = |k: usize| match form(self.forms, k) {
+            FIXED => 0,
+            EACH => self.neurons,
+            _ => 1,
         };
-        self.fixed.iter().enumerate().map(value).collect()
+        let start: usize = (0..k).map(size).sum();
+        match size(k) {
+            0 => self.fixed[k],
+            1 => self.packed[start],
+            neurons => self.packed[start + c % neurons],
+        }
+    }
+
+    /// How many there are.
+    pub(crate) fn count(&self) -> usize {
+        self.fixed.len()
+    }
+
+    /// Whether columns differ.
+    pub(crate) fn vary(&self) -> bool {
+        (0..self.count()).any(|k| form(self.forms, k) == EACH)
+    }
+
+    /// The parameters of column `c`.
+    fn of(&self, c: usize) -> Vec<R> {
+        (0..self.fixed.len()).map(|k| self.at(k, c)).collect()
     }
 }
 

@@ -3,7 +3,7 @@
 use super::spikes::{bits, close_sums, terms};
 use kernels_tests::{Random, assert_close, conform, oracle, seeded, subjects};
 use spikegrad::lif::{Lif, Reset, Spikes, Surrogate};
-use spikegrad::neuron::{Equations, Neuron};
+use spikegrad::neuron::{self, Equations, Neuron};
 use spikegrad::tape::gradient_check;
 use spikegrad::{DType, Device, Error, Result, Tape, Tensor, Var};
 
@@ -277,6 +277,68 @@ fn equations_mean_what_they_say() {
     assert_eq!(out.emitted[0].value().to_vec::<f64>().unwrap(), expected);
     assert_eq!(out.state.value().to_vec::<f64>().unwrap(), [v, a]);
     assert!(expected.contains(&1.0));
+}
+
+/// Neurons of the literature in their own words: names, states at the start, and a step of states with an
+/// input, which says whether it fires.
+type Said = (&'static str, fn() -> Result<Neuron>, [f64; 2], fn([f64; 2], f64) -> ([f64; 2], f64));
+
+const LITERATURE: [Said; 6] = [
+    ("leaky integrator", neuron::leaky_integrator, [0.0; 2], |[v, _], x| {
+        let v = 0.9f32 as f64 * v + x;
+        ([v, 0.0], v)
+    }),
+    ("adaptive", neuron::adaptive, [0.0; 2], |[v, a], x| {
+        let h = 0.9f32 as f64 * v + x;
+        let s = f64::from(h >= 1.0 + 0.2f32 as f64 * a);
+        ([h - s, 0.97f32 as f64 * a + s], s)
+    }),
+    ("quadratic", neuron::quadratic, [0.0; 2], |[v, _], x| {
+        let h = v + (x + (v + 0.1f32 as f64) * (v - 0.8f32 as f64)) / 2.0;
+        let s = f64::from(h >= 1.0);
+        ([if s == 1.0 { -0.1f32 as f64 } else { h }, 0.0], s)
+    }),
+    ("exponential", neuron::exponential, [0.0; 2], |[v, _], x| {
+        let h = v + (x - 0.1f32 as f64 - v + (v - 0.8f32 as f64).exp()) / 2.0;
+        let s = f64::from(h >= 1.0);
+        ([if s == 1.0 { -0.1f32 as f64 } else { h }, 0.0], s)
+    }),
+    ("izhikevich", neuron::izhikevich, [-65.0, -13.0], |[mut v, mut u], x| {
+        for _ in 0..2 {
+            v += 0.5 * ((0.04f32 as f64 * v + 5.0) * v + 140.0 - u + 30.0 * x);
+        }
+        u += 0.02f32 as f64 * (0.2f32 as f64 * v - u);
+        if v >= 30.0 { ([-65.0, u + 8.0], 1.0) } else { ([v, u], 0.0) }
+    }),
+    ("resonate and fire", neuron::resonate_and_fire, [0.0; 2], |[re, im], x| {
+        let (decay, sine) = (0.95f32 as f64, 0.484f32 as f64);
+        let (a, b) = (decay * (0.875 * re - sine * im) + x, decay * (sine * re + 0.875 * im));
+        if b >= 1.0 { ([0.0, 1.0], 1.0) } else { ([a, b], 0.0) }
+    }),
+];
+
+#[test]
+fn neurons_of_the_literature_are_their_formulas() {
+    for (name, neuron, start, step) in LITERATURE {
+        let scale = if name == "izhikevich" { 30.0 } else { 1.0 };
+        let x = Random::new(6).values(300, -0.3, 0.9);
+        let (mut states, mut expected) = (start, Vec::new());
+        for x in &x {
+            let (next, out) = step(states, f64::from(*x));
+            states = next;
+            expected.push(out);
+        }
+        let x: Vec<f64> = x.iter().map(|x| f64::from(*x) * scale).collect();
+        let tape = Tape::off();
+        let x = tape.constant(&Tensor::from_slice(oracle(), &x, [300, 1]).unwrap());
+        let out = neuron().unwrap().scan(&[&x]).unwrap();
+        let found = out.emitted[0].value().to_vec::<f64>().unwrap();
+        let far = found.iter().zip(&expected).any(|(a, b)| (a - b).abs() > 1e-9);
+        assert!(!far, "{name}: {found:?} {expected:?}");
+        assert!(expected.iter().any(|s| *s > 0.5), "{name} is silent");
+        let case = Case::new(neuron().unwrap(), 1, [40, 2, 35]);
+        Case { state: false, ..case }.conform(name);
+    }
 }
 
 /// Handed on, states and gradients are those of the whole; numbers may differ between neurons of the same

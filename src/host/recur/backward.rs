@@ -1,6 +1,6 @@
 //! The backward pass of a recurrence.
 
-use super::tile::{LANES, Lanes, TileLeaves, ZEROS, cut, load, parameters, run, store};
+use super::tile::{Code, LANES, Lanes, Own, ZEROS, cut, load, store};
 use crate::host::columns::{self, each_block, width};
 use crate::host::{HostArgs, vectorised};
 use crate::recur::{self, Columns, Definition, RecurParams, driver_of, word_at};
@@ -59,165 +59,174 @@ pub(crate) fn backward(args: &mut HostArgs<'_, f32>) {
         gx,
         sums: sums.next().unwrap_or_default(),
     });
+    let again = Code::new(task.definition, &task.definition.again, true);
+    let back = Code::new(task.definition, &task.definition.backward, true);
     each_block(blocks.collect(), |_, mut block| {
-        let width = block.sums[0].len();
-        for at in (0..width).step_by(LANES) {
-            let own = parameters(&all, block.first + at, width - at);
-            Tile::new(task, &own, &block, at).walk(&mut block);
-        }
+        let own = Own::new(&all, block.first, block.sums[0].len());
+        Walk::new(task, [&again, &back], &own, &block).run(&mut block);
     });
 }
 
-/// A tile on its way back.
-struct Tile<'a> {
-    task: Task<'a>,
-    own: &'a [Lanes],
-    at: usize,
-    /// The columns of its block, and the first of them.
-    width: usize,
-    first: usize,
-    /// Gradients of the states, and the sums of those of the parameters.
+/// What goes from step to step in a tile, backwards: gradients of the states, and the sums of those of the
+/// parameters.
+struct Carry {
     g: Vec<Lanes>,
     learned: Vec<Lanes>,
-    /// Of each step of a chunk: inputs, states before it, spikes.
-    x: Vec<Vec<Lanes>>,
-    states: Vec<Vec<Lanes>>,
-    fired: Vec<Vec<Lanes>>,
-    /// Gradients of what a step emitted.
-    above: Vec<Lanes>,
-    values: Vec<Lanes>,
 }
 
-impl<'a> Tile<'a> {
-    fn new(task: Task<'a>, own: &'a [Lanes], block: &Block<'_>, at: usize) -> Self {
-        let d = task.definition;
-        let rows = |count: usize| vec![vec![ZEROS; count]; MOST];
-        let learned = if task.learn { d.parameters.len() } else { 0 };
-        let (mut g, mut sums) = (vec![ZEROS; d.states.len()], vec![ZEROS; learned]);
-        let resumed = g.iter_mut().map(|lanes| (lanes, task.p.resume > 0));
-        let added = sums.iter_mut().map(|lanes| (lanes, task.p.resume == 2));
-        for ((lanes, is_there), row) in resumed.chain(added).zip(&block.sums) {
-            if is_there {
-                load(lanes, row, at);
-            }
-        }
+/// A block on its way back.
+struct Walk<'a> {
+    task: Task<'a>,
+    codes: [&'a Code; 2],
+    own: &'a Own,
+    /// The numbers of both codes.
+    again: Vec<Lanes>,
+    back: Vec<Lanes>,
+    /// The states before each step of a chunk.
+    states: Vec<Vec<Lanes>>,
+    /// The columns of the block, and the first of them.
+    width: usize,
+    first: usize,
+}
+
+impl<'a> Walk<'a> {
+    fn new(task: Task<'a>, codes: [&'a Code; 2], own: &'a Own, block: &Block<'_>) -> Self {
+        let [mut again, mut back] = codes.map(Code::numbers);
+        own.tell_all(&mut again[codes[0].at.parameters.clone()]);
+        own.tell_all(&mut back[codes[1].at.parameters.clone()]);
         Self {
             task,
+            codes,
             own,
-            at,
+            again,
+            back,
+            states: vec![vec![ZEROS; task.definition.states.len()]; MOST],
             width: block.sums[0].len(),
             first: block.first,
-            g,
-            learned: sums,
-            x: rows(d.inputs.len()),
-            states: rows(d.states.len()),
-            fired: rows(d.surrogates.len()),
-            above: vec![ZEROS; d.emits],
-            values: vec![ZEROS; d.again.ops.len().max(d.backward.ops.len())],
         }
     }
 
-    /// All steps, from the last to the first.
-    fn walk(mut self, block: &mut Block<'_>) {
-        let p = self.task.p;
-        let chunks = p.first as usize / self.task.every..(p.end as usize).div_ceil(self.task.every);
+    /// All steps, from the last to the first: a chunk of all tiles before the one before it.
+    fn run(mut self, block: &mut Block<'_>) {
+        let Task { p, every, .. } = self.task;
+        let starts = (0..self.width).step_by(LANES);
+        let mut carries: Vec<Carry> = starts.map(|at| self.begin(block, at)).collect();
         vectorised(
             #[inline(always)]
             || {
-                for chunk in chunks.clone().rev() {
-                    let first = chunk * self.task.every;
-                    let count = self.task.every.min(p.end as usize - first).min(MOST);
-                    self.again(chunk, count);
-                    for k in (0..count).rev() {
-                        self.retreat(first + k, k, block);
+                for chunk in (p.first as usize / every..(p.end as usize).div_ceil(every)).rev() {
+                    let count = every.min(p.end as usize - chunk * every).min(MOST);
+                    for (tile, carry) in carries.iter_mut().enumerate() {
+                        let at = tile * LANES;
+                        self.own.tell(tile, &mut self.again[self.codes[0].at.parameters.clone()]);
+                        self.own.tell(tile, &mut self.back[self.codes[1].at.parameters.clone()]);
+                        self.again(chunk, count, at);
+                        for k in (0..count).rev() {
+                            self.retreat(carry, block, [chunk * every + k, k], at);
+                        }
                     }
                 }
             },
         );
-        for (row, lanes) in block.sums.iter_mut().zip(self.g.iter().chain(&self.learned)) {
-            store(row, self.at, lanes);
+        for (tile, carry) in carries.iter().enumerate() {
+            let rows = block.sums.iter_mut().zip(carry.g.iter().chain(&carry.learned));
+            rows.for_each(|(row, lanes)| store(row, tile * LANES, lanes));
         }
     }
 
-    /// The part of row `row` of a matrix that the block has.
+    /// What a tile goes on from: what an earlier launch left, if there is one.
+    fn begin(&self, block: &Block<'_>, at: usize) -> Carry {
+        let Task { p, learn, definition, .. } = self.task;
+        let count = definition.states.len();
+        let learned = if learn { definition.parameters.len() } else { 0 };
+        let row = |k: usize, is_there: bool| {
+            let mut lanes = ZEROS;
+            if is_there {
+                load(&mut lanes, block.sums[k], at);
+            }
+            lanes
+        };
+        Carry {
+            g: (0..count).map(|k| row(k, p.resume > 0)).collect(),
+            learned: (count..count + learned).map(|k| row(k, p.resume == 2)).collect(),
+        }
+    }
+
+    /// The part of row `row` of a matrix that a tile has.
     #[inline(always)]
-    fn row<T>(&self, matrix: &'a [T], row: usize) -> &'a [T] {
+    fn row<T>(&self, matrix: &'a [T], row: usize, at: usize) -> &'a [T] {
         let start = row * self.task.p.columns as usize + self.first;
-        &matrix[start..start + self.width]
+        cut(&matrix[start..start + self.width], at)
     }
 
-    /// The steps of a chunk, computed again from the saved states and spikes.
+    /// Tells one of the codes the inputs and spikes of step `t`.
     #[inline(always)]
-    fn again(&mut self, chunk: usize, count: usize) {
-        let (task, at) = (self.task, self.at);
-        let Definition { again, states, .. } = task.definition;
-        for k in 0..states.len() {
-            let row = self.row(task.checkpoints, chunk * states.len() + k);
-            load(&mut self.states[0][k], row, at);
+    fn tell(&mut self, which: usize, t: usize, at: usize) {
+        let (task, code) = (self.task, self.codes[which]);
+        for (k, place) in code.at.inputs.clone().enumerate() {
+            let row = self.row(task.x, k * task.p.steps as usize + t, at);
+            let numbers = if which == 0 { &mut self.again } else { &mut self.back };
+            numbers[place][..row.len()].copy_from_slice(row);
         }
+        for (k, place) in code.at.fired.clone().enumerate() {
+            let start = word_at(k, t, &task.p) + self.first;
+            let words = cut(&task.words[start..start + self.width], at);
+            let numbers = if which == 0 { &mut self.again } else { &mut self.back };
+            bits(words, t % 32, &mut numbers[place]);
+        }
+    }
+
+    /// The states of a chunk, computed again from the saved ones and the spikes.
+    #[inline(always)]
+    fn again(&mut self, chunk: usize, count: usize, at: usize) {
+        let (task, code) = (self.task, self.codes[0]);
+        let states = code.at.states.clone();
+        for (k, place) in states.clone().enumerate() {
+            let row = self.row(task.checkpoints, chunk * states.len() + k, at);
+            self.again[place][..row.len()].copy_from_slice(row);
+        }
+        self.states[0].copy_from_slice(&self.again[states.clone()]);
         for k in 0..count {
-            let t = chunk * task.every + k;
-            for i in 0..self.x[k].len() {
-                let row = self.row(task.x, i * task.p.steps as usize + t);
-                load(&mut self.x[k][i], row, at);
-            }
-            for f in 0..self.fired[k].len() {
-                let start = word_at(f, t, &task.p) + self.first;
-                bits(
-                    cut(&task.words[start..start + self.width], at),
-                    t % 32,
-                    &mut self.fired[k][f],
-                );
-            }
-            if k + 1 == count {
-                break;
-            }
-            let leaves = TileLeaves {
-                inputs: &self.x[k],
-                states: &self.states[k],
-                fired: Some(&self.fired[k]),
-                ..TileLeaves::of(self.own)
-            };
-            run(again, &leaves, &mut self.values);
-            for (state, id) in self.states[k + 1].iter_mut().zip(&again.outputs) {
-                *state = self.values[*id];
+            if k + 1 < count {
+                self.tell(0, chunk * task.every + k, at);
+                code.run(&mut self.again);
+                // By way of the next step's: one state may become another.
+                for (state, place) in self.states[k + 1].iter_mut().zip(&code.outputs) {
+                    *state = self.again[*place];
+                }
+                self.again[states.clone()].copy_from_slice(&self.states[k + 1]);
             }
         }
     }
 
     /// Step `t`, the k-th of its chunk, back.
     #[inline(always)]
-    fn retreat(&mut self, t: usize, k: usize, block: &mut Block<'_>) {
-        let (task, at) = (self.task, self.at);
-        let Definition { backward, inputs, states, .. } = task.definition;
-        for e in 0..self.above.len() {
+    fn retreat(&mut self, carry: &mut Carry, block: &mut Block<'_>, step: [usize; 2], at: usize) {
+        let ([t, k], task, code) = (step, self.task, self.codes[1]);
+        self.back[code.at.next_gradients.clone()].copy_from_slice(&carry.g);
+        let steps = task.p.steps as usize;
+        self.tell(1, t, at);
+        self.back[code.at.states.clone()].copy_from_slice(&self.states[k]);
+        for (e, place) in code.at.emit_gradients.clone().enumerate() {
             let (from, row) = match e.checked_sub(task.left_out) {
                 None => (task.gs, t),
-                Some(dense) => (task.gy, dense * task.p.steps as usize + t),
+                Some(dense) => (task.gy, dense * steps + t),
             };
             if !from.is_empty() {
-                let row = self.row(from, row);
-                load(&mut self.above[e], row, at);
+                let row = self.row(from, row, at);
+                self.back[place][..row.len()].copy_from_slice(row);
             }
         }
-        let leaves = TileLeaves {
-            inputs: &self.x[k],
-            states: &self.states[k],
-            fired: Some(&self.fired[k]),
-            next_gradients: &self.g,
-            emit_gradients: &self.above,
-            parameters: self.own,
-        };
-        run(backward, &leaves, &mut self.values);
-        let (gx, rest) = backward.outputs.split_at(inputs.len());
-        let (gs, parameters) = rest.split_at(states.len());
+        code.run(&mut self.back);
+        let (gx, rest) = code.outputs.split_at(code.at.inputs.len());
+        let (gs, parameters) = rest.split_at(code.at.states.len());
         for (i, id) in gx.iter().enumerate() {
-            store(block.gx[i * task.p.steps as usize + t], at, &self.values[*id]);
+            store(block.gx[i * steps + t], at, &self.back[*id]);
         }
-        self.g.iter_mut().zip(gs).for_each(|(g, id)| *g = self.values[*id]);
-        for (sum, id) in self.learned.iter_mut().zip(parameters) {
-            sum.iter_mut().zip(&self.values[*id]).for_each(|(sum, g)| *sum += *g);
+        for (sum, id) in carry.learned.iter_mut().zip(parameters) {
+            sum.iter_mut().zip(&self.back[*id]).for_each(|(sum, g)| *sum += *g);
         }
+        carry.g.iter_mut().zip(gs).for_each(|(g, id)| *g = self.back[*id]);
     }
 }
 

@@ -1,6 +1,6 @@
 //! The forward pass of a recurrence.
 
-use super::tile::{LANES, Lanes, TileLeaves, ZEROS, cut_mut, load, parameters, run, store};
+use super::tile::{Code, LANES, Lanes, Own, ZEROS, cut_mut, load, store};
 use crate::host::columns::{self, each_block, width};
 use crate::host::{HostArgs, vectorised};
 use crate::recur::{self, Columns, Definition, RecurParams, driver_of};
@@ -56,55 +56,76 @@ pub(crate) fn forward(args: &mut HostArgs<'_, f32>) {
         words: words.next().unwrap_or_default(),
         y: y.next().unwrap_or_default(),
     });
+    let code = Code::new(task.definition, &task.definition.forward, false);
     each_block(blocks.collect(), |_, mut block| {
         let width = block.states.first().map_or(0, |row| row.len());
-        for at in (0..width).step_by(LANES) {
-            let own = parameters(&all, block.first + at, width - at);
-            walk(task, &own, &mut block, at);
-        }
+        let own = Own::new(&all, block.first, width);
+        walk(task, &code, &own, &mut block, width);
     });
 }
 
-/// All steps of a tile.
-fn walk(task: Task<'_>, own: &[Lanes], block: &mut Block<'_>, at: usize) {
-    let Definition { forward, inputs, states, emits, .. } = task.definition;
-    let mut values = vec![ZEROS; forward.ops.len()];
-    let (mut x, mut s) = (vec![ZEROS; inputs.len()], vec![ZEROS; states.len()]);
-    s.iter_mut().zip(&block.states).for_each(|(s, row)| load(s, row, at));
-    let (next, rest) = forward.outputs.split_at(states.len());
-    let (emitted, fired) = rest.split_at(*emits);
-    let width = block.states[0].len();
+/// All steps of a block: a step of all its tiles before the next, so that rows are read as they stand.
+fn walk(task: Task<'_>, code: &Code, own: &Own, block: &mut Block<'_>, width: usize) {
+    let count = code.at.states.len();
+    let mut numbers = code.numbers();
+    own.tell_all(&mut numbers[code.at.parameters.clone()]);
+    let mut states = vec![ZEROS; width.div_ceil(LANES) * count];
+    for (tile, states) in states.chunks_exact_mut(count).enumerate() {
+        let rows = states.iter_mut().zip(&block.states);
+        rows.for_each(|(state, row)| load(state, row, tile * LANES));
+    }
     vectorised(
         #[inline(always)]
         || {
             for t in task.p.first as usize..task.p.end as usize {
-                if t.is_multiple_of(task.every) && !block.save.is_empty() {
-                    let rows = block.save[t / task.every * s.len()..].iter_mut();
-                    rows.zip(&s).for_each(|(row, s)| store(row, at, s));
-                }
-                for (k, x) in x.iter_mut().enumerate() {
-                    let row = k * task.p.steps as usize + t;
-                    let start = row * task.p.columns as usize + block.first;
-                    load(x, &task.x[start..start + width], at);
-                }
-                let leaves = TileLeaves { inputs: &x, states: &s, ..TileLeaves::of(own) };
-                run(forward, &leaves, &mut values);
-                s.iter_mut().zip(next).for_each(|(s, id)| *s = values[*id]);
-                for (k, id) in emitted[task.left_out..].iter().enumerate() {
-                    if let Some(row) = block.y.get_mut(k * task.p.steps as usize + t) {
-                        store(row, at, &values[*id]);
-                    }
-                }
-                for (k, id) in fired.iter().enumerate() {
-                    let row = k * (task.p.steps as usize).div_ceil(32) + t / 32;
-                    if let Some(row) = block.words.get_mut(row) {
-                        note(cut_mut(row, at), &values[*id], t % 32);
-                    }
+                for (tile, states) in states.chunks_exact_mut(count).enumerate() {
+                    own.tell(tile, &mut numbers[code.at.parameters.clone()]);
+                    step(task, code, &mut numbers, states, block, t, tile * LANES);
                 }
             }
         },
     );
-    block.states.iter_mut().zip(&s).for_each(|(row, s)| store(row, at, s));
+    for (tile, states) in states.chunks_exact(count).enumerate() {
+        let rows = block.states.iter_mut().zip(states);
+        rows.for_each(|(row, state)| store(row, tile * LANES, state));
+    }
+}
+
+/// Step `t` of the tile from column `at` on.
+#[inline(always)]
+fn step(
+    task: Task<'_>,
+    code: &Code,
+    numbers: &mut [Lanes],
+    states: &mut [Lanes],
+    block: &mut Block<'_>,
+    t: usize,
+    at: usize,
+) {
+    let (steps, width) = (task.p.steps as usize, block.states[0].len());
+    let (next, rest) = code.outputs.split_at(states.len());
+    let (emitted, fired) = rest.split_at(task.definition.emits);
+    if t.is_multiple_of(task.every) && !block.save.is_empty() {
+        let rows = block.save[t / task.every * states.len()..].iter_mut();
+        rows.zip(&*states).for_each(|(row, state)| store(row, at, state));
+    }
+    numbers[code.at.states.clone()].copy_from_slice(states);
+    for (k, x) in numbers[code.at.inputs.clone()].iter_mut().enumerate() {
+        let start = (k * steps + t) * task.p.columns as usize + block.first;
+        load(x, &task.x[start..start + width], at);
+    }
+    code.run(numbers);
+    for (k, id) in emitted[task.left_out..].iter().enumerate() {
+        if let Some(row) = block.y.get_mut(k * steps + t) {
+            store(row, at, &numbers[*id]);
+        }
+    }
+    for (k, id) in fired.iter().enumerate() {
+        if let Some(row) = block.words.get_mut(k * steps.div_ceil(32) + t / 32) {
+            note(cut_mut(row, at), &numbers[*id], t % 32);
+        }
+    }
+    states.iter_mut().zip(next).for_each(|(state, place)| *state = numbers[*place]);
 }
 
 /// Writes spikes as bit `bit` of words; the first clears the others.

@@ -3,9 +3,10 @@
 //! Each operation is a loop over the columns, long enough that the compiler keeps it as a loop and takes
 //! vectors for it. Which operation it is, is asked once a tile and step.
 
-use crate::elementwise::Binary;
+use crate::elementwise::{Binary, Unary};
 use crate::lif::surrogate::{ATAN, FAST_SIGMOID, RECTANGLE, SIGMOID, Slope, TRIANGLE};
-use crate::recur::{Columns, Op, Program, choose, part, through};
+use crate::recur::{Columns, Definition, Op, Program, choose, part, through};
+use std::ops::Range;
 
 /// Columns of a tile.
 pub(super) const LANES: usize = 128;
@@ -43,50 +44,139 @@ pub(super) fn load(lanes: &mut Lanes, row: &[f32], at: usize) {
     lanes[..row.len()].copy_from_slice(row);
 }
 
-/// What a tile is told in a step.
-pub(super) struct TileLeaves<'a> {
-    pub(super) inputs: &'a [Lanes],
-    pub(super) states: &'a [Lanes],
-    pub(super) parameters: &'a [Lanes],
-    /// Spikes that are known.
-    pub(super) fired: Option<&'a [Lanes]>,
-    pub(super) next_gradients: &'a [Lanes],
-    pub(super) emit_gradients: &'a [Lanes],
+/// The parameters of the tiles of a block: one set for all, where columns do not differ.
+pub(super) struct Own {
+    tiles: Vec<Vec<Lanes>>,
 }
 
-impl<'a> TileLeaves<'a> {
-    /// Parameters, and nothing else.
+impl Own {
+    pub(super) fn new(all: &Columns<'_, f32>, first: usize, width: usize) -> Self {
+        let end = if all.vary() { width } else { width.min(1) };
+        let tile = |at: usize| {
+            let row = |k: usize| {
+                let mut row = ZEROS;
+                for (lane, value) in row.iter_mut().enumerate() {
+                    // Beyond the last column stands any.
+                    *value = all.at(k, first + (at + lane).min(width - 1));
+                }
+                row
+            };
+            (0..all.count()).map(row).collect()
+        };
+        Self { tiles: (0..end).step_by(LANES).map(tile).collect() }
+    }
+
+    /// Writes those that all tiles have.
+    pub(super) fn tell_all(&self, to: &mut [Lanes]) {
+        if let Some(first) = self.tiles.first() {
+            to.copy_from_slice(first);
+        }
+    }
+
+    /// Writes those of a tile, if tiles differ.
     #[inline(always)]
-    pub(super) fn of(parameters: &'a [Lanes]) -> Self {
-        let none: &[Lanes] = &[];
+    pub(super) fn tell(&self, tile: usize, to: &mut [Lanes]) {
+        if self.tiles.len() > 1 {
+            to.copy_from_slice(&self.tiles[tile]);
+        }
+    }
+}
+
+/// Where the numbers of a tile stand: those that a step is told, constants, and then what is computed, each
+/// behind all that it is made of.
+#[derive(Debug, Clone)]
+pub(super) struct Places {
+    pub(super) inputs: Range<usize>,
+    pub(super) states: Range<usize>,
+    pub(super) parameters: Range<usize>,
+    pub(super) fired: Range<usize>,
+    pub(super) next_gradients: Range<usize>,
+    pub(super) emit_gradients: Range<usize>,
+}
+
+impl Places {
+    fn of(d: &Definition) -> Self {
+        let mut end = 0;
+        let mut next = |count: usize| {
+            end += count;
+            end - count..end
+        };
         Self {
-            inputs: none,
-            states: none,
-            parameters,
-            fired: None,
-            next_gradients: none,
-            emit_gradients: none,
+            inputs: next(d.inputs.len()),
+            states: next(d.states.len()),
+            parameters: next(d.values()),
+            fired: next(d.surrogates.len()),
+            next_gradients: next(d.states.len()),
+            emit_gradients: next(d.emits),
+        }
+    }
+
+    /// The place of what is told, spikes among it where they are known.
+    fn leaf(&self, op: Op, knows_spikes: bool) -> Option<usize> {
+        match op {
+            Op::Input(k) => Some(self.inputs.start + k),
+            Op::State(k) => Some(self.states.start + k),
+            Op::Parameter(k) => Some(self.parameters.start + k),
+            Op::NextGradient(k) => Some(self.next_gradients.start + k),
+            Op::EmitGradient(k) => Some(self.emit_gradients.start + k),
+            Op::Fire { number, .. } if knows_spikes => Some(self.fired.start + number),
+            _ => None,
         }
     }
 }
 
-/// The parameters of the columns from `at` on.
-pub(super) fn parameters(all: &Columns<'_, f32>, at: usize, width: usize) -> Vec<Lanes> {
-    let mut tile = vec![ZEROS; all.of(at).len()];
-    for lane in 0..LANES.min(width) {
-        for (row, own) in tile.iter_mut().zip(all.of(at + lane)) {
-            row[lane] = own;
-        }
-    }
-    tile
+/// A program for tiles: operations whose operands are places.
+pub(super) struct Code {
+    pub(super) at: Places,
+    constants: Vec<(usize, f32)>,
+    /// Those that compute something, the first into place `first`, each into the next.
+    ops: Vec<Op>,
+    first: usize,
+    pub(super) outputs: Vec<usize>,
 }
 
-/// Goes through the operations of a program, for all columns of a tile.
-#[inline(always)]
-pub(super) fn run(program: &Program, leaves: &TileLeaves<'_>, values: &mut [Lanes]) {
-    for (id, op) in program.ops.iter().enumerate() {
-        let (before, rest) = values.split_at_mut(id);
-        apply(*op, before, leaves, &mut rest[0]);
+impl Code {
+    pub(super) fn new(definition: &Definition, program: &Program, knows_spikes: bool) -> Self {
+        let at = Places::of(definition);
+        let mut places = vec![0; program.ops.len()];
+        let mut constants = Vec::new();
+        let start = at.emit_gradients.end;
+        for (id, op) in program.ops.iter().enumerate() {
+            if let Op::Constant(value) = op {
+                places[id] = start + constants.len();
+                constants.push((places[id], *value));
+            }
+        }
+        let (first, mut ops) = (start + constants.len(), Vec::new());
+        for (id, op) in program.ops.iter().enumerate() {
+            if matches!(op, Op::Constant(_)) {
+                continue;
+            }
+            // A number that passes no gradient is the number.
+            let same = if let Op::Detach(a) = op { Some(places[*a]) } else { None };
+            places[id] = at.leaf(*op, knows_spikes).or(same).unwrap_or_else(|| {
+                ops.push(op.moved(&places));
+                first + ops.len() - 1
+            });
+        }
+        let outputs = program.outputs.iter().map(|id| places[*id]).collect();
+        Self { at, constants, ops, first, outputs }
+    }
+
+    /// Numbers of a tile, its constants among them.
+    pub(super) fn numbers(&self) -> Vec<Lanes> {
+        let mut numbers = vec![ZEROS; self.first + self.ops.len()];
+        self.constants.iter().for_each(|(place, value)| numbers[*place].fill(*value));
+        numbers
+    }
+
+    /// Computes everything from what the tile was told.
+    #[inline(always)]
+    pub(super) fn run(&self, numbers: &mut [Lanes]) {
+        for (k, op) in self.ops.iter().enumerate() {
+            let (before, rest) = numbers.split_at_mut(self.first + k);
+            apply(*op, before, &mut rest[0]);
+        }
     }
 }
 
@@ -110,31 +200,40 @@ fn truth(holds: bool) -> f32 {
 }
 
 #[inline(always)]
-fn apply(op: Op, v: &[Lanes], leaves: &TileLeaves<'_>, y: &mut Lanes) {
+fn apply(op: Op, v: &[Lanes], y: &mut Lanes) {
     match op {
-        Op::Constant(value) => y.fill(value),
-        Op::Input(k) => *y = leaves.inputs[k],
-        Op::State(k) => *y = leaves.states[k],
-        Op::Parameter(k) => *y = leaves.parameters[k],
-        Op::NextGradient(k) => *y = leaves.next_gradients[k],
-        Op::EmitGradient(k) => *y = leaves.emit_gradients[k],
-        Op::Fire { number, of, over, strict } => match leaves.fired {
-            Some(fired) => *y = fired[number],
-            None if strict => zip(
+        Op::Fire { of, over, strict: true, .. } => {
+            zip(
                 &v[of],
                 &v[over],
                 y,
                 #[inline(always)]
                 |a, b| truth(a > b),
-            ),
-            None => zip(
+            );
+        }
+        Op::Fire { of, over, .. } => {
+            zip(
                 &v[of],
                 &v[over],
                 y,
                 #[inline(always)]
                 |a, b| truth(a >= b),
-            ),
-        },
+            );
+        }
+        Op::Unary(Unary::Affine { scale, shift }, a) => {
+            map(
+                &v[a],
+                y,
+                #[inline(always)]
+                |x| scale * x + shift,
+            );
+        }
+        Op::Unary(Unary::Square, a) => map(
+            &v[a],
+            y,
+            #[inline(always)]
+            |x| x * x,
+        ),
         Op::Binary(Binary::Add, a, b) => zip(
             &v[a],
             &v[b],
@@ -183,7 +282,6 @@ fn apply(op: Op, v: &[Lanes], leaves: &TileLeaves<'_>, y: &mut Lanes) {
             RECTANGLE => slopes::<RECTANGLE>(&v[u], &v[alpha], y),
             _ => slopes::<ATAN>(&v[u], &v[alpha], y),
         },
-        Op::Detach(a) => *y = v[a],
         Op::Through(g, slope) => zip(
             &v[g],
             &v[slope],
@@ -226,6 +324,7 @@ fn function(op: Op, v: &[Lanes], y: &mut Lanes) {
         Op::BinarySlope(f, side, a, b) => {
             zip(&v[a], &v[b], y, |a, b| f.derivatives::<f32>(a, b)[side]);
         }
-        _ => unreachable!("`apply` computes {op:?}"),
+        // What is told stands in its place, and all else is computed in `apply`.
+        _ => y.fill(f32::NAN),
     }
 }
