@@ -25,8 +25,9 @@ var<workgroup> counts: array<u32, WG>;
 @if(!REAL) fn is_open(s: u32, g: u32) -> bool {
     return gate[s * p.groups + g] != 0u;
 }
+// NaN is not 0, which `!=` does not say on every driver.
 @if(REAL) fn is_open(s: u32, g: u32) -> bool {
-    return gate[s * p.groups + g] != 0.0;
+    return !(gate[s * p.groups + g] == 0.0);
 }
 
 @compute @workgroup_size(WG)

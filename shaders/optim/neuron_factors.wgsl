@@ -45,9 +45,10 @@ fn neuron_factors(@builtin(local_invocation_index) local: u32) {
     }
     workgroupBarrier();
     let total = sums[0];
-    var ratio = 0.0;
-    if total.y > 0.0 {
-        ratio = sqrt(total.x / total.y);
+    // What is not finite in one neuron is in the factors of all.
+    var ratio = sqrt(total.x / total.y);
+    if total.y == 0.0 {
+        ratio = 0.0;
     }
     for (var i = local; i < p.count; i += WG) {
         factors[i] *= ratio;

@@ -41,7 +41,13 @@ fn compand(v: Item, low: f32, high: f32) -> Item {
 
 fn stepped(before: Item, u: Item, rate: f32, factor: f32, s: UpdateConstants) -> Item {
     let eta = rate * s.scale;
-    var after = before - eta * s.decay * before - eta * s.gain * factor * u;
+    let lost = eta * s.decay;
+    var after = before;
+    // Without decay an infinite parameter stays what it is.
+    if lost != 0.0 {
+        after -= lost * before;
+    }
+    after -= eta * s.gain * factor * u;
     if (s.mode & BOX) != 0u {
         after = boxed(after, s.low, s.high);
     }

@@ -60,7 +60,7 @@ impl std::fmt::Display for Device {
 impl PartialEq for Device {
     fn eq(&self, other: &Self) -> bool {
         match (&self.stream.backend, &other.stream.backend) {
-            (Backend::Host(left), Backend::Host(right)) => left.precision == right.precision,
+            (Backend::Host(left), Backend::Host(right)) => Arc::ptr_eq(left, right),
             _ => Arc::ptr_eq(&self.stream, &other.stream),
         }
     }

@@ -40,6 +40,13 @@ impl UpdateConstants {
         [eta * real(self.decay), eta * real(self.gain) * numbers[3]]
     }
 
+    /// On the CPU: what is left of parameters beside a decay, which is nothing to them where it is off.
+    pub(crate) fn decayed<R: Real>(x: &mut [R], decay: R) {
+        if decay != R::zero() {
+            x.iter_mut().for_each(|x| *x -= decay * *x);
+        }
+    }
+
     /// On the CPU: holds parameters to the constraint.
     pub(crate) fn constrain<R: Real>(&self, x: &mut [R]) {
         let (low, high) = (R::lit(self.low.into()), R::lit(self.high.into()));

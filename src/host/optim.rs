@@ -185,7 +185,8 @@ impl Launch<'_> {
         let UpdateParams { mode, decay, scale, gain, low, high, .. } = self.p;
         let constants = UpdateConstants { mode, decay, scale, gain, low, high };
         let [decay, gain] = constants.rates(self.numbers);
-        x.iter_mut().zip(u).for_each(|(x, u)| *x = *x - decay * *x - gain * *u);
+        UpdateConstants::decayed(x, decay);
+        x.iter_mut().zip(u).for_each(|(x, u)| *x -= gain * *u);
         constants.constrain(x);
     }
 }

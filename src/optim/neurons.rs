@@ -81,6 +81,6 @@ fn neuron_factors_oracle<R: Real>(args: &mut HostArgs<'_, R>) {
         before += *q;
         after += *factor * *factor * *q;
     }
-    let ratio = if after > R::zero() { (before / after).sqrt() } else { R::zero() };
+    let ratio = if after == R::zero() { R::zero() } else { (before / after).sqrt() };
     factors.iter_mut().for_each(|factor| *factor *= ratio);
 }

@@ -219,8 +219,10 @@ fn update_oracle<R: Real>(args: &mut HostArgs<'_, R>) {
         if on(WRITE) {
             *x = numbers[9] * u;
         } else if !rests {
-            *x = *x - decay * *x - gain * u;
-            constants.constrain(std::slice::from_mut(x));
+            let x = std::slice::from_mut(x);
+            UpdateConstants::decayed(x, decay);
+            x[0] -= gain * u;
+            constants.constrain(x);
         }
     }
 }

@@ -206,15 +206,12 @@ fn apply_product_oracle<R: Real>(args: &mut HostArgs<'_, R>) {
                 let a = if tall { a[j * m + i] } else { a[i * k + j] };
                 product.iter_mut().zip(b).for_each(|(sum, b)| *sum += a * *b);
             }
-            for (y, v) in y.iter_mut().zip(product) {
-                *y = match step {
-                    None => factor * v,
-                    Some(([decay, gain], _)) => *y - decay * *y - gain * factor * v,
-                };
-            }
-            if step.is_some() {
-                constants.constrain(y);
-            }
+            let Some(([decay, gain], _)) = step else {
+                return y.iter_mut().zip(product).for_each(|(y, v)| *y = factor * v);
+            };
+            UpdateConstants::decayed(y, decay);
+            y.iter_mut().zip(product).for_each(|(y, v)| *y -= gain * factor * v);
+            constants.constrain(y);
         });
     }
 }

@@ -8,7 +8,7 @@ use super::plan::Plan;
 use super::product::{Coefficients, Output, PRODUCT, SymmetricProduct, commuting};
 use super::schedule::{RESIDUAL, Schedules, steps_for};
 use super::{vector, wide};
-use crate::elementwise::FusedUpdate;
+use crate::elementwise::{self, Binary, FusedUpdate, Unary};
 use crate::narrow::positive;
 use crate::{DType, Error, Result, Tensor};
 use std::sync::Arc;
@@ -50,7 +50,7 @@ pub enum Steps {
 /// below a thousandth of the largest where `c` is smaller still: f32 cannot tell them from rounding.
 ///
 /// A vector (one axis, one row or one column) is scaled by `1 / sqrt(1 + (||x|| / c)^2)`; a matrix
-/// with an element that is not finite becomes zeros and raises its flag.
+/// with an element that is not finite becomes NaN, and beside its flag zeros.
 ///
 /// ```
 /// use spikegrad::spectral::SpectralClip;
@@ -146,10 +146,11 @@ impl SpectralClip {
     /// accuracy out of its range, or a storage other than f32 and f16 (for the minimax form, f32);
     /// [`Error::DType`] unless it is f32; [`Error::Limit`] for a batch beyond the device's buffers.
     pub fn run(&self, x: &Tensor) -> Result<Tensor> {
-        self.run_flagged(x).map(|(y, _)| y)
+        lost_as_nan(self.run_flagged(x)?)
     }
 
-    /// Likewise, with a flag for each matrix: `[entries]`, 1 where an element is not finite, else 0.
+    /// Likewise, with a flag for each matrix: `[entries]`, 1 where an element is not finite, which makes the
+    /// outcome zeros, else 0.
     ///
     /// # Errors
     /// Those of [`run`](Self::run).
@@ -297,6 +298,18 @@ pub(super) fn one(mut outputs: Vec<Tensor>, like: &Tensor) -> Result<Tensor> {
         Some(y) => Ok(y),
         None => Tensor::zeros(like.device(), *like.shape(), DType::F32),
     }
+}
+
+/// An outcome, NaN in the place of the zeros of matrices that are not finite.
+pub(super) fn lost_as_nan((y, flags): (Tensor, Tensor)) -> Result<Tensor> {
+    if y.count() == 0 {
+        return Ok(y);
+    }
+    let total = flags.count();
+    let sound = elementwise::unary(Unary::Affine { scale: -1.0, shift: 1.0 }, &flags)?;
+    let rows = y.reshape([total, y.count() / total])?;
+    let marked = elementwise::binary(Binary::Div, &rows, &sound.reshape([total, 1])?)?;
+    marked.reshape(*y.shape())
 }
 
 /// The radius in f32.

@@ -2,7 +2,7 @@
 
 use super::batch::Batch;
 use super::blend::blend;
-use super::clip::one;
+use super::clip::{lost_as_nan, one};
 use super::norm::{MatrixStats, Scale};
 use super::polar::Polar;
 use super::product::{Coefficients, Output, SymmetricProduct, commuting};
@@ -39,7 +39,7 @@ crate::kernel! {
 /// X may have any scale. Where some singular values are far below the largest, and that above `c`, the
 /// first sign amplifies rounding: [`SpectralClip`](super::SpectralClip) is more accurate.
 ///
-/// A matrix with an element that is not finite becomes zeros and raises its flag.
+/// A matrix with an element that is not finite becomes NaN, and beside its flag zeros.
 #[derive(Debug, Clone, PartialEq)]
 #[must_use]
 pub struct HardClip {
@@ -66,10 +66,11 @@ impl HardClip {
     /// sign without iterations; [`Error::DType`](crate::Error::DType) unless it is f32;
     /// [`Error::Limit`](crate::Error::Limit) for a batch beyond the device's buffers.
     pub fn run(&self, x: &Tensor) -> Result<Tensor> {
-        self.run_flagged(x).map(|(y, _)| y)
+        lost_as_nan(self.run_flagged(x)?)
     }
 
-    /// Likewise, with a flag for each matrix: `[entries]`, 1 where an element is not finite, else 0.
+    /// Likewise, with a flag for each matrix: `[entries]`, 1 where an element is not finite, which makes the
+    /// outcome zeros, else 0.
     ///
     /// # Errors
     /// Those of [`run`](Self::run).

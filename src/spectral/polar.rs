@@ -2,7 +2,7 @@
 
 use super::apply::Factors;
 use super::batch::Batch;
-use super::clip::{checked_storage, gram, one};
+use super::clip::{checked_storage, gram, lost_as_nan, one};
 use super::norm::{MatrixStats, Scale};
 use super::product::{PRODUCT, commuting};
 use super::schedule::{Quintic, express};
@@ -32,7 +32,7 @@ const OP: &str = "polar";
 /// The largest element is brought to order one before the norm is taken, so that matrices of any
 /// scale have one, from the smallest subnormal number (0 on adapters that take those for 0) to the
 /// largest; [`eps`](Self::eps), 0 but in an optimizer, lets small ones fade; a matrix with an element
-/// that is not finite becomes zeros and raises its flag.
+/// that is not finite becomes NaN, and beside its flag zeros.
 ///
 /// ```
 /// use spikegrad::spectral::Polar;
@@ -120,10 +120,11 @@ impl Polar {
     /// [`Error::Argument`] for no iterations, or numbers that are not finite in f32; [`Error::DType`]
     /// unless it is f32; [`Error::Limit`] for a batch beyond the device's buffers.
     pub fn run(&self, x: &Tensor) -> Result<Tensor> {
-        self.run_flagged(x).map(|(y, _)| y)
+        lost_as_nan(self.run_flagged(x)?)
     }
 
-    /// Likewise, with a flag for each matrix: `[entries]`, 1 where an element is not finite, else 0.
+    /// Likewise, with a flag for each matrix: `[entries]`, 1 where an element is not finite, which makes the
+    /// outcome zeros, else 0.
     ///
     /// # Errors
     /// Those of [`run`](Self::run).

@@ -3,14 +3,19 @@
 //! finite), where what f32 cannot hold is infinite, and a finite one its value.
 
 mod attention;
+mod kernels;
 mod long;
+mod optimizers;
 mod sizes;
+mod spikes;
 mod tables;
 mod transforms;
 
-use kernels_tests::{ACTIVATIONS, Random, Subject, oracle, subjects};
+use kernels::devices as subjects;
+use kernels_tests::cases::plain_cooperative;
+use kernels_tests::{ACTIVATIONS, Random, Subject, oracle};
 use spikegrad::attention::SpikeAttention;
-use spikegrad::elementwise::{Activation, Binary, Unary};
+use spikegrad::elementwise::{self, Activation, Binary, Unary};
 use spikegrad::fourier::{self, ComplexGate, HardConcrete};
 use spikegrad::lif::{Gradient, Lif, Neurons, Reset, Save, Spikes, Surrogate};
 use spikegrad::linalg::MatmulKernel;
@@ -19,7 +24,9 @@ use spikegrad::neuron::{self, Synaptic, SynapticParameters};
 use spikegrad::nn::{BatchNorm, InstanceNorm};
 use spikegrad::random::Generator;
 use spikegrad::scan::{Decay, Plan, Recurrence, Wkv, WkvOutput, WkvState};
-use spikegrad::{Device, Result, Tape, Tensor, Var, linalg, reduce};
+use spikegrad::{
+    DType, Device, Launch, Result, Tape, Tensor, Var, kernels, layout, linalg, reduce,
+};
 
 /// What is planted into one input after the other, one to a row and to a column.
 const PLANTED: [f32; 9] =
@@ -242,7 +249,36 @@ fn arithmetic_of_two() {
 #[test]
 fn halves() {
     let x = [input(&[11, 13], -3.0, 3.0)];
-    none(&faults("half", &PLANTED, 1e-3, &x, |v| v[0].to_half()?.from_half()));
+    let mut all = faults("half", &PLANTED, 1e-3, &x, |v| v[0].to_half()?.from_half());
+    let x = [input(&[32, 16], -1.0, 1.0), input(&[16, 32], -1.0, 1.0)];
+    // The gradients of the operands are halves, too, and sums of products with what is infinite there.
+    all.extend(faults("product of halves", &WITHOUT_ENDS, 1e-2, &x, |v| {
+        v[0].to_half()?.matmul(&v[1].to_half()?)
+    }));
+    all.extend(faults("cooperative product", &PLANTED, 1e-2, &x, |v| {
+        let [a, b] = [0, 1].map(|i| elementwise::to_half(v[i].value()));
+        Ok(Tape::off().constant(&plain_cooperative(&a?, &b?)?))
+    }));
+    none(&all);
+}
+
+/// Elements that are moved, and zeros beside them.
+#[test]
+fn moved_elements() {
+    let mut all = Vec::new();
+    for shape in SHAPES {
+        let x = [input(shape, -3.0, 3.0)];
+        let mut add = |what: &str, f: &dyn Fn(&Var) -> Result<Var>| {
+            all.extend(faults(what, &PLANTED, 0.0, &x, |v| f(&v[0])));
+        };
+        add("transpose", &|v| v.transpose());
+        add("pad", &|v| v.pad(&[(1, 0), (2, 3)]));
+        add("copy", &|v| Ok(Tape::off().constant(&elementwise::copy(v.value())?)));
+        add("steps", &|v| v.repeat_steps(1));
+    }
+    let x = [input(&[9, 12], -3.0, 3.0)];
+    all.extend(faults("repeated steps", &PLANTED, 1e-6, &x, |v| v[0].repeat_steps(5)));
+    none(&all);
 }
 
 /// Rows for every planted value, for one invocation and for a workgroup.
@@ -497,6 +533,22 @@ fn products_of_every_kernel() {
             }));
         }
     }
+    none(&all);
+}
+
+/// A depth that is summed in pieces.
+#[test]
+fn deep_products() {
+    let x = [input(&[4, 40_000], -1.0, 1.0), input(&[40_000, 4], -1.0, 1.0)];
+    let mut all = faults("deep halves", &WITHOUT_ENDS, 1e-2, &x, |v| {
+        let [a, b] = [0, 1].map(|i| elementwise::to_half(v[i].value()));
+        let y = linalg::Matmul::new().output(DType::F16).run(&a?, &b?)?;
+        Ok(Tape::off().constant(&elementwise::from_half(&y)?))
+    });
+    // A sum of 3e38 and others, in pieces, is beyond f32 at other places than in one.
+    all.extend(faults("deep", &WITHOUT_ENDS, 1e-4, &x, |v| {
+        Ok(Tape::off().constant(&linalg::Matmul::new().run(v[0].value(), v[1].value())?))
+    }));
     none(&all);
 }
 
@@ -824,6 +876,41 @@ fn convolutions_and_shifts() {
     none(&all);
 }
 
+spikegrad::params! {
+    struct Shrink {
+        count: u32,
+        threshold: f32,
+    }
+}
+
+/// A launch of one of the kernels that the gradient of a dense mix is made by, for these elements.
+fn shrink_launch(name: &str, like: &Tensor) -> Launch {
+    let kernel = kernels().into_iter().find(|k| k.name == name).expect("a kernel");
+    let launch = like.device().launch(kernel).items(like.count());
+    launch.params(&Shrink { count: like.count() as u32, threshold: 0.1 })
+}
+
+/// The gradients of three shrunk layers, side by side, for those layers and what comes from above.
+fn shrunk_backward(v: &[Var]) -> Result<Var> {
+    let [a, b, c, g] = [0, 1, 2, 3].map(|i| v[i].value());
+    let gradients = [a; 3].map(|t| Tensor::zeros(t.device(), *t.shape(), DType::F32));
+    let [ga, gb, gc] = gradients;
+    let (ga, gb, gc) = (ga?, gb?, gc?);
+    let launch = shrink_launch("mix_shrink_backward", a).bind("a", a).bind("b", b).bind("c", c);
+    launch.bind("g", g).bind("ga", &ga).bind("gb", &gb).bind("gc", &gc).record()?;
+    Ok(Tape::off().constant(&layout::concat_tensors(&[&ga, &gb, &gc], 0)?))
+}
+
+/// The gradient before relu of a layer: of its outcome, what comes from above and from the next layer.
+fn reached(v: &[Var], next: bool) -> Result<Var> {
+    let o = v[0].value();
+    let gz = Tensor::zeros(o.device(), *o.shape(), DType::F32)?;
+    let launch = shrink_launch("mix_reached", o).constant("NEXT", next).bind("o", o);
+    let launch = launch.bind("g", v[1].value()).bind_if("next", v.get(2).map(Var::value));
+    launch.bind("gz", &gz).record()?;
+    Ok(Tape::off().constant(&gz))
+}
+
 #[test]
 fn complex_numbers() {
     let mut all = Vec::new();
@@ -850,6 +937,10 @@ fn complex_numbers() {
         let y = fourier::graph_dense(&v[0], [&v[1], &v[2], &v[3]], [&v[4], &v[5], &v[6]], 0.1)?;
         Ok(y.detach())
     });
+    let part = input(&[11, 12], -1.0, 1.0);
+    add("shrinkage", &PLANTED, &[part; 4], &|v| shrunk_backward(v));
+    add("reached", &PLANTED, &[input(&[11, 12], -0.5, 1.0), part, part], &|v| reached(v, true));
+    add("reached last", &PLANTED, &[part, part], &|v| reached(v, false));
     let gates = [ComplexGate::new(), ComplexGate::new().straight_through(true)];
     for gate in gates {
         // A membrane of 3e38 takes the difference from an input of the other sign.

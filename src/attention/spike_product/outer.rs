@@ -6,16 +6,17 @@ use crate::host::{HostArgs, Real};
 use crate::kernel::Variant;
 use crate::{Result, Tensor, kernel};
 
-/// Chunk by chunk: for each spike the gradient of its token.
+/// Chunk by chunk: each spike times the gradient of its token.
 fn spike_outer<R: Real>(args: &mut HostArgs<'_, R>) {
     let p: HeadParams = args.params();
     let [lanes, k, n] = [p.lanes, p.k, p.n].map(|v| v as usize);
     let (a, g) = (Operand::new(args, "a"), args.reals("b"));
     let scale = R::lit(f64::from(p.scale));
     each_row(&p, args.reals_mut("c"), |tokens, lane, i, row| {
-        for t in tokens.filter(|t| a.spike(*t, lane * k + i, lanes * k) != R::zero()) {
+        for t in tokens {
+            let spike = a.spike(t, lane * k + i, lanes * k);
             let g = &g[(t * lanes + lane) * n..][..n];
-            row.iter_mut().zip(g).for_each(|(c, g)| *c += *g);
+            row.iter_mut().zip(g).for_each(|(c, g)| *c += spike * *g);
         }
         row.iter_mut().for_each(|c| *c *= scale);
     });

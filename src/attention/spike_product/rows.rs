@@ -8,7 +8,7 @@ use crate::host::{HostArgs, Real};
 use crate::kernel::Variant;
 use crate::{DType, Result, Tensor, kernel};
 
-/// Sums of products where A is f32; of rows of B where A spikes.
+/// Sums of products.
 fn spike_rows<R: Real>(args: &mut HostArgs<'_, R>) {
     let p: HeadParams = args.params();
     let [lanes, k, n] = [p.lanes, p.k, p.n].map(|v| v as usize);
@@ -35,9 +35,7 @@ fn spike_rows<R: Real>(args: &mut HostArgs<'_, R>) {
                 true => a.reals[row * k + i],
                 false => a.spike(t, lane * k + i, lanes * k),
             };
-            if dense || x != R::zero() {
-                c.iter_mut().enumerate().for_each(|(j, c)| *c += x * element(lane, i, j));
-            }
+            c.iter_mut().enumerate().for_each(|(j, c)| *c += x * element(lane, i, j));
         }
         c.iter_mut().for_each(|c| *c *= scale);
     });

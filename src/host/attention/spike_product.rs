@@ -3,7 +3,7 @@
 use crate::attention::HeadParams;
 use crate::host::linalg::{View, multiply};
 use crate::host::parallel::*;
-use crate::host::{HostArgs, vectorised};
+use crate::host::{HostArgs, all_finite, vectorised};
 use std::borrow::Cow;
 
 /// Extents of a launch.
@@ -55,6 +55,14 @@ fn add_rows(y: &mut [f32], matrix: &[f32], rows: impl Iterator<Item = usize>) {
     }
 }
 
+/// `y += sum of products` with rows of a matrix that holds what is not finite: 0 times that is NaN.
+fn add_products<'a>(y: &mut [f32], rows: impl Iterator<Item = (u32, &'a [f32])>) {
+    for (bit, row) in rows {
+        let spike = bit as f32;
+        y.iter_mut().zip(row).for_each(|(y, v)| *y += spike * v);
+    }
+}
+
 /// The places of the ones of a word.
 #[inline(always)]
 fn ones(mut word: u32) -> impl Iterator<Item = usize> {
@@ -93,7 +101,7 @@ pub(crate) fn spike_rows(args: &mut HostArgs<'_, f32>) {
     } else {
         floats(args.reals("b"), s, transposed)
     };
-    let scale = p.scale;
+    let (scale, finite) = (p.scale, all_finite(&b));
     let dense = args.when("DENSE").then(|| args.reals("a"));
     let words = if dense.is_some() { &[][..] } else { args.words("a") };
     let c = args.reals_mut("c");
@@ -106,7 +114,7 @@ pub(crate) fn spike_rows(args: &mut HostArgs<'_, f32>) {
             Some(a) => dense_rows(&a[part * taken * s.lanes * s.k..], &b, c, s, scale),
             None => vectorised(
                 #[inline(always)]
-                || packed_rows(words, part * taken, &b, c, s, scale),
+                || packed_rows(words, part * taken, (&b, finite), c, s, scale),
             ),
         },
     );
@@ -122,9 +130,16 @@ fn dense_tokens(s: Sizes) -> usize {
     ((1 << 17) / (s.k * s.n).max(1)).clamp(4, 256)
 }
 
-/// The tokens from `first` on that `c` has rows for.
+/// The tokens from `first` on that `c` has rows for; `finite`: whether all of `b` is.
 #[inline(always)]
-fn packed_rows(words: &[u32], first: usize, b: &[f32], c: &mut [f32], s: Sizes, scale: f32) {
+fn packed_rows(
+    words: &[u32],
+    first: usize,
+    (b, finite): (&[f32], bool),
+    c: &mut [f32],
+    s: Sizes,
+    scale: f32,
+) {
     let Sizes { lanes, k, n, .. } = s;
     let blocks = k.div_ceil(32);
     let mut masks = vec![[0u32; 32]; blocks];
@@ -139,10 +154,15 @@ fn packed_rows(words: &[u32], first: usize, b: &[f32], c: &mut [f32], s: Sizes, 
         for (i, row) in c.chunks_exact_mut(lanes * n).enumerate() {
             let y = &mut row[lane * n..][..n];
             y.fill(0.0);
-            let channels = masks.iter().enumerate();
-            let channels =
-                channels.flat_map(|(w, m)| ones(m[first % 32 + i]).map(move |c| 32 * w + c));
-            add_rows(y, matrix, channels);
+            let token = first % 32 + i;
+            if finite {
+                let channels = masks.iter().enumerate();
+                let channels = channels.flat_map(|(w, m)| ones(m[token]).map(move |c| 32 * w + c));
+                add_rows(y, matrix, channels);
+            } else {
+                let rows = matrix.chunks_exact(n).enumerate();
+                add_products(y, rows.map(|(c, row)| (masks[c / 32][token] >> (c % 32) & 1, row)));
+            }
             for y in y {
                 *y *= scale;
             }
@@ -230,12 +250,18 @@ pub(crate) fn spike_outer(args: &mut HostArgs<'_, f32>) {
     let p: HeadParams = args.params();
     let s = Sizes::new(&p);
     let (words, g) = (args.words("a"), args.reals("b"));
-    let scale = p.scale;
+    let (scale, finite) = (p.scale, all_finite(g));
     each_block(s, args.reals_mut("c"), |steps, lane, first, rows| {
-        vectorised(
-            #[inline(always)]
-            || outer_block(words, g, s, (steps.clone(), lane, first), rows, scale),
-        );
+        let place = (steps, lane, first);
+        if finite {
+            vectorised(
+                #[inline(always)]
+                || outer_block(words, g, s, place.clone(), rows),
+            );
+        } else {
+            outer_products(words, g, s, place, rows);
+        }
+        rows.iter_mut().for_each(|v| *v *= scale);
     });
 }
 
@@ -246,7 +272,6 @@ fn outer_block(
     s: Sizes,
     (steps, lane, first): (std::ops::Range<usize>, usize, usize),
     rows: &mut [f32],
-    scale: f32,
 ) {
     rows.fill(0.0);
     let stride = s.lanes * s.n;
@@ -258,8 +283,22 @@ fn outer_block(
             add_rows(row, g, ones(*word).map(|t| t * s.lanes));
         }
     }
-    for v in rows {
-        *v *= scale;
+}
+
+/// Likewise with gradients that are not all finite.
+fn outer_products(
+    words: &[u32],
+    g: &[f32],
+    s: Sizes,
+    (steps, lane, first): (std::ops::Range<usize>, usize, usize),
+    rows: &mut [f32],
+) {
+    rows.fill(0.0);
+    for (i, row) in rows.chunks_exact_mut(s.n).enumerate() {
+        let word = |t: usize| words[(t / 32 * s.lanes + lane) * s.k + first + i];
+        let tokens = steps.clone();
+        let products = tokens.map(|t| (word(t) >> (t % 32) & 1, &g[(t * s.lanes + lane) * s.n..]));
+        add_products(row, products);
     }
 }
 

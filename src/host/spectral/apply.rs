@@ -18,14 +18,14 @@ pub(crate) fn apply_product(args: &mut HostArgs<'_, f32>) {
     let ApplyProductParams { mode, decay, scale, gain, low, high, .. } = p;
     let constants = UpdateConstants { mode, decay, scale, gain, low, high };
     let y = args.reals_mut("y");
-    // What y keeps, and what it takes of the product.
-    let mut rates = [0.0, 1.0];
+    // What y loses, what it keeps of the rest, and what it takes of the product.
+    let (mut lost, mut rates) = (0.0, [0.0, 1.0]);
     if steps {
         if args.reals("clip")[2] != 0.0 {
             return;
         }
         let [decay, gain] = constants.rates(&args.reals("numbers")[p.numbers as usize..]);
-        rates = [1.0 - decay, -gain];
+        (lost, rates) = (decay, [1.0, -gain]);
     }
     let first = (4 * p.group_first as usize).min(rows);
     let count = (4 * p.groups as usize).min(rows - first);
@@ -42,6 +42,7 @@ pub(crate) fn apply_product(args: &mut HostArgs<'_, f32>) {
             threads,
         };
         let y = &mut y[first * cols..][..count * cols];
+        UpdateConstants::decayed(y, lost);
         job.run(first, cols, y);
         if steps {
             constants.constrain(y);

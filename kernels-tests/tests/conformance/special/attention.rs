@@ -1,7 +1,8 @@
 //! What is not finite reaches, through attention, what sees it, and nothing else: elsewhere numbers are
 //! what they would be without.
 
-use kernels_tests::{Random, Subject, subjects};
+use super::subjects;
+use kernels_tests::{Random, Subject};
 use spikegrad::attention::SpikeAttention;
 use spikegrad::{Device, Tape, Tensor};
 
@@ -103,7 +104,7 @@ fn check(case: Case, label: &str, device: &Device) {
 }
 
 #[test]
-fn reaches_what_sees_it_and_nothing_else() {
+pub(super) fn reaches_what_sees_it_and_nothing_else() {
     let cases = [
         Case { window: STEPS, anchors: 0, silent: STEPS + 1 },
         Case { window: 9, anchors: 0, silent: STEPS + 1 },

@@ -1,9 +1,10 @@
 //! Long rows with numbers from the ends of f32 and beyond: softmax and every loss, on every device against
 //! the oracle, at the lengths where walks break off.
 
+use super::subjects;
 use super::{PLANTED, alike, input, none, run};
 use crate::long::LENGTHS;
-use kernels_tests::{Random, Subject, oracle, subjects};
+use kernels_tests::{Random, Subject, oracle};
 use spikegrad::loss::{self, CrossEntropy};
 use spikegrad::{Device, Result, Tape, Tensor, Var};
 
@@ -107,7 +108,7 @@ fn losses_of_linear_layers() {
 }
 
 #[test]
-fn squared_errors() {
+pub(super) fn squared_errors() {
     let mut all = Vec::new();
     for length in LENGTHS {
         all.extend(faults("mse", [1, length], |v, _| {

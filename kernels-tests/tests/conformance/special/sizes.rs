@@ -1,7 +1,8 @@
 //! Numbers from the ends of f32: an outcome that f32 holds is as accurate there as elsewhere.
 
+use super::subjects;
 use super::{Input, input, none, run};
-use kernels_tests::{Random, Subject, oracle, subjects};
+use kernels_tests::{Random, Subject, oracle};
 use spikegrad::nn::{BatchNorm, InstanceNorm};
 use spikegrad::{Result, Tape, Tensor, Var, loss};
 
