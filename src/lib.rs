@@ -7,27 +7,27 @@
 //! ```
 //! use spikegrad::lif::{Lif, Spikes};
 //! use spikegrad::loss::{CrossEntropy, rate_cross_entropy};
-//! use spikegrad::nn::{LifLayer, Linear, params_of};
+//! use spikegrad::nn::{Layer, LifLayer, Linear, Module, Pass, Sequential};
 //! use spikegrad::optim::{AdamW, Optimizer};
 //! use spikegrad::{Device, Tape, Tensor, random::Generator};
 //!
 //! # fn main() -> spikegrad::Result<()> {
 //! let device = Device::best()?;
 //! let mut random = Generator::new(&device, 0)?;
-//! let first = Linear::builder("first", 2, 32).gain(2.0).build(&mut random)?;
-//! let hidden = LifLayer::new(Lif::new().output(Spikes::Bits)); // 32 spikes to a word
-//! let second = Linear::builder("second", 32, 2).build(&mut random)?;
-//! let params = params_of(&[&first, &hidden, &second]);
-//! let mut adam = AdamW::builder().learning_rate(0.02).build(&params)?;
+//! let network = Sequential::new()
+//!     .and(Linear::builder(2, 32).gain(2.0).build(&mut random)?)
+//!     .and(LifLayer::new(Lif::new().output(Spikes::Bits))) // 32 spikes to a word
+//!     .and(Linear::builder(32, 2).build(&mut random)?);
+//! let mut adam = AdamW::builder().learning_rate(0.02).build(&network.params())?;
 //!
 //! let pairs = [0.0f32, 0.0, 0.0, 1.0, 1.0, 0.0, 1.0, 1.0].repeat(8);
 //! let x = Tensor::from_slice(&device, &pairs, [8, 4, 2])?; // [T, B, N]
 //! let y = Tensor::from_slice(&device, &[0u32, 1, 1, 0], [4])?;
 //! let mut last = f32::MAX;
 //! for _ in 0..150 {
-//!     let tape = Tape::new();
-//!     let spikes = hidden.forward(&first.forward(&tape.constant(&x))?)?;
-//!     let loss = rate_cross_entropy(&second.forward(&spikes)?, &y, CrossEntropy::default())?;
+//!     let pass = &mut Pass::new(&Tape::new());
+//!     let sums = network.forward(&pass.constant(&x), pass)?;
+//!     let loss = rate_cross_entropy(&sums, &y, CrossEntropy::default())?;
 //!     adam.step(&loss.backward()?)?;
 //!     last = loss.value().item()?;
 //! }

@@ -62,7 +62,7 @@ fn train<M: Forecaster>(suite: &mut Suite, label: &str, model: &M) -> Result<f64
     device.reset_peak();
     let (loss, capture) = device.capture(|| {
         let tape = Tape::new();
-        let loss = model.loss(&window, &target, &mut Pass::new(&tape).training(&mut random))?;
+        let loss = model.loss(&window, &target, &mut Pass::training(&tape, &mut random))?;
         adam.step(&loss.total.backward()?)?;
         random.advance()?;
         Ok(loss.fit.value().clone())

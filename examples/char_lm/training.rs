@@ -96,7 +96,7 @@ impl<'a, M: LanguageModel> Training<'a, M> {
         let device = self.model.device().clone();
         let (loss, capture) = device.capture(|| {
             let tape = Tape::new();
-            let pass = &mut Pass::new(&tape).dropout(self.plan.dropout, &mut self.random);
+            let pass = &mut Pass::training(&tape, &mut self.random).dropout(self.plan.dropout);
             let loss = self.model.training_loss(&self.tokens, &self.targets, pass)?;
             self.optimizer.step(&loss.total.backward()?)?;
             self.random.advance()?;
@@ -131,8 +131,7 @@ impl<'a, M: LanguageModel> Training<'a, M> {
         let Some(windows) = windows.first() else { return Ok(Activity::new()) };
         let [tokens, _] = self.upload(windows)?;
         let mut activity = Activity::new();
-        let tape = Tape::off();
-        self.model.features(&tokens, None, &mut Pass::new(&tape).activity(&mut activity))?;
+        self.model.features(&tokens, None, &mut Pass::evaluation().activity(&mut activity))?;
         Ok(activity)
     }
 

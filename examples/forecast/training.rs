@@ -125,8 +125,8 @@ impl<'a, M: Forecaster> Training<'a, M> {
         let device = self.network.model.device().clone();
         let (loss, capture) = device.capture(|| {
             let tape = Tape::new();
-            let pass = &mut Pass::new(&tape).training(&mut self.random);
-            let forecast = self.network.forecast(&self.window, pass, &tape)?;
+            let pass = &mut Pass::training(&tape, &mut self.random);
+            let forecast = self.network.forecast(&self.window, pass)?;
             let fit = self.plan.loss.of(&forecast, &tape.constant(&self.target))?;
             let total = match self.network.model.penalty(&fit)? {
                 Some(penalty) => fit.add(&penalty)?,
@@ -176,7 +176,7 @@ impl<'a, M: Forecaster> Training<'a, M> {
 
     fn saved(&self) -> Vec<Param> {
         let model = &self.network.model;
-        [model.params(), model.statistics()].concat()
+        model.saved()
     }
 
     /// Forecasts of all windows of a part.
@@ -198,9 +198,8 @@ impl<'a, M: Forecaster> Training<'a, M> {
     /// Forecast and target of these windows, time-major.
     fn forecast(&self, part: Part, places: &[usize]) -> Result<(Vec<f32>, Vec<f32>)> {
         let (window, target) = self.data.windows.batch(part, places)?;
-        let tape = Tape::off();
         let window = self.upload(&window, places.len())?;
-        let forecast = self.network.forecast(&window, &mut Pass::new(&tape), &tape)?;
+        let forecast = self.network.forecast(&window, &mut Pass::evaluation())?;
         Ok((forecast.value().to_vec()?, target))
     }
 
@@ -215,10 +214,10 @@ impl<'a, M: Forecaster> Training<'a, M> {
         let places: Vec<usize> = (0..count.min(self.plan.batches.size())).collect();
         let (window, _) = self.data.windows.batch(self.data.judged, &places)?;
         let window = self.upload(&window, places.len())?;
-        let (mut activity, tape) = (Activity::new(), Tape::off());
+        let mut activity = Activity::new();
         let (_, profile) = self.network.model.device().profile(|| {
-            let pass = &mut Pass::new(&tape).activity(&mut activity);
-            self.network.forecast(&window, pass, &tape)
+            let pass = &mut Pass::evaluation().activity(&mut activity);
+            self.network.forecast(&window, pass)
         })?;
         let bytes: f64 = profile.rows().iter().map(|row| row.bytes).sum();
         let owned = |found: Vec<(&str, f64)>| {

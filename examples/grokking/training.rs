@@ -3,7 +3,7 @@
 use crate::data::Pairs;
 use crate::network::Network;
 use spikegrad::loss::{CrossEntropy, accuracy, cross_entropy, stable_max};
-use spikegrad::nn::Module;
+use spikegrad::nn::{Module, Pass};
 use spikegrad::optim::{AdamW, Optimizer};
 use spikegrad::{Capture, Device, Result, Tape, Tensor, Var};
 
@@ -71,7 +71,8 @@ impl<'a> Training<'a> {
             return capture.replay();
         }
         let ((), capture) = device.capture(|| {
-            let logits = self.network.forward(&Tape::new(), &self.train.tokens)?;
+            let pass = &mut Pass::new(&Tape::new());
+            let logits = self.network.forward(&self.train.tokens, pass)?;
             self.optimizer.step(&self.loss(&logits, &self.train.sums)?.backward()?)
         })?;
         self.step = Some(capture);
@@ -95,7 +96,7 @@ impl<'a> Training<'a> {
     }
 
     fn logits(&self, pairs: &Pairs) -> Result<Tensor> {
-        Ok(self.network.forward(&Tape::off(), &pairs.tokens)?.value().clone())
+        Ok(self.network.forward(&pairs.tokens, &mut Pass::evaluation())?.value().clone())
     }
 }
 

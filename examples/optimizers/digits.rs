@@ -5,7 +5,7 @@ use super::problem::{Learner, Problem, Score};
 use spikegrad::data::{Batches, Images, Split, digits};
 use spikegrad::lif::{Lif, Reset, Spikes};
 use spikegrad::loss::{CrossEntropy, accuracy, cross_entropy};
-use spikegrad::nn::{LifLayer, Linear, params_of};
+use spikegrad::nn::{Layer, LifLayer, Linear, Module, Pass};
 use spikegrad::random::Generator;
 use spikegrad::{DType, Device, Param, Result, Tape, Tensor, Var};
 
@@ -66,16 +66,16 @@ impl Problem for DigitProblem {
         let random = &mut Generator::new(&self.device, seed)?;
         let neuron = Lif::new().tau(2.0).reset(Reset::Soft);
         let readout = neuron.reset(Reset::None).threshold(f32::MAX);
-        let linear = |name: &str, inputs, outputs, random: &mut Generator| {
-            Linear::builder(name, inputs, outputs).gain(2.0).build(random)
+        let linear = |inputs, outputs, random: &mut Generator| {
+            Linear::builder(inputs, outputs).gain(2.0).build(random)
         };
         let batches = Batches::new(train.len(), BATCH, seed);
         let batch = batches.size();
         Ok(Box::new(DigitLearner {
             problem: self,
-            first: linear("first", train.features(), HIDDEN, random)?,
+            first: linear(train.features(), HIDDEN, random)?,
             hidden: LifLayer::new(neuron.output(Spikes::Bits)),
-            second: linear("second", HIDDEN, train.classes(), random)?,
+            second: linear(HIDDEN, train.classes(), random)?,
             output: LifLayer::new(readout),
             order: Vec::new(),
             batches,
@@ -98,12 +98,15 @@ struct DigitLearner<'a> {
     labels: Tensor,
 }
 
+spikegrad::module!(DigitLearner<'_> { first, second });
+
 impl DigitLearner<'_> {
     /// The last membranes of the readout, `[B, classes]`.
     fn logits(&self, tape: &Tape, pixels: &Tensor) -> Result<Var> {
-        let current = self.first.forward(&tape.constant(pixels))?.repeat_steps(STEPS)?;
-        let spikes = self.hidden.forward(&current)?;
-        Ok(self.output.scan(&self.second.forward(&spikes)?, None)?.state)
+        let pass = &mut Pass::new(tape);
+        let current = self.first.forward(&pass.constant(pixels), pass)?.repeat_steps(STEPS)?;
+        let spikes = self.hidden.forward(&current, pass)?;
+        Ok(self.output.scan(&self.second.forward(&spikes, pass)?, None)?.state)
     }
 
     fn upload(&self, images: &Images, chosen: &[usize]) -> Result<(Tensor, Tensor)> {
@@ -116,7 +119,7 @@ impl DigitLearner<'_> {
 
 impl Learner for DigitLearner<'_> {
     fn params(&self) -> Vec<Param> {
-        params_of(&[&self.first, &self.hidden, &self.second, &self.output])
+        Module::params(self)
     }
 
     fn load(&mut self, step: u64) -> Result<()> {

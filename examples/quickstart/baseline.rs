@@ -2,7 +2,7 @@
 
 use spikegrad::data::Images;
 use spikegrad::loss::{CrossEntropy, accuracy, cross_entropy};
-use spikegrad::nn::{Linear, Module};
+use spikegrad::nn::{Layer, Linear, Module, Pass};
 use spikegrad::optim::{AdamW, Optimizer, Schedule};
 use spikegrad::random::Generator;
 use spikegrad::{Device, Result, Tape, Tensor};
@@ -19,13 +19,14 @@ pub fn logistic_regression(
     seed: u64,
 ) -> Result<f64> {
     let mut random = Generator::new(device, seed)?;
-    let model = Linear::builder("logistic", train.features(), classes).build(&mut random)?;
+    let model = Linear::builder(train.features(), classes).build(&mut random)?;
     let schedule = Schedule::cosine(0.05, STEPS);
     let builder = AdamW::builder().schedule(schedule).weight_decay(1e-3);
     let mut optimizer = builder.build(&model.params())?;
     let (pixels, labels) = tensors(device, train)?;
     let ((), capture) = device.capture(|| {
-        let logits = model.forward(&Tape::new().constant(&pixels))?;
+        let pass = &mut Pass::new(&Tape::new());
+        let logits = model.forward(&pass.constant(&pixels), pass)?;
         let loss = cross_entropy(&logits, &labels, CrossEntropy::default())?;
         optimizer.step(&loss.backward()?)
     })?;
@@ -33,7 +34,8 @@ pub fn logistic_regression(
         capture.replay()?;
     }
     let (pixels, labels) = tensors(device, test)?;
-    let logits = model.forward(&Tape::off().constant(&pixels))?;
+    let pass = &mut Pass::evaluation();
+    let logits = model.forward(&pass.constant(&pixels), pass)?;
     let hits = accuracy(logits.value(), &labels)?.item()?;
     Ok(f64::from(hits) / test.len().max(1) as f64)
 }

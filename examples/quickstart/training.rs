@@ -6,7 +6,7 @@ use crate::network::{Network, Outputs};
 use spikegrad::checkpoint::Checkpoint;
 use spikegrad::data::{Batches, Images, Warp};
 use spikegrad::loss::{CrossEntropy, accuracy, cross_entropy};
-use spikegrad::nn::Module;
+use spikegrad::nn::{Module, Pass};
 use spikegrad::optim::{AdamW, Optimizer, Schedule};
 use spikegrad::random::{Generator, GeneratorState};
 use spikegrad::{Capture, DType, Device, Result, Tape, Tensor};
@@ -157,7 +157,8 @@ impl<'a> Training<'a> {
         let device = self.device().clone();
         let (outcome, capture) = device.capture(|| {
             let tape = Tape::new();
-            let logits = self.network.forward(&tape, &self.pixels, &mut self.random)?.logits;
+            let pass = &mut Pass::training(&tape, &mut self.random);
+            let logits = self.network.forward(&self.pixels, pass)?.logits;
             let options =
                 CrossEntropy { smoothing: self.plan.smoothing, ..CrossEntropy::default() };
             let loss = cross_entropy(&logits, &self.labels, options)?;
@@ -180,12 +181,12 @@ impl<'a> Training<'a> {
         let mut spikes = Vec::new();
         for chunk in all.chunks(500) {
             let labels = Tensor::from_slice(device, &test.labels(chunk)?, [chunk.len()])?;
-            let tape = Tape::off();
             let mut seen: Option<Outputs> = None;
             for view in views {
                 let input = self.plan.input(test.moved(chunk, *view)?, test);
                 let pixels = Tensor::from_slice(device, &input, [chunk.len(), self.features])?;
-                let outputs = self.network.forward(&tape, &pixels, &mut random)?;
+                let pass = &mut Pass::evaluation().draws(&mut random);
+                let outputs = self.network.forward(&pixels, pass)?;
                 random.advance()?;
                 seen = Some(match seen {
                     None => outputs,

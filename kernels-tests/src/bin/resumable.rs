@@ -6,10 +6,10 @@ use spikegrad::data::{Batches, digits};
 use spikegrad::encode::poisson;
 use spikegrad::lif::{Lif, Spikes};
 use spikegrad::loss::{CrossEntropy, rate_cross_entropy};
-use spikegrad::nn::{LifLayer, Linear, params_of};
+use spikegrad::nn::{Layer, LifLayer, Linear, Module, Pass};
 use spikegrad::optim::{AdamW, Optimizer, Schedule};
 use spikegrad::random::{Generator, GeneratorState};
-use spikegrad::{DType, Device, Error, Param, Result, Tape, Tensor};
+use spikegrad::{DType, Device, Error, Result, Tape, Tensor};
 use std::io::Write;
 use std::path::Path;
 
@@ -39,19 +39,17 @@ struct Model {
     output: LifLayer,
 }
 
+spikegrad::module!(Model { first, hidden, second });
+
 impl Model {
     fn new(random: &mut Generator) -> Result<Self> {
-        let hidden = LifLayer::builder("hidden", Lif::new().output(Spikes::Bits));
+        let hidden = LifLayer::builder(Lif::new().output(Spikes::Bits));
         Ok(Self {
-            first: Linear::builder("first", 64, 24).gain(2.0).build(random)?,
+            first: Linear::builder(64, 24).gain(2.0).build(random)?,
             hidden: hidden.learn_decay(0.5, 24).build(random.device())?,
-            second: Linear::builder("second", 24, 10).gain(2.0).build(random)?,
+            second: Linear::builder(24, 10).gain(2.0).build(random)?,
             output: LifLayer::new(Lif::new()),
         })
-    }
-
-    fn params(&self) -> Vec<Param> {
-        params_of(&[&self.first, &self.hidden, &self.second, &self.output])
     }
 
     fn step(
@@ -64,8 +62,11 @@ impl Model {
         let tape = Tape::new();
         let x = tape.constant(x).dropout(0.2, random)?;
         let spikes = tape.constant(&poisson(x.value(), 6, DType::Bits, random)?);
-        let hidden = self.hidden.forward(&self.first.forward(&spikes)?)?;
-        let output = self.output.forward(&self.second.forward(&hidden)?)?;
+        let pass = &mut Pass::new(&tape);
+        let current = self.first.forward(&spikes, pass)?;
+        let hidden = self.hidden.forward(&current, pass)?;
+        let sums = self.second.forward(&hidden, pass)?;
+        let output = self.output.forward(&sums, pass)?;
         let loss = rate_cross_entropy(&output, y, CrossEntropy::default())?;
         optimizer.step(&loss.backward()?)?;
         random.advance()
