@@ -1,6 +1,7 @@
 //! What comes of a model in training.
 
 use crate::Var;
+use crate::train::StepLoss;
 
 /// What training minimises, and what it is judged by.
 #[derive(Debug)]
@@ -16,5 +17,12 @@ impl TrainingLoss {
     /// The fit alone.
     pub fn of(fit: Var) -> Self {
         Self { total: fit.clone(), fit }
+    }
+}
+
+/// The fit is reported as `fit`.
+impl From<TrainingLoss> for StepLoss {
+    fn from(loss: TrainingLoss) -> Self {
+        StepLoss::new(loss.total).with("fit", loss.fit.value())
     }
 }

@@ -38,7 +38,7 @@ impl<L: Layer + ?Sized> Layer for Box<L> {
 ///     .named("first", Linear::builder(4, 8).gain(2.0).build(random)?)
 ///     .and(LifLayer::new(Lif::new().output(Spikes::Bits)))
 ///     .named("second", Linear::builder(8, 3).build(random)?)
-///     .and(Map(|x| x.mean(&[0], false)));
+///     .and(Map::new(|x| x.mean(&[0], false)));
 /// assert_eq!(network.params()[2].name(), "second.weight");
 ///
 /// let pass = &mut Pass::new(&Tape::new());
@@ -114,9 +114,16 @@ impl Layer for Sequential {
     }
 }
 
-/// A function as a layer without parameters: `Map(|x| x.rate())`.
+/// A function as a layer without parameters: `Map::new(|x| x.rate())`.
 #[derive(Debug, Clone, Copy)]
-pub struct Map<F>(pub F);
+pub struct Map<F>(F);
+
+impl<F: Fn(&Var) -> Result<Var>> Map<F> {
+    /// The layer that does this.
+    pub fn new(function: F) -> Self {
+        Self(function)
+    }
+}
 
 impl<F: Fn(&Var) -> Result<Var>> Module for Map<F> {
     fn visit(&self, _: &mut Visitor) {}

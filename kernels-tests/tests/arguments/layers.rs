@@ -4,6 +4,7 @@ use super::bad::{Bad, Trials};
 use super::operators::activation;
 use kernels_tests::forward;
 use spikegrad::attention::Gate;
+use spikegrad::checkpoint::Checkpoint;
 use spikegrad::lif::Lif;
 use spikegrad::models::{
     Activity, Encoder, Energy, Forecaster, FourierGnn, FourierGnnConfig, GateGradient,
@@ -20,7 +21,8 @@ use spikegrad::optim::{
 };
 use spikegrad::random::Generator;
 use spikegrad::spectral::{Polar, SpectralClip};
-use spikegrad::{Param, Result, Tape, Var};
+use spikegrad::train::{Fit, StepLoss, TrainStep};
+use spikegrad::{Device, Param, Result, Tape, Var};
 
 fn both(b: &mut Bad, y: Result<Var>) {
     if let Ok(y) = y {
@@ -139,7 +141,7 @@ fn layers() {
             .named(b.text(), linear(&mut random))
             .and(linear(&mut random))
             .and(Dropout::new(b.real()).unwrap_or(Dropout::new(0.5).unwrap()))
-            .and(Map(|x: &Var| x.relu()));
+            .and(Map::new(|x| x.relu()));
         let _ = (layers.len(), layers.is_empty(), layers.params().len());
         let y = forward(&layers, &b.var(&[2, 3]), b.on());
         both(b, y);
@@ -159,6 +161,45 @@ fn layers() {
         let x = b.var(&[2, 3]);
         let _ = Pass::new(x.tape()).activity(&mut activity).see_spikes(|| b.text(), &x);
         let _ = activity.elements();
+    });
+    t.on("TrainStep", |b| {
+        let (device, word) = (b.device.clone(), b.word());
+        let mut random = Generator::new(&device, 1).unwrap();
+        let layer = Linear::builder(3, 2).build(&mut random).unwrap();
+        let adam = AdamW::builder().clip_norm(1.0).build(&layer.params()).unwrap();
+        let from = if b.one_in(4) { Generator::new(&Device::oracle(), 1).unwrap() } else { random };
+        let Ok(step) = TrainStep::new(adam, from) else { return };
+        let Ok(mut step) = step.accumulate((word % 3) as usize) else { return };
+        if b.on() {
+            step = step.keeps(b.size());
+        }
+        for _ in 0..4 {
+            let (x, scale, name) = (b.float(&[2, 3]), b.tensor(), b.text());
+            let numbers = step.run([&x, &scale], |pass, [x, scale]| {
+                let y = layer.forward(&pass.constant(x), pass)?;
+                let loss = StepLoss::new(if word % 5 == 0 { y } else { y.mean_all()? });
+                let loss = if word % 2 == 0 { loss.scaled(scale) } else { loss };
+                Ok(if word % 7 == 0 { loss.with(&name, scale) } else { loss })
+            });
+            if let Ok(Some(numbers)) = numbers {
+                let _ =
+                    (numbers.run(), numbers.loss(), numbers.get(&b.text()), numbers.iter().count());
+            }
+        }
+        let _ = (step.finish(), step.launches(), step.device().is_host(), step.optimizer().steps());
+        let _ = step.optimizer_mut().set_learning_rate(b.double());
+        let nowhere = std::env::temp_dir().join("no folder").join(b.text());
+        let _ = (step.save(&nowhere, &layer), step.resume(&nowhere, &layer));
+        let _ = step.checkpoint(Checkpoint::new()).map(|file| file.save(&nowhere));
+        let fit = Fit::new(b.index(3) as u64).patience(b.long());
+        let fit = if b.on() { fit.best(&nowhere) } else { fit.resumes(&nowhere) };
+        let _ = fit.run(
+            (&mut step, &layer),
+            |epoch| Ok((0..epoch).map(|_| Ok([b.tensor()])).collect::<Vec<_>>()),
+            |pass, [x]| layer.forward(&pass.constant(x), pass)?.mean_all(),
+            || Ok(f64::NAN),
+            |_| {},
+        );
     });
     t.on("LifLayer", |b| {
         let mut builder = LifLayer::builder(Lif::new());
