@@ -1,6 +1,7 @@
 //! The training step: the same bits as a loop by hand, micro-batches, several shapes, mistakes.
 
 use kernels_tests::{Random, Subject, assert_close, own_subjects};
+use spikegrad::checkpoint::Checkpoint;
 use spikegrad::elementwise::Activation;
 use spikegrad::lif::{Lif, Spikes};
 use spikegrad::loss::{CrossEntropy, accuracy, cross_entropy};
@@ -400,11 +401,53 @@ fn fits_end_early_and_go_on() {
     );
     assert_eq!((epochs[5].epoch, told), (6, 6));
     assert!(epochs[5].to_string().starts_with("epoch 6: loss "));
-    let notes = spikegrad::checkpoint::Checkpoint::notes(&best.0).unwrap();
+    let notes = Checkpoint::notes(&best.0).unwrap();
     assert_eq!(notes.parse::<u64>("epoch").unwrap(), 4);
     let state = File::new("state");
     let (first, _, _) = fit(Fit::new(2).resumes(&state.0), &scores);
     assert_eq!(first, epochs[..2]);
     let (second, resumed, told) = fit(Fit::new(6).resumes(&state.0), &scores[2..]);
     assert_eq!((second, resumed, told), (epochs, whole, 4));
+}
+
+/// A label that no class has, in a replay: that run is as if it had not been, alone or in a step of two.
+#[test]
+fn a_replay_that_fails_leaves_the_step_usable() {
+    let device = Device::host();
+    for parts in [1, 2] {
+        let run = |bad: bool| {
+            let mut random = Generator::new(&device, 3).unwrap();
+            let network = network(&mut random).unwrap();
+            let step = TrainStep::new(optimizer(&network).unwrap(), random).unwrap();
+            let mut step = step.accumulate(parts).unwrap();
+            for i in 0..6 {
+                let [x, y] = batch(&device, 5, i);
+                let mut run = |y: &Tensor| {
+                    step.run([&x, y], |pass, inputs| Ok(loss(&network, pass, inputs)?[0].clone()))
+                };
+                if bad && i > 0 {
+                    let wrong = Tensor::from_slice(&device, &[0u32, 1, 7, 1, 2], [5]).unwrap();
+                    let error = run(&wrong).unwrap_err().to_string();
+                    assert!(error.contains("7 at position 2"), "{error}");
+                }
+                run(&y).unwrap();
+            }
+            (bits(&network), step.optimizer().steps(), step.finish().unwrap().unwrap().loss())
+        };
+        assert_eq!(run(true), run(false), "{parts} parts");
+    }
+}
+
+/// Two layers under one name can be neither trained nor saved.
+#[test]
+fn names_that_stand_twice_are_refused() {
+    let mut random = Generator::new(&Device::host(), 3).unwrap();
+    let norm = || BatchNorm::new(2, &Device::host()).unwrap();
+    let linear = Linear::builder(2, 2).build(&mut random).unwrap();
+    let twice = Sequential::new().named("a", linear).named("a", norm()).named("a", norm());
+    let error = optimizer(&twice).unwrap_err().to_string();
+    assert!(error.contains("two parameters are called `a."), "{error}");
+    let file = File::new("twice");
+    let saved = Checkpoint::new().params(&twice.buffers()).save(&file.0).unwrap_err().to_string();
+    assert!(saved.contains("two tensors are called `a.deviation`"), "{saved}");
 }

@@ -116,6 +116,9 @@ impl<'a> Pass<'a> {
     }
 
     /// Notes spikes of a place, where that is asked for.
+    ///
+    /// # Errors
+    /// Those of [`Var::rate`], and device loss.
     pub fn see_spikes(&mut self, place: impl FnOnce() -> String, spikes: &Var) -> Result<()> {
         if let Some(activity) = &mut self.activity {
             activity.see_spikes(&place(), spikes.value());
