@@ -231,6 +231,15 @@ fn bad_use_is_refused() {
     }
 }
 
+fn handed_on(
+    step: &mut TrainStep<AdamW>,
+    x: &Tensor,
+    loss: impl FnMut(&mut Pass<'_>, [&Tensor; 1]) -> Result<Var>,
+) -> f32 {
+    step.run([x], loss).unwrap();
+    step.finish().unwrap().unwrap().loss()
+}
+
 /// Two closures are two steps, also where their inputs are alike; a factor is an input.
 #[test]
 fn closures_and_factors() {
@@ -259,6 +268,18 @@ fn closures_and_factors() {
         step.finish().unwrap().unwrap().loss()
     };
     assert!(twice(&mut step) > 100.0 && twice(&mut step) > 100.0);
+    // Also by way of one function.
+    let mut losses = Vec::new();
+    for _ in 0..2 {
+        losses.push(handed_on(&mut step, &x, |pass, [x]| {
+            network.forward(&pass.constant(x), pass)?.square()?.mean_all()
+        }));
+        losses.push(handed_on(&mut step, &x, |pass, [x]| {
+            network.forward(&pass.constant(x), pass)?.square()?.mean_all()?.sub_scalar(1e3)
+        }));
+    }
+    assert!(losses[0] >= 0.0 && losses[1] < -900.0, "{losses:?}");
+    assert!(losses[2] >= 0.0 && losses[3] < -900.0, "{losses:?}");
 }
 
 /// However many runs and shapes there are.

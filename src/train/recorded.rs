@@ -5,18 +5,18 @@ use crate::error::Result;
 use crate::{Capture, DType, Shape, Tensor};
 use std::panic::Location;
 
-/// What tells one recorded step from another: where it was called, the closure, and what came in.
+/// What tells one recorded step from another: where it was called, the closure's code, and what came in.
 #[derive(PartialEq)]
 pub(super) struct Key {
     place: &'static Location<'static>,
-    closure: &'static str,
+    closure: usize,
     inputs: Vec<(Shape, DType)>,
 }
 
 impl Key {
     pub(super) fn new(
         place: &'static Location<'static>,
-        closure: &'static str,
+        closure: usize,
         inputs: &[&Tensor],
     ) -> Self {
         let inputs = inputs.iter().map(|input| (*input.shape(), input.dtype())).collect();

@@ -51,9 +51,8 @@ const KEPT: usize = 16;
 /// **What is recorded.** The closure runs once for each shape and type of its inputs: its launches are kept
 /// and run again on the inputs of later runs, which are copied to tensors of the step's own. Numbers that
 /// it takes from elsewhere are those of that one run; what changes from run to run must come in as an input.
-/// A tensor that it takes from elsewhere is read anew by each run. It cannot read tensors back. Runs from
-/// different places of a program are recorded apart; mark a function of your own that hands several
-/// closures on `#[track_caller]`.
+/// A tensor that it takes from elsewhere is read anew by each run. It cannot read tensors back. Other
+/// closures, and runs from other places of a program, are recorded apart.
 ///
 /// **Memory.** A recorded step holds all that it computes on; the 16 that were used last are kept, or as
 /// many as [`keeps`](Self::keeps) says. However many runs there are, they take no more.
@@ -147,7 +146,9 @@ impl<O: Optimizer> TrainStep<O> {
     where
         F: FnMut(&mut Pass<'_>, [&Tensor; N]) -> Result<L>,
     {
-        let key = Key::new(place, std::any::type_name::<F>(), &inputs);
+        // Types of closures have no name of their own; code has an address.
+        let code = Self::run_at::<N, L, F> as RunAt<Self, N, F> as usize;
+        let key = Key::new(place, code, &inputs);
         let mut make = |pass: &mut Pass<'_>, own: &[Tensor]| {
             loss(pass, std::array::from_fn(|place| &own[place])).map(Into::into)
         };
@@ -241,6 +242,10 @@ impl<O: Optimizer> TrainStep<O> {
         self.steps.newest().map_or(0, |step| step.capture.launches()) + update
     }
 }
+
+/// [`TrainStep::run_at`].
+type RunAt<S, const N: usize, F> =
+    fn(&mut S, &'static Location<'static>, [&Tensor; N], F) -> Result<Option<Numbers>>;
 
 /// A closure that makes the loss of a step's own inputs.
 type Make<'a> = &'a mut dyn FnMut(&mut Pass<'_>, &[Tensor]) -> Result<StepLoss>;
