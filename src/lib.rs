@@ -7,30 +7,31 @@
 //! ```
 //! use spikegrad::lif::{Lif, Spikes};
 //! use spikegrad::loss::{CrossEntropy, rate_cross_entropy};
-//! use spikegrad::nn::{LifLayer, Linear, params_of};
-//! use spikegrad::optim::{AdamW, Optimizer};
-//! use spikegrad::{Device, Tape, Tensor, random::Generator};
+//! use spikegrad::nn::{Layer, LifLayer, Linear, Module, Sequential};
+//! use spikegrad::optim::AdamW;
+//! use spikegrad::{Device, Tensor, random::Generator, train::TrainStep};
 //!
 //! # fn main() -> spikegrad::Result<()> {
 //! let device = Device::best()?;
 //! let mut random = Generator::new(&device, 0)?;
-//! let first = Linear::builder("first", 2, 32).gain(2.0).build(&mut random)?;
-//! let hidden = LifLayer::new(Lif::new().output(Spikes::Bits)); // 32 spikes to a word
-//! let second = Linear::builder("second", 32, 2).build(&mut random)?;
-//! let params = params_of(&[&first, &hidden, &second]);
-//! let mut adam = AdamW::builder().learning_rate(0.02).build(&params)?;
+//! let network = Sequential::new()
+//!     .and(Linear::builder(2, 32).gain(2.0).build(&mut random)?)
+//!     .and(LifLayer::new(Lif::new().output(Spikes::Bits))) // 32 spikes to a word
+//!     .and(Linear::builder(32, 2).build(&mut random)?);
+//! let adam = AdamW::builder().learning_rate(0.02).build(&network.params())?;
+//! let mut step = TrainStep::new(adam, random)?;
 //!
 //! let pairs = [0.0f32, 0.0, 0.0, 1.0, 1.0, 0.0, 1.0, 1.0].repeat(8);
 //! let x = Tensor::from_slice(&device, &pairs, [8, 4, 2])?; // [T, B, N]
 //! let y = Tensor::from_slice(&device, &[0u32, 1, 1, 0], [4])?;
-//! let mut last = f32::MAX;
 //! for _ in 0..150 {
-//!     let tape = Tape::new();
-//!     let spikes = hidden.forward(&first.forward(&tape.constant(&x))?)?;
-//!     let loss = rate_cross_entropy(&second.forward(&spikes)?, &y, CrossEntropy::default())?;
-//!     adam.step(&loss.backward()?)?;
-//!     last = loss.value().item()?;
+//!     // Recorded the first time, replayed from then on.
+//!     step.run([&x, &y], |pass, [x, y]| {
+//!         let sums = network.forward(&pass.constant(x), pass)?;
+//!         rate_cross_entropy(&sums, y, CrossEntropy::default())
+//!     })?;
 //! }
+//! let last = step.finish()?.expect("150 steps").loss();
 //! assert!(last < 0.1, "loss {last}");
 //! # Ok(())
 //! # }
@@ -63,7 +64,8 @@
 //! | [`spectral`] | spectral clipping, polar factors, spectral norms |
 //! | [`loss`], [`optim`] | losses, optimizers, schedules |
 //! | [`token`] | embedding, token shift, the mix of two paths |
-//! | [`nn`], [`models`] | layers, whole published models |
+//! | [`nn`], [`train`] | layers, the training step |
+//! | [`models`] | whole published models |
 //! | [`tape`] | differentiation, and checks of gradients |
 //! | `checkpoint`, `data`, `plot` | files and pictures, each behind the feature of its name |
 //!
@@ -105,6 +107,7 @@ pub mod token;
 
 pub mod models;
 pub mod nn;
+pub mod train;
 
 #[cfg(feature = "checkpoint")]
 pub mod checkpoint;

@@ -3,10 +3,11 @@
 
 use crate::harness::{Suite, fastest, median, milliseconds};
 use crate::input;
-use spikegrad::models::{Forecaster, FourierGnn, FourierGnnConfig, Pass, SpikfGo, SpikfGoConfig};
-use spikegrad::optim::{AdamW, Optimizer};
+use spikegrad::models::{Forecaster, FourierGnn, FourierGnnConfig, SpikfGo, SpikfGoConfig};
+use spikegrad::optim::AdamW;
 use spikegrad::random::Generator;
-use spikegrad::{Device, Result, Tape};
+use spikegrad::train::TrainStep;
+use spikegrad::{Device, Error, Result};
 
 /// Data sets and their series: METR-LA's sensors, ECL's meters.
 const SERIES: [(&str, usize); 2] = [("METR-LA", 207), ("ECL", 370)];
@@ -51,31 +52,25 @@ fn step<M: Forecaster>(
     outcome.map_err(|e| suite.fail(&label, &e)).ok()
 }
 
-/// The whole step, replayed from a capture.
+/// The whole step, with the time of its replays.
 fn train<M: Forecaster>(suite: &mut Suite, label: &str, model: &M) -> Result<f64> {
     let device = suite.device.clone();
     let window = input::normal(&device, [model.look_back(), BATCH, model.variables()])?;
     let target = input::normal(&device, [model.horizon(), BATCH, model.variables()])?;
-    let mut random = Generator::new(&device, 1)?;
-    random.advance()?;
-    let mut adam = AdamW::builder().clip_norm(1.0).build(&model.params())?;
+    let adam = AdamW::builder().clip_norm(1.0).build(&model.params())?;
+    let mut step = TrainStep::new(adam, Generator::new(&device, 1)?)?;
     device.reset_peak();
-    let (loss, capture) = device.capture(|| {
-        let tape = Tape::new();
-        let loss = model.loss(&window, &target, &mut Pass::new(&tape).training(&mut random))?;
-        adam.step(&loss.total.backward()?)?;
-        random.advance()?;
-        Ok(loss.fit.value().clone())
-    })?;
-    let held = device.memory().peak as f64;
-    let replay = || {
-        capture.replay()?;
-        loss.item()
+    let mut run = || {
+        step.run([], |pass, []| model.loss(&window, &target, pass))?;
+        let numbers = step.finish()?;
+        Ok(numbers.ok_or_else(|| Error::argument("forecasters", "a step without a loss"))?.loss())
     };
-    let times = suite.effort().repeat(|| Ok(milliseconds(replay)?.0))?;
-    let (_, profile) = device.profile(|| capture.replay())?;
+    run()?;
+    let held = device.memory().peak as f64;
+    let times = suite.effort().repeat(|| Ok(milliseconds(&mut run)?.0))?;
+    let (_, profile) = device.profile(&mut run)?;
     suite.figure(format!("{label}: step"), median(&times), "ms");
-    suite.figure(format!("{label}: launches"), capture.launches() as f64, "launches");
+    suite.figure(format!("{label}: launches"), step.launches() as f64, "launches");
     suite.figure(format!("{label}: bytes held at most"), held, "bytes");
     let moved: f64 = profile.rows().iter().map(|row| row.bytes).sum();
     suite.figure(format!("{label}: bytes moved"), moved, "bytes");

@@ -3,10 +3,12 @@
 use super::common::Settings;
 use super::corpus::{Corpus, Windows};
 use spikegrad::checkpoint::Checkpoint;
-use spikegrad::models::{Activity, LanguageModel, Pass};
+use spikegrad::models::{Activity, LanguageModel};
+use spikegrad::nn::Pass;
 use spikegrad::optim::{AdamW, Optimizer, Schedule};
-use spikegrad::random::{Generator, GeneratorState};
-use spikegrad::{Capture, DType, Error, Result, Tape, Tensor};
+use spikegrad::random::Generator;
+use spikegrad::train::TrainStep;
+use spikegrad::{Error, Result, Tensor};
 use std::f64::consts::LN_2;
 use std::path::Path;
 
@@ -31,84 +33,46 @@ pub struct Training<'a, M: LanguageModel> {
     pub history: Vec<(u64, f64)>,
     plan: &'a Plan,
     corpus: &'a Corpus,
-    optimizer: AdamW,
-    random: Generator,
-    tokens: Tensor,
-    targets: Tensor,
-    /// The recorded step, and where it leaves its loss.
-    step: Option<(Capture, Tensor)>,
+    step: TrainStep<AdamW>,
 }
 
 impl<'a, M: LanguageModel> Training<'a, M> {
     /// A run at its start. `random` has drawn the weights.
-    pub fn new(
-        model: M,
-        plan: &'a Plan,
-        corpus: &'a Corpus,
-        mut random: Generator,
-    ) -> Result<Self> {
+    pub fn new(model: M, plan: &'a Plan, corpus: &'a Corpus, random: Generator) -> Result<Self> {
         let schedule = Schedule::cosine(plan.rate, plan.steps).warmup(plan.steps / 20);
         let optimizer = AdamW::builder().schedule(schedule.floor(plan.rate / 20.0));
         let optimizer = optimizer.betas(0.9, 0.99).clip_norm(1.0).weight_decay(plan.decay);
         let optimizer = optimizer.build(&model.params())?;
-        random.advance()?;
-        let device = model.device().clone();
-        let shape = [plan.context, plan.batch];
-        Ok(Self {
-            model,
-            history: Vec::new(),
-            plan,
-            corpus,
-            optimizer,
-            random,
-            tokens: Tensor::zeros(&device, shape, DType::U32)?,
-            targets: Tensor::zeros(&device, shape, DType::U32)?,
-            step: None,
-        })
+        let step = TrainStep::new(optimizer, random)?;
+        Ok(Self { model, history: Vec::new(), plan, corpus, step })
     }
 
     /// Steps done.
     pub fn steps(&self) -> u64 {
-        self.optimizer.steps()
+        self.step.optimizer().steps()
     }
 
     /// One step; its loss, if it is to be read.
     pub fn run_step(&mut self, read: bool) -> Result<Option<f64>> {
         let Plan { context, batch, seed, .. } = *self.plan;
         let windows = self.corpus.draw(context, batch, seed, self.steps() as u32)?;
-        self.tokens.write(&windows.tokens)?;
-        self.targets.write(&windows.targets)?;
-        let loss = self.replay()?;
+        let [tokens, targets] = self.upload(&windows)?;
+        self.step.run([&tokens, &targets], |pass, [tokens, targets]| {
+            pass.set_dropout(self.plan.dropout);
+            self.model.training_loss(tokens, targets, pass)
+        })?;
         if !read {
             return Ok(None);
         }
-        let loss = f64::from(loss.item()?);
+        let Some(numbers) = self.step.finish()? else { return Ok(None) };
+        let loss = f64::from(numbers.get("fit")?);
         self.history.push((self.steps(), loss));
         Ok(Some(loss))
     }
 
-    /// The step on the batch in place: recorded the first time, replayed from then on.
-    fn replay(&mut self) -> Result<Tensor> {
-        if let Some((capture, loss)) = &self.step {
-            capture.replay()?;
-            return Ok(loss.clone());
-        }
-        let device = self.model.device().clone();
-        let (loss, capture) = device.capture(|| {
-            let tape = Tape::new();
-            let pass = &mut Pass::new(&tape).dropout(self.plan.dropout, &mut self.random);
-            let loss = self.model.training_loss(&self.tokens, &self.targets, pass)?;
-            self.optimizer.step(&loss.total.backward()?)?;
-            self.random.advance()?;
-            Ok(loss.fit.value().clone())
-        })?;
-        self.step = Some((capture, loss.clone()));
-        Ok(loss)
-    }
-
     /// Launches of a step.
     pub fn launches(&self) -> usize {
-        self.step.as_ref().map_or(0, |(capture, _)| capture.launches())
+        self.step.launches()
     }
 
     /// Bits per character over at most `most` windows of the test.
@@ -131,8 +95,7 @@ impl<'a, M: LanguageModel> Training<'a, M> {
         let Some(windows) = windows.first() else { return Ok(Activity::new()) };
         let [tokens, _] = self.upload(windows)?;
         let mut activity = Activity::new();
-        let tape = Tape::off();
-        self.model.features(&tokens, None, &mut Pass::new(&tape).activity(&mut activity))?;
+        self.model.features(&tokens, None, &mut Pass::evaluation().activity(&mut activity))?;
         Ok(activity)
     }
 
@@ -142,22 +105,13 @@ impl<'a, M: LanguageModel> Training<'a, M> {
         Ok([tensor(&windows.tokens)?, tensor(&windows.targets)?])
     }
 
-    /// Everything that the rest of the run depends on.
-    fn checkpoint(&self) -> Checkpoint {
+    /// Saves everything that the rest of the run depends on, after a step.
+    pub fn save(&self, path: &Path) -> Result<()> {
         let line = |(step, loss): &(u64, f64)| format!("{step} {loss}");
         let history: Vec<String> = self.history.iter().map(line).collect();
-        let file = self
-            .model
-            .checkpoint()
-            .optimizer("optimizer", &self.optimizer)
-            .note("history", history.join("\n"))
-            .note("tokenizer", &self.corpus.tokenizer);
-        self.plan.settings.noted(file)
-    }
-
-    /// Saves the state after a step.
-    pub fn save(&self, path: &Path) -> Result<()> {
-        self.checkpoint().note("random.step", self.random.state()?.step).save(path)
+        let file = self.step.checkpoint(self.model.checkpoint())?;
+        let file = file.note("history", history.join("\n"));
+        self.plan.settings.noted(file.note("tokenizer", &self.corpus.tokenizer)).save(path)
     }
 
     /// Goes on from a saved state.
@@ -171,10 +125,7 @@ impl<'a, M: LanguageModel> Training<'a, M> {
             ));
         }
         self.model.restore(path)?;
-        let notes = self.checkpoint().load(path)?;
-        let state = GeneratorState { seed: self.plan.seed, step: notes.parse("random.step")? };
-        self.random = Generator::restore(self.model.device(), state)?;
-        self.optimizer.set_steps(notes.parse("optimizer.steps")?);
+        let notes = self.step.resume(path, &self.model)?;
         let history = notes.parse::<String>("history")?;
         let pair = |line: &str| {
             let (step, loss) = line.split_once(' ')?;

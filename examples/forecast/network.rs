@@ -33,13 +33,8 @@ impl Norm {
 
 impl<M: Forecaster> Network<M> {
     /// The forecast `[H, B, N]` of `window [L, B, N]`.
-    pub fn forecast(
-        &self,
-        window: &Tensor,
-        pass: &mut Pass<'_>,
-        tape: &spikegrad::Tape,
-    ) -> Result<Var> {
-        let window = tape.constant(window);
+    pub fn forecast(&self, window: &Tensor, pass: &mut Pass<'_>) -> Result<Var> {
+        let window = pass.constant(window);
         if self.norm != Norm::Last {
             return self.model.forecast(&window, pass);
         }

@@ -9,7 +9,7 @@ use spikegrad::checkpoint::{Checkpoint, Notes};
 use spikegrad::data::{Scaler, Series};
 use spikegrad::models::{Forecaster, FourierGnn, Pass, SpikfGo};
 use spikegrad::plot::{self, Curves};
-use spikegrad::{Error, Result, Tape, Tensor};
+use spikegrad::{Error, Result, Tensor};
 use std::fmt::Display;
 use std::path::Path;
 
@@ -72,8 +72,7 @@ fn forecast<M: Forecaster>(
     };
     let network = Network { model, norm };
     let window = Tensor::from_slice(&options.device, seen, [look_back, 1, series.columns()])?;
-    let tape = Tape::off();
-    let forecast = network.forecast(&window, &mut Pass::new(&tape), &tape)?;
+    let forecast = network.forecast(&window, &mut Pass::evaluation())?;
     let mut values = forecast.value().to_vec::<f32>()?;
     scaler.undo(&mut values);
     show(&series, &values);

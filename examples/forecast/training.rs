@@ -8,7 +8,8 @@ use spikegrad::loss::mse;
 use spikegrad::models::{Activity, Energy, Forecaster, Pass};
 use spikegrad::optim::{AdamW, Optimizer, Schedule};
 use spikegrad::random::Generator;
-use spikegrad::{Capture, DType, Param, Result, Tape, Tensor, Var};
+use spikegrad::train::{StepLoss, TrainStep};
+use spikegrad::{Result, Tensor, Var};
 use std::path::Path;
 
 /// How a run goes.
@@ -52,12 +53,7 @@ pub struct Training<'a, M: Forecaster> {
     network: Network<M>,
     plan: &'a Plan,
     data: &'a Dataset,
-    optimizer: AdamW,
-    random: Generator,
-    window: Tensor,
-    target: Tensor,
-    /// The recorded step, and where it leaves its loss.
-    step: Option<(Capture, Tensor)>,
+    step: TrainStep<AdamW>,
     /// The order of the epoch at hand.
     epoch: Vec<Vec<usize>>,
     /// The weights that the validation liked best, and its error.
@@ -70,27 +66,19 @@ impl<'a, M: Forecaster> Training<'a, M> {
         network: Network<M>,
         plan: &'a Plan,
         data: &'a Dataset,
-        mut random: Generator,
+        random: Generator,
     ) -> Result<Self> {
         let schedule = Schedule::cosine(plan.rate, plan.steps).warmup(plan.steps / 20);
         let optimizer = AdamW::builder().schedule(schedule.floor(plan.rate / 20.0));
         let optimizer = optimizer.betas(0.9, 0.99).clip_norm(1.0).weight_decay(plan.decay);
         let optimizer = optimizer.build(&network.model.params())?;
-        random.advance()?;
-        let device = network.model.device().clone();
-        let (batch, columns) = (plan.batches.size(), data.columns());
-        let tensor = |steps| Tensor::zeros(&device, [steps, batch, columns], DType::F32);
         Ok(Self {
             losses: Vec::new(),
             validation: Vec::new(),
-            window: tensor(data.windows.look_back())?,
-            target: tensor(data.windows.horizon())?,
             network,
             plan,
             data,
-            optimizer,
-            random,
-            step: None,
+            step: TrainStep::new(optimizer, random)?,
             epoch: Vec::new(),
             best: None,
         })
@@ -99,50 +87,34 @@ impl<'a, M: Forecaster> Training<'a, M> {
     /// One step; its loss, if it is to be read.
     pub fn run_step(&mut self, read: bool) -> Result<Option<f64>> {
         let count = self.plan.batches.count() as u64;
-        let step = self.optimizer.steps();
+        let step = self.step.optimizer().steps();
         if step.is_multiple_of(count) {
             self.epoch = self.plan.batches.epoch(step / count);
         }
         let places = &self.epoch[(step % count) as usize];
         let (window, target) = self.data.windows.batch(Part::Train, places)?;
-        self.window.write(&window)?;
-        self.target.write(&target)?;
-        let loss = self.replay()?;
-        if !read {
-            return Ok(None);
-        }
-        let loss = f64::from(loss.item()?);
-        self.losses.push((self.optimizer.steps(), loss));
-        Ok(Some(loss))
-    }
-
-    /// The step on the batch in place: recorded the first time, replayed from then on.
-    fn replay(&mut self) -> Result<Tensor> {
-        if let Some((capture, loss)) = &self.step {
-            capture.replay()?;
-            return Ok(loss.clone());
-        }
-        let device = self.network.model.device().clone();
-        let (loss, capture) = device.capture(|| {
-            let tape = Tape::new();
-            let pass = &mut Pass::new(&tape).training(&mut self.random);
-            let forecast = self.network.forecast(&self.window, pass, &tape)?;
-            let fit = self.plan.loss.of(&forecast, &tape.constant(&self.target))?;
+        let [window, target] = [window, target].map(|values| self.upload(&values, places.len()));
+        self.step.run([&window?, &target?], |pass, [window, target]| {
+            let forecast = self.network.forecast(window, pass)?;
+            let fit = self.plan.loss.of(&forecast, &pass.constant(target))?;
             let total = match self.network.model.penalty(&fit)? {
                 Some(penalty) => fit.add(&penalty)?,
                 None => fit.clone(),
             };
-            self.optimizer.step(&total.backward()?)?;
-            self.random.advance()?;
-            Ok(fit.value().clone())
+            Ok(StepLoss::new(total).with("fit", fit.value()))
         })?;
-        self.step = Some((capture, loss.clone()));
-        Ok(loss)
+        if !read {
+            return Ok(None);
+        }
+        let Some(numbers) = self.step.finish()? else { return Ok(None) };
+        let loss = f64::from(numbers.get("fit")?);
+        self.losses.push((step + 1, loss));
+        Ok(Some(loss))
     }
 
     /// Launches of a step.
     pub fn launches(&self) -> usize {
-        self.step.as_ref().map_or(0, |(capture, _)| capture.launches())
+        self.step.launches()
     }
 
     /// The mean absolute error on the validation, if there is one; the best weights are kept.
@@ -160,9 +132,15 @@ impl<'a, M: Forecaster> Training<'a, M> {
             values += target.len();
         }
         let error = sum / values.max(1) as f64;
-        self.validation.push((self.optimizer.steps(), error));
+        self.validation.push((self.step.optimizer().steps(), error));
         if self.best.as_ref().is_none_or(|(least, _)| error < *least) {
-            let kept = self.saved().iter().map(|p| p.value().duplicate()).collect::<Result<_>>()?;
+            let kept = self
+                .network
+                .model
+                .saved()
+                .iter()
+                .map(|p| p.value().duplicate())
+                .collect::<Result<_>>()?;
             self.best = Some((error, kept));
         }
         Ok(Some(error))
@@ -171,12 +149,12 @@ impl<'a, M: Forecaster> Training<'a, M> {
     /// Goes back to the weights that the validation liked best.
     pub fn restore_best(&mut self) -> Result<()> {
         let Some((_, kept)) = self.best.take() else { return Ok(()) };
-        self.saved().iter().zip(&kept).try_for_each(|(p, kept)| p.value().copy_from(kept))
-    }
-
-    fn saved(&self) -> Vec<Param> {
-        let model = &self.network.model;
-        [model.params(), model.statistics()].concat()
+        self.network
+            .model
+            .saved()
+            .iter()
+            .zip(&kept)
+            .try_for_each(|(p, kept)| p.value().copy_from(kept))
     }
 
     /// Forecasts of all windows of a part.
@@ -198,15 +176,16 @@ impl<'a, M: Forecaster> Training<'a, M> {
     /// Forecast and target of these windows, time-major.
     fn forecast(&self, part: Part, places: &[usize]) -> Result<(Vec<f32>, Vec<f32>)> {
         let (window, target) = self.data.windows.batch(part, places)?;
-        let tape = Tape::off();
         let window = self.upload(&window, places.len())?;
-        let forecast = self.network.forecast(&window, &mut Pass::new(&tape), &tape)?;
+        let forecast = self.network.forecast(&window, &mut Pass::evaluation())?;
         Ok((forecast.value().to_vec()?, target))
     }
 
-    fn upload(&self, window: &[f32], batch: usize) -> Result<Tensor> {
-        let shape = [self.data.windows.look_back(), batch, self.data.columns()];
-        Tensor::from_slice(self.network.model.device(), window, shape)
+    /// Values of windows or targets, time-major.
+    fn upload(&self, values: &[f32], batch: usize) -> Result<Tensor> {
+        let columns = self.data.columns();
+        let shape = [values.len() / (batch * columns), batch, columns];
+        Tensor::from_slice(self.network.model.device(), values, shape)
     }
 
     /// What happens in a forecast of the first windows that are judged.
@@ -215,10 +194,10 @@ impl<'a, M: Forecaster> Training<'a, M> {
         let places: Vec<usize> = (0..count.min(self.plan.batches.size())).collect();
         let (window, _) = self.data.windows.batch(self.data.judged, &places)?;
         let window = self.upload(&window, places.len())?;
-        let (mut activity, tape) = (Activity::new(), Tape::off());
+        let mut activity = Activity::new();
         let (_, profile) = self.network.model.device().profile(|| {
-            let pass = &mut Pass::new(&tape).activity(&mut activity);
-            self.network.forecast(&window, pass, &tape)
+            let pass = &mut Pass::evaluation().activity(&mut activity);
+            self.network.forecast(&window, pass)
         })?;
         let bytes: f64 = profile.rows().iter().map(|row| row.bytes).sum();
         let owned = |found: Vec<(&str, f64)>| {

@@ -146,14 +146,14 @@ fn train(
     let (device, epochs) = (&options.device, config.epochs(options));
     let modulus = config.modulus(options);
     let [pairs, test] = data::split(modulus, config.part, seed, device)?;
-    let random = &mut Generator::new(device, seed)?;
+    let mut random = Generator::new(device, seed)?;
     let neurons = (config.neuron.1, config.steps);
-    let network = Network::new(modulus, config.hidden, neurons, random)?;
-    let mut training = Training::new(arm, network, config.rate, &pairs)?;
+    let network = Network::new(modulus, config.hidden, neurons, &mut random)?;
+    let mut training = Training::new(arm, network, config.rate, &pairs, random)?;
     let every = (epochs / 50).max(1);
     let mut points = Vec::new();
     for epoch in 1..=epochs {
-        training.run_epoch(device)?;
+        training.run_epoch()?;
         progress.step();
         if epoch.is_multiple_of(every) || epoch == epochs {
             let point = training.measure(&test)?;

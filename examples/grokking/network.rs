@@ -2,9 +2,9 @@
 
 use spikegrad::elementwise::Activation;
 use spikegrad::lif::{Lif, Reset};
-use spikegrad::nn::{LifLayer, Linear, Module, params_of};
+use spikegrad::nn::{Layer, LifLayer, Linear, Pass};
 use spikegrad::random::Generator;
-use spikegrad::{Param, Result, Tape, Tensor, Var};
+use spikegrad::{Result, Tensor, Var};
 
 /// What the second hidden layer is made of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,34 +36,31 @@ impl Network {
             Neuron::Relu => Activation::Relu,
             Neuron::Lif => Activation::Identity,
         };
-        let second = Linear::builder("second", hidden, hidden).activation(rectified);
+        let second = Linear::builder(hidden, hidden).activation(rectified);
         let lif = Lif::new().tau(2.0).reset(Reset::Soft);
         Ok(Self {
-            first: Linear::builder("first", 2 * modulus, hidden).build(random)?,
+            first: Linear::builder(2 * modulus, hidden).build(random)?,
             second: second.build(random)?,
-            third: Linear::builder("third", hidden, modulus).build(random)?,
+            third: Linear::builder(hidden, modulus).build(random)?,
             spiking: (neuron == Neuron::Lif).then(|| (LifLayer::new(lif), steps)),
         })
     }
 
     /// The logits `[count, p]` of `tokens [2, count]`.
-    pub fn forward(&self, tape: &Tape, tokens: &Tensor) -> Result<Var> {
+    pub fn forward(&self, tokens: &Tensor, pass: &mut Pass<'_>) -> Result<Var> {
+        let tape = pass.tape().clone();
         // A product with a one-hot pair is the sum of two rows.
         let rows = tape.param(self.first.weight()).embedding(tokens)?;
         let mut x = rows.sum(&[0], false)?;
         if let Some(bias) = self.first.bias() {
             x = x.add(&tape.param(bias))?;
         }
-        let mut x = self.second.forward(&x.relu()?)?;
+        let mut x = self.second.forward(&x.relu()?, pass)?;
         if let Some((neurons, steps)) = &self.spiking {
-            x = neurons.forward(&x.repeat_steps(*steps)?)?.rate()?;
+            x = neurons.forward(&x.repeat_steps(*steps)?, pass)?.rate()?;
         }
-        self.third.forward(&x)
+        self.third.forward(&x, pass)
     }
 }
 
-impl Module for Network {
-    fn params(&self) -> Vec<Param> {
-        params_of(&[&self.first, &self.second, &self.third])
-    }
-}
+spikegrad::module!(Network { first, second, third });

@@ -3,9 +3,11 @@
 use crate::data::Pairs;
 use crate::network::Network;
 use spikegrad::loss::{CrossEntropy, accuracy, cross_entropy, stable_max};
-use spikegrad::nn::Module;
+use spikegrad::nn::{Module, Pass};
 use spikegrad::optim::{AdamW, Optimizer};
-use spikegrad::{Capture, Device, Result, Tape, Tensor, Var};
+use spikegrad::random::Generator;
+use spikegrad::train::TrainStep;
+use spikegrad::{Result, Tensor, Var};
 
 /// How a network is trained.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,6 +33,16 @@ pub const ARMS: [Arm; 4] = [
     Arm { name: "stablemax-orthogonal", label: "both", orthogonal: true, stable: true },
 ];
 
+impl Arm {
+    fn loss(&self, logits: &Var, targets: &Tensor) -> Result<Var> {
+        let options = CrossEntropy::default();
+        if self.stable {
+            return stable_max(logits, targets, options);
+        }
+        cross_entropy(logits, targets, options)
+    }
+}
+
 /// A point of the learning curves.
 #[derive(Debug, Clone, Copy)]
 pub struct Point {
@@ -45,36 +57,29 @@ pub struct Point {
 pub struct Training<'a> {
     arm: Arm,
     network: Network,
-    optimizer: AdamW,
+    step: TrainStep<AdamW>,
     train: &'a Pairs,
-    step: Option<Capture>,
 }
 
 impl<'a> Training<'a> {
-    pub fn new(arm: Arm, network: Network, rate: f64, train: &'a Pairs) -> Result<Self> {
+    pub fn new(
+        arm: Arm,
+        network: Network,
+        rate: f64,
+        train: &'a Pairs,
+        random: Generator,
+    ) -> Result<Self> {
         let recipe = AdamW::builder().learning_rate(rate).betas(0.9, 0.99).weight_decay(0.0);
         let optimizer = recipe.orthogonal(arm.orthogonal).build(&network.params())?;
-        Ok(Self { arm, network, optimizer, train, step: None })
+        Ok(Self { arm, network, step: TrainStep::new(optimizer, random)?, train })
     }
 
-    fn loss(&self, logits: &Var, targets: &Tensor) -> Result<Var> {
-        let options = CrossEntropy::default();
-        if self.arm.stable {
-            return stable_max(logits, targets, options);
-        }
-        cross_entropy(logits, targets, options)
-    }
-
-    /// One epoch, which is one step: recorded the first time, replayed from then on.
-    pub fn run_epoch(&mut self, device: &Device) -> Result<()> {
-        if let Some(capture) = &self.step {
-            return capture.replay();
-        }
-        let ((), capture) = device.capture(|| {
-            let logits = self.network.forward(&Tape::new(), &self.train.tokens)?;
-            self.optimizer.step(&self.loss(&logits, &self.train.sums)?.backward()?)
+    /// One epoch, which is one step.
+    pub fn run_epoch(&mut self) -> Result<()> {
+        self.step.run([], |pass, []| {
+            let logits = self.network.forward(&self.train.tokens, pass)?;
+            self.arm.loss(&logits, &self.train.sums)
         })?;
-        self.step = Some(capture);
         Ok(())
     }
 
@@ -87,7 +92,7 @@ impl<'a> Training<'a> {
         let loss = if self.arm.stable { stable_max_loss } else { softmax_loss };
         let zero = rows.filter(|(row, target)| loss(row, **target as usize) == 0.0).count();
         Ok(Point {
-            epoch: self.optimizer.steps(),
+            epoch: self.step.optimizer().steps(),
             train: part(&logits, self.train)?,
             test: part(&self.logits(test)?, test)?,
             zero: zero as f64 / self.train.count.max(1) as f64,
@@ -95,7 +100,7 @@ impl<'a> Training<'a> {
     }
 
     fn logits(&self, pairs: &Pairs) -> Result<Tensor> {
-        Ok(self.network.forward(&Tape::off(), &pairs.tokens)?.value().clone())
+        Ok(self.network.forward(&pairs.tokens, &mut Pass::evaluation())?.value().clone())
     }
 }
 

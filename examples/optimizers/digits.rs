@@ -5,9 +5,9 @@ use super::problem::{Learner, Problem, Score};
 use spikegrad::data::{Batches, Images, Split, digits};
 use spikegrad::lif::{Lif, Reset, Spikes};
 use spikegrad::loss::{CrossEntropy, accuracy, cross_entropy};
-use spikegrad::nn::{LifLayer, Linear, params_of};
+use spikegrad::nn::{Layer, LifLayer, Linear, Module, Pass};
 use spikegrad::random::Generator;
-use spikegrad::{DType, Device, Param, Result, Tape, Tensor, Var};
+use spikegrad::{Device, Param, Result, Tensor, Var};
 
 /// Images of a step.
 const BATCH: usize = 64;
@@ -66,21 +66,18 @@ impl Problem for DigitProblem {
         let random = &mut Generator::new(&self.device, seed)?;
         let neuron = Lif::new().tau(2.0).reset(Reset::Soft);
         let readout = neuron.reset(Reset::None).threshold(f32::MAX);
-        let linear = |name: &str, inputs, outputs, random: &mut Generator| {
-            Linear::builder(name, inputs, outputs).gain(2.0).build(random)
+        let linear = |inputs, outputs, random: &mut Generator| {
+            Linear::builder(inputs, outputs).gain(2.0).build(random)
         };
         let batches = Batches::new(train.len(), BATCH, seed);
-        let batch = batches.size();
         Ok(Box::new(DigitLearner {
             problem: self,
-            first: linear("first", train.features(), HIDDEN, random)?,
+            first: linear(train.features(), HIDDEN, random)?,
             hidden: LifLayer::new(neuron.output(Spikes::Bits)),
-            second: linear("second", HIDDEN, train.classes(), random)?,
+            second: linear(HIDDEN, train.classes(), random)?,
             output: LifLayer::new(readout),
             order: Vec::new(),
             batches,
-            pixels: Tensor::zeros(&self.device, [batch, train.features()], DType::F32)?,
-            labels: Tensor::zeros(&self.device, [batch], DType::U32)?,
         }))
     }
 }
@@ -94,45 +91,42 @@ struct DigitLearner<'a> {
     batches: Batches,
     /// The batches of the epoch at hand.
     order: Vec<Vec<usize>>,
-    pixels: Tensor,
-    labels: Tensor,
 }
+
+spikegrad::module!(DigitLearner<'_> { first, second });
 
 impl DigitLearner<'_> {
     /// The last membranes of the readout, `[B, classes]`.
-    fn logits(&self, tape: &Tape, pixels: &Tensor) -> Result<Var> {
-        let current = self.first.forward(&tape.constant(pixels))?.repeat_steps(STEPS)?;
-        let spikes = self.hidden.forward(&current)?;
-        Ok(self.output.scan(&self.second.forward(&spikes)?, None)?.state)
+    fn logits(&self, pixels: &Tensor, pass: &mut Pass<'_>) -> Result<Var> {
+        let current = self.first.forward(&pass.constant(pixels), pass)?.repeat_steps(STEPS)?;
+        let spikes = self.hidden.forward(&current, pass)?;
+        Ok(self.output.scan(&self.second.forward(&spikes, pass)?, None)?.state)
     }
 
-    fn upload(&self, images: &Images, chosen: &[usize]) -> Result<(Tensor, Tensor)> {
+    fn upload(&self, images: &Images, chosen: &[usize]) -> Result<[Tensor; 2]> {
         let device = &self.problem.device;
         let (pixels, labels) = (images.pixels(chosen)?, images.labels(chosen)?);
         let pixels = Tensor::from_slice(device, &pixels, [chosen.len(), images.features()])?;
-        Ok((pixels, Tensor::from_slice(device, &labels, [chosen.len()])?))
+        Ok([pixels, Tensor::from_slice(device, &labels, [chosen.len()])?])
     }
 }
 
 impl Learner for DigitLearner<'_> {
     fn params(&self) -> Vec<Param> {
-        params_of(&[&self.first, &self.hidden, &self.second, &self.output])
+        Module::params(self)
     }
 
-    fn load(&mut self, step: u64) -> Result<()> {
+    fn batch(&mut self, step: u64) -> Result<[Tensor; 2]> {
         let count = self.batches.count().max(1) as u64;
         let place = (step % count) as usize;
         if place == 0 || self.order.is_empty() {
             self.order = self.batches.epoch(step / count);
         }
-        let train = &self.problem.data.train;
-        let Some(batch) = self.order.get(place) else { return Ok(()) };
-        self.pixels.write(&train.pixels(batch)?)?;
-        self.labels.write(&train.labels(batch)?)
+        self.upload(&self.problem.data.train, &self.order[place])
     }
 
-    fn loss(&self, tape: &Tape) -> Result<Var> {
-        cross_entropy(&self.logits(tape, &self.pixels)?, &self.labels, CrossEntropy::default())
+    fn loss(&self, [pixels, labels]: [&Tensor; 2], pass: &mut Pass<'_>) -> Result<Var> {
+        cross_entropy(&self.logits(pixels, pass)?, labels, CrossEntropy::default())
     }
 
     fn validate(&self, all: bool) -> Result<Score> {
@@ -141,8 +135,8 @@ impl Learner for DigitLearner<'_> {
         let chosen: Vec<usize> = (0..count).collect();
         let (mut nats, mut hits) = (0.0, 0.0);
         for chosen in chosen.chunks(500) {
-            let (pixels, labels) = self.upload(images, chosen)?;
-            let logits = self.logits(&Tape::off(), &pixels)?;
+            let [pixels, labels] = self.upload(images, chosen)?;
+            let logits = self.logits(&pixels, &mut Pass::evaluation())?;
             let loss = cross_entropy(&logits, &labels, CrossEntropy::default())?;
             nats += f64::from(loss.value().item()?) * chosen.len() as f64;
             hits += f64::from(accuracy(logits.value(), &labels)?.item()?);

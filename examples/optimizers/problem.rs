@@ -1,6 +1,7 @@
 //! What is learned: data and a model.
 
-use spikegrad::{Device, Param, Result, Tape, Var};
+use spikegrad::nn::Pass;
+use spikegrad::{Device, Param, Result, Tensor, Var};
 
 /// Data and a kind of model.
 pub trait Problem {
@@ -24,11 +25,11 @@ pub trait Problem {
 pub trait Learner {
     fn params(&self) -> Vec<Param>;
 
-    /// Puts the batch of a step, counted from 0, in place.
-    fn load(&mut self, step: u64) -> Result<()>;
+    /// The batch of a step, counted from 0.
+    fn batch(&mut self, step: u64) -> Result<[Tensor; 2]>;
 
-    /// What training minimises on the batch in place: launches only.
-    fn loss(&self, tape: &Tape) -> Result<Var>;
+    /// What training minimises on a batch: launches only.
+    fn loss(&self, batch: [&Tensor; 2], pass: &mut Pass<'_>) -> Result<Var>;
 
     /// The score on data that is not trained on; on a part of it unless `all`.
     fn validate(&self, all: bool) -> Result<Score>;

@@ -4,10 +4,10 @@ use super::common::Options;
 use super::corpus::{Corpus, Windows};
 use super::problem::{Learner, Problem, Score};
 use spikegrad::data::{Text, Tokenizer, king_james};
-use spikegrad::models::{LanguageModel, Pass, SymbolicLight, SymbolicLightConfig};
-use spikegrad::nn::Module;
+use spikegrad::models::{LanguageModel, SymbolicLight, SymbolicLightConfig};
+use spikegrad::nn::{Module, Pass};
 use spikegrad::random::Generator;
-use spikegrad::{DType, Device, Param, Result, Tape, Tensor, Var};
+use spikegrad::{Device, Param, Result, Tensor, Var};
 
 /// Characters of a window.
 const CONTEXT: usize = 64;
@@ -64,9 +64,7 @@ impl Problem for TextProblem {
 
     fn start(&self, seed: u64) -> Result<Box<dyn Learner + '_>> {
         let model = SymbolicLight::new(&self.model(), &mut Generator::new(&self.device, seed)?)?;
-        let empty = || Tensor::zeros(&self.device, [CONTEXT, BATCH], DType::U32);
-        let (tokens, targets) = (empty()?, empty()?);
-        Ok(Box::new(TextLearner { problem: self, model, seed, tokens, targets }))
+        Ok(Box::new(TextLearner { problem: self, model, seed }))
     }
 }
 
@@ -74,8 +72,6 @@ struct TextLearner<'a> {
     problem: &'a TextProblem,
     model: SymbolicLight,
     seed: u64,
-    tokens: Tensor,
-    targets: Tensor,
 }
 
 impl TextLearner<'_> {
@@ -91,15 +87,12 @@ impl Learner for TextLearner<'_> {
         self.model.params()
     }
 
-    fn load(&mut self, step: u64) -> Result<()> {
-        let windows = self.problem.corpus.draw(CONTEXT, BATCH, self.seed, step as u32)?;
-        self.tokens.write(&windows.tokens)?;
-        self.targets.write(&windows.targets)
+    fn batch(&mut self, step: u64) -> Result<[Tensor; 2]> {
+        self.upload(&self.problem.corpus.draw(CONTEXT, BATCH, self.seed, step as u32)?)
     }
 
-    fn loss(&self, tape: &Tape) -> Result<Var> {
-        let loss = self.model.training_loss(&self.tokens, &self.targets, &mut Pass::new(tape))?;
-        Ok(loss.total)
+    fn loss(&self, [tokens, targets]: [&Tensor; 2], pass: &mut Pass<'_>) -> Result<Var> {
+        Ok(self.model.training_loss(tokens, targets, pass)?.total)
     }
 
     /// The second half of each window is scored; the first is context.

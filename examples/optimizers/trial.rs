@@ -5,7 +5,8 @@ use super::problem::{Learner, Problem};
 use spikegrad::optim::Optimizer;
 use spikegrad::random::{Generator, GeneratorState};
 use spikegrad::spectral::spectral_norm;
-use spikegrad::{Capture, Device, Param, Result, Tape, Tensor};
+use spikegrad::train::{StepLoss, TrainStep};
+use spikegrad::{Device, Param, Result, Tensor};
 use std::time::Instant;
 
 /// Points of a learning curve.
@@ -31,28 +32,20 @@ pub struct Outcome {
     pub ms: f64,
 }
 
-/// A model in training: one step recorded once and replayed.
+/// A model in training.
 struct Run<'a> {
-    device: &'a Device,
     learner: Box<dyn Learner + 'a>,
-    optimizer: Box<dyn Optimizer>,
-    /// What the gradients are multiplied by.
-    scale: Tensor,
-    step: Option<Capture>,
+    step: TrainStep<Box<dyn Optimizer>>,
 }
 
 impl Run<'_> {
+    /// One step, with gradients that are `scale` times as large.
     fn step(&mut self, step: u64, scale: f32) -> Result<()> {
-        self.learner.load(step)?;
-        self.scale.write(&[scale])?;
-        if let Some(capture) = &self.step {
-            return capture.replay();
-        }
-        let ((), capture) = self.device.capture(|| {
-            let loss = self.learner.loss(&Tape::new())?;
-            self.optimizer.step(&loss.backward_from(&self.scale)?)
+        let [x, y] = self.learner.batch(step)?;
+        let scale = Tensor::from_slice(self.step.device(), &[scale], [])?;
+        self.step.run([&x, &y, &scale], |pass, [x, y, scale]| {
+            Ok(StepLoss::new(self.learner.loss([x, y], pass)?).scaled(scale))
         })?;
-        self.step = Some(capture);
         Ok(())
     }
 }
@@ -63,8 +56,8 @@ pub fn run(problem: &dyn Problem, arm: &Arm, setting: &Setting, seed: u64) -> Re
     let params = learner.params();
     let optimizer = (arm.build)(setting, &params)?;
     let device = problem.device();
-    let scale = Tensor::from_slice(device, &[1.0f32], [1])?.reshape([])?;
-    let mut run = Run { device, learner, optimizer, scale, step: None };
+    let step = TrainStep::new(optimizer, Generator::new(device, seed)?)?;
+    let mut run = Run { learner, step };
     let (mut curve, mut ms) = (Vec::new(), f64::INFINITY);
     let every = (setting.steps / POINTS).max(1);
     let mut clock = Clock::start();

@@ -2,10 +2,11 @@
 
 use spikegrad::data::Images;
 use spikegrad::loss::{CrossEntropy, accuracy, cross_entropy};
-use spikegrad::nn::{Linear, Module};
-use spikegrad::optim::{AdamW, Optimizer, Schedule};
+use spikegrad::nn::{Layer, Linear, Module, Pass};
+use spikegrad::optim::{AdamW, Schedule};
 use spikegrad::random::Generator;
-use spikegrad::{Device, Result, Tape, Tensor};
+use spikegrad::train::TrainStep;
+use spikegrad::{Device, Result, Tensor};
 
 /// Steps over all training images together.
 const STEPS: u64 = 200;
@@ -19,21 +20,20 @@ pub fn logistic_regression(
     seed: u64,
 ) -> Result<f64> {
     let mut random = Generator::new(device, seed)?;
-    let model = Linear::builder("logistic", train.features(), classes).build(&mut random)?;
+    let model = Linear::builder(train.features(), classes).build(&mut random)?;
     let schedule = Schedule::cosine(0.05, STEPS);
     let builder = AdamW::builder().schedule(schedule).weight_decay(1e-3);
-    let mut optimizer = builder.build(&model.params())?;
+    let mut step = TrainStep::new(builder.build(&model.params())?, random)?;
     let (pixels, labels) = tensors(device, train)?;
-    let ((), capture) = device.capture(|| {
-        let logits = model.forward(&Tape::new().constant(&pixels))?;
-        let loss = cross_entropy(&logits, &labels, CrossEntropy::default())?;
-        optimizer.step(&loss.backward()?)
-    })?;
-    for _ in 1..STEPS {
-        capture.replay()?;
+    for _ in 0..STEPS {
+        step.run([], |pass, []| {
+            let logits = model.forward(&pass.constant(&pixels), pass)?;
+            cross_entropy(&logits, &labels, CrossEntropy::default())
+        })?;
     }
     let (pixels, labels) = tensors(device, test)?;
-    let logits = model.forward(&Tape::off().constant(&pixels))?;
+    let pass = &mut Pass::evaluation();
+    let logits = model.forward(&pass.constant(&pixels), pass)?;
     let hits = accuracy(logits.value(), &labels)?.item()?;
     Ok(f64::from(hits) / test.len().max(1) as f64)
 }

@@ -2,9 +2,9 @@
 
 use spikegrad::encode::{Latency, latency, poisson};
 use spikegrad::lif::{Lif, Reset, Spikes};
-use spikegrad::nn::{LifLayer, Linear, Module};
+use spikegrad::nn::{Layer, LifLayer, Linear, Pass};
 use spikegrad::random::Generator;
-use spikegrad::{DType, Param, Result, Tape, Tensor, Var};
+use spikegrad::{DType, Result, Tensor, Var};
 
 /// How pixels become input over time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,28 +77,24 @@ impl Network {
             encoder,
             readout,
             dropout,
-            first: Linear::builder("first", shape.features, shape.hidden)
-                .gain(2.0)
-                .build(random)?,
+            first: Linear::builder(shape.features, shape.hidden).gain(2.0).build(random)?,
             hidden: LifLayer::new(spiking.output(Spikes::Bits)),
-            second: Linear::builder("second", shape.hidden, shape.classes)
-                .gain(2.0)
-                .build(random)?,
+            second: Linear::builder(shape.hidden, shape.classes).gain(2.0).build(random)?,
             output: LifLayer::new(output),
         })
     }
 
-    /// Runs over `pixels [B, features]`, values between 0 and 1. In training, a tape that is on,
-    /// hidden neurons are dropped.
-    pub fn forward(&self, tape: &Tape, pixels: &Tensor, random: &mut Generator) -> Result<Outputs> {
-        let mut current = self.current(tape, pixels, random)?;
-        let training = tape.is_on() && self.dropout > 0.0;
-        if training {
-            current = current.add(&self.inhibition(tape, pixels, random)?)?;
+    /// Runs over `pixels [B, features]`, values between 0 and 1. In training hidden neurons are
+    /// dropped.
+    pub fn forward(&self, pixels: &Tensor, pass: &mut Pass<'_>) -> Result<Outputs> {
+        let mut current = self.current(pixels, pass)?;
+        let drops = pass.is_training() && self.dropout > 0.0;
+        if drops {
+            current = current.add(&self.inhibition(pixels, pass)?)?;
         }
-        let hidden = self.hidden.forward(&current)?;
-        let mut sums = self.second.forward(&hidden)?;
-        if training {
+        let hidden = self.hidden.forward(&current, pass)?;
+        let mut sums = self.second.forward(&hidden, pass)?;
+        if drops {
             // Those that are left stand for all.
             sums = sums.mul_scalar(1.0 / (1.0 - self.dropout))?;
         }
@@ -113,34 +109,31 @@ impl Network {
 
     /// Silences a random part of the hidden neurons, for each image anew and for all its steps: an
     /// inhibition so strong that they never fire. Their spikes stay packed.
-    fn inhibition(&self, tape: &Tape, pixels: &Tensor, random: &mut Generator) -> Result<Var> {
-        let batch = pixels.shape()[0];
-        let dropped = random.bernoulli(self.dropout, [batch, self.shape.hidden], DType::F32)?;
-        tape.constant(&dropped).mul_scalar(-1e3)
+    fn inhibition(&self, pixels: &Tensor, pass: &mut Pass<'_>) -> Result<Var> {
+        let (p, shape) = (self.dropout, [pixels.shape()[0], self.shape.hidden]);
+        let dropped = pass.random()?.bernoulli(p, shape, DType::F32)?;
+        pass.constant(&dropped).mul_scalar(-1e3)
     }
 
     /// The input currents of the hidden neurons, `[T, B, hidden]`.
-    fn current(&self, tape: &Tape, pixels: &Tensor, random: &mut Generator) -> Result<Var> {
+    fn current(&self, pixels: &Tensor, pass: &mut Pass<'_>) -> Result<Var> {
         let steps = self.shape.steps;
         match self.encoder {
             // The same product at every step: computed once.
-            Encoder::Direct => self.first.forward(&tape.constant(pixels))?.repeat_steps(steps),
+            Encoder::Direct => {
+                self.first.forward(&pass.constant(pixels), pass)?.repeat_steps(steps)
+            }
             Encoder::Rate => {
-                let spikes = poisson(pixels, steps, DType::Bits, random)?;
-                self.first.forward(&tape.constant(&spikes))
+                let spikes = poisson(pixels, steps, DType::Bits, pass.random()?)?;
+                self.first.forward(&pass.constant(&spikes), pass)
             }
             Encoder::Latency => {
                 let code = Latency::default().linear().tau(steps as f32).silent_below_threshold();
                 let spikes = latency(pixels, steps, code)?;
-                self.first.forward(&tape.constant(&spikes))
+                self.first.forward(&pass.constant(&spikes), pass)
             }
         }
     }
 }
 
-impl Module for Network {
-    fn params(&self) -> Vec<Param> {
-        let Self { first, hidden, second, output, .. } = self;
-        spikegrad::nn::params_of(&[first, hidden, second, output])
-    }
-}
+spikegrad::module!(Network { first, hidden, second, output });

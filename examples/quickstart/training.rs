@@ -1,4 +1,4 @@
-//! The training run: one step recorded once and replayed, checkpoints to go on from.
+//! The training run, and checkpoints to go on from.
 
 use crate::common::Settings;
 use crate::edges::{FIELDS, with_edges};
@@ -6,10 +6,11 @@ use crate::network::{Network, Outputs};
 use spikegrad::checkpoint::Checkpoint;
 use spikegrad::data::{Batches, Images, Warp};
 use spikegrad::loss::{CrossEntropy, accuracy, cross_entropy};
-use spikegrad::nn::Module;
-use spikegrad::optim::{AdamW, Optimizer, Schedule};
-use spikegrad::random::{Generator, GeneratorState};
-use spikegrad::{Capture, DType, Device, Result, Tape, Tensor};
+use spikegrad::nn::{Module, Pass};
+use spikegrad::optim::{AdamW, Schedule};
+use spikegrad::random::Generator;
+use spikegrad::train::{Numbers, StepLoss, TrainStep};
+use spikegrad::{Device, Result, Tensor};
 use std::path::Path;
 
 /// What does not change during a run.
@@ -68,12 +69,7 @@ pub struct Training<'a> {
     images: &'a Images,
     /// Inputs of the network for an image.
     features: usize,
-    optimizer: AdamW,
-    random: Generator,
-    pixels: Tensor,
-    labels: Tensor,
-    /// The recorded step, and where it leaves loss and hits.
-    step: Option<(Capture, [Tensor; 2])>,
+    step: TrainStep<AdamW>,
 }
 
 impl<'a> Training<'a> {
@@ -82,32 +78,19 @@ impl<'a> Training<'a> {
         plan: &'a Plan,
         network: Network,
         images: &'a Images,
-        mut random: Generator,
+        random: Generator,
     ) -> Result<Self> {
         let features = plan.features(images);
-        let device = random.device().clone();
         let steps = plan.epochs * plan.batches.count() as u64;
         let schedule = Schedule::cosine(plan.rate, steps).warmup(steps / 20);
         let optimizer = AdamW::builder().schedule(schedule).clip_norm(1.0).weight_decay(plan.decay);
         let optimizer = optimizer.build(&network.params())?;
-        random.advance()?;
-        let batch = plan.batches.size();
-        Ok(Self {
-            network,
-            history: Vec::new(),
-            plan,
-            images,
-            features,
-            optimizer,
-            random,
-            pixels: Tensor::zeros(&device, [batch, features], DType::F32)?,
-            labels: Tensor::zeros(&device, [batch], DType::U32)?,
-            step: None,
-        })
+        let step = TrainStep::new(optimizer, random)?;
+        Ok(Self { network, history: Vec::new(), plan, images, features, step })
     }
 
     fn device(&self) -> &Device {
-        self.pixels.device()
+        self.step.device()
     }
 
     /// Epochs done.
@@ -118,28 +101,18 @@ impl<'a> Training<'a> {
     /// Runs one epoch over the training images and tests.
     pub fn run_epoch(&mut self, test: &Images, mut each: impl FnMut()) -> Result<Epoch> {
         let (mut loss, mut hits, mut seen) = (0.0, 0.0, 0);
-        let mut add = |outcome: [f32; 2]| {
-            loss += f64::from(outcome[0]);
-            hits += f64::from(outcome[1]);
+        let mut add = |numbers: Option<Numbers>| -> Result<()> {
+            let Some(numbers) = numbers else { return Ok(()) };
+            loss += f64::from(numbers.loss());
+            hits += f64::from(numbers.get("hits")?);
+            Ok(())
         };
-        // Each step's numbers are waited for when the next one is under way.
-        let mut late: Option<[spikegrad::ReadBack; 2]> = None;
         for batch in self.plan.batches.epoch(self.epoch()) {
-            let Plan { warp, seed, .. } = self.plan;
-            let pixels = warp.pixels(self.images, &batch, *seed, self.epoch())?;
-            self.pixels.write(&self.plan.input(pixels, self.images))?;
-            self.labels.write(&self.images.labels(&batch)?)?;
-            let [loss, hits] = self.run_step()?;
-            let now = [loss.read()?, hits.read()?];
-            if let Some(numbers) = late.replace(now) {
-                add(wait(numbers)?);
-            }
+            add(self.run_step(&batch)?)?;
             seen += batch.len();
             each();
         }
-        if let Some(numbers) = late {
-            add(wait(numbers)?);
-        }
+        add(self.step.finish()?)?;
         let steps = self.plan.batches.count().max(1) as f64;
         let train = hits / seen.max(1) as f64;
         let epoch =
@@ -148,26 +121,20 @@ impl<'a> Training<'a> {
         Ok(epoch)
     }
 
-    /// One step on the batch in place: recorded the first time, replayed from then on.
-    fn run_step(&mut self) -> Result<[Tensor; 2]> {
-        if let Some((capture, outcome)) = &self.step {
-            capture.replay()?;
-            return Ok(outcome.clone());
-        }
-        let device = self.device().clone();
-        let (outcome, capture) = device.capture(|| {
-            let tape = Tape::new();
-            let logits = self.network.forward(&tape, &self.pixels, &mut self.random)?.logits;
-            let options =
-                CrossEntropy { smoothing: self.plan.smoothing, ..CrossEntropy::default() };
-            let loss = cross_entropy(&logits, &self.labels, options)?;
-            let hits = accuracy(logits.value(), &self.labels)?;
-            self.optimizer.step(&loss.backward()?)?;
-            self.random.advance()?;
-            Ok([loss.value().clone(), hits])
-        })?;
-        self.step = Some((capture, outcome.clone()));
-        Ok(outcome)
+    /// One step; the numbers of the one before.
+    fn run_step(&mut self, batch: &[usize]) -> Result<Option<Numbers>> {
+        let Plan { warp, seed, smoothing, .. } = self.plan;
+        let pixels = warp.pixels(self.images, batch, *seed, self.epoch())?;
+        let pixels = self.plan.input(pixels, self.images);
+        let pixels = Tensor::from_slice(self.device(), &pixels, [batch.len(), self.features])?;
+        let labels = self.images.labels(batch)?;
+        let labels = Tensor::from_slice(self.device(), &labels, [batch.len()])?;
+        self.step.run([&pixels, &labels], |pass, [pixels, labels]| {
+            let logits = self.network.forward(pixels, pass)?.logits;
+            let options = CrossEntropy { smoothing: *smoothing, ..CrossEntropy::default() };
+            let loss = cross_entropy(&logits, labels, options)?;
+            Ok(StepLoss::new(loss).with("hits", &accuracy(logits.value(), labels)?))
+        })
     }
 
     /// Runs the network over all images of `test`, each from all `views`.
@@ -180,12 +147,12 @@ impl<'a> Training<'a> {
         let mut spikes = Vec::new();
         for chunk in all.chunks(500) {
             let labels = Tensor::from_slice(device, &test.labels(chunk)?, [chunk.len()])?;
-            let tape = Tape::off();
             let mut seen: Option<Outputs> = None;
             for view in views {
                 let input = self.plan.input(test.moved(chunk, *view)?, test);
                 let pixels = Tensor::from_slice(device, &input, [chunk.len(), self.features])?;
-                let outputs = self.network.forward(&tape, &pixels, &mut random)?;
+                let pass = &mut Pass::evaluation().draws(&mut random);
+                let outputs = self.network.forward(&pixels, pass)?;
                 random.advance()?;
                 seen = Some(match seen {
                     None => outputs,
@@ -201,29 +168,18 @@ impl<'a> Training<'a> {
         Ok(Test { accuracy: hits / test.len().max(1) as f64, spikes })
     }
 
-    /// Everything that the rest of the run depends on.
-    fn checkpoint(&self) -> Checkpoint {
+    /// Saves everything that the rest of the run depends on, after an epoch.
+    pub fn save(&self, path: &Path) -> Result<()> {
         let numbers = |e: &Epoch| format!("{} {} {}", e.loss, e.train, e.test);
         let history: Vec<String> = self.history.iter().map(numbers).collect();
-        let file = Checkpoint::new()
-            .params(&self.network.params())
-            .optimizer("optimizer", &self.optimizer)
-            .note("history", history.join("\n"));
-        self.plan.settings.noted(file)
-    }
-
-    /// Saves the state after an epoch.
-    pub fn save(&self, path: &Path) -> Result<()> {
-        self.checkpoint().note("random.step", self.random.state()?.step).save(path)
+        let file = self.step.checkpoint(Checkpoint::new().params(&self.network.saved()))?;
+        self.plan.settings.noted(file.note("history", history.join("\n"))).save(path)
     }
 
     /// Goes on from a saved state.
     pub fn resume(&mut self, path: &Path) -> Result<()> {
         self.plan.settings.check(&Checkpoint::notes(path)?, path)?;
-        let notes = self.checkpoint().load(path)?;
-        let state = GeneratorState { seed: self.plan.seed, step: notes.parse("random.step")? };
-        self.random = Generator::restore(self.device(), state)?;
-        self.optimizer.set_steps(notes.parse("optimizer.steps")?);
+        let notes = self.step.resume(path, &self.network)?;
         let history = notes.parse::<String>("history")?;
         let number = |text: Option<&str>| text.and_then(|t| t.parse().ok()).unwrap_or(f64::NAN);
         let epoch = |line: &str| {
@@ -254,8 +210,4 @@ impl Test {
         }
         Ok(fired as f64 / all.max(1) as f64)
     }
-}
-
-fn wait([loss, hits]: [spikegrad::ReadBack; 2]) -> Result<[f32; 2]> {
-    Ok([loss.wait::<f32>()?[0], hits.wait::<f32>()?[0]])
 }

@@ -6,7 +6,9 @@ pub mod export;
 pub mod golden;
 
 use spikegrad::elementwise::Activation;
-use spikegrad::{DType, Device, Tensor, Var};
+use spikegrad::nn::{Layer, Pass};
+use spikegrad::random::Generator;
+use spikegrad::{DType, Device, Result, Tensor, Var};
 use std::sync::OnceLock;
 
 /// A device under test.
@@ -221,4 +223,16 @@ pub fn seeded(outputs: &[(&Var, Tensor)]) -> spikegrad::Result<Var> {
         }
         Ok(())
     })
+}
+
+/// What a layer makes of `x`, in training or not.
+///
+/// # Errors
+/// The layer's.
+pub fn forward(layer: &dyn Layer, x: &Var, training: bool) -> Result<Var> {
+    if !training {
+        return layer.forward(x, &mut Pass::new(x.tape()));
+    }
+    let mut random = Generator::new(x.device(), 0)?;
+    layer.forward(x, &mut Pass::training(x.tape(), &mut random))
 }

@@ -4,7 +4,7 @@
 mod common;
 
 use common::{AFFINE, Affine, WRONG, adapter_device, affine, affine_var, numbers};
-use kernels_tests::{conform, own_subjects, subjects};
+use kernels_tests::{conform, forward, own_subjects, subjects};
 use spikegrad::nn::{BatchNorm, Linear};
 use spikegrad::optim::{Optimizer, Sgd};
 use spikegrad::random::Generator;
@@ -1038,13 +1038,13 @@ fn the_shadow_check_accuses_no_sound_device() {
         let device = &subject.device;
         device.shadow(true);
         let mut random = Generator::new(device, 5).unwrap();
-        let layer = Linear::builder("a", 8, 16).build(&mut random).unwrap();
-        let norm = BatchNorm::new("n", 16, device).unwrap();
+        let layer = Linear::builder(8, 16).build(&mut random).unwrap();
+        let norm = BatchNorm::new(16, device).unwrap();
         for _ in 0..3 {
             let tape = Tape::new();
             let x = tape.constant(&random.normal([32, 8]).unwrap());
             // The bias before a batch norm has a gradient of 0 but for rounding.
-            let y = layer.forward(&x).and_then(|y| norm.forward(&y, true)).unwrap();
+            let y = forward(&layer, &x, true).and_then(|y| forward(&norm, &y, true)).unwrap();
             let loss = y.tanh().and_then(|y| y.square()?.mean_all()).unwrap();
             loss.backward().unwrap_or_else(|e| panic!("{}: {e}", subject.label));
         }

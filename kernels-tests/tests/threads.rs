@@ -3,7 +3,7 @@
 mod common;
 
 use common::{Affine, affine, numbers};
-use kernels_tests::subjects;
+use kernels_tests::{forward, subjects};
 use rayon::prelude::*;
 use spikegrad::elementwise::Activation;
 use spikegrad::nn::Linear;
@@ -41,7 +41,7 @@ fn in_pools(what: &'static str, work: fn()) {
 fn layers(device: &Device, count: u64) -> Vec<(Linear, Tensor)> {
     let make = |i| {
         let mut random = Generator::new(device, i).unwrap();
-        let layer = Linear::builder("l", 128, 128).activation(Activation::Relu);
+        let layer = Linear::builder(128, 128).activation(Activation::Relu);
         (layer.build(&mut random).unwrap(), random.uniform([200, 128]).unwrap())
     };
     (0..count).map(make).collect()
@@ -49,8 +49,8 @@ fn layers(device: &Device, count: u64) -> Vec<(Linear, Tensor)> {
 
 fn evaluate((layer, x): &(Linear, Tensor)) -> f32 {
     let tape = Tape::off();
-    let y = layer.forward(&tape.constant(x)).unwrap();
-    let z = layer.forward(&y).unwrap();
+    let y = forward(layer, &tape.constant(x), false).unwrap();
+    let z = forward(&layer, &y, false).unwrap();
     z.mean_all().unwrap().value().item().unwrap()
 }
 
@@ -91,8 +91,8 @@ fn steps_are_captured_in_par_iter() {
         for round in 0..200 {
             layers.par_iter().zip(&expected).for_each(|((layer, x), expected)| {
                 let step = || {
-                    let y = layer.forward(&Tape::off().constant(x))?;
-                    layer.forward(&y)?.mean_all()
+                    let y = forward(layer, &Tape::off().constant(x), false)?;
+                    forward(&layer, &y, false)?.mean_all()
                 };
                 let (outcome, capture) = device.capture(step).unwrap();
                 assert_eq!(capture.launches(), launches_of_a_step(), "round {round}");
@@ -110,8 +110,8 @@ fn launches_of_a_step() -> usize {
         let device = Device::host();
         let (layer, x) = layers(&device, 1).remove(0);
         let step = || {
-            let y = layer.forward(&Tape::off().constant(&x))?;
-            layer.forward(&y)?.mean_all()
+            let y = forward(&layer, &Tape::off().constant(&x), false)?;
+            forward(&layer, &y, false)?.mean_all()
         };
         device.capture(step).unwrap().1.launches()
     })

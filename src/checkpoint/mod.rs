@@ -19,6 +19,9 @@
 //! # }
 //! ```
 //!
+//! The whole state of a training run is saved and resumed by
+//! [`TrainStep`](crate::train::TrainStep::save).
+//!
 //! Files that other programs wrote are listed and read by [`Stored`].
 
 mod numbers;

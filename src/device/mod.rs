@@ -358,7 +358,8 @@ impl Device {
     }
 
     /// Runs `step` and records its launches, to be replayed (see [`Capture`]). What other threads do
-    /// on the device meanwhile is no part of it.
+    /// on the device meanwhile is no part of it. For training there is
+    /// [`TrainStep`](crate::train::TrainStep).
     ///
     /// # Errors
     /// Those of `step`; a read-back or a write of an older tensor within it; [`Error::Argument`] for

@@ -1,12 +1,11 @@
 //! What forecasters of multivariate series have in common.
 
-use super::activity::Activity;
 use super::energy::Energy;
-use super::pass::{Pass, TrainingLoss};
+use super::training_loss::TrainingLoss;
 use crate::error::{Error, Result};
 use crate::loss::mse;
-use crate::nn::{InstanceNorm, Module};
-use crate::{DType, Device, Param, Tape, Tensor, Var};
+use crate::nn::{Activity, InstanceNorm, Module, Pass};
+use crate::{DType, Device, Tensor, Var};
 
 /// A model that continues N series by H values from their last L. Series are time-major: a window is
 /// `[L, B, N]`, a forecast `[H, B, N]`, B windows at once.
@@ -52,11 +51,6 @@ pub trait Forecaster: Module {
         Ok(None)
     }
 
-    /// Tensors that are saved with the parameters but not trained, such as running statistics.
-    fn statistics(&self) -> Vec<Param> {
-        Vec::new()
-    }
-
     /// The mean squared error of the forecast of `window[L, B, N]` against `target[H, B, N]`, and
     /// with the penalties of the configuration.
     ///
@@ -65,7 +59,7 @@ pub trait Forecaster: Module {
     /// # Errors
     /// Those of [`forecast`](Self::forecast) and of [`mse`].
     fn loss(&self, window: &Tensor, target: &Tensor, pass: &mut Pass<'_>) -> Result<TrainingLoss> {
-        let (window, target) = (pass.tape.constant(window), pass.tape.constant(target));
+        let (window, target) = (pass.constant(window), pass.constant(target));
         let fit = mse(&self.forecast(&window, pass)?, &target)?;
         Ok(match self.penalty(&fit)? {
             Some(penalty) => TrainingLoss { total: fit.add(&penalty)?, fit },
@@ -78,32 +72,27 @@ pub trait Forecaster: Module {
     /// # Errors
     /// Those of [`forecast`](Self::forecast).
     fn predict(&self, window: &Tensor) -> Result<Tensor> {
-        let tape = Tape::off();
-        let forecast = self.forecast(&tape.constant(window), &mut Pass::new(&tape))?;
+        let pass = &mut Pass::evaluation();
+        let forecast = self.forecast(&pass.constant(window), pass)?;
         Ok(forecast.value().clone())
     }
 
-    /// What a file of the model holds: extents, parameters and statistics. Add an optimizer or notes
+    /// What a file of the model holds: extents, parameters and buffers. Add an optimizer or notes
     /// as needed.
     #[cfg(feature = "checkpoint")]
     fn checkpoint(&self) -> crate::checkpoint::Checkpoint {
-        super::config::checkpoint(Self::NAME, self.fields(), &saved(self))
+        super::config::checkpoint(Self::NAME, self.fields(), &self.saved())
     }
 
-    /// Loads parameters and statistics from a file of a model of the same extents.
+    /// Loads parameters and buffers from a file of a model of the same extents.
     ///
     /// # Errors
     /// [`Error::Io`]; [`Error::Format`] for a damaged file, and for a file of another model or
     /// configuration, with all that differs; device loss.
     #[cfg(feature = "checkpoint")]
     fn restore(&self, path: &std::path::Path) -> Result<crate::checkpoint::Notes> {
-        super::config::restore(path, Self::NAME, self.fields(), &saved(self))
+        super::config::restore(path, Self::NAME, self.fields(), &self.saved())
     }
-}
-
-#[cfg(feature = "checkpoint")]
-fn saved<M: Forecaster + ?Sized>(model: &M) -> Vec<Param> {
-    [model.params(), model.statistics()].concat()
 }
 
 /// The forecast that `make` gives as `[B, N, H]` for the values of the nodes `[B, M]`, where node n L + l is

@@ -1,17 +1,15 @@
 //! FourierGNN: a graph of all values of all series, mixed in the frequencies of its nodes.
 
-use super::activity::Activity;
 use super::config::{Fields, all_positive, field};
 use super::energy::{Energy, LayerInput, transform};
 use super::forecaster::{Forecaster, on_nodes};
-use super::pass::Pass;
 #[cfg(feature = "checkpoint")]
 use crate::checkpoint::{Checkpoint, Notes};
 use crate::elementwise::Activation;
 use crate::error::{Error, Result};
 use crate::fourier::{Scaling, graph_dense, graph_diag, graph_diag_outer};
 use crate::linalg::linear;
-use crate::nn::{Init, Linear, Module};
+use crate::nn::{Activity, Init, Layer, Linear, Module, Pass, Visitor};
 use crate::random::Generator;
 use crate::{Device, Param, Var};
 use std::str::FromStr;
@@ -239,13 +237,19 @@ impl FourierGnn {
     }
 }
 
-impl Module for FourierGnn {
-    fn params(&self) -> Vec<Param> {
-        let mix = match &self.mix {
-            Weights::Diag(weights) => vec![weights.clone()],
-            Weights::Dense(layers) => layers.iter().flatten().cloned().collect(),
-        };
-        [vec![self.embedding.clone()], mix, self.head.params()].concat()
+crate::module!(FourierGnn { embedding, mix, head });
+
+impl Module for Weights {
+    fn visit(&self, visitor: &mut Visitor) {
+        match self {
+            Weights::Diag(weights) => weights.visit(visitor),
+            Weights::Dense(layers) => {
+                for (k, [weight, bias]) in layers.iter().enumerate() {
+                    visitor.param(&format!("{k}.weight"), weight);
+                    visitor.param(&format!("{k}.bias"), bias);
+                }
+            }
+        }
     }
 }
 
@@ -282,12 +286,12 @@ impl Forecaster for FourierGnn {
         self.config.variables
     }
 
-    fn forecast(&self, window: &Var, _pass: &mut Pass<'_>) -> Result<Var> {
+    fn forecast(&self, window: &Var, pass: &mut Pass<'_>) -> Result<Var> {
         on_nodes(OP, self, self.config.norm, window, |series| {
             let [batch, nodes] = [series.shape()[0], series.shape()[1]];
             let y = self.mixed(series)?.irfft(nodes, 1, ORTHO)?;
             let width = self.config.look_back * self.config.embed;
-            self.head.forward(&y.reshape([batch, self.config.variables, width])?)
+            self.head.forward(&y.reshape([batch, self.config.variables, width])?, pass)
         })
     }
 
@@ -336,14 +340,13 @@ impl Weights {
                 random,
             )?));
         }
-        let mut layer = |k: usize| {
-            let mut draw = |part: &str, shape: &[usize]| {
-                Init::Normal(0.02).param(format!("mix.{k}.{part}"), shape, random)
-            };
+        let mut layer = || {
+            let mut draw =
+                |name: &str, shape: &[usize]| Init::Normal(0.02).param(name, shape, random);
             let weight = draw("weight", &[2, channels, channels])?;
             Ok::<_, Error>([weight, draw("bias", &[2, channels])?])
         };
-        Ok(Weights::Dense(Box::new([layer(0)?, layer(1)?, layer(2)?])))
+        Ok(Weights::Dense(Box::new([layer()?, layer()?, layer()?])))
     }
 }
 
@@ -362,23 +365,22 @@ struct Head {
 impl Head {
     fn new(config: &FourierGnnConfig, random: &mut Generator) -> Result<Self> {
         let FourierGnnConfig { look_back, horizon, embed, hidden, .. } = *config;
-        let projection = Init::Normal(1.0).param("head.projection", &[look_back, SLOTS], random)?;
-        let mut layer = |name: &str, inputs, outputs, activation| {
-            let layer = Linear::builder(format!("head.{name}"), inputs, outputs);
-            layer.activation(activation).build(random)
+        let projection = Init::Normal(1.0).param("projection", &[look_back, SLOTS], random)?;
+        let mut layer = |inputs, outputs, activation| {
+            Linear::builder(inputs, outputs).activation(activation).build(random)
         };
         Ok(Self {
             projection,
-            first: layer("first", SLOTS * embed, FIRST, LEAKY)?,
-            second: layer("second", FIRST, hidden, LEAKY)?,
-            third: layer("third", hidden, horizon, Activation::Identity)?,
+            first: layer(SLOTS * embed, FIRST, LEAKY)?,
+            second: layer(FIRST, hidden, LEAKY)?,
+            third: layer(hidden, horizon, Activation::Identity)?,
             embed,
         })
     }
 
     /// `[.., H]` of `y[.., L E]`. Projection and first layer are linear: their product is one matrix
     /// `[L E, 64]`, which meets y as it lies.
-    fn forward(&self, y: &Var) -> Result<Var> {
+    fn forward(&self, y: &Var, pass: &mut Pass<'_>) -> Result<Var> {
         let tape = y.tape();
         let projection = tape.param(&self.projection);
         let weight = tape.param(self.first.weight()).reshape([SLOTS, self.embed * FIRST])?;
@@ -386,14 +388,9 @@ impl Head {
         let both = projection.matmul(&weight)?.reshape([width, FIRST])?;
         let bias = self.first.bias().map(|bias| tape.param(bias));
         let first = linear(y, &both, bias.as_ref(), LEAKY)?;
-        self.third.forward(&self.second.forward(&first)?)
+        let second = self.second.forward(&first, pass)?;
+        self.third.forward(&second, pass)
     }
 }
 
-impl Module for Head {
-    fn params(&self) -> Vec<Param> {
-        let layers = [&self.first, &self.second, &self.third];
-        let layers = layers.into_iter().flat_map(Module::params);
-        [self.projection.clone()].into_iter().chain(layers).collect()
-    }
-}
+crate::module!(Head { projection, first, second, third });

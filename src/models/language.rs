@@ -1,12 +1,12 @@
 //! What language models have in common.
 
 use super::Sampler;
-use super::pass::{Pass, TrainingLoss};
+use super::training_loss::TrainingLoss;
 use crate::error::{Error, Result};
 use crate::linalg::{Layout, matmul};
 use crate::loss::{LinearCrossEntropy, linear_cross_entropy, linear_cross_entropy_with};
-use crate::nn::Module;
-use crate::{DType, Device, Tape, Tensor, Var};
+use crate::nn::{Module, Pass};
+use crate::{DType, Device, Tensor, Var};
 
 const OP: &str = "language_model";
 
@@ -87,8 +87,8 @@ pub trait LanguageModel: Module {
     }
 
     /// The mean cross-entropy of `targets` in nats over the positions from `from` on only: the first
-    /// ones are context. Nothing is padding; with padding, [`loss`](Self::loss) on [`Tape::off`] is the
-    /// loss of an evaluation.
+    /// ones are context. Nothing is padding; with padding, [`loss`](Self::loss) on [`Pass::evaluation`] is
+    /// the loss of an evaluation.
     ///
     /// # Errors
     /// Those of [`loss`](Self::loss); [`Error::Argument`] if no position is left.
@@ -98,7 +98,7 @@ pub trait LanguageModel: Module {
             let detail = format!("no position is left after {from} of {steps}");
             return Err(Error::argument(OP, detail));
         }
-        let Features { x, w } = self.features(tokens, None, &mut Pass::new(&Tape::off()))?;
+        let Features { x, w } = self.features(tokens, None, &mut Pass::evaluation())?;
         let x = x.narrow(0, from..steps)?;
         let targets = &rows(targets, from, steps)?;
         Ok(f64::from(linear_cross_entropy(&x, &w, targets)?.value().item()?))
@@ -109,7 +109,7 @@ pub trait LanguageModel: Module {
     /// # Errors
     /// Those of [`features`](Self::features).
     fn logits(&self, tokens: &Tensor) -> Result<Tensor> {
-        let Features { x, w } = self.features(tokens, None, &mut Pass::new(&Tape::off()))?;
+        let Features { x, w } = self.features(tokens, None, &mut Pass::evaluation())?;
         matmul(x.value(), w.value(), Layout::NT)
     }
 
@@ -124,7 +124,7 @@ pub trait LanguageModel: Module {
         if steps == 0 {
             return Err(Error::shape(OP, "no tokens to read"));
         }
-        let pass = &mut Pass::new(&Tape::off());
+        let pass = &mut Pass::evaluation();
         let Features { x, w } = self.features(tokens, Some(state), pass)?;
         let last = x.narrow(0, steps - 1..steps)?;
         let batch = tokens.count() / steps;
@@ -153,20 +153,20 @@ pub trait LanguageModel: Module {
         Ok(drawn)
     }
 
-    /// What a file of the model holds: extents and parameters. Add an optimizer or notes as needed.
+    /// What a file of the model holds: extents, parameters and buffers. Add an optimizer or notes as needed.
     #[cfg(feature = "checkpoint")]
     fn checkpoint(&self) -> crate::checkpoint::Checkpoint {
-        super::config::checkpoint(Self::NAME, self.fields(), &self.params())
+        super::config::checkpoint(Self::NAME, self.fields(), &self.saved())
     }
 
-    /// Loads the parameters from a file of a model of the same extents.
+    /// Loads parameters and buffers from a file of a model of the same extents.
     ///
     /// # Errors
     /// [`Error::Io`]; [`Error::Format`] for a damaged file, and for a file of another model or
     /// configuration, with all that differs; device loss.
     #[cfg(feature = "checkpoint")]
     fn restore(&self, path: &std::path::Path) -> Result<crate::checkpoint::Notes> {
-        super::config::restore(path, Self::NAME, self.fields(), &self.params())
+        super::config::restore(path, Self::NAME, self.fields(), &self.saved())
     }
 }
 

@@ -40,7 +40,7 @@
 //! let window = random.normal([12, 4, 5])?; // [L, B, N]
 //! let target = random.normal([3, 4, 5])?; // [H, B, N]
 //! let tape = Tape::new();
-//! let loss = model.loss(&window, &target, &mut Pass::new(&tape).training(&mut random))?;
+//! let loss = model.loss(&window, &target, &mut Pass::training(&tape, &mut random))?;
 //! let gradients = loss.total.backward()?;
 //! # let _ = gradients;
 //! assert_eq!(model.predict(&window)?.shape().dims(), [3, 4, 5]);
@@ -48,28 +48,27 @@
 //! # }
 //! ```
 
-mod activity;
 mod config;
 mod energy;
 mod forecaster;
 mod fourier_gnn;
 mod language;
-mod pass;
 mod sample;
 mod spike_gpt;
 mod spikf_go;
 mod symbolic_light;
+mod training_loss;
 
-pub use activity::Activity;
+pub use crate::nn::{Activity, Pass};
 pub use energy::{AC_PICOJOULES, Energy, EnergyRow, LayerInput, MAC_PICOJOULES};
 pub use forecaster::Forecaster;
 pub use fourier_gnn::{FourierGnn, FourierGnnConfig, Mix};
 pub use language::{Features, LanguageModel};
-pub use pass::{Pass, TrainingLoss};
 pub use sample::Sampler;
 pub use spike_gpt::{SpikeGpt, SpikeGptConfig, SpikeGptState};
 pub use spikf_go::{GateGradient, Penalty, SpikfGo, SpikfGoConfig};
 pub use symbolic_light::{Encoder, SymbolicLight, SymbolicLightConfig, SymbolicLightState};
+pub use training_loss::TrainingLoss;
 
 use crate::{Result, Tensor, Var};
 

@@ -2,13 +2,12 @@
 
 use super::config::{Fields, all_positive, field};
 use super::language::{Features, LanguageModel, check_tokens};
-use super::pass::Pass;
 #[cfg(feature = "checkpoint")]
 use crate::checkpoint::{Checkpoint, Notes};
 use crate::elementwise::Activation;
 use crate::error::{Error, Result};
 use crate::lif::{Lif, Spikes};
-use crate::nn::{Embedding, Init, LayerNorm, Linear, Module};
+use crate::nn::{Embedding, Init, Layer, LayerNorm, Linear, Module, Pass, Visitor};
 use crate::random::Generator;
 use crate::scan::{WkvState, wkv};
 use crate::{DType, Device, Param, Tensor, Var};
@@ -107,13 +106,13 @@ impl SpikeGpt {
             [("vocabulary", vocabulary), ("width", width), ("layers", layers), ("ffn", ffn)];
         all_positive(OP, &extents)?;
         let device = random.device().clone();
-        let embedding = Embedding::new("embedding", vocabulary, width, 0.02, random)?;
-        let norm = LayerNorm::new("embedding.norm", width, &device)?;
+        let embedding = Embedding::new(vocabulary, width, 0.02, random)?;
+        let norm = LayerNorm::new(width, &device)?;
         let block = |index| Block::new(index, config, random);
         let blocks = (0..layers).map(block).collect::<Result<Vec<_>>>()?;
-        let last_norm = LayerNorm::new("norm", width, &device)?;
+        let last_norm = LayerNorm::new(width, &device)?;
         let head =
-            Init::Normal(0.02).param("head.weight", &[vocabulary, width], random)?.outputs_first();
+            Init::Normal(0.02).param("weight", &[vocabulary, width], random)?.outputs_first();
         Ok(Self { config: config.clone(), device, embedding, norm, blocks, last_norm, head })
     }
 
@@ -141,14 +140,13 @@ impl SpikeGpt {
     }
 }
 
-impl Module for SpikeGpt {
-    fn params(&self) -> Vec<Param> {
-        let outer: [&dyn Module; 3] = [&self.embedding, &self.norm, &self.last_norm];
-        let outer = outer.into_iter().flat_map(Module::params);
-        let blocks = self.blocks.iter().flat_map(Module::params);
-        outer.chain(blocks).chain([self.head.clone()]).collect()
-    }
-}
+crate::module!(SpikeGpt {
+    embedding,
+    norm: "embedding.norm",
+    last_norm: "norm",
+    blocks,
+    head: "head.weight",
+});
 
 impl LanguageModel for SpikeGpt {
     type State = SpikeGptState;
@@ -192,14 +190,15 @@ impl LanguageModel for SpikeGpt {
         pass: &mut Pass<'_>,
     ) -> Result<Features> {
         check_tokens(OP, &self.device, tokens, state.as_ref().map(|state| state.batch))?;
-        let embedded = self.embedding.forward(&pass.tape, tokens)?;
-        let mut x = pass.drop(self.norm.forward(&embedded)?)?;
+        let embedded = self.embedding.forward(&pass.constant(tokens), pass)?;
+        let normed = self.norm.forward(&embedded, pass)?;
+        let mut x = pass.drop(normed)?;
         for (index, block) in self.blocks.iter().enumerate() {
             let state = state.as_mut().and_then(|state| state.blocks.get_mut(index));
             x = block.forward(index, x, state, pass)?;
         }
         let w = x.tape().param(&self.head);
-        Ok(Features { x: self.last_norm.forward(&x)?, w })
+        Ok(Features { x: self.last_norm.forward(&x, pass)?, w })
     }
 }
 
@@ -214,13 +213,12 @@ struct Block {
 impl Block {
     fn new(index: usize, config: &SpikeGptConfig, random: &mut Generator) -> Result<Self> {
         let device = &random.device().clone();
-        let name = |part: &str| format!("blocks.{index}.{part}");
         let at = Depth { index, layers: config.layers };
         Ok(Self {
-            time_norm: LayerNorm::new(&name("time.norm"), config.width, device)?,
-            time: TimeMix::new(&name("time"), at, config.width, random)?,
-            channel_norm: LayerNorm::new(&name("channel.norm"), config.width, device)?,
-            channel: ChannelMix::new(&name("channel"), at, config, random)?,
+            time_norm: LayerNorm::new(config.width, device)?,
+            time: TimeMix::new(at, config.width, random)?,
+            channel_norm: LayerNorm::new(config.width, device)?,
+            channel: ChannelMix::new(at, config, random)?,
         })
     }
 
@@ -235,26 +233,20 @@ impl Block {
             Some(BlockState { time, channel, wkv }) => (Some(time), Some(channel), Some(wkv)),
             None => (None, None, None),
         };
-        let normed = self.time_norm.forward(&x)?;
-        let mixed = self.time.forward(&normed, time.as_ref().map(|s| &s.token), sums)?;
+        let normed = self.time_norm.forward(&x, pass)?;
+        let mixed = self.time.forward(&normed, time.as_ref().map(|s| &s.token), sums, pass)?;
         let spikes = fire(&mixed, &normed, time)?;
         pass.see_spikes(|| format!("block {index} time mix"), &spikes)?;
         let x = x.add(&pass.drop(spikes)?)?;
-        let normed = self.channel_norm.forward(&x)?;
-        let mixed = self.channel.forward(&normed, channel.as_ref().map(|s| &s.token))?;
+        let normed = self.channel_norm.forward(&x, pass)?;
+        let mixed = self.channel.forward(&normed, channel.as_ref().map(|s| &s.token), pass)?;
         let spikes = fire(&mixed, &normed, channel)?;
         pass.see_spikes(|| format!("block {index} channel mix"), &spikes)?;
         x.add(&pass.drop(spikes)?)
     }
 }
 
-impl Module for Block {
-    fn params(&self) -> Vec<Param> {
-        let parts: [&dyn Module; 4] =
-            [&self.time_norm, &self.time, &self.channel_norm, &self.channel];
-        parts.into_iter().flat_map(Module::params).collect()
-    }
-}
+crate::module!(Block { time_norm: "time.norm", time, channel_norm: "channel.norm", channel });
 
 /// LIF along the tokens, and the state that follows.
 fn fire(mixed: &Var, shifted: &Var, state: Option<&mut MixState>) -> Result<Var> {
@@ -290,7 +282,7 @@ impl Depth {
 /// A parameter with the value of `f` for each of `width` channels, whose place runs from 0 to 1.
 fn channels(
     device: &Device,
-    name: String,
+    name: &str,
     width: usize,
     f: impl Fn(usize, f32) -> f32,
 ) -> Result<Param> {
@@ -310,27 +302,23 @@ struct TimeMix {
 }
 
 impl TimeMix {
-    fn new(name: &str, at: Depth, width: usize, random: &mut Generator) -> Result<Self> {
+    fn new(at: Depth, width: usize, random: &mut Generator) -> Result<Self> {
         let device = &random.device().clone();
         let (first, last) = (at.place(), at.left());
-        let vector = |part: &str, f: &dyn Fn(usize, f32) -> f32| {
-            channels(device, format!("{name}.{part}"), width, f)
-        };
-        let mut linear = |part: &str| {
-            Linear::builder(format!("{name}.{part}"), width, width).bias(false).build(random)
-        };
+        let vector = |part: &str, f: &dyn Fn(usize, f32) -> f32| channels(device, part, width, f);
+        let mut linear = || Linear::builder(width, width).bias(false).build(random);
         Ok(Self {
             shifts: [
-                vector("shift.key", &|_, place| place.powf(last))?,
-                vector("shift.value", &|_, place| place.powf(last) + 0.3 * first)?,
-                vector("shift.receptance", &|_, place| place.powf(0.5 * last))?,
+                vector("key", &|_, place| place.powf(last))?,
+                vector("value", &|_, place| place.powf(last) + 0.3 * first)?,
+                vector("receptance", &|_, place| place.powf(0.5 * last))?,
             ],
-            maps: [linear("key")?, linear("value")?, linear("receptance")?],
+            maps: [linear()?, linear()?, linear()?],
             decay: vector("decay", &|_, place| 8.0 * place.powf(0.7 + 1.3 * first) - 5.0)?,
             bonus: vector("bonus", &|channel, _| {
                 0.5 * ((channel + 1) % 3) as f32 - 0.5 + 0.3f32.ln()
             })?,
-            output: linear("output")?,
+            output: linear()?,
         })
     }
 
@@ -339,12 +327,13 @@ impl TimeMix {
         x: &Var,
         before: Option<&Tensor>,
         sums: Option<&mut WkvState>,
+        pass: &mut Pass<'_>,
     ) -> Result<Var> {
         let tape = x.tape();
         let before = before.map(|token| tape.constant(token));
-        let shifted = |part: usize| {
+        let mut shifted = |part: usize| {
             let mixed = x.token_shift(&tape.param(&self.shifts[part]), before.as_ref())?;
-            self.maps[part].forward(&mixed)
+            self.maps[part].forward(&mixed, pass)
         };
         let [k, v, r] = [shifted(0)?, shifted(1)?, shifted(2)?];
         let (decay, bonus) = (tape.param(&self.decay), tape.param(&self.bonus));
@@ -352,17 +341,22 @@ impl TimeMix {
         if let Some(sums) = sums {
             *sums = out.state;
         }
-        self.output.forward(&r.sigmoid()?.mul(&out.y)?)
+        self.output.forward(&r.sigmoid()?.mul(&out.y)?, pass)
     }
 }
 
 impl Module for TimeMix {
-    fn params(&self) -> Vec<Param> {
-        let mut params = self.shifts.to_vec();
-        params.extend(self.maps.iter().flat_map(Module::params));
-        params.extend([self.decay.clone(), self.bonus.clone()]);
-        params.extend(self.output.params());
-        params
+    fn visit(&self, visitor: &mut Visitor) {
+        const PARTS: [&str; 3] = ["key", "value", "receptance"];
+        for (part, shift) in PARTS.iter().zip(&self.shifts) {
+            visitor.param(&format!("shift.{part}"), shift);
+        }
+        for (part, map) in PARTS.iter().zip(&self.maps) {
+            visitor.child(part, map);
+        }
+        visitor.param("decay", &self.decay);
+        visitor.param("bonus", &self.bonus);
+        visitor.child("output", &self.output);
     }
 }
 
@@ -376,37 +370,38 @@ struct ChannelMix {
 }
 
 impl ChannelMix {
-    fn new(name: &str, at: Depth, config: &SpikeGptConfig, random: &mut Generator) -> Result<Self> {
+    fn new(at: Depth, config: &SpikeGptConfig, random: &mut Generator) -> Result<Self> {
         let device = &random.device().clone();
         let SpikeGptConfig { width, ffn, .. } = *config;
-        let vector = |part: &str| {
-            channels(device, format!("{name}.{part}"), width, |_, place| place.powf(at.left()))
-        };
-        let shifts = [vector("shift.key")?, vector("shift.receptance")?];
-        let mut linear = |part: &str, inputs, outputs| {
-            Linear::builder(format!("{name}.{part}"), inputs, outputs).bias(false).build(random)
-        };
+        let vector = |part: &str| channels(device, part, width, |_, place| place.powf(at.left()));
+        let shifts = [vector("key")?, vector("receptance")?];
+        let mut linear =
+            |inputs, outputs| Linear::builder(inputs, outputs).bias(false).build(random);
         Ok(Self {
             shifts,
-            key: linear("key", width, ffn)?,
-            value: linear("value", ffn, width)?,
-            receptance: linear("receptance", width, width)?,
+            key: linear(width, ffn)?,
+            value: linear(ffn, width)?,
+            receptance: linear(width, width)?,
         })
     }
 
-    fn forward(&self, x: &Var, before: Option<&Tensor>) -> Result<Var> {
+    fn forward(&self, x: &Var, before: Option<&Tensor>, pass: &mut Pass<'_>) -> Result<Var> {
         let tape = x.tape();
         let before = before.map(|token| tape.constant(token));
         let shifted = |part: usize| x.token_shift(&tape.param(&self.shifts[part]), before.as_ref());
-        let key = self.key.forward(&shifted(0)?)?.activate(Activation::SquaredRelu)?;
-        let gate = self.receptance.forward(&shifted(1)?)?.sigmoid()?;
-        gate.mul(&self.value.forward(&key)?)
+        let key = self.key.forward(&shifted(0)?, pass)?.activate(Activation::SquaredRelu)?;
+        let gate = self.receptance.forward(&shifted(1)?, pass)?.sigmoid()?;
+        gate.mul(&self.value.forward(&key, pass)?)
     }
 }
 
 impl Module for ChannelMix {
-    fn params(&self) -> Vec<Param> {
-        let maps = [&self.key, &self.value, &self.receptance];
-        self.shifts.iter().cloned().chain(maps.into_iter().flat_map(|map| map.params())).collect()
+    fn visit(&self, visitor: &mut Visitor) {
+        let [key, receptance] = &self.shifts;
+        visitor.param("shift.key", key);
+        visitor.param("shift.receptance", receptance);
+        visitor.child("key", &self.key);
+        visitor.child("value", &self.value);
+        visitor.child("receptance", &self.receptance);
     }
 }

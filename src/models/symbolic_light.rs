@@ -3,14 +3,14 @@
 
 use super::config::{Fields, all_positive, field, whole_heads};
 use super::language::{Features, LanguageModel, check_tokens};
-use super::pass::{Pass, TrainingLoss};
+use super::training_loss::TrainingLoss;
 use crate::attention::{AttentionCache, Gate, SpikeAttention};
 #[cfg(feature = "checkpoint")]
 use crate::checkpoint::{Checkpoint, Notes};
 use crate::error::{Error, Result};
 use crate::layout::{concat, concat_tensors};
 use crate::lif::{Lif, Spikes, Surrogate};
-use crate::nn::{Embedding, Init, LayerNorm, Linear, Module, filled};
+use crate::nn::{Embedding, Init, Layer, LayerNorm, Linear, Pass, filled};
 use crate::random::Generator;
 use crate::{DType, Device, Param, Tensor, Var};
 
@@ -242,9 +242,9 @@ impl SymbolicLight {
         config.check()?;
         let device = random.device().clone();
         let SymbolicLightConfig { vocabulary, width, layers, .. } = *config;
-        let embedding = Embedding::new("embedding", vocabulary, width, 0.02, random)?;
-        let norm = LayerNorm::new("embedding.norm", width, &device)?;
-        let block = |index| Block::new(&format!("blocks.{index}"), config, random);
+        let embedding = Embedding::new(vocabulary, width, 0.02, random)?;
+        let norm = LayerNorm::new(width, &device)?;
+        let block = |_| Block::new(config, random);
         let blocks = (0..layers).map(block).collect::<Result<Vec<_>>>()?;
         let head = Head::new(vocabulary, width, random)?;
         Ok(Self { config: config.clone(), device, embedding, norm, blocks, head })
@@ -284,13 +284,7 @@ impl SymbolicLight {
     }
 }
 
-impl Module for SymbolicLight {
-    fn params(&self) -> Vec<Param> {
-        let outer: [&dyn Module; 2] = [&self.embedding, &self.norm];
-        let outer = outer.into_iter().flat_map(Module::params);
-        outer.chain(self.blocks.iter().flat_map(Module::params)).chain(self.head.params()).collect()
-    }
-}
+crate::module!(SymbolicLight { embedding, norm: "embedding.norm", blocks, head });
 
 impl LanguageModel for SymbolicLight {
     type State = SymbolicLightState;
@@ -358,8 +352,8 @@ impl LanguageModel for SymbolicLight {
         pass: &mut Pass<'_>,
     ) -> Result<Features> {
         check_tokens(OP, &self.device, tokens, state.as_ref().map(|state| state.batch))?;
-        let embedded = self.embedding.forward(&pass.tape, tokens)?;
-        let embedded = self.norm.forward(&embedded)?;
+        let embedded = self.embedding.forward(&pass.constant(tokens), pass)?;
+        let embedded = self.norm.forward(&embedded, pass)?;
         let c = pass.drop(embedded)?;
         let spikes = self.encode(&c, state.as_mut().map(|state| &mut state.membrane))?;
         pass.see_spikes(|| "encoder".into(), &spikes)?;
@@ -368,7 +362,7 @@ impl LanguageModel for SymbolicLight {
             let state = state.as_mut().and_then(|state| state.blocks.get_mut(index));
             stream = block.forward(index, stream, state, pass)?;
         }
-        self.head.features(&stream.c)
+        self.head.features(&stream.c, pass)
     }
 }
 
@@ -406,23 +400,22 @@ struct AttentionPath {
 }
 
 impl Block {
-    fn new(name: &str, config: &SymbolicLightConfig, random: &mut Generator) -> Result<Self> {
+    fn new(config: &SymbolicLightConfig, random: &mut Generator) -> Result<Self> {
         let SymbolicLightConfig { width, heads, ffn, .. } = *config;
         let device = &random.device().clone();
         let attention =
-            if config.attention { Some(AttentionPath::new(name, config, random)?) } else { None };
-        let mut linear = |part: &str, inputs, outputs| {
-            Linear::builder(format!("{name}.{part}"), inputs, outputs).bias(false).build(random)
-        };
+            if config.attention { Some(AttentionPath::new(config, random)?) } else { None };
+        let mut linear =
+            |inputs, outputs| Linear::builder(inputs, outputs).bias(false).build(random);
         Ok(Self {
             attention,
-            memory: linear("memory", width, width)?,
-            decay: filled(format!("{name}.memory.decay"), &[heads], DECAY, device)?,
-            mixed: linear("mixed", width, width)?,
-            mixed_norm: LayerNorm::new(&format!("{name}.mixed.norm"), width, device)?,
-            up: linear("up", width, ffn)?,
-            down: linear("down", ffn, width)?,
-            ffn_norm: LayerNorm::new(&format!("{name}.ffn.norm"), width, device)?,
+            memory: linear(width, width)?,
+            decay: filled("decay", &[heads], DECAY, device)?,
+            mixed: linear(width, width)?,
+            mixed_norm: LayerNorm::new(width, device)?,
+            up: linear(width, ffn)?,
+            down: linear(ffn, width)?,
+            ffn_norm: LayerNorm::new(width, device)?,
         })
     }
 
@@ -434,12 +427,14 @@ impl Block {
         pass: &mut Pass<'_>,
     ) -> Result<Stream> {
         let mixed = self.mix(index, &c, &spikes, state, pass)?;
-        let mixed = pass.drop(self.mixed.forward(&mixed)?)?;
-        let c = self.mixed_norm.forward(&c.add(&mixed)?)?;
-        let fired = fire(&self.up.forward(&c)?)?;
+        let mixed = self.mixed.forward(&mixed, pass)?;
+        let mixed = pass.drop(mixed)?;
+        let c = self.mixed_norm.forward(&c.add(&mixed)?, pass)?;
+        let fired = fire(&self.up.forward(&c, pass)?)?;
         pass.see_spikes(|| format!("block {index} ffn"), &fired)?;
-        let down = pass.drop(self.down.forward(&fired)?)?;
-        let c = self.ffn_norm.forward(&c.add(&down)?)?;
+        let down = self.down.forward(&fired, pass)?;
+        let down = pass.drop(down)?;
+        let c = self.ffn_norm.forward(&c.add(&down)?, pass)?;
         let spikes = fire(&c)?;
         pass.see_spikes(|| format!("block {index}"), &spikes)?;
         Ok(Stream { c, spikes })
@@ -460,7 +455,7 @@ impl Block {
             None => (None, None),
         };
         let initial = before.as_ref().map(|memory| c.tape().constant(memory));
-        let memory = self.memory.forward(spikes)?.decay_scan(&decay, initial.as_ref())?;
+        let memory = self.memory.forward(spikes, pass)?.decay_scan(&decay, initial.as_ref())?;
         if let Some(before) = before {
             *before = memory.last.value().clone();
         }
@@ -470,30 +465,34 @@ impl Block {
             activity.see_gates(&format!("block {index}"), &path.gated.gates(spikes.value())?);
             Ok(())
         })?;
-        let attended = path.attend(c, spikes, cache)?;
+        let attended = path.attend(c, spikes, cache, pass)?;
         attended.mix(&memory, &c.tape().param(&path.share))
     }
 }
 
 impl AttentionPath {
-    fn new(name: &str, config: &SymbolicLightConfig, random: &mut Generator) -> Result<Self> {
+    fn new(config: &SymbolicLightConfig, random: &mut Generator) -> Result<Self> {
         let SymbolicLightConfig { width, heads, window, anchors, gate, .. } = *config;
         let device = &random.device().clone();
         let gated = SpikeAttention::new(heads).window(window).anchors(anchors).gate(gate);
-        let mut linear = |part: &str| {
-            Linear::builder(format!("{name}.{part}"), width, width).bias(false).build(random)
-        };
+        let mut linear = || Linear::builder(width, width).bias(false).build(random);
         Ok(Self {
             gated,
-            query: linear("query")?,
-            key: linear("key")?,
-            value: linear("value")?,
-            share: filled(format!("{name}.share"), &[1], 0.0, device)?,
+            query: linear()?,
+            key: linear()?,
+            value: linear()?,
+            share: filled("share", &[1], 0.0, device)?,
         })
     }
 
-    fn attend(&self, c: &Var, spikes: &Var, cache: Option<&mut AttentionCache>) -> Result<Var> {
-        let [q, k, v] = [&self.query, &self.key, &self.value].map(|map| map.forward(c));
+    fn attend(
+        &self,
+        c: &Var,
+        spikes: &Var,
+        cache: Option<&mut AttentionCache>,
+        pass: &mut Pass<'_>,
+    ) -> Result<Var> {
+        let [q, k, v] = [&self.query, &self.key, &self.value].map(|map| map.forward(c, pass));
         let (q, k, v) = (q?, k?, v?);
         let Some(cache) = cache else { return self.gated.attend(&q, &k, &v, spikes.value()) };
         if cache.position() == 0 {
@@ -513,22 +512,18 @@ impl AttentionPath {
     }
 }
 
-impl Module for Block {
-    fn params(&self) -> Vec<Param> {
-        let mut params = Vec::new();
-        if let Some(path) = &self.attention {
-            let maps = [&path.query, &path.key, &path.value];
-            params.extend(maps.into_iter().flat_map(|map| map.params()));
-            params.push(path.share.clone());
-        }
-        params.extend(self.memory.params());
-        params.push(self.decay.clone());
-        let rest: [&dyn Module; 5] =
-            [&self.mixed, &self.mixed_norm, &self.up, &self.down, &self.ffn_norm];
-        params.extend(rest.into_iter().flat_map(Module::params));
-        params
-    }
-}
+crate::module!(AttentionPath { query, key, value, share });
+
+crate::module!(Block {
+    attention: "",
+    memory,
+    decay: "memory.decay",
+    mixed,
+    mixed_norm: "mixed.norm",
+    up,
+    down,
+    ffn_norm: "ffn.norm",
+});
 
 /// The context-conditioned head: `logits = W c + 0.1 W2 gelu(W1 c)`, as one product over `[c, 0.1
 /// gelu(W1 c)]` and `[W, W2]`.
@@ -542,26 +537,20 @@ struct Head {
 impl Head {
     fn new(vocabulary: usize, width: usize, random: &mut Generator) -> Result<Self> {
         let narrow = (width / 4).max(1);
-        let first =
-            Init::Normal(0.02).param("head.first", &[vocabulary, width], random)?.outputs_first();
-        let second =
-            Init::Normal(0.02).param("head.second", &[vocabulary, narrow], random)?.outputs_first();
-        let narrow = Linear::builder("head.narrow", width, narrow).bias(false).build(random)?;
+        let mut draw = |name: &str, width| {
+            Init::Normal(0.02).param(name, &[vocabulary, width], random).map(Param::outputs_first)
+        };
+        let (first, second) = (draw("first", width)?, draw("second", narrow)?);
+        let narrow = Linear::builder(width, narrow).bias(false).build(random)?;
         Ok(Self { first, narrow, second })
     }
 
-    fn features(&self, c: &Var) -> Result<Features> {
-        let context = self.narrow.forward(c)?.gelu()?.mul_scalar(SECOND_HEAD)?;
+    fn features(&self, c: &Var, pass: &mut Pass<'_>) -> Result<Features> {
+        let context = self.narrow.forward(c, pass)?.gelu()?.mul_scalar(SECOND_HEAD)?;
         let axis = c.shape().rank() - 1;
         let weights = [&self.first, &self.second].map(|param| c.tape().param(param));
         Ok(Features { x: concat(&[c, &context], axis)?, w: concat(&weights.each_ref(), 1)? })
     }
 }
 
-impl Module for Head {
-    fn params(&self) -> Vec<Param> {
-        let mut params = vec![self.first.clone(), self.second.clone()];
-        params.extend(self.narrow.params());
-        params
-    }
-}
+crate::module!(Head { first, second, narrow });

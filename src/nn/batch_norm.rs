@@ -1,7 +1,7 @@
 //! Normalisation of channels over a batch.
 
 use super::reach::{reach, root_of_eps};
-use super::{Module, filled};
+use super::{Layer, Module, Pass, Visitor, filled};
 use crate::elementwise::{self, Binary};
 use crate::error::{Error, Result};
 use crate::{Device, Param, Tensor, Var};
@@ -11,10 +11,10 @@ const OP: &str = "batch_norm";
 /// `y = gain (x - mean) / sqrt(var + 1e-5) + bias` for each channel of `x[.., C]`, over all leading
 /// axes.
 ///
-/// In training, mean and biased variance are those of the batch, and the running ones move towards
+/// In a pass of training, mean and biased variance are those of the batch, and the running ones move towards
 /// them by a tenth (towards the unbiased variance, as in PyTorch); else the running ones are taken.
-/// They are no parameters, but belong into the model's file: the mean, and the root of the variance, the
-/// standard deviation, which f32 holds for values of every size.
+/// They are buffers of the module: the mean, and the root of the variance, the standard deviation, which
+/// f32 holds for values of every size.
 ///
 /// Source: Ioffe and Szegedy 2015, Batch Normalization.
 #[derive(Debug, Clone)]
@@ -30,17 +30,15 @@ pub struct BatchNorm {
 const MOMENTUM: f64 = 0.1;
 
 impl BatchNorm {
-    /// The layer for `channels` channels: gain 1, bias 0, running mean 0 and deviation 1. `name` is the
-    /// prefix of the tensors' names.
+    /// The layer for `channels` channels: gain 1, bias 0, running mean 0 and deviation 1.
     ///
     /// # Errors
     /// [`Error::Argument`] without channels; those of [`Tensor::empty`].
-    pub fn new(name: &str, channels: usize, device: &Device) -> Result<Self> {
+    pub fn new(channels: usize, device: &Device) -> Result<Self> {
         if channels == 0 {
-            return Err(Error::argument(OP, format!("`{name}` has no channels")));
+            return Err(Error::argument(OP, "no channels"));
         }
-        let filled =
-            |part: &str, value: f32| filled(format!("{name}.{part}"), &[channels], value, device);
+        let filled = |name: &str, value: f32| filled(name, &[channels], value, device);
         Ok(Self {
             gain: filled("gain", 1.0)?,
             bias: filled("bias", 0.0)?,
@@ -48,30 +46,6 @@ impl BatchNorm {
             deviation: filled("deviation", 1.0)?,
             channels,
         })
-    }
-
-    /// Applies the layer to `x[.., C]`.
-    ///
-    /// # Errors
-    /// [`Error::Shape`] unless the last axis has the layer's channels, and in training without two
-    /// values of each at least; [`Error::DType`] for other elements than f32;
-    /// [`Error::DeviceMismatch`].
-    pub fn forward(&self, x: &Var, training: bool) -> Result<Var> {
-        let (mean, deviation) = if training {
-            self.of_batch(x)?
-        } else {
-            (x.tape().constant(self.mean.value()), x.tape().constant(self.deviation.value()))
-        };
-        if x.shape().last() != Some(&self.channels) {
-            return Err(Error::shape(OP, format!("{} for {} channels", x.shape(), self.channels)));
-        }
-        let (gain, bias) = (x.tape().param(&self.gain), x.tape().param(&self.bias));
-        let spread = deviation.hypot(&x.tape().constant(&root_of_eps(x.device())?))?;
-        let reach = x.tape().constant(&reach(spread.value())?);
-        // Small tensors take most of the steps.
-        let scale = gain.div(&spread.mul(&reach)?)?;
-        let shift = bias.sub(&mean.mul(&reach)?.mul(&scale)?)?;
-        x.mul(&reach)?.mul(&scale)?.add(&shift)
     }
 
     /// Mean and standard deviation of the channels of a batch; the running ones move towards them.
@@ -92,11 +66,6 @@ impl BatchNorm {
         towards(&self.deviation, kept.sqrt(), deviation.value(), new, Binary::Hypot)?;
         Ok((mean, deviation))
     }
-
-    /// The running mean and standard deviation, which are saved but not trained.
-    pub fn statistics(&self) -> Vec<Param> {
-        vec![self.mean.clone(), self.deviation.clone()]
-    }
 }
 
 /// `running = kept running + new batch`, or another `sum` of the two.
@@ -106,7 +75,36 @@ fn towards(running: &Param, kept: f64, batch: &Tensor, new: f64, sum: Binary) ->
 }
 
 impl Module for BatchNorm {
-    fn params(&self) -> Vec<Param> {
-        vec![self.gain.clone(), self.bias.clone()]
+    fn visit(&self, visitor: &mut Visitor) {
+        visitor.param("gain", &self.gain);
+        visitor.param("bias", &self.bias);
+        visitor.buffer("mean", &self.mean);
+        visitor.buffer("deviation", &self.deviation);
+    }
+}
+
+impl Layer for BatchNorm {
+    /// Of `x[.., C]`.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] unless the last axis has the layer's channels, and in training without two
+    /// values of each at least; [`Error::DType`] for other elements than f32;
+    /// [`Error::DeviceMismatch`].
+    fn forward(&self, x: &Var, pass: &mut Pass<'_>) -> Result<Var> {
+        let (mean, deviation) = if pass.is_training() {
+            self.of_batch(x)?
+        } else {
+            (x.tape().constant(self.mean.value()), x.tape().constant(self.deviation.value()))
+        };
+        if x.shape().last() != Some(&self.channels) {
+            return Err(Error::shape(OP, format!("{} for {} channels", x.shape(), self.channels)));
+        }
+        let (gain, bias) = (x.tape().param(&self.gain), x.tape().param(&self.bias));
+        let spread = deviation.hypot(&x.tape().constant(&root_of_eps(x.device())?))?;
+        let reach = x.tape().constant(&reach(spread.value())?);
+        // Small tensors take most of the steps.
+        let scale = gain.div(&spread.mul(&reach)?)?;
+        let shift = bias.sub(&mean.mul(&reach)?.mul(&scale)?)?;
+        x.mul(&reach)?.mul(&scale)?.add(&shift)
     }
 }

@@ -1,6 +1,6 @@
 //! Convolutional layers over time.
 
-use super::{Init, Module, filled};
+use super::{Init, Layer, Pass, filled};
 use crate::elementwise::Activation;
 use crate::error::{Error, Result};
 use crate::random::Generator;
@@ -20,46 +20,33 @@ pub struct CausalConv {
 
 impl CausalConv {
     /// The layer from `inputs` to `outputs` channels with `taps` taps, weights uniform in
-    /// `± 1 / sqrt(taps inputs)`, bias 0. `name` is the prefix of the parameters' names.
+    /// `± 1 / sqrt(taps inputs)`, bias 0.
     ///
     /// # Errors
     /// [`Error::Argument`] for an extent of zero; those of
     /// [`Tensor::empty`](crate::Tensor::empty).
-    pub fn new(
-        name: &str,
-        [inputs, outputs]: [usize; 2],
-        taps: usize,
-        random: &mut Generator,
-    ) -> Result<Self> {
-        Self::build(name, &[taps, inputs, outputs], taps.saturating_mul(inputs), random)
+    pub fn new([inputs, outputs]: [usize; 2], taps: usize, random: &mut Generator) -> Result<Self> {
+        Self::build(&[taps, inputs, outputs], taps.saturating_mul(inputs), random)
     }
 
     /// The layer for `channels` channels, each by itself, weights uniform in `± 1 / sqrt(taps)`.
     ///
     /// # Errors
     /// Those of [`new`](Self::new).
-    pub fn depthwise(
-        name: &str,
-        channels: usize,
-        taps: usize,
-        random: &mut Generator,
-    ) -> Result<Self> {
-        Self::build(name, &[taps, channels], taps, random)
+    pub fn depthwise(channels: usize, taps: usize, random: &mut Generator) -> Result<Self> {
+        Self::build(&[taps, channels], taps, random)
     }
 
-    fn build(name: &str, shape: &[usize], fan_in: usize, random: &mut Generator) -> Result<Self> {
+    fn build(shape: &[usize], fan_in: usize, random: &mut Generator) -> Result<Self> {
         if shape.contains(&0) {
-            return Err(Error::argument(
-                "causal_conv",
-                format!("`{name}` has the extents {shape:?}"),
-            ));
+            return Err(Error::argument("causal_conv", format!("the extents {shape:?}")));
         }
         let bound = (fan_in as f32).sqrt().recip();
-        let weight = Init::Uniform(bound).param(format!("{name}.weight"), shape, random)?;
+        let weight = Init::Uniform(bound).param("weight", shape, random)?;
         let outputs = shape.last().copied().unwrap_or(1);
         Ok(Self {
             weight,
-            bias: filled(format!("{name}.bias"), &[outputs], 0.0, random.device())?,
+            bias: filled("bias", &[outputs], 0.0, random.device())?,
             dilation: 1,
             activation: Activation::Identity,
         })
@@ -78,12 +65,13 @@ impl CausalConv {
         self.activation = activation;
         self
     }
+}
 
-    /// Applies the layer to `x[T, B, C]`.
-    ///
-    /// # Errors
-    /// Those of [`Var::causal_conv`] or [`Var::depthwise_conv`].
-    pub fn forward(&self, x: &Var) -> Result<Var> {
+crate::module!(CausalConv { weight, bias });
+
+impl Layer for CausalConv {
+    /// Of `x[T, B, C]`.
+    fn forward(&self, x: &Var, _: &mut Pass<'_>) -> Result<Var> {
         let (w, bias) = (x.tape().param(&self.weight), x.tape().param(&self.bias));
         if w.shape().rank() == 3 {
             return x.causal_conv(&w, Some(&bias), self.dilation, self.activation);
@@ -93,11 +81,5 @@ impl CausalConv {
             Activation::Identity => Ok(y),
             activation => y.activate(activation),
         }
-    }
-}
-
-impl Module for CausalConv {
-    fn params(&self) -> Vec<Param> {
-        vec![self.weight.clone(), self.bias.clone()]
     }
 }

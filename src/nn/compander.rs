@@ -1,6 +1,5 @@
 //! A weight compander.
 
-use super::Module;
 use crate::elementwise::Unary;
 use crate::error::{Error, Result};
 use crate::narrow::positive;
@@ -17,7 +16,7 @@ use crate::{DType, Param, Tape, Tensor, Var};
 /// # fn main() -> spikegrad::Result<()> {
 /// let device = Device::host();
 /// let start = Tensor::from_slice(&device, &[0.5f32, -0.25, 0.0, 1.0], [2, 2])?;
-/// let weight = Compander::new("layer.weight", &start, 1.0, 1.0)?;
+/// let weight = Compander::new(&start, 1.0, 1.0)?;
 /// assert_eq!(weight.params().len(), 3);
 ///
 /// let tape = Tape::new();
@@ -36,12 +35,12 @@ pub struct Compander {
 
 impl Compander {
     /// A weight that starts as `start`, with scales that start as `a` and `b`. Its parameters are
-    /// `name.raw`, `name.a` and `name.b`.
+    /// `raw`, `a` and `b`.
     ///
     /// # Errors
     /// [`Error::Argument`] for scales that are not positive and finite, or an element of `start`
     /// that is not within `a pi / 2`; [`Error::DType`] unless it is f32; device loss.
-    pub fn new(name: &str, start: &Tensor, a: f32, b: f32) -> Result<Self> {
+    pub fn new(start: &Tensor, a: f32, b: f32) -> Result<Self> {
         const OP: &str = "compander";
         start.expect(OP, DType::F32)?;
         for scale in [a, b] {
@@ -51,20 +50,17 @@ impl Compander {
         let bound = f64::from(a) * std::f64::consts::FRAC_PI_2;
         if let Some(weight) = weights.iter().find(|w| w.is_nan() || w.abs() >= bound * (1.0 - 1e-6))
         {
-            let detail = format!("`{name}` starts at {weight}, which is not within {bound}");
+            let detail = format!("a start at {weight}, which is not within {bound}");
             return Err(Error::argument(OP, detail));
         }
         // On the host, in f64: the tangent is steep.
         let raw = weights.iter().map(|w| f64::from(b) * (w / f64::from(a)).tan());
         let device = start.device();
         let raw = Tensor::from_slice(device, &raw.collect::<Vec<f64>>(), start.shape().dims())?;
-        let scale = |suffix: &str, value: f32| {
-            Ok::<_, Error>(Param::new(
-                format!("{name}.{suffix}"),
-                Tensor::from_slice(device, &[value], [1])?,
-            ))
+        let scale = |name: &str, value: f32| {
+            Ok::<_, Error>(Param::new(name, Tensor::from_slice(device, &[value], [1])?))
         };
-        let raw = Param::new(format!("{name}.raw"), raw);
+        let raw = Param::new("raw", raw);
         Ok(Self { raw, outer: scale("a", a)?, inner: scale("b", b)? })
     }
 
@@ -78,8 +74,4 @@ impl Compander {
     }
 }
 
-impl Module for Compander {
-    fn params(&self) -> Vec<Param> {
-        [&self.raw, &self.outer, &self.inner].map(Param::clone).to_vec()
-    }
-}
+crate::module!(Compander { raw, outer: "a", inner: "b" });

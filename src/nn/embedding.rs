@@ -1,8 +1,8 @@
 //! The table of token vectors.
 
-use super::{Init, Module};
+use super::{Init, Layer, Pass};
 use crate::random::Generator;
-use crate::{Param, Result, Tape, Tensor, Var};
+use crate::{Param, Result, Var};
 
 /// Rows of a table `[vocabulary, width]`, looked up by token; see [`Var::embedding`].
 #[derive(Debug, Clone)]
@@ -12,22 +12,14 @@ pub struct Embedding {
 }
 
 impl Embedding {
-    /// The layer, its table drawn from `random`: normal, with the standard deviation `std`. `name`
-    /// is the prefix of the parameter's name.
+    /// The layer, its table drawn from `random`: normal, with the standard deviation `std`.
     ///
     /// # Errors
     /// [`Error::Argument`](crate::Error::Argument) without tokens or width, and for a deviation
     /// that is negative or not finite; those of
-    /// [`Tensor::empty`].
-    pub fn new(
-        name: &str,
-        vocabulary: usize,
-        width: usize,
-        std: f32,
-        random: &mut Generator,
-    ) -> Result<Self> {
-        let table =
-            Init::Normal(std).param(format!("{name}.table"), &[vocabulary, width], random)?;
+    /// [`Tensor::empty`](crate::Tensor::empty).
+    pub fn new(vocabulary: usize, width: usize, std: f32, random: &mut Generator) -> Result<Self> {
+        let table = Init::Normal(std).param("table", &[vocabulary, width], random)?;
         Ok(Self { table, padding: None })
     }
 
@@ -36,18 +28,13 @@ impl Embedding {
     pub fn padding(self, token: u32) -> Self {
         Self { padding: Some(token), ..self }
     }
-
-    /// The vectors `[.., width]` of `tokens[..]`, unsigned integers.
-    ///
-    /// # Errors
-    /// Those of [`Var::embedding_padded`].
-    pub fn forward(&self, tape: &Tape, tokens: &Tensor) -> Result<Var> {
-        tape.param(&self.table).embedding_padded(tokens, self.padding)
-    }
 }
 
-impl Module for Embedding {
-    fn params(&self) -> Vec<Param> {
-        vec![self.table.clone()]
+crate::module!(Embedding { table });
+
+impl Layer for Embedding {
+    /// The vectors `[.., width]` of tokens `[..]`, unsigned integers.
+    fn forward(&self, tokens: &Var, _: &mut Pass<'_>) -> Result<Var> {
+        tokens.tape().param(&self.table).embedding_padded(tokens.value(), self.padding)
     }
 }

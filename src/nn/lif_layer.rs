@@ -1,6 +1,6 @@
 //! The LIF layer.
 
-use super::{Module, filled};
+use super::{Layer, Pass, filled};
 use crate::error::{Error, Result};
 use crate::lif::{Lif, LifOutput, Neurons};
 use crate::{Device, Param, Var};
@@ -18,7 +18,6 @@ pub struct LifLayer {
 #[derive(Debug, Clone)]
 #[must_use]
 pub struct LifLayerBuilder {
-    name: String,
     lif: Lif,
     decay: Option<(f32, usize)>,
     threshold: Option<(f32, usize)>,
@@ -30,19 +29,9 @@ impl LifLayer {
         Self { lif, decay: None, threshold: None }
     }
 
-    /// Options: nothing is learned. `name` is the prefix of the parameters' names.
-    pub fn builder(name: impl Into<String>, lif: Lif) -> LifLayerBuilder {
-        LifLayerBuilder { name: name.into(), lif, decay: None, threshold: None }
-    }
-
-    /// The spikes of `x[T, …, N]`, from a membrane at zero. A membrane of NaN does not fire, so a loss
-    /// of spikes stays finite while its gradients are NaN, which
-    /// [`OptimizerBuilder::skip_non_finite`](crate::optim::OptimizerBuilder::skip_non_finite) sees.
-    ///
-    /// # Errors
-    /// Those of [`Lif::scan_with`].
-    pub fn forward(&self, x: &Var) -> Result<Var> {
-        Ok(self.scan(x, None)?.spikes)
+    /// Options: nothing is learned.
+    pub fn builder(lif: Lif) -> LifLayerBuilder {
+        LifLayerBuilder { lif, decay: None, threshold: None }
     }
 
     /// Spikes and last membrane, from a given one.
@@ -57,9 +46,14 @@ impl LifLayer {
     }
 }
 
-impl Module for LifLayer {
-    fn params(&self) -> Vec<Param> {
-        self.decay.iter().chain(&self.threshold).cloned().collect()
+crate::module!(LifLayer { decay, threshold });
+
+impl Layer for LifLayer {
+    /// The spikes of `x[T, …, N]`, from a membrane at zero. A membrane of NaN does not fire, so a loss
+    /// of spikes stays finite while its gradients are NaN, which
+    /// [`OptimizerBuilder::skip_non_finite`](crate::optim::OptimizerBuilder::skip_non_finite) sees.
+    fn forward(&self, x: &Var, _: &mut Pass<'_>) -> Result<Var> {
+        Ok(self.scan(x, None)?.spikes)
     }
 }
 
@@ -85,9 +79,8 @@ impl LifLayerBuilder {
     /// [`Error::Argument`] for a decay that is not between 0 and 1; those of
     /// [`Tensor::empty`](crate::Tensor::empty).
     pub fn build(self, device: &Device) -> Result<LifLayer> {
-        let param = |part: &str, value: f32, neurons: usize| {
-            filled(format!("{}.{part}", self.name), &[neurons], value, device)
-        };
+        let param =
+            |part: &str, value: f32, neurons: usize| filled(part, &[neurons], value, device);
         let decay = match self.decay {
             Some((decay, _)) if !(decay > 0.0 && decay < 1.0) => {
                 let detail = format!("a decay of {decay} to learn from, not between 0 and 1");

@@ -1,6 +1,6 @@
 //! The affine layer.
 
-use super::{Init, Module};
+use super::{Init, Layer, Pass};
 use crate::elementwise::Activation;
 use crate::error::{Error, Result};
 use crate::linalg;
@@ -19,7 +19,6 @@ pub struct Linear {
 #[derive(Debug, Clone)]
 #[must_use]
 pub struct LinearBuilder {
-    name: String,
     inputs: usize,
     outputs: usize,
     bias: bool,
@@ -28,20 +27,10 @@ pub struct LinearBuilder {
 }
 
 impl Linear {
-    /// Options: with bias, gain 1, no activation. `name` is the prefix of the parameters' names.
-    pub fn builder(name: impl Into<String>, inputs: usize, outputs: usize) -> LinearBuilder {
+    /// Options: with bias, gain 1, no activation.
+    pub fn builder(inputs: usize, outputs: usize) -> LinearBuilder {
         let activation = Activation::Identity;
-        LinearBuilder { name: name.into(), inputs, outputs, bias: true, gain: 1.0, activation }
-    }
-
-    /// Applies the layer; see [`linalg::linear`].
-    ///
-    /// # Errors
-    /// Those of [`linalg::linear`].
-    pub fn forward(&self, x: &Var) -> Result<Var> {
-        let weight = x.tape().param(&self.weight);
-        let bias = self.bias.as_ref().map(|bias| x.tape().param(bias));
-        linalg::linear(x, &weight, bias.as_ref(), self.activation)
+        LinearBuilder { inputs, outputs, bias: true, gain: 1.0, activation }
     }
 
     /// The weight `[inputs, outputs]`.
@@ -55,9 +44,14 @@ impl Linear {
     }
 }
 
-impl Module for Linear {
-    fn params(&self) -> Vec<Param> {
-        [&self.weight].into_iter().chain(&self.bias).cloned().collect()
+crate::module!(Linear { weight, bias });
+
+impl Layer for Linear {
+    /// See [`linalg::linear`].
+    fn forward(&self, x: &Var, _: &mut Pass<'_>) -> Result<Var> {
+        let weight = x.tape().param(&self.weight);
+        let bias = self.bias.as_ref().map(|bias| x.tape().param(bias));
+        linalg::linear(x, &weight, bias.as_ref(), self.activation)
     }
 }
 
@@ -90,13 +84,12 @@ impl LinearBuilder {
     pub fn build(self, random: &mut Generator) -> Result<Linear> {
         let (inputs, outputs) = (self.inputs, self.outputs);
         if inputs == 0 || outputs == 0 {
-            let detail = format!("`{}` has {inputs} inputs and {outputs} outputs", self.name);
+            let detail = format!("{inputs} inputs and {outputs} outputs");
             return Err(Error::argument("linear", detail));
         }
         let bound = self.gain / (inputs as f32).sqrt();
-        let mut draw = |part: &str, shape: &[usize]| {
-            Init::Uniform(bound).param(format!("{}.{part}", self.name), shape, random)
-        };
+        let mut draw =
+            |name: &str, shape: &[usize]| Init::Uniform(bound).param(name, shape, random);
         let weight = draw("weight", &[inputs, outputs])?;
         let bias = if self.bias { Some(draw("bias", &[outputs])?) } else { None };
         Ok(Linear { weight, bias, activation: self.activation })
@@ -113,7 +106,7 @@ mod tests {
     #[test]
     fn weights_are_the_scaled_draws_and_then_the_bias() {
         let device = Device::host();
-        let layer = Linear::builder("layer", 9, 4).gain(2.0);
+        let layer = Linear::builder(9, 4).gain(2.0);
         let layer = layer.build(&mut Generator::new(&device, 5).unwrap()).unwrap();
         let mut random = Generator::new(&device, 5).unwrap();
         let bound = 2.0 / 9f32.sqrt();

@@ -1,6 +1,6 @@
 //! The affine layer whose weights are directions and lengths.
 
-use super::{Linear, Module, filled};
+use super::{Layer, Linear, Pass, filled};
 use crate::elementwise::Activation;
 use crate::error::Result;
 use crate::linalg::linear;
@@ -22,20 +22,19 @@ pub struct WeightNormLinear {
 }
 
 impl WeightNormLinear {
-    /// The layer, with the weights of a [`Linear`] to start from. `name` is the prefix of the
-    /// parameters' names.
+    /// The layer, with the weights of a [`Linear`] to start from.
     ///
     /// # Errors
     /// [`Error::Argument`](crate::Error::Argument) without inputs or outputs; those of
     /// [`Tensor::empty`](crate::Tensor::empty).
-    pub fn new(name: &str, inputs: usize, outputs: usize, random: &mut Generator) -> Result<Self> {
-        let layer = Linear::builder(name, inputs, outputs).build(random)?;
-        let direction = Param::new(format!("{name}.direction"), layer.weight().value().clone());
+    pub fn new(inputs: usize, outputs: usize, random: &mut Generator) -> Result<Self> {
+        let layer = Linear::builder(inputs, outputs).build(random)?;
+        let direction = Param::new("direction", layer.weight().value().clone());
         let length = reduce::norm(direction.value(), &[0], false)?;
-        let length = Param::new(format!("{name}.length"), length);
+        let length = Param::new("length", length);
         let bias = match layer.bias() {
             Some(bias) => bias.clone(),
-            None => filled(format!("{name}.bias"), &[outputs], 0.0, random.device())?,
+            None => filled("bias", &[outputs], 0.0, random.device())?,
         };
         Ok(Self { direction, length, bias, activation: Activation::Identity })
     }
@@ -46,21 +45,16 @@ impl WeightNormLinear {
         self.activation = activation;
         self
     }
+}
 
-    /// Applies the layer; see [`Var::weight_norm`] and [`linear`].
-    ///
-    /// # Errors
-    /// Those of [`linear`].
-    pub fn forward(&self, x: &Var) -> Result<Var> {
+crate::module!(WeightNormLinear { direction, length, bias });
+
+impl Layer for WeightNormLinear {
+    /// See [`Var::weight_norm`] and [`linear`].
+    fn forward(&self, x: &Var, _: &mut Pass<'_>) -> Result<Var> {
         let tape = x.tape();
         let (direction, length) = (tape.param(&self.direction), tape.param(&self.length));
         let weight = direction.weight_norm(&length)?;
         linear(x, &weight, Some(&tape.param(&self.bias)), self.activation)
-    }
-}
-
-impl Module for WeightNormLinear {
-    fn params(&self) -> Vec<Param> {
-        vec![self.direction.clone(), self.length.clone(), self.bias.clone()]
     }
 }

@@ -2,7 +2,7 @@
 
 use super::engine::Engine;
 use crate::error::Result;
-use crate::{Gradients, Tensor};
+use crate::{Gradients, Param, Tensor};
 use std::marker::PhantomData;
 
 /// An optimizer with the rule `R`: [`Sgd`](super::Sgd), [`AdamW`](super::AdamW) and the others are
@@ -35,6 +35,9 @@ pub trait Optimizer {
     /// for a second step in one capture; [`Error::Shape`](crate::Error::Shape) for a gradient of
     /// another shape than its parameter's; device loss. A step that is refused is not counted.
     fn step(&mut self, gradients: &Gradients) -> Result<()>;
+
+    /// The parameters that it updates.
+    fn params(&self) -> Vec<Param>;
 
     /// The steps counted so far, replays included. Schedules and warm-ups follow them, so skipped steps
     /// count; in bias corrections, whose counter is kept on the device, they do not.
@@ -72,6 +75,10 @@ impl<R> Optimizer for Descent<R> {
         self.engine.step(gradients)
     }
 
+    fn params(&self) -> Vec<Param> {
+        self.engine.params()
+    }
+
     fn steps(&self) -> u64 {
         self.engine.clock().steps()
     }
@@ -94,5 +101,39 @@ impl<R> Optimizer for Descent<R> {
 
     fn skipped(&self) -> Result<u64> {
         self.engine.skipped()
+    }
+}
+
+impl<O: Optimizer + ?Sized> Optimizer for Box<O> {
+    fn step(&mut self, gradients: &Gradients) -> Result<()> {
+        (**self).step(gradients)
+    }
+
+    fn params(&self) -> Vec<Param> {
+        (**self).params()
+    }
+
+    fn steps(&self) -> u64 {
+        (**self).steps()
+    }
+
+    fn set_steps(&mut self, steps: u64) {
+        (**self).set_steps(steps);
+    }
+
+    fn learning_rate(&self) -> f64 {
+        (**self).learning_rate()
+    }
+
+    fn state(&self) -> Vec<(String, Tensor)> {
+        (**self).state()
+    }
+
+    fn gradient_norm(&self) -> Result<f32> {
+        (**self).gradient_norm()
+    }
+
+    fn skipped(&self) -> Result<u64> {
+        (**self).skipped()
     }
 }

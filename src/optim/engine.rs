@@ -238,6 +238,10 @@ impl Engine {
         Shared { numbers, clip, group: slot.group }
     }
 
+    pub(super) fn params(&self) -> Vec<Param> {
+        self.slots.iter().map(|slot| slot.param.clone()).collect()
+    }
+
     pub(super) fn clock(&self) -> &Clock {
         &self.clock
     }

@@ -88,8 +88,13 @@ impl Generator {
     /// # Errors
     /// Device loss.
     pub fn advance(&mut self) -> Result<()> {
-        self.stream = 0;
+        self.begin();
         self.device.launch(&ADVANCE).bind("step", &self.step).record()
+    }
+
+    /// Goes back to the beginning of the step: streams start over.
+    pub(crate) fn begin(&mut self) {
+        self.stream = 0;
     }
 
     /// The device it draws on.

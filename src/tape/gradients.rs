@@ -24,6 +24,17 @@ impl Gradients {
         Self { of, slots, params }
     }
 
+    /// Gradients of parameters that come from elsewhere than a tape.
+    pub(crate) fn from_params<'a>(
+        given: impl IntoIterator<Item = (&'a Param, &'a Tensor)>,
+    ) -> Self {
+        let given = given.into_iter().enumerate();
+        let (params, slots) = given
+            .map(|(slot, (param, gradient))| ((param.id(), slot), Some(gradient.clone())))
+            .unzip();
+        Self { of: (0, 0), slots, params }
+    }
+
     /// The gradient of a leaf; `None` if the output does not depend on it, or if it belongs to
     /// another tape or another pass of the tape.
     pub fn get(&self, leaf: &Var) -> Option<&Tensor> {

@@ -32,15 +32,15 @@ impl Param {
         Self { name: name.into(), value, orientation, id }
     }
 
-    /// Its name: what it is saved under.
+    /// Its name: what it is saved under. In a [`Module`](crate::nn::Module) that is the path to it.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// The same parameter under `prefix.name`.
+    /// The same parameter under another name.
     #[must_use]
-    pub fn under(mut self, prefix: &str) -> Self {
-        self.name = format!("{prefix}.{}", self.name);
+    pub fn renamed(mut self, name: impl Into<String>) -> Self {
+        self.name = name.into();
         self
     }
 

@@ -31,7 +31,12 @@ fn accumulate_oracle<R: Real>(args: &mut HostArgs<'_, R>) {
 /// `sum + x`, in `sum`'s memory where nobody else holds it.
 pub(crate) fn accumulate(sum: Tensor, x: Tensor) -> Result<Tensor> {
     let sum = if sum.is_unshared() { sum } else { sum.duplicate()? };
-    let (launch, items) = launch_items(sum.device(), &ACCUMULATE, sum.count());
-    launch.params(&AccumulateParams { items }).bind("sum", &sum).bind("x", &x).record()?;
+    add_to(&sum, &x)?;
     Ok(sum)
+}
+
+/// `sum += x`, whoever holds it.
+pub(crate) fn add_to(sum: &Tensor, x: &Tensor) -> Result<()> {
+    let (launch, items) = launch_items(sum.device(), &ACCUMULATE, sum.count());
+    launch.params(&AccumulateParams { items }).bind("sum", sum).bind("x", x).record()
 }

@@ -5,7 +5,7 @@ mod copy;
 mod fill;
 mod items;
 
-pub(crate) use accumulate::accumulate;
+pub(crate) use accumulate::{accumulate, add_to};
 pub use copy::copy;
 pub use fill::{full, full_like};
 pub(crate) use items::{BY_FOUR, Items, launch_items};

@@ -1,15 +1,15 @@
 //! A training run that can be killed at any moment: it saves its whole state after every step and
 //! goes on from there when it is started again. `resumable DEVICE FILE STEPS`
 
-use spikegrad::checkpoint::Checkpoint;
 use spikegrad::data::{Batches, digits};
 use spikegrad::encode::poisson;
 use spikegrad::lif::{Lif, Spikes};
 use spikegrad::loss::{CrossEntropy, rate_cross_entropy};
-use spikegrad::nn::{LifLayer, Linear, params_of};
+use spikegrad::nn::{Layer, LifLayer, Linear, Module, Pass};
 use spikegrad::optim::{AdamW, Optimizer, Schedule};
-use spikegrad::random::{Generator, GeneratorState};
-use spikegrad::{DType, Device, Error, Param, Result, Tape, Tensor};
+use spikegrad::random::Generator;
+use spikegrad::train::TrainStep;
+use spikegrad::{DType, Device, Error, Result, Tensor, Var};
 use std::io::Write;
 use std::path::Path;
 
@@ -39,36 +39,27 @@ struct Model {
     output: LifLayer,
 }
 
+spikegrad::module!(Model { first, hidden, second });
+
 impl Model {
     fn new(random: &mut Generator) -> Result<Self> {
-        let hidden = LifLayer::builder("hidden", Lif::new().output(Spikes::Bits));
+        let hidden = LifLayer::builder(Lif::new().output(Spikes::Bits));
         Ok(Self {
-            first: Linear::builder("first", 64, 24).gain(2.0).build(random)?,
+            first: Linear::builder(64, 24).gain(2.0).build(random)?,
             hidden: hidden.learn_decay(0.5, 24).build(random.device())?,
-            second: Linear::builder("second", 24, 10).gain(2.0).build(random)?,
+            second: Linear::builder(24, 10).gain(2.0).build(random)?,
             output: LifLayer::new(Lif::new()),
         })
     }
 
-    fn params(&self) -> Vec<Param> {
-        params_of(&[&self.first, &self.hidden, &self.second, &self.output])
-    }
-
-    fn step(
-        &self,
-        x: &Tensor,
-        y: &Tensor,
-        optimizer: &mut AdamW,
-        random: &mut Generator,
-    ) -> Result<()> {
-        let tape = Tape::new();
-        let x = tape.constant(x).dropout(0.2, random)?;
-        let spikes = tape.constant(&poisson(x.value(), 6, DType::Bits, random)?);
-        let hidden = self.hidden.forward(&self.first.forward(&spikes)?)?;
-        let output = self.output.forward(&self.second.forward(&hidden)?)?;
-        let loss = rate_cross_entropy(&output, y, CrossEntropy::default())?;
-        optimizer.step(&loss.backward()?)?;
-        random.advance()
+    fn loss(&self, [x, y]: [&Tensor; 2], pass: &mut Pass<'_>) -> Result<Var> {
+        let x = pass.constant(x).dropout(0.2, pass.random()?)?;
+        let spikes = poisson(x.value(), 6, DType::Bits, pass.random()?)?;
+        let current = self.first.forward(&pass.constant(&spikes), pass)?;
+        let hidden = self.hidden.forward(&current, pass)?;
+        let sums = self.second.forward(&hidden, pass)?;
+        let output = self.output.forward(&sums, pass)?;
+        rate_cross_entropy(&output, y, CrossEntropy::default())
     }
 }
 
@@ -78,37 +69,21 @@ fn run(device: &str, file: &Path, steps: u64) -> Result<()> {
     let batches = Batches::new(images.len(), BATCH, SEED);
     let mut random = Generator::new(&device, SEED)?;
     let model = Model::new(&mut random)?;
-    random.advance()?;
     let schedule = Schedule::cosine(0.01, steps).warmup(5);
     let builder = AdamW::builder().schedule(schedule).clip_norm(0.5);
-    let mut optimizer = builder.build(&model.params())?;
-    let x = Tensor::zeros(&device, [BATCH, 64], DType::F32)?;
-    let y = Tensor::zeros(&device, [BATCH], DType::U32)?;
-    let state = |optimizer: &AdamW| {
-        Checkpoint::new().params(&model.params()).optimizer("optimizer", optimizer)
-    };
+    let mut step = TrainStep::new(builder.build(&model.params())?, random)?;
     if file.exists() {
-        let notes = state(&optimizer).load(file)?;
-        optimizer.set_steps(notes.parse("optimizer.steps")?);
-        let state = GeneratorState { seed: SEED, step: notes.parse("random.step")? };
-        random = Generator::restore(&device, state)?;
+        step.resume(file, &model)?;
     }
-    say(&format!("from {}", optimizer.steps()));
-    let mut captured = None;
-    while optimizer.steps() < steps {
-        let (epoch, place) = position(&batches, optimizer.steps());
+    say(&format!("from {}", step.optimizer().steps()));
+    while step.optimizer().steps() < steps {
+        let (epoch, place) = position(&batches, step.optimizer().steps());
         let batch = &batches.epoch(epoch)[place];
-        x.write(&images.pixels(batch)?)?;
-        y.write(&images.labels(batch)?)?;
-        match &captured {
-            None => {
-                let step = || model.step(&x, &y, &mut optimizer, &mut random);
-                captured = Some(device.capture(step)?.1);
-            }
-            Some(capture) => capture.replay()?,
-        }
-        state(&optimizer).note("random.step", random.state()?.step).save(file)?;
-        say(&format!("saved {}", optimizer.steps()));
+        let x = Tensor::from_slice(&device, &images.pixels(batch)?, [BATCH, 64])?;
+        let y = Tensor::from_slice(&device, &images.labels(batch)?, [BATCH])?;
+        step.run([&x, &y], |pass, inputs| model.loss(inputs, pass))?;
+        step.save(file, &model)?;
+        say(&format!("saved {}", step.optimizer().steps()));
     }
     Ok(())
 }

@@ -2,16 +2,18 @@
 
 use super::bad::{Bad, Trials};
 use super::operators::activation;
+use kernels_tests::forward;
 use spikegrad::attention::Gate;
+use spikegrad::checkpoint::Checkpoint;
 use spikegrad::lif::Lif;
 use spikegrad::models::{
     Activity, Encoder, Energy, Forecaster, FourierGnn, FourierGnnConfig, GateGradient,
-    LanguageModel, Mix, Pass, Penalty, Sampler, SpikeGpt, SpikeGptConfig, SpikfGo, SpikfGoConfig,
+    LanguageModel, Mix, Penalty, Sampler, SpikeGpt, SpikeGptConfig, SpikfGo, SpikfGoConfig,
     SymbolicLight, SymbolicLightConfig, TrainingLoss,
 };
 use spikegrad::nn::{
-    BatchNorm, CausalConv, Compander, Embedding, Init, InstanceNorm, LayerNorm, LifLayer, Linear,
-    WeightNormLinear, params_of,
+    BatchNorm, CausalConv, Compander, Dropout, Embedding, Init, InstanceNorm, Layer, LayerNorm,
+    LifLayer, Linear, Map, Module, Pass, Sequential, Visitor, WeightNormLinear,
 };
 use spikegrad::optim::{
     AdEmaMix, AdamW, Constraint, Dion, Muon, NorMuon, Optimizer, OptimizerBuilder, Rule, Schedule,
@@ -19,12 +21,29 @@ use spikegrad::optim::{
 };
 use spikegrad::random::Generator;
 use spikegrad::spectral::{Polar, SpectralClip};
-use spikegrad::{Param, Result, Tape, Var};
+use spikegrad::train::{Fit, StepLoss, TrainStep};
+use spikegrad::{Device, Param, Result, Tape, Var};
 
 fn both(b: &mut Bad, y: Result<Var>) {
     if let Ok(y) = y {
         let seed = b.float(y.shape());
         let _ = y.backward_from(&seed);
+    }
+}
+
+/// A module with names that nobody would give.
+struct Odd {
+    names: [String; 4],
+    param: Param,
+}
+
+impl Module for Odd {
+    fn visit(&self, visitor: &mut Visitor) {
+        let [first, second, third, fourth] = &self.names;
+        visitor.param(first, &self.param);
+        visitor.buffer(second, &self.param);
+        visitor.child(third, &self.param);
+        visitor.children(fourth, [&self.param, &self.param]);
     }
 }
 
@@ -38,14 +57,15 @@ fn layers() {
     let mut t = Trials::new(200);
     t.on("Linear", |b| {
         let mut random = Generator::new(&b.device.clone(), 1).unwrap();
-        let linear = Linear::builder(b.text(), extent(b, 3), extent(b, 4));
+        let linear = Linear::builder(extent(b, 3), extent(b, 4));
         let linear =
             linear.bias(b.on()).gain(b.real()).activation(activation(b)).build(&mut random);
         let Ok(linear) = linear else { return };
-        let _ =
-            (linear.weight().name().len(), linear.bias().is_some(), params_of(&[&linear]).len());
+        let _ = (linear.weight().name().len(), linear.bias().is_some(), linear.params().len());
         let x = b.var(&[2, 3]);
-        let y = linear.forward(&x);
+        let y = forward(&linear, &x, b.on());
+        both(b, y);
+        let y = Box::new(linear).forward(&x, &mut Pass::evaluation());
         both(b, y);
     });
     t.on("Init", |b| {
@@ -66,15 +86,15 @@ fn layers() {
         }
     });
     t.on("norm layers", |b| {
-        let (device, name) = (b.device.clone(), b.text());
+        let device = b.device.clone();
         let (x, training) = (b.var(&[2, 3]), b.on());
-        if let Ok(layer) = LayerNorm::new(&name, extent(b, 3), &device) {
-            let y = layer.forward(&x);
+        if let Ok(layer) = LayerNorm::new(extent(b, 3), &device) {
+            let y = forward(&layer, &x, training);
             both(b, y);
         }
-        if let Ok(layer) = BatchNorm::new(&name, extent(b, 3), &device) {
-            let _ = layer.statistics().len();
-            let y = layer.forward(&x, training);
+        if let Ok(layer) = BatchNorm::new(extent(b, 3), &device) {
+            let _ = (layer.buffers().len(), layer.saved().len());
+            let y = forward(&layer, &x, training);
             both(b, y);
         }
         let window = b.float(&[4, 2, 3]);
@@ -86,36 +106,103 @@ fn layers() {
         }
     });
     t.on("other layers", |b| {
-        let (device, name) = (b.device.clone(), b.text());
+        let device = b.device.clone();
         let mut random = Generator::new(&device, 1).unwrap();
         let x = b.var(&[5, 2, 3]);
         let (inputs, outputs, taps) = (extent(b, 3), extent(b, 4), extent(b, 2));
         let dilation = extent(b, 1);
         for layer in [
-            CausalConv::new(&name, [inputs, outputs], taps, &mut random),
-            CausalConv::depthwise(&name, inputs, taps, &mut random),
+            CausalConv::new([inputs, outputs], taps, &mut random),
+            CausalConv::depthwise(inputs, taps, &mut random),
         ] {
             let Ok(layer) = layer else { continue };
-            let y = layer.dilation(dilation).activation(activation(b)).forward(&x);
+            let y = forward(&layer.dilation(dilation).activation(activation(b)), &x, true);
             both(b, y);
         }
-        if let Ok(layer) = WeightNormLinear::new(&name, inputs, outputs, &mut random) {
-            let y = layer.activation(activation(b)).forward(&x);
+        if let Ok(layer) = WeightNormLinear::new(inputs, outputs, &mut random) {
+            let y = forward(&layer.activation(activation(b)), &x, true);
             both(b, y);
         }
-        if let Ok(layer) = Embedding::new(&name, inputs, outputs, b.real(), &mut random) {
+        if let Ok(layer) = Embedding::new(inputs, outputs, b.real(), &mut random) {
             let layer = if b.on() { layer.padding(b.word()) } else { layer };
-            let y = layer.forward(&b.tape(), &b.words(&[2, 2]));
+            let y = forward(&layer, &b.tape().constant(&b.words(&[2, 2])), true);
             both(b, y);
         }
         let start = b.float(&[2, 3]);
-        if let Ok(layer) = Compander::new(&name, &start, b.real(), b.real()) {
+        if let Ok(layer) = Compander::new(&start, b.real(), b.real()) {
             let y = layer.weight(&b.tape());
             both(b, y);
         }
     });
+    t.on("Sequential", |b| {
+        let mut random = Generator::new(&b.device.clone(), 1).unwrap();
+        let linear = |random: &mut Generator| Linear::builder(3, 3).build(random).unwrap();
+        let layers = Sequential::new()
+            .named(b.text(), linear(&mut random))
+            .and(linear(&mut random))
+            .and(Dropout::new(b.real()).unwrap_or(Dropout::new(0.5).unwrap()))
+            .and(Map::new(|x| x.relu()));
+        let _ = (layers.len(), layers.is_empty(), layers.params().len());
+        let y = forward(&layers, &b.var(&[2, 3]), b.on());
+        both(b, y);
+        let names = [b.text(), b.text(), b.text(), b.text()];
+        let odd = Odd { names, param: Param::new(b.text(), b.tensor()) };
+        let _ = (odd.params().len(), odd.buffers().len(), odd.saved().len());
+    });
+    t.on("Pass", |b| {
+        let mut random = Generator::new(&b.device.clone(), 1).unwrap();
+        let mut pass = Pass::evaluation();
+        pass.set_dropout(b.real());
+        pass.set_ignore_index(Some(b.word()));
+        let mut pass = if b.on() { pass.draws(&mut random) } else { pass };
+        let _ = (pass.tape().is_on(), pass.constant(&b.tensor()).dtype());
+        let _ = pass.random().map(|random| random.uniform([2]));
+        let mut activity = Activity::new();
+        let x = b.var(&[2, 3]);
+        let _ = Pass::new(x.tape()).activity(&mut activity).see_spikes(|| b.text(), &x);
+        let _ = activity.elements();
+    });
+    t.on("TrainStep", |b| {
+        let (device, word) = (b.device.clone(), b.word());
+        let mut random = Generator::new(&device, 1).unwrap();
+        let layer = Linear::builder(3, 2).build(&mut random).unwrap();
+        let adam = AdamW::builder().clip_norm(1.0).build(&layer.params()).unwrap();
+        let from = if b.one_in(4) { Generator::new(&Device::oracle(), 1).unwrap() } else { random };
+        let Ok(step) = TrainStep::new(adam, from) else { return };
+        let Ok(mut step) = step.accumulate((word % 3) as usize) else { return };
+        if b.on() {
+            step = step.keeps(b.size());
+        }
+        for _ in 0..4 {
+            let (x, scale, name) = (b.float(&[2, 3]), b.tensor(), b.text());
+            let numbers = step.run([&x, &scale], |pass, [x, scale]| {
+                let y = layer.forward(&pass.constant(x), pass)?;
+                let loss = StepLoss::new(if word % 5 == 0 { y } else { y.mean_all()? });
+                let loss = if word % 2 == 0 { loss.scaled(scale) } else { loss };
+                Ok(if word % 7 == 0 { loss.with(&name, scale) } else { loss })
+            });
+            if let Ok(Some(numbers)) = numbers {
+                let _ =
+                    (numbers.run(), numbers.loss(), numbers.get(&b.text()), numbers.iter().count());
+            }
+        }
+        let _ = (step.finish(), step.launches(), step.device().is_host(), step.optimizer().steps());
+        let _ = step.optimizer_mut().set_learning_rate(b.double());
+        let nowhere = std::env::temp_dir().join("no folder").join(b.text());
+        let _ = (step.save(&nowhere, &layer), step.resume(&nowhere, &layer));
+        let _ = step.checkpoint(Checkpoint::new()).map(|file| file.save(&nowhere));
+        let fit = Fit::new(b.index(3) as u64).patience(b.long());
+        let fit = if b.on() { fit.best(&nowhere) } else { fit.resumes(&nowhere) };
+        let _ = fit.run(
+            (&mut step, &layer),
+            |epoch| Ok((0..epoch).map(|_| Ok([b.tensor()])).collect::<Vec<_>>()),
+            |pass, [x]| layer.forward(&pass.constant(x), pass)?.mean_all(),
+            || Ok(f64::NAN),
+            |_| {},
+        );
+    });
     t.on("LifLayer", |b| {
-        let mut builder = LifLayer::builder(b.text(), Lif::new());
+        let mut builder = LifLayer::builder(Lif::new());
         if b.on() {
             builder = builder.learn_decay(b.real(), extent(b, 3));
         }
@@ -124,7 +211,7 @@ fn layers() {
         }
         let layer = builder.build(&b.device.clone()).unwrap_or_else(|_| LifLayer::new(Lif::new()));
         let (x, state) = (b.var(&[4, 2, 3]), b.var(&[2, 3]));
-        let y = layer.forward(&x);
+        let y = forward(&layer, &x, true);
         both(b, y);
         let y = layer.scan(&x, b.on().then_some(&state)).map(|y| y.state);
         both(b, y);
@@ -266,8 +353,10 @@ fn speak<M: LanguageModel>(b: &mut Bad, model: &M) {
     let tape = b.tape();
     let mut random = Generator::new(&b.device.clone(), 1).unwrap();
     let mut activity = Activity::new();
-    let pass = Pass::new(&tape).activity(&mut activity);
-    let pass = if b.on() { pass.dropout(b.real(), &mut random) } else { pass };
+    let training = b.on();
+    let pass = if training { Pass::training(&tape, &mut random) } else { Pass::evaluation() };
+    let pass = pass.activity(&mut activity);
+    let pass = if b.on() { pass.dropout(b.real()) } else { pass };
     let mut pass = if b.on() { pass.ignore_index(Some(b.word())) } else { pass };
     let _ = pass.is_training();
     if let Ok(loss) = model.loss(&tokens, &targets, &mut pass) {
@@ -306,8 +395,9 @@ fn predict<M: Forecaster>(b: &mut Bad, model: &M) {
     let mut random = Generator::new(&b.device.clone(), 1).unwrap();
     let mut activity = Activity::new();
     let tape = window.tape().clone();
-    let pass = Pass::new(&tape).activity(&mut activity);
-    let mut pass = if b.on() { pass.training(&mut random) } else { pass };
+    let training = b.on();
+    let pass = if training { Pass::training(&tape, &mut random) } else { Pass::new(&tape) };
+    let mut pass = pass.activity(&mut activity);
     if let Ok(y) = model.forecast(&window, &mut pass) {
         let _ = (y.backward_from(&b.tensor()), model.penalty(&y));
     }

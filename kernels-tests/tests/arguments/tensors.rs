@@ -86,7 +86,7 @@ fn tapes() {
         tape.param(&Param::new(b.text(), b.tensor()))
     });
     t.on("Param", |b| {
-        let param = Param::new(b.text(), b.tensor()).under(&b.text());
+        let param = Param::new(b.text(), b.tensor()).renamed(b.text());
         let _ = param.name().len();
         param.value().count()
     });

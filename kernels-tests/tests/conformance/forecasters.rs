@@ -221,7 +221,7 @@ fn a_training_step_has_few_launches() {
         let [window, target] = series(&device, 5);
         let step = || {
             let tape = Tape::new();
-            let pass = &mut Pass::new(&tape).training(&mut random);
+            let pass = &mut Pass::training(&tape, &mut random);
             let gradients = model.loss(&window, &target, pass)?.total.backward()?;
             adam.step(&gradients)
         };
@@ -267,7 +267,7 @@ fn forecasters_learn() {
         let mut losses = Vec::new();
         for _ in 0..150 {
             let tape = Tape::new();
-            let pass = &mut Pass::new(&tape).training(&mut random);
+            let pass = &mut Pass::training(&tape, &mut random);
             let loss = model.loss(&window, &target, pass).expect("a loss");
             adam.step(&loss.total.backward().expect("gradients")).expect("a step");
             losses.push(loss.fit.value().item().expect("a number"));
@@ -306,16 +306,16 @@ fn files_come_back_and_strangers_are_named() {
     let model = spikf_go(&device, &config);
     let mut random = Generator::new(&device, 1).expect("a generator");
     let tape = Tape::new();
-    model.loss(&window, &target, &mut Pass::new(&tape).training(&mut random)).expect("a loss");
+    model.loss(&window, &target, &mut Pass::training(&tape, &mut random)).expect("a loss");
     model.checkpoint().save(&file).expect("saved");
     let (again, _) = SpikfGo::open(&file, &device).expect("opened");
     assert_eq!(again.config(), model.config());
     let forecasts = [again.predict(&window), model.predict(&window)].map(|f| bits(f.expect("one")));
     assert_eq!(forecasts[0], forecasts[1]);
-    let (moved, start) = (&model.statistics()[0], &spikf_go(&device, &config).statistics()[0]);
+    let (moved, start) = (&model.buffers()[0], &spikf_go(&device, &config).buffers()[0]);
     let values = |p: &Param| p.value().to_vec::<f32>().expect("values");
     assert_ne!(values(moved), values(start));
-    assert_eq!(values(moved), values(&again.statistics()[0]));
+    assert_eq!(values(moved), values(&again.buffers()[0]));
 
     let error = spikf_go(&device, &config.clone().embed(5)).restore(&file).expect_err("another");
     assert!(error.to_string().contains("`model.embed` is 4, expected 5"), "{error}");

@@ -19,6 +19,7 @@ mod long;
 mod loss;
 mod messages;
 mod models;
+mod names;
 mod neuron;
 mod nn;
 mod norm;

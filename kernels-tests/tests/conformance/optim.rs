@@ -427,7 +427,7 @@ fn orientations_of_weights() {
         assert_eq!(whole, parts, "{label}");
     }
     let mut random = spikegrad::random::Generator::new(&Device::host(), 1).unwrap();
-    let layer = spikegrad::nn::Linear::builder("l", 3, 12).build(&mut random).unwrap();
+    let layer = spikegrad::nn::Linear::builder(3, 12).build(&mut random).unwrap();
     assert_eq!(layer.weight().orientation(), Orientation::OutputsLast);
     // Four times as many outputs as inputs: a gain of 2 over a step of the same matrix turned.
     let params = [layer.weight().clone()];
@@ -1157,13 +1157,13 @@ fn weight_compander() {
     let start = [0.9f32, -0.3, 0.0, 1.5, -1.5, 0.02];
     for (label, device, tolerance) in everywhere() {
         let tensor = Tensor::from_slice(&device, &start, [2, 3]).unwrap();
-        let layer = Compander::new("w", &tensor, 1.0, 0.5).unwrap();
+        let layer = Compander::new(&tensor, 1.0, 0.5).unwrap();
         let weight = layer.weight(&Tape::new()).unwrap();
         assert_near(&label, weight.value(), &wide(&start), tolerance);
         let names: Vec<String> = layer.params().iter().map(|p| p.name().to_string()).collect();
-        assert_eq!(names, ["w.raw", "w.a", "w.b"]);
-        assert!(Compander::new("w", &tensor, 0.9, 0.5).is_err(), "beyond the bound");
-        assert!(Compander::new("w", &tensor, 1.0, 0.0).is_err());
+        assert_eq!(names, ["raw", "a", "b"]);
+        assert!(Compander::new(&tensor, 0.9, 0.5).is_err(), "beyond the bound");
+        assert!(Compander::new(&tensor, 1.0, 0.0).is_err());
     }
     let inputs: [(Vec<f64>, &[usize]); 3] =
         [(vec![0.3, -2.0, 0.01, 5.0], &[4]), (vec![0.8], &[1]), (vec![0.6], &[1])];
@@ -1173,7 +1173,7 @@ fn weight_compander() {
     assert!(outcome.unwrap().error < 1e-7);
     conform("compander", 5e-6, |device| {
         let tensor = Tensor::from_slice(device, &start, [2, 3])?;
-        let layer = Compander::new("w", &tensor, 1.0, 0.5)?;
+        let layer = Compander::new(&tensor, 1.0, 0.5)?;
         let weight = layer.weight(&Tape::new())?;
         let gradients = weight.backward_from(&tensor)?;
         let of = |param: &Param| gradients.of(param).cloned();
@@ -1556,7 +1556,7 @@ fn adamw_reference_case() {
 #[test]
 fn a_parameter_under_two_names_is_refused() {
     let p = Param::new("p", Tensor::from_slice(oracle(), &[1.0, 2.0], [2]).unwrap());
-    let shared = [p.clone().under("encoder"), p.under("decoder")];
+    let shared = [p.clone().renamed("encoder.p"), p.renamed("decoder.p")];
     let error = Sgd::builder().build(&shared).unwrap_err().to_string();
     assert!(error.contains("`encoder.p` and `decoder.p` are one parameter"), "{error}");
 }

@@ -3,8 +3,8 @@
 use super::SpikfGoConfig;
 use super::tokens::CODES;
 use crate::error::Result;
-use crate::models::Activity;
 use crate::models::energy::{Energy, LayerInput, transform};
+use crate::nn::Activity;
 
 /// Rates of an activity, by place.
 struct Rates<'a> {

@@ -9,16 +9,14 @@ mod tokens;
 
 pub use config::{GateGradient, Penalty, SpikfGoConfig};
 
-use super::activity::Activity;
 use super::config::Fields;
 use super::energy::Energy;
 use super::forecaster::{Forecaster, on_nodes};
-use super::pass::Pass;
 #[cfg(feature = "checkpoint")]
 use crate::checkpoint::{Checkpoint, Notes};
 use crate::error::Result;
 use crate::fourier::{HardConcrete, Scaling};
-use crate::nn::{Module, filled};
+use crate::nn::{Activity, Pass, filled};
 use crate::random::Generator;
 use crate::{Device, Param, Var};
 use decoder::Decoder;
@@ -131,15 +129,7 @@ impl SpikfGo {
     }
 }
 
-impl Module for SpikfGo {
-    fn params(&self) -> Vec<Param> {
-        let mut params = self.tokens.params();
-        params.extend(self.gates.clone());
-        params.extend(self.operator.params());
-        params.extend(self.decoder.params());
-        params
-    }
-}
+crate::module!(SpikfGo { tokens: "", gates, operator, decoder });
 
 impl Forecaster for SpikfGo {
     const NAME: &'static str = "spikf-go";
@@ -189,9 +179,5 @@ impl Forecaster for SpikfGo {
     /// The activity is that of a forecast.
     fn energy(&self, activity: &Activity) -> Result<Energy> {
         energy::energy(&self.config, activity)
-    }
-
-    fn statistics(&self) -> Vec<Param> {
-        self.tokens.statistics()
     }
 }

@@ -4,8 +4,7 @@ use super::config::{GateGradient, SpikfGoConfig};
 use crate::elementwise::Activation;
 use crate::error::Result;
 use crate::fourier::{ComplexGate, Gated, complex_linear};
-use crate::models::Pass;
-use crate::nn::{Init, Module, filled};
+use crate::nn::{Init, Module, Pass, Visitor, filled};
 use crate::random::Generator;
 use crate::{Param, Tensor, Var};
 
@@ -38,29 +37,23 @@ impl Operator {
     pub(super) fn new(config: &SpikfGoConfig, random: &mut Generator) -> Result<Self> {
         let device = random.device().clone();
         let channels = config.embed;
-        let mut block = |k: usize| -> Result<Block> {
-            let name = |part: &str| format!("operator.{k}.{part}");
+        let mut block = || -> Result<Block> {
             let affine: Vec<f32> =
                 (0..4 * channels).map(|i| if i < 2 * channels { 1.0 } else { 0.0 }).collect();
             let affine = Tensor::from_slice(&device, &affine, [4 * channels])?;
             Ok(Block {
-                affine: Param::new(name("affine"), affine),
-                weight: Init::Normal(0.02).param(
-                    name("weight"),
-                    &[2, channels, channels],
-                    random,
-                )?,
-                bias: filled(name("bias"), &[2 * channels], 0.0, &device)?,
+                affine: Param::new("affine", affine),
+                weight: Init::Normal(0.02).param("weight", &[2, channels, channels], random)?,
+                bias: filled("bias", &[2 * channels], 0.0, &device)?,
             })
         };
-        let blocks = [block(0)?, block(1)?, block(2)?];
-        let residual =
-            |k: usize| filled(format!("operator.residual.{k}"), &[1], config.residual, &device);
+        let blocks = [block()?, block()?, block()?];
+        let residual = || filled("residual", &[1], config.residual, &device);
         let through = config.gate == GateGradient::StraightThrough;
         let gate = ComplexGate::new().straight_through(through).detach_reset(true);
         Ok(Self {
             blocks,
-            residuals: [residual(2)?, residual(3)?],
+            residuals: [residual()?, residual()?],
             channels,
             gate: config.spiking.then_some(gate),
         })
@@ -139,9 +132,13 @@ impl Seen<'_, '_> {
     }
 }
 
+crate::module!(Block { affine, weight, bias });
+
 impl Module for Operator {
-    fn params(&self) -> Vec<Param> {
-        let blocks = self.blocks.iter().flat_map(|b| [&b.affine, &b.weight, &b.bias]);
-        blocks.chain(&self.residuals).cloned().collect()
+    fn visit(&self, visitor: &mut Visitor) {
+        self.blocks.visit(visitor);
+        let [second, third] = &self.residuals;
+        visitor.param("residual.2", second);
+        visitor.param("residual.3", third);
     }
 }

@@ -5,8 +5,7 @@ use crate::error::Result;
 use crate::fourier::{cpg_pairs, node_lines, token_lines};
 use crate::lif::{Lif, Spikes};
 use crate::linalg::linear;
-use crate::models::Pass;
-use crate::nn::{BatchNorm, Init, Linear, Module};
+use crate::nn::{BatchNorm, Init, Layer, Linear, Pass};
 use crate::random::Generator;
 use crate::{Device, Param, Tensor, Var, elementwise};
 
@@ -38,8 +37,8 @@ impl Tokens {
         let channels = Tensor::from_slice(device, &channels, [4 * width])?;
         let per_step = Tensor::from_slice(device, &per_step, [2 * steps * width])?;
         Ok(Self {
-            channels: Param::new("tokens.channels", channels),
-            steps: Param::new("tokens.steps", per_step),
+            channels: Param::new("channels", channels),
+            steps: Param::new("steps", per_step),
             extents: [steps, width],
             positions: config.cpg.map(|tau| Positions::new(config, tau, random)).transpose()?,
             spiking: config.spiking,
@@ -65,18 +64,9 @@ impl Tokens {
         let per_step = x.tape().param(&self.steps).reshape([2, steps, width])?;
         token_lines(&mean, &variance, &channels, &per_step)
     }
-
-    pub(super) fn statistics(&self) -> Vec<Param> {
-        self.positions.iter().flat_map(|positions| positions.norm.statistics()).collect()
-    }
 }
 
-impl Module for Tokens {
-    fn params(&self) -> Vec<Param> {
-        let positions = self.positions.iter().flat_map(Module::params);
-        [self.channels.clone(), self.steps.clone()].into_iter().chain(positions).collect()
-    }
-}
+crate::module!(Tokens { channels: "tokens.channels", steps: "tokens.steps", positions });
 
 /// The spikes of SpikF-GO's neurons, or what stands for them.
 pub(super) fn fire(current: &Var, spiking: bool, output: Spikes) -> Result<Var> {
@@ -109,16 +99,16 @@ impl Positions {
         let (steps, nodes, channels) = (config.run_steps(), config.nodes(), config.embed);
         let codes = cpg_pairs(device, steps, nodes, PAIRS, f64::from(tau))?;
         let rows = channels + CODES;
-        let mut part = |name: &str, inputs: usize| {
-            let layer = Linear::builder(format!("positions.{name}"), inputs, channels).bias(false);
+        let mut part = |inputs: usize| {
+            let layer = Linear::builder(inputs, channels).bias(false);
             // Drawn as the rows of one matrix.
             layer.gain((inputs as f32 / rows as f32).sqrt()).build(random)
         };
         Ok(Self {
             codes: elementwise::unpack(&codes)?,
-            spikes: part("spikes", channels)?,
-            positions: part("codes", CODES)?,
-            norm: BatchNorm::new("positions.norm", channels, device)?,
+            spikes: part(channels)?,
+            positions: part(CODES)?,
+            norm: BatchNorm::new(channels, device)?,
             spiking: config.spiking,
         })
     }
@@ -135,17 +125,12 @@ impl Positions {
             elementwise::Activation::Identity,
         )?;
         let codes = codes.reshape([steps, 1, nodes, channels])?;
-        let joined = self.spikes.forward(spikes)?.add(&codes)?;
-        let current = self.norm.forward(&joined, pass.is_training())?;
+        let joined = self.spikes.forward(spikes, pass)?.add(&codes)?;
+        let current = self.norm.forward(&joined, pass)?;
         let spikes = fire(&current, self.spiking, Spikes::F32)?;
         pass.see_spikes(|| "positions".into(), &spikes)?;
         Ok(spikes)
     }
 }
 
-impl Module for Positions {
-    fn params(&self) -> Vec<Param> {
-        let layers: [&dyn Module; 3] = [&self.spikes, &self.positions, &self.norm];
-        layers.into_iter().flat_map(Module::params).collect()
-    }
-}
+crate::module!(Positions { spikes, positions: "codes", norm });

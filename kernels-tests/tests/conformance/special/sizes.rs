@@ -3,7 +3,7 @@
 use super::subjects;
 use super::{Input, input, none, run};
 use kernels_tests::{Random, Subject, oracle};
-use spikegrad::nn::{BatchNorm, InstanceNorm};
+use spikegrad::nn::{BatchNorm, InstanceNorm, Module};
 use spikegrad::{Result, Tape, Tensor, Var, loss};
 
 /// What an input is multiplied with.
@@ -89,9 +89,9 @@ fn normalisations_of_columns() {
         let x = [input(shape, -3.0, 3.0)];
         for training in [true, false] {
             all.extend(faults(&format!("batch norm, {training}"), 2e-5, &x, &[0], |v| {
-                let norm = BatchNorm::new("norm", shape[1], v[0].device())?;
-                let _ = norm.forward(&v[0], true)?;
-                norm.forward(&v[0], training)
+                let norm = BatchNorm::new(shape[1], v[0].device())?;
+                let _ = kernels_tests::forward(&norm, &v[0], true)?;
+                kernels_tests::forward(&norm, &v[0], training)
             }));
         }
         all.extend(faults("instance norm", 2e-5, &x, &[0], |v| {
@@ -112,8 +112,8 @@ type Norm<'a> = dyn Fn(&Var) -> Result<Var> + 'a;
 fn columns_of_the_largest_numbers() {
     let x = [3e38f32, -3e38, 3e38, 1.0, -3e38, 0.0, 3e38, -3e38];
     for Subject { label, device } in subjects() {
-        let norm = BatchNorm::new("norm", 1, device).unwrap();
-        let batch = |x: &Var| norm.forward(x, true);
+        let norm = BatchNorm::new(1, device).unwrap();
+        let batch = |x: &Var| kernels_tests::forward(&norm, x, true);
         let series = |x: &Var| InstanceNorm::of(x.value())?.apply(x);
         let runs: [&Norm<'_>; 2] = [&batch, &series];
         let spread = (6f64 / 8.0).sqrt();
@@ -130,7 +130,7 @@ fn columns_of_the_largest_numbers() {
             let g = g.get(&x).unwrap().to_vec::<f32>().unwrap();
             assert!(g.iter().all(|g| g.abs() < 1e-37), "{label}: {g:?}");
         }
-        let found = norm.statistics()[1].value().to_vec::<f64>().unwrap()[0];
+        let found = norm.buffers()[1].value().to_vec::<f64>().unwrap()[0];
         let expected = (0.1f64 * 6.0 / 7.0).sqrt() * 3e38;
         assert!((found / expected - 1.0).abs() < 1e-5, "{label}: {found:e}, not {expected:e}");
     }

@@ -17,15 +17,15 @@ impl Activity {
         Self::default()
     }
 
-    pub(super) fn see_spikes(&mut self, place: &str, spikes: &Tensor) {
+    pub(crate) fn see_spikes(&mut self, place: &str, spikes: &Tensor) {
         self.spikes.push((place.into(), spikes.clone()));
     }
 
-    pub(super) fn see_gates(&mut self, place: &str, gates: &Tensor) {
+    pub(crate) fn see_gates(&mut self, place: &str, gates: &Tensor) {
         self.gates.push((place.into(), gates.clone()));
     }
 
-    pub(super) fn see_soft_gates(&mut self, place: &str, gates: &Tensor) {
+    pub(crate) fn see_soft_gates(&mut self, place: &str, gates: &Tensor) {
         self.soft.push((place.into(), gates.clone()));
     }
 
