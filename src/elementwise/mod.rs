@@ -9,6 +9,7 @@ mod bits;
 mod broadcast;
 mod fma_peak;
 mod half;
+mod operators;
 mod table;
 mod unary;
 mod update;
