@@ -1,11 +1,12 @@
 //! `decay` and `wkv`: whole, in chunks, and step by step.
 
-use super::case::{Case, Failure, Values, close, failed, read, within};
+use super::case::{Case, Failure, Values, close, failed, largest, read, within};
 use crate::seeded;
 use spikegrad::scan::{Decay, Plan, Recurrence, Wkv, WkvState};
 use spikegrad::{Device, Tape, Var};
 
-/// How far a gradient, or a WKV output, may be off, relative to the largest of its tensor.
+/// How far a gradient, or a WKV output, may be off, relative to the largest of its tensor; that of a decay,
+/// to the sum of its terms' magnitudes where that is more.
 const RELATIVE: f64 = 1e-5;
 /// How far a state of the decay scan may be off, relative to `1 + |h|` and times the root of T.
 const STATE: f64 = 1e-6;
@@ -56,12 +57,56 @@ pub(super) fn decay(case: &Case, device: &Device) -> Result<(), Failure> {
         for (name, leaf, expected) in leaves {
             let Some(expected) = expected else { continue };
             let found = leaf.and_then(|leaf| gradients.get(leaf));
-            let found = found.ok_or_else(|| format!("{name}: no gradient"))?;
-            close(name, &read(found)?, &expected.data, RELATIVE)?;
+            let found = read(found.ok_or_else(|| format!("{name}: no gradient"))?)?;
+            let scale = largest(&expected.data);
+            let sums = if name == "graw" { decay_terms(case)? } else { vec![0.0; found.len()] };
+            within(name, &found, &expected.data, |i, _| RELATIVE * scale.max(sums[i]))?;
             case.saw();
         }
     }
     y.map_or(Ok(()), |y| decay_by_steps(case, device, &u, &y, tolerance))
+}
+
+/// Of the gradient of every decay, the sum of its terms' magnitudes: a scan a step, in which every channel
+/// of every sample has a decay of its own.
+fn decay_terms(case: &Case) -> Result<Vec<f64>, Failure> {
+    let (device, tape) = (Device::oracle(), Tape::new());
+    let u = swapped(case.values("u")?)?;
+    let [steps, batch, channels] = u.shape[..] else { return Err("no [B, S, D]".into()) };
+    let width = batch * channels;
+    let leaf = |v: Values, shape: &[usize]| -> Result<Var, Failure> {
+        Ok(tape.leaf(&v.shaped(shape).tensor(&device)?))
+    };
+    let raw = case.values("raw")?.data;
+    let owner = |i: usize| i % channels * raw.len() / channels;
+    let all = Values { shape: vec![width], data: (0..width).map(|i| raw[owner(i)]).collect() };
+    let mut state = case.optional("h0")?.map(|h| leaf(h, &[width])).transpose()?;
+    let (mut outputs, mut decays) = (Vec::new(), Vec::new());
+    for t in 0..steps {
+        let (u, decay) = (leaf(u.step(t)?, &[1, width])?, leaf(all.clone(), &[width])?);
+        let scan = Recurrence::average().scan(&u, Decay::Logit(&decay), state.as_ref());
+        let out = scan.map_err(failed)?;
+        state = Some(out.last);
+        outputs.push(out.h);
+        decays.push(decay);
+    }
+    let mut seeds = Vec::new();
+    if let Some(gy) = case.optional("gy")?.map(swapped).transpose()? {
+        for (t, h) in outputs.iter().enumerate() {
+            seeds.push((h, gy.step(t)?.shaped(&[1, width]).tensor(&device)?));
+        }
+    }
+    if let (Some(g), Some(last)) = (case.optional("ghT")?, &state) {
+        seeds.push((last, g.shaped(&[width]).tensor(&device)?));
+    }
+    let gradients = seeded(&seeds).and_then(|v| v.backward()).map_err(failed)?;
+    let mut sums = vec![0.0; raw.len()];
+    for decay in decays.iter().filter_map(|decay| gradients.get(decay)) {
+        for (i, term) in read(decay)?.into_iter().enumerate() {
+            sums[owner(i)] += term.abs();
+        }
+    }
+    Ok(sums)
 }
 
 /// One token a call, as in decoding.

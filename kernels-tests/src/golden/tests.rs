@@ -88,6 +88,26 @@ fn sums_are_judged_by_the_magnitudes_of_their_terms() {
     assert!(!passes(&cancelling(1e3)));
 }
 
+/// Two channels whose parts in the gradient of their decay cancel, but for a millionth.
+fn cancelling_decay(gradient: f64) -> Value {
+    let (raw, u, seeds) = (0.0f64, [0.5, 0.25], [1.0, -2.0 + f64::from(1e-6f32)]);
+    // h = (1 - lam) u, and lam (1 - lam) is a quarter.
+    let y: Vec<f64> = u.iter().map(|u| 0.5 * u).collect();
+    let sum: f64 = u.iter().zip(seeds).map(|(u, g)| -0.25 * u * g).sum();
+    json!({
+        "op": "decay", "u": array(&[1, 1, 2], &u), "raw": array(&[1], &[raw]),
+        "y": array(&[1, 1, 2], &y), "gy": array(&[1, 1, 2], &seeds),
+        "graw": array(&[1], &[sum * gradient]),
+    })
+}
+
+#[test]
+fn decays_are_judged_by_the_magnitudes_of_their_terms() {
+    assert!(passes(&cancelling_decay(1.0)));
+    assert!(passes(&cancelling_decay(1.05)));
+    assert!(!passes(&cancelling_decay(1e3)));
+}
+
 #[test]
 fn cases_that_say_nothing_or_something_unknown_fail() {
     let none = json!({"op": "hard_concrete", "log_alpha": array(&[1], &[0.0])});

@@ -29,7 +29,7 @@ const ELSEWHERE: &[&str] = &[
     "modules",
     "cost",
     "variants",
-    "turns",
+    "iterations",
     "tolerance",
     "mismatch",
     "scratch",

@@ -8,7 +8,7 @@ use spikegrad::fourier::{self, ComplexGate, HardConcrete, Scaling};
 use spikegrad::lif::{Gain, Gradient, Lif, Neurons, Reset, Save, Spikes, Surrogate};
 use spikegrad::linalg::{Layout, Matmul, MatmulKernel, linear, matmul};
 use spikegrad::loss::{self, CrossEntropy, LinearCrossEntropy, Reduction};
-use spikegrad::neuron::{self, Synaptic, SynapticParameters};
+use spikegrad::neuron::{self, Neuron, Synaptic, SynapticParameters};
 use spikegrad::random::{Generator, GeneratorState, threefry};
 use spikegrad::scan::{Decay, Plan, Recurrence, Wkv, WkvState, wkv};
 use spikegrad::spectral::{self, HardClip, Polar, SpectralClip, Steps};
@@ -490,6 +490,58 @@ fn scans() {
             threshold: b.on().then_some(&threshold),
         };
         let y = neuron.scan_with(&x, state, &parameters).map(|y| y.membrane.unwrap_or(y.state));
+        both(b, y);
+    });
+    t.on("Neuron", |b| {
+        let numbers: Vec<f32> = (0..6).map(|_| if b.one_in(6) { b.real() } else { 0.5 }).collect();
+        let (functions, wrong) = (b.size() % 16, b.one_in(8));
+        let made = Neuron::define(b.pick(&["mine", "", "Mine!"]), |n| {
+            let (x, v, p) = (n.input("x"), n.state("v", numbers[0]), n.param("p", numbers[1]));
+            let all = [
+                (x / p).exp(),
+                (x - numbers[2]).ln(),
+                x.abs().sqrt(),
+                x.square() - numbers[3],
+                x.power(numbers[3]),
+                x.clamp(numbers[4], numbers[5]),
+                x.tanh().sigmoid(),
+                x.min(v).max(p),
+                x.less(v).choose(p, -x),
+                n.constant(numbers[2]) / x,
+            ];
+            let h = all[functions % all.len()] + p * v;
+            let surrogate = Surrogate::Atan(numbers[1]);
+            let s = n.fire(h - numbers[0], surrogate) + n.fire_above(n.detach(x), surrogate);
+            n.next(if wrong { x } else { v }, h - s);
+            n.emit(s);
+            n.emit(h);
+        });
+        let Ok(mut neuron) = made else { return };
+        neuron = neuron.output(b.pick(&[Spikes::F32, Spikes::Bits])).smooth(b.one_in(4));
+        if let Ok(other) = neuron.clone().with(b.pick(&["p", "q"]), b.real()) {
+            neuron = other;
+        }
+        let _ = (neuron.parameters().count(), neuron.states().count(), neuron.kernels());
+        let (x, state, p) = (b.var(&[5, 2, 3]), b.var(&[1, 2, 3]), b.var(&[3]));
+        let inputs = b.pick(&[&[][..], &[&x], &[&x, &state]]);
+        let y = neuron.scan(inputs).map(|y| y.state);
+        both(b, y);
+        let state = b.on().then_some(&state);
+        let y = neuron.scan_with(&[&x], state, &[(b.pick(&["p", "x"]), &p)]);
+        both(b, y.map(|mut y| y.emitted.remove(0)));
+    });
+    t.on("neurons of the literature", |b| {
+        let all = [
+            neuron::adaptive(),
+            neuron::exponential(),
+            neuron::izhikevich(),
+            neuron::leaky_integrator(),
+            neuron::quadratic(),
+            neuron::resonate_and_fire(),
+        ];
+        let x = b.var(&[5, 2, 3]);
+        let neuron = b.pick(&all.map(|neuron| neuron.expect("right equations")));
+        let y = neuron.scan(&[&x]).map(|y| y.state);
         both(b, y);
     });
     t.on("Surrogate", |b| {
