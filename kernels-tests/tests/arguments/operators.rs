@@ -523,8 +523,8 @@ fn scans() {
         }
         let _ = (neuron.parameters().count(), neuron.states().count(), neuron.kernels());
         let (x, state, p) = (b.var(&[5, 2, 3]), b.var(&[1, 2, 3]), b.var(&[3]));
-        let inputs = b.pick(&[&[][..], &[&x], &[&x, &state]]);
-        let y = neuron.scan(inputs).map(|y| y.state);
+        let inputs = b.pick(&[vec![], vec![&x], vec![&x, &state]]);
+        let y = neuron.scan(&inputs).map(|y| y.state);
         both(b, y);
         let state = b.on().then_some(&state);
         let y = neuron.scan_with(&[&x], state, &[(b.pick(&["p", "x"]), &p)]);
