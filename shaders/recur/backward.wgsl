@@ -147,8 +147,8 @@ fn entry(at: Group, @builtin(local_invocation_index) local: u32) {
     let live = column < p.columns;
     let c = parameters_of(select(0u, column, live));
     var carry = start_of(select(0u, column, live));
-    let from = p.first / EVERY;
-    for (var chunk = (p.end + EVERY - 1u) / EVERY; chunk > from; chunk--) {
+    let first = p.first / EVERY;
+    for (var chunk = (p.end + EVERY - 1u) / EVERY; chunk > first; chunk--) {
         if MARCH && chunk * EVERY % 32u == 0u {
             workgroupBarrier();
         }
