@@ -22,7 +22,7 @@ pub(super) fn cell(definition: &Definition) -> String {
     open(&mut text, "advance(c: Parameters, s: State, x: Inputs) -> Step", forward, Spikes::Found);
     let (next, rest) = forward.outputs.split_at(states);
     let (emitted, fires) = rest.split_at(emits);
-    let bits = fires.iter().enumerate().map(|(k, id)| format!("select(0u, {}u, f{id})", 1 << k));
+    let bits = fires.iter().enumerate().map(|(k, id)| format!("select(0u, {}u, is{id})", 1 << k));
     let bits = bits.reduce(|all, bit| format!("{all} | {bit}")).unwrap_or("0u".into());
     close(
         &mut text,
@@ -76,7 +76,7 @@ fn open(text: &mut String, head: &str, program: &Program, spikes: Spikes) {
     for (id, op) in program.ops.iter().enumerate() {
         if let (Op::Fire { of, over, strict, .. }, Spikes::Found) = (op, spikes) {
             let sign = if *strict { ">" } else { ">=" };
-            let _ = writeln!(text, "    let f{id} = v{of} {sign} v{over};");
+            let _ = writeln!(text, "    let is{id} = v{of} {sign} v{over};");
         }
         let _ = writeln!(text, "    let v{id} = {};", value(id, *op, spikes));
     }
@@ -103,7 +103,7 @@ fn value(id: usize, op: Op, spikes: Spikes) -> String {
         Op::Parameter(k) => format!("c[{k}u]"),
         Op::NextGradient(k) => format!("g[{k}u]"),
         Op::EmitGradient(k) => format!("h[{k}u]"),
-        Op::Fire { .. } if spikes == Spikes::Found => format!("select(0.0, 1.0, f{id})"),
+        Op::Fire { .. } if spikes == Spikes::Found => format!("select(0.0, 1.0, is{id})"),
         Op::Fire { number, .. } => format!("f32(extractBits(fired, {number}u, 1u))"),
         Op::Unary(Unary::Affine { scale: -1.0, shift: 0.0 }, a) => format!("-v{a}"),
         Op::Unary(f, a) => {

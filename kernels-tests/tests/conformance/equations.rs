@@ -190,6 +190,21 @@ fn a_neuron_without_spikes() {
     }
 }
 
+/// A spike may stand anywhere in the list of operations: the 16th and the 32nd are no types.
+#[test]
+fn a_spike_at_every_place() {
+    for before in [11, 12, 13, 27, 28, 29] {
+        let neuron = Neuron::define("placed", |n| {
+            let (x, v) = (n.input("x"), n.state("v", 0.0));
+            let h = (0..before).fold(v + x, |h, _| h.tanh());
+            let s = n.fire(h, Surrogate::Atan(2.0));
+            n.next(v, 0.5 * v + (h - s).abs());
+            n.emit(s);
+        });
+        Case::new(neuron.unwrap(), 1, [9, 2, 3]).conform(&format!("a spike after {before}"));
+    }
+}
+
 /// Against finite differences: with the surrogate's primitive in the place of the spike, backward is the
 /// exact gradient.
 #[test]
