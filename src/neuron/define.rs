@@ -67,8 +67,8 @@ impl Neuron {
     ///
     /// # Errors
     /// [`Error::Argument`] for a name that is not allowed, two things of one name, a state without a next
-    /// value or with two, no state, no input, nothing that is emitted, numbers that are not finite, a
-    /// division by the constant 0, a surrogate whose parameter is not positive, expressions of other
+    /// value or with two, no state, no input, nothing that is emitted, numbers that are not finite, limits
+    /// that are crossed, a division by the constant 0, a surrogate whose parameter is not positive, expressions of other
     /// equations, and more spikes or parameters than there may be.
     pub fn define(name: &str, equations: impl FnOnce(&Equations)) -> Result<Self> {
         let written = Equations::default();

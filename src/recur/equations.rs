@@ -241,11 +241,19 @@ impl<'a> Expr<'a> {
 
     /// `x` to the power of a constant.
     pub fn power(self, exponent: f32) -> Self {
+        self.of.written.borrow_mut().finite("an exponent", exponent);
         self.unary(Unary::Power(exponent))
     }
 
-    /// `x` within bounds; no gradient passes beyond them.
+    /// `x` within bounds, which may be infinite; no gradient passes beyond them.
     pub fn clamp(self, low: f32, high: f32) -> Self {
+        let mut written = self.of.written.borrow_mut();
+        if low.is_nan() || high.is_nan() {
+            written.fail("a limit is NaN".into());
+        } else if low > high {
+            written.fail(format!("the limit {low} is above {high}"));
+        }
+        drop(written);
         self.unary(Unary::Clamp { low, high })
     }
 

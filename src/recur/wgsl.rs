@@ -66,6 +66,7 @@ import package::elementwise::activation::{activate, activate_derivative};
 import package::elementwise::binary::{combine, combine_derivative};
 import package::elementwise::unary::{derivative, evaluate};
 import package::recur::launch::{Emits, Gradient, Inputs, Learned, Parameters, State, Step};
+import package::shared::finite::infinity_of;
 import package::shared::part::{part, through};
 import package::shared::surrogate::surrogate;
 
@@ -91,7 +92,11 @@ fn array(name: &str, ids: &[usize]) -> String {
     format!("{name}({})", parts.join(", "))
 }
 
+/// A number as a text that is one; limits may be infinite.
 fn number(value: f32) -> String {
+    if value.is_infinite() {
+        return format!("infinity_of(f32({:?}))", value.signum());
+    }
     format!("f32({value:?})")
 }
 

@@ -3,7 +3,7 @@
 use super::spikes::{bits, close_sums, terms};
 use kernels_tests::{Random, assert_close, conform, oracle, seeded, subjects};
 use spikegrad::lif::{Lif, Reset, Spikes, Surrogate};
-use spikegrad::neuron::{self, Equations, Neuron};
+use spikegrad::neuron::{self, Equations, Expr, Neuron};
 use spikegrad::tape::gradient_check;
 use spikegrad::{DType, Device, Error, Result, Tape, Tensor, Var};
 
@@ -203,6 +203,17 @@ fn a_spike_at_every_place() {
         });
         Case::new(neuron.unwrap(), 1, [9, 2, 3]).conform(&format!("a spike after {before}"));
     }
+}
+
+#[test]
+fn limits_may_be_infinite() {
+    let neuron = Neuron::define("limits", |n| {
+        let (x, v) = (n.input("x"), n.state("v", 0.0));
+        n.next(v, 0.5 * v + x.clamp(0.1, f32::INFINITY));
+        n.emit(v.clamp(f32::NEG_INFINITY, 0.7));
+        n.emit(x.clamp(f32::NEG_INFINITY, f32::INFINITY));
+    });
+    Case::new(neuron.unwrap(), 1, [9, 2, 3]).conform("infinite limits");
 }
 
 /// Against finite differences: with the surrogate's primitive in the place of the spike, backward is the
@@ -449,6 +460,16 @@ fn wrong_equations_are_errors_that_name_them() {
         n.emit(x);
     };
     refused("infinite", infinite, "v is NaN");
+    let step = |f: fn(Expr<'_>) -> Expr<'_>| {
+        move |n: &Equations| {
+            let (x, v) = (n.input("x"), n.state("v", 0.0));
+            n.next(v, f(x));
+            n.emit(x);
+        }
+    };
+    refused("crossed", step(|x| x.clamp(1.0, -1.0)), "1 is above -1");
+    refused("no_limit", step(|x| x.clamp(f32::NAN, 1.0)), "a limit is NaN");
+    refused("power", step(|x| x.power(f32::INFINITY)), "an exponent is inf");
     let names = |n: &Equations| {
         let (x, v) = (n.input("x"), n.state("x", 0.0));
         n.next(v, x);
