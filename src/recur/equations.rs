@@ -283,7 +283,8 @@ impl<'a> Expr<'a> {
         self.with(Op::Less(self.id, other))
     }
 
-    /// `yes` where this, a spike or a comparison, is 1, `no` where it is 0.
+    /// `yes` where this, a spike or a comparison, is 1, `no` where it is 0, and with `s` other than these
+    /// `s yes + (1 - s) no`.
     pub fn choose(self, yes: Self, no: Self) -> Self {
         let (yes, no) = (self.of.own(yes), self.of.own(no));
         self.with(Op::Choose(self.id, yes, no))

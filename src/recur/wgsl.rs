@@ -70,6 +70,12 @@ import package::shared::finite::infinity_of;
 import package::shared::part::{part, through};
 import package::shared::surrogate::surrogate;
 
+// The first where s is 1, the second where it is 0, between them a mix.
+fn choose(s: f32, spiked: f32, silent: f32) -> f32 {
+    let mix = s * spiked + (1.0 - s) * silent;
+    return select(select(mix, spiked, s == 1.0), silent, s == 0.0);
+}
+
 ";
 
 fn open(text: &mut String, head: &str, program: &Program, spikes: Spikes) {
@@ -79,7 +85,11 @@ fn open(text: &mut String, head: &str, program: &Program, spikes: Spikes) {
             let sign = if *strict { ">" } else { ">=" };
             let _ = writeln!(text, "    let is{id} = v{of} {sign} v{over};");
         }
-        let _ = writeln!(text, "    let v{id} = {};", value(id, *op, spikes));
+        let value = match op {
+            Op::Choose(s, a, b) if !is_truth(program, *s) => format!("choose(v{s}, v{a}, v{b})"),
+            op => value(id, *op, spikes),
+        };
+        let _ = writeln!(text, "    let v{id} = {value};");
     }
 }
 
@@ -98,6 +108,15 @@ fn number(value: f32) -> String {
         return format!("infinity_of(f32({:?}))", value.signum());
     }
     format!("f32({value:?})")
+}
+
+/// Whether an operation gives 0 or 1 and nothing else.
+fn is_truth(program: &Program, id: usize) -> bool {
+    match program.ops[id] {
+        Op::Fire { .. } | Op::Less(..) => true,
+        Op::Detach(a) => is_truth(program, a),
+        _ => false,
+    }
 }
 
 fn value(id: usize, op: Op, spikes: Spikes) -> String {

@@ -216,6 +216,19 @@ fn limits_may_be_infinite() {
     Case::new(neuron.unwrap(), 1, [9, 2, 3]).conform("infinite limits");
 }
 
+/// Between 0 and 1 a choice mixes.
+#[test]
+fn a_choice_by_any_number_is_the_same_everywhere() {
+    let neuron = Neuron::define("mixes", |n| {
+        let (x, v) = (n.input("x"), n.state("v", 0.0));
+        let gate = x.sigmoid();
+        let both = n.fire(x, Surrogate::Atan(2.0)) * n.fire(v, Surrogate::Atan(2.0));
+        n.next(v, gate.choose(v, x));
+        n.emit(both.choose(v, -x));
+    });
+    Case::new(neuron.unwrap(), 1, [9, 2, 3]).conform("a choice by any number");
+}
+
 /// Against finite differences: with the surrogate's primitive in the place of the spike, backward is the
 /// exact gradient.
 #[test]
