@@ -229,6 +229,21 @@ fn a_choice_by_any_number_is_the_same_everywhere() {
     Case::new(neuron.unwrap(), 1, [9, 2, 3]).conform("a choice by any number");
 }
 
+/// Long equations need no more stack than short ones.
+#[test]
+fn long_equations_are_no_deep_calls() {
+    let define = || {
+        Neuron::define("long", |n| {
+            let (x, v) = (n.input("x"), n.state("v", 0.0));
+            let h = (0..4000).fold(v + x, |h, _| h.tanh());
+            n.next(v, h);
+            n.emit(h);
+        })
+    };
+    let thread = std::thread::Builder::new().stack_size(256 << 10).spawn(define);
+    assert!(thread.unwrap().join().unwrap().is_ok());
+}
+
 /// Against finite differences: with the surrogate's primitive in the place of the spike, backward is the
 /// exact gradient.
 #[test]
