@@ -73,6 +73,14 @@ impl Op {
         }
     }
 
+    /// Its value, if it is a constant.
+    pub(crate) fn constant(self) -> Option<f32> {
+        match self {
+            Op::Constant(value) => Some(value),
+            _ => None,
+        }
+    }
+
     /// What it is made of.
     pub(crate) fn operands(self) -> impl Iterator<Item = Id> {
         use Op::*;

@@ -498,6 +498,18 @@ fn wrong_equations_are_errors_that_name_them() {
     refused("crossed", step(|x| x.clamp(1.0, -1.0)), "1 is above -1");
     refused("no_limit", step(|x| x.clamp(f32::NAN, 1.0)), "a limit is NaN");
     refused("power", step(|x| x.power(f32::INFINITY)), "an exponent is inf");
+    let constants = |n: &Equations| {
+        let (x, v) = (n.input("x"), n.state("v", 0.0));
+        n.next(v, x.min(-n.constant(1e30) * 1e30));
+        n.emit(x);
+    };
+    refused("constants", constants, "a constant is -inf");
+    let none = |n: &Equations| {
+        let (x, v) = (n.input("x"), n.state("v", 0.0));
+        n.next(v, x / (n.constant(1.0) - 1.0));
+        n.emit(x);
+    };
+    refused("a_zero", none, "division by zero");
     let names = |n: &Equations| {
         let (x, v) = (n.input("x"), n.state("x", 0.0));
         n.next(v, x);
