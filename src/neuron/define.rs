@@ -63,7 +63,8 @@ pub struct NeuronOutput {
 }
 
 impl Neuron {
-    /// The neuron of these equations. Its name, of a to z, 0 to 9 and _, is that of its kernels in profiles.
+    /// The neuron of these equations. Its name, a letter of a to z and more of these, 0 to 9 and _, is that of
+    /// its kernels in profiles.
     ///
     /// # Errors
     /// [`Error::Argument`] for a name that is not allowed, two things of one name, a state without a next

@@ -462,6 +462,8 @@ fn wrong_equations_are_errors_that_name_them() {
     refused("none", |_| (), "given out");
     refused("no input", leaky, "a to z");
     refused("", leaky, "a to z");
+    refused("_", leaky, "a to z");
+    refused("2_compartments", leaky, "a to z");
     refused("no_state", |n| n.emit(n.input("x")), "no state");
     let no_next = |n: &Equations| {
         let (x, _) = (n.input("x"), n.state("left", 0.0));
