@@ -424,6 +424,8 @@ fn fits_end_early_and_go_on() {
     assert!(epochs[5].to_string().starts_with("epoch 6: loss "));
     let notes = Checkpoint::notes(&best.0).unwrap();
     assert_eq!(notes.parse::<u64>("epoch").unwrap(), 4);
+    // Without any patience it ends after the first that is no better.
+    assert_eq!(fit(Fit::new(9).patience(0), &scores).0, epochs[..3]);
     let state = File::new("state");
     let (first, _, _) = fit(Fit::new(2).resumes(&state.0), &scores);
     assert_eq!(first, epochs[..2]);

@@ -63,12 +63,13 @@ pub struct NeuronOutput {
 }
 
 impl Neuron {
-    /// The neuron of these equations. Its name, of a to z, 0 to 9 and _, is that of its kernels in profiles.
+    /// The neuron of these equations. Its name, a letter of a to z and more of these, 0 to 9 and _, is that of
+    /// its kernels in profiles.
     ///
     /// # Errors
     /// [`Error::Argument`] for a name that is not allowed, two things of one name, a state without a next
-    /// value or with two, no state, no input, nothing that is emitted, numbers that are not finite, a
-    /// division by the constant 0, a surrogate whose parameter is not positive, expressions of other
+    /// value or with two, no state, no input, nothing that is emitted, numbers that are not finite, limits
+    /// that are crossed, a division by the constant 0, a surrogate whose parameter is not positive, expressions of other
     /// equations, and more spikes or parameters than there may be.
     pub fn define(name: &str, equations: impl FnOnce(&Equations)) -> Result<Self> {
         let written = Equations::default();

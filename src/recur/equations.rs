@@ -131,6 +131,10 @@ impl Equations {
         self.written.borrow_mut().emits.push(id);
     }
 
+    fn op(&self, id: Id) -> Op {
+        self.written.borrow().program.ops[id]
+    }
+
     fn push(&self, op: Op) -> Expr<'_> {
         Expr { of: self, id: self.written.borrow_mut().program.push(op) }
     }
@@ -205,13 +209,18 @@ impl<'a> Expr<'a> {
 
     fn binary(self, f: Binary, other: Expr<'a>) -> Expr<'a> {
         let other = self.of.own(other);
-        if f == Binary::Div {
-            let mut written = self.of.written.borrow_mut();
-            if written.program.ops[other] == Op::Constant(0.0) {
-                written.fail("a division by zero".into());
-            }
+        let (of, over) = (self.constant(), self.of.op(other).constant());
+        if f == Binary::Div && over == Some(0.0) {
+            self.of.written.borrow_mut().fail("a division by zero".into());
+        } else if let (Some(a), Some(b)) = (of, over) {
+            // Compilers of shaders do so too, and refuse what is not finite.
+            return self.of.constant(f.apply(a, b));
         }
         self.with(Op::Binary(f, self.id, other))
+    }
+
+    fn constant(self) -> Option<f32> {
+        self.of.op(self.id).constant()
     }
 
     /// `e^x`.
@@ -241,11 +250,19 @@ impl<'a> Expr<'a> {
 
     /// `x` to the power of a constant.
     pub fn power(self, exponent: f32) -> Self {
+        self.of.written.borrow_mut().finite("an exponent", exponent);
         self.unary(Unary::Power(exponent))
     }
 
-    /// `x` within bounds; no gradient passes beyond them.
+    /// `x` within bounds, which may be infinite; no gradient passes beyond them.
     pub fn clamp(self, low: f32, high: f32) -> Self {
+        let mut written = self.of.written.borrow_mut();
+        if low.is_nan() || high.is_nan() {
+            written.fail("a limit is NaN".into());
+        } else if low > high {
+            written.fail(format!("the limit {low} is above {high}"));
+        }
+        drop(written);
         self.unary(Unary::Clamp { low, high })
     }
 
@@ -275,7 +292,8 @@ impl<'a> Expr<'a> {
         self.with(Op::Less(self.id, other))
     }
 
-    /// `yes` where this, a spike or a comparison, is 1, `no` where it is 0.
+    /// `yes` where this, a spike or a comparison, is 1, `no` where it is 0, and with `s` other than these
+    /// `s yes + (1 - s) no`.
     pub fn choose(self, yes: Self, no: Self) -> Self {
         let (yes, no) = (self.of.own(yes), self.of.own(no));
         self.with(Op::Choose(self.id, yes, no))
@@ -317,6 +335,9 @@ operator! {
 impl<'a> Neg for Expr<'a> {
     type Output = Expr<'a>;
     fn neg(self) -> Expr<'a> {
+        if let Some(value) = self.constant() {
+            return self.of.constant(-value);
+        }
         self.unary(Unary::Affine { scale: -1.0, shift: 0.0 })
     }
 }

@@ -73,6 +73,14 @@ impl Op {
         }
     }
 
+    /// Its value, if it is a constant.
+    pub(crate) fn constant(self) -> Option<f32> {
+        match self {
+            Op::Constant(value) => Some(value),
+            _ => None,
+        }
+    }
+
     /// What it is made of.
     pub(crate) fn operands(self) -> impl Iterator<Item = Id> {
         use Op::*;
@@ -185,8 +193,10 @@ impl Program {
     pub(crate) fn only(&self, outputs: &[Id]) -> Program {
         let mut needed = vec![false; self.ops.len()];
         outputs.iter().for_each(|id| needed[*id] = true);
-        for id in (0..self.ops.len()).rev().filter(|id| needed[*id]).collect::<Vec<_>>() {
-            mark(&self.ops, id, &mut needed);
+        for id in (0..self.ops.len()).rev() {
+            if needed[id] {
+                self.ops[id].operands().for_each(|operand| needed[operand] = true);
+            }
         }
         let mut place = vec![0; self.ops.len()];
         let mut pruned = Program::default();
@@ -204,16 +214,6 @@ impl Program {
         for op in &self.ops {
             let value = evaluate(*op, values, leaves);
             values.push(value);
-        }
-    }
-}
-
-/// Marks all that an operation is made of.
-fn mark(ops: &[Op], id: Id, needed: &mut [bool]) {
-    for operand in ops[id].operands() {
-        if !needed[operand] {
-            needed[operand] = true;
-            mark(ops, operand, needed);
         }
     }
 }

@@ -24,8 +24,9 @@ pub(crate) fn make(op: &'static str, name: &str, equations: Equations) -> Result
     let mut written = equations.finish(op)?;
     let wrong = |detail: String| Err(Error::argument(op, detail));
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
-    if name.is_empty() || !name.chars().all(plain) {
-        return wrong(format!("the name `{name}`: allowed are a to z, 0 to 9 and _"));
+    if !name.starts_with(|c: char| c.is_ascii_lowercase()) || !name.chars().all(plain) {
+        let allowed = "a to z, and after the first letter 0 to 9 and _";
+        return wrong(format!("the name `{name}`: allowed are {allowed}"));
     }
     if written.states.is_empty() {
         return wrong("there is no state".into());

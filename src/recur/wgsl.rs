@@ -22,7 +22,7 @@ pub(super) fn cell(definition: &Definition) -> String {
     open(&mut text, "advance(c: Parameters, s: State, x: Inputs) -> Step", forward, Spikes::Found);
     let (next, rest) = forward.outputs.split_at(states);
     let (emitted, fires) = rest.split_at(emits);
-    let bits = fires.iter().enumerate().map(|(k, id)| format!("select(0u, {}u, f{id})", 1 << k));
+    let bits = fires.iter().enumerate().map(|(k, id)| format!("select(0u, {}u, is{id})", 1 << k));
     let bits = bits.reduce(|all, bit| format!("{all} | {bit}")).unwrap_or("0u".into());
     close(
         &mut text,
@@ -66,8 +66,15 @@ import package::elementwise::activation::{activate, activate_derivative};
 import package::elementwise::binary::{combine, combine_derivative};
 import package::elementwise::unary::{derivative, evaluate};
 import package::recur::launch::{Emits, Gradient, Inputs, Learned, Parameters, State, Step};
+import package::shared::finite::infinity_of;
 import package::shared::part::{part, through};
 import package::shared::surrogate::surrogate;
+
+// The first where s is 1, the second where it is 0, between them a mix.
+fn choose(s: f32, spiked: f32, silent: f32) -> f32 {
+    let mix = s * spiked + (1.0 - s) * silent;
+    return select(select(mix, spiked, s == 1.0), silent, s == 0.0);
+}
 
 ";
 
@@ -76,9 +83,13 @@ fn open(text: &mut String, head: &str, program: &Program, spikes: Spikes) {
     for (id, op) in program.ops.iter().enumerate() {
         if let (Op::Fire { of, over, strict, .. }, Spikes::Found) = (op, spikes) {
             let sign = if *strict { ">" } else { ">=" };
-            let _ = writeln!(text, "    let f{id} = v{of} {sign} v{over};");
+            let _ = writeln!(text, "    let is{id} = v{of} {sign} v{over};");
         }
-        let _ = writeln!(text, "    let v{id} = {};", value(id, *op, spikes));
+        let value = match op {
+            Op::Choose(s, a, b) if !is_truth(program, *s) => format!("choose(v{s}, v{a}, v{b})"),
+            op => value(id, *op, spikes),
+        };
+        let _ = writeln!(text, "    let v{id} = {value};");
     }
 }
 
@@ -91,8 +102,21 @@ fn array(name: &str, ids: &[usize]) -> String {
     format!("{name}({})", parts.join(", "))
 }
 
+/// A number as a text that is one; limits may be infinite.
 fn number(value: f32) -> String {
+    if value.is_infinite() {
+        return format!("infinity_of(f32({:?}))", value.signum());
+    }
     format!("f32({value:?})")
+}
+
+/// Whether an operation gives 0 or 1 and nothing else.
+fn is_truth(program: &Program, id: usize) -> bool {
+    match program.ops[id] {
+        Op::Fire { .. } | Op::Less(..) => true,
+        Op::Detach(a) => is_truth(program, a),
+        _ => false,
+    }
 }
 
 fn value(id: usize, op: Op, spikes: Spikes) -> String {
@@ -103,7 +127,7 @@ fn value(id: usize, op: Op, spikes: Spikes) -> String {
         Op::Parameter(k) => format!("c[{k}u]"),
         Op::NextGradient(k) => format!("g[{k}u]"),
         Op::EmitGradient(k) => format!("h[{k}u]"),
-        Op::Fire { .. } if spikes == Spikes::Found => format!("select(0.0, 1.0, f{id})"),
+        Op::Fire { .. } if spikes == Spikes::Found => format!("select(0.0, 1.0, is{id})"),
         Op::Fire { number, .. } => format!("f32(extractBits(fired, {number}u, 1u))"),
         Op::Unary(Unary::Affine { scale: -1.0, shift: 0.0 }, a) => format!("-v{a}"),
         Op::Unary(f, a) => {

@@ -79,9 +79,9 @@ impl Fit {
         Self { epochs, patience: None, state: None, best: None }
     }
 
-    /// Ends when so many epochs in a row were not better than the best before them.
+    /// Ends when so many epochs in a row, 1 or more, were not better than the best before them.
     pub fn patience(mut self, epochs: u64) -> Self {
-        self.patience = Some(epochs);
+        self.patience = Some(epochs.max(1));
         self
     }
 
@@ -104,7 +104,8 @@ impl Fit {
     ///
     /// # Errors
     /// Those of the closures, of [`TrainStep::run`], of [`TrainStep::save`] and of [`TrainStep::resume`];
-    /// [`Error::Argument`] for an epoch without batches.
+    /// [`Error::Argument`] for an epoch without batches, and, where the state is saved, for one that ends
+    /// between the [micro-batches](TrainStep::accumulate) of a step.
     #[track_caller]
     pub fn run<O: Optimizer, const N: usize, L: Into<StepLoss>, B>(
         &self,

@@ -52,7 +52,8 @@ const KEPT: usize = 16;
 /// and run again on the inputs of later runs, which are copied to tensors of the step's own. Numbers that
 /// it takes from elsewhere are those of that one run; what changes from run to run must come in as an input.
 /// A tensor that it takes from elsewhere is read anew by each run. It cannot read tensors back. Other
-/// closures, and runs from other places of a program, are recorded apart.
+/// closures, and runs from other places of a program, are recorded apart; functions behind pointers (`fn`,
+/// `dyn`) are told apart by the place alone, and so are those that a closure calls.
 ///
 /// **Memory.** A recorded step holds all that it computes on; the 16 that were used last are kept, or as
 /// many as [`keeps`](Self::keeps) says. However many runs there are, they take no more.

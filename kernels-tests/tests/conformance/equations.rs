@@ -3,7 +3,7 @@
 use super::spikes::{bits, close_sums, terms};
 use kernels_tests::{Random, assert_close, conform, oracle, seeded, subjects};
 use spikegrad::lif::{Lif, Reset, Spikes, Surrogate};
-use spikegrad::neuron::{self, Equations, Neuron};
+use spikegrad::neuron::{self, Equations, Expr, Neuron};
 use spikegrad::tape::gradient_check;
 use spikegrad::{DType, Device, Error, Result, Tape, Tensor, Var};
 
@@ -188,6 +188,60 @@ fn a_neuron_without_spikes() {
         let case = Case::new(define("integrator", integrator), 1, [45, 2, 33]);
         Case { state, learned, ..case }.conform("integrator");
     }
+}
+
+/// A spike may stand anywhere in the list of operations: the 16th and the 32nd are no types.
+#[test]
+fn a_spike_at_every_place() {
+    for before in [11, 12, 13, 27, 28, 29] {
+        let neuron = Neuron::define("placed", |n| {
+            let (x, v) = (n.input("x"), n.state("v", 0.0));
+            let h = (0..before).fold(v + x, |h, _| h.tanh());
+            let s = n.fire(h, Surrogate::Atan(2.0));
+            n.next(v, 0.5 * v + (h - s).abs());
+            n.emit(s);
+        });
+        Case::new(neuron.unwrap(), 1, [9, 2, 3]).conform(&format!("a spike after {before}"));
+    }
+}
+
+#[test]
+fn limits_may_be_infinite() {
+    let neuron = Neuron::define("limits", |n| {
+        let (x, v) = (n.input("x"), n.state("v", 0.0));
+        n.next(v, 0.5 * v + x.clamp(0.1, f32::INFINITY));
+        n.emit(v.clamp(f32::NEG_INFINITY, 0.7));
+        n.emit(x.clamp(f32::NEG_INFINITY, f32::INFINITY));
+    });
+    Case::new(neuron.unwrap(), 1, [9, 2, 3]).conform("infinite limits");
+}
+
+/// Between 0 and 1 a choice mixes.
+#[test]
+fn a_choice_by_any_number_is_the_same_everywhere() {
+    let neuron = Neuron::define("mixes", |n| {
+        let (x, v) = (n.input("x"), n.state("v", 0.0));
+        let gate = x.sigmoid();
+        let both = n.fire(x, Surrogate::Atan(2.0)) * n.fire(v, Surrogate::Atan(2.0));
+        n.next(v, gate.choose(v, x));
+        n.emit(both.choose(v, -x));
+    });
+    Case::new(neuron.unwrap(), 1, [9, 2, 3]).conform("a choice by any number");
+}
+
+/// Long equations need no more stack than short ones.
+#[test]
+fn long_equations_are_no_deep_calls() {
+    let define = || {
+        Neuron::define("long", |n| {
+            let (x, v) = (n.input("x"), n.state("v", 0.0));
+            let h = (0..4000).fold(v + x, |h, _| h.tanh());
+            n.next(v, h);
+            n.emit(h);
+        })
+    };
+    let thread = std::thread::Builder::new().stack_size(256 << 10).spawn(define);
+    assert!(thread.unwrap().join().unwrap().is_ok());
 }
 
 /// Against finite differences: with the surrogate's primitive in the place of the spike, backward is the
@@ -408,6 +462,8 @@ fn wrong_equations_are_errors_that_name_them() {
     refused("none", |_| (), "given out");
     refused("no input", leaky, "a to z");
     refused("", leaky, "a to z");
+    refused("_", leaky, "a to z");
+    refused("2_compartments", leaky, "a to z");
     refused("no_state", |n| n.emit(n.input("x")), "no state");
     let no_next = |n: &Equations| {
         let (x, _) = (n.input("x"), n.state("left", 0.0));
@@ -434,6 +490,28 @@ fn wrong_equations_are_errors_that_name_them() {
         n.emit(x);
     };
     refused("infinite", infinite, "v is NaN");
+    let step = |f: fn(Expr<'_>) -> Expr<'_>| {
+        move |n: &Equations| {
+            let (x, v) = (n.input("x"), n.state("v", 0.0));
+            n.next(v, f(x));
+            n.emit(x);
+        }
+    };
+    refused("crossed", step(|x| x.clamp(1.0, -1.0)), "1 is above -1");
+    refused("no_limit", step(|x| x.clamp(f32::NAN, 1.0)), "a limit is NaN");
+    refused("power", step(|x| x.power(f32::INFINITY)), "an exponent is inf");
+    let constants = |n: &Equations| {
+        let (x, v) = (n.input("x"), n.state("v", 0.0));
+        n.next(v, x.min(-n.constant(1e30) * 1e30));
+        n.emit(x);
+    };
+    refused("constants", constants, "a constant is -inf");
+    let none = |n: &Equations| {
+        let (x, v) = (n.input("x"), n.state("v", 0.0));
+        n.next(v, x / (n.constant(1.0) - 1.0));
+        n.emit(x);
+    };
+    refused("a_zero", none, "division by zero");
     let names = |n: &Equations| {
         let (x, v) = (n.input("x"), n.state("x", 0.0));
         n.next(v, x);
