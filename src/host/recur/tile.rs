@@ -282,20 +282,8 @@ fn apply(op: Op, v: &[Lanes], y: &mut Lanes) {
             RECTANGLE => slopes::<RECTANGLE>(&v[u], &v[alpha], y),
             _ => slopes::<ATAN>(&v[u], &v[alpha], y),
         },
-        Op::Through(g, slope) => zip(
-            &v[g],
-            &v[slope],
-            y,
-            #[inline(always)]
-            |g, s| through(g, s),
-        ),
-        Op::Part(g, state) => zip(
-            &v[g],
-            &v[state],
-            y,
-            #[inline(always)]
-            |g, s| part(g, s),
-        ),
+        Op::Through(g, slope) => zip(&v[g], &v[slope], y, through),
+        Op::Part(g, state) => zip(&v[g], &v[state], y, part),
         rare => function(rare, v, y),
     }
 }
