@@ -15,7 +15,7 @@ use spikegrad::linalg::{Layout, Matmul, MatmulKernel, linear};
 use spikegrad::loss::{
     CrossEntropy, accuracy, cross_entropy, linear_cross_entropy, mse, rate_mse, stable_max,
 };
-use spikegrad::neuron::{Synaptic, SynapticParameters};
+use spikegrad::neuron::{self, Synaptic, SynapticParameters};
 use spikegrad::optim::{
     AdEmaMix, AdamW, Constraint, Dion, Muon, NorMuon, Optimizer, Sgd, Signum, Spam,
 };
@@ -282,7 +282,11 @@ fn neuron_case(device: &Device) -> Result<()> {
     let beta = at.tape.leaf(&elementwise::full(device, [5], 0.7)?);
     let parameters = SynapticParameters { beta: Some(&beta), ..SynapticParameters::default() };
     let neuron = Synaptic::new(0.5, 0.5).threshold(0.4).detach_reset(false);
-    differentiate(&neuron.scan_with(&x, Some(&state), &parameters)?.spikes)
+    differentiate(&neuron.scan_with(&x, Some(&state), &parameters)?.spikes)?;
+    for neuron in neuron::LITERATURE {
+        differentiate(&neuron()?.scan(&[&x])?.emitted[0])?;
+    }
+    Ok(())
 }
 
 fn scan_case(device: &Device) -> Result<()> {

@@ -43,8 +43,9 @@ const OP: &str = "neuron";
 /// those of [`elementwise`](crate::elementwise), with their derivatives. Backward keeps the inputs, the
 /// states before every eighth step and the spikes as bits, and computes the steps between again.
 ///
-/// At most 4 spikes, and 16 parameters and spikes together. Two neurons of the same equations share their
-/// kernels, whatever their numbers; kernels stay for as long as the program runs.
+/// At most 4 spikes, and 16 parameters and spikes together, used or not. Two neurons of the same equations share their
+/// kernels, whatever the numbers of their parameters; kernels stay for as long as the program runs. Compilers of
+/// shaders take seconds for a step of a thousand operations, and minutes for one of several thousand.
 #[derive(Debug, Clone)]
 pub struct Neuron {
     made: Made,

@@ -4,6 +4,11 @@ use super::Neuron;
 use crate::error::Result;
 use crate::lif::Surrogate;
 
+/// All neurons of this file.
+#[doc(hidden)]
+pub const LITERATURE: [fn() -> Result<Neuron>; 6] =
+    [adaptive, exponential, izhikevich, leaky_integrator, quadratic, resonate_and_fire];
+
 /// A leaky integrator, which never fires: `v = beta v + x`. It emits `v`.
 ///
 /// Parameters: `beta` 0.9, what is left after one step.

@@ -182,7 +182,11 @@ pub(crate) struct Program {
 impl Program {
     /// Appends an operation, or finds it.
     pub(crate) fn push(&mut self, op: Op) -> Id {
-        if let Some(found) = self.ops.iter().position(|old| *old == op) {
+        // 0 and -0 are equal, and not the same.
+        let same = |old: &Op| {
+            *old == op && old.constant().map(f32::to_bits) == op.constant().map(f32::to_bits)
+        };
+        if let Some(found) = self.ops.iter().position(same) {
             return found;
         }
         self.ops.push(op);

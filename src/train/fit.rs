@@ -164,7 +164,12 @@ impl Fit {
         model: &dyn Module,
     ) -> Result<Vec<Epoch>> {
         match &self.state {
-            Some(path) if path.exists() => history(&step.resume(path, model)?, path),
+            Some(path) if path.exists() => {
+                // Before anything is changed.
+                let done = history(&Checkpoint::notes(path)?, path)?;
+                step.resume(path, model)?;
+                Ok(done)
+            }
             _ => Ok(Vec::new()),
         }
     }

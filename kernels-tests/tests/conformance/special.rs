@@ -609,6 +609,19 @@ fn masked_tiles_of_classes() {
     }
 }
 
+/// A membrane that is no number does not fire, and stays none.
+#[test]
+fn neurons_of_the_literature() {
+    let mut all = Vec::new();
+    let x = [input(&[11, 12], -0.6, 1.4)];
+    for (i, neuron) in neuron::LITERATURE.into_iter().enumerate() {
+        all.extend(faults(&format!("neuron {i}"), &[f32::NAN], 2e-4, &x, |v| {
+            neuron()?.scan(&[&v[0]])?.state.mul_scalar(1.0)
+        }));
+    }
+    none(&all);
+}
+
 #[test]
 fn leaky_neurons() {
     let mut all = Vec::new();

@@ -8,7 +8,7 @@ use std::cell::Cell;
 use std::collections::{HashMap, HashSet};
 
 /// Tests that together launch all of them.
-const TESTS: [fn(); 39] = [
+const TESTS: [fn(); 40] = [
     super::activations,
     super::functions_of_one_number,
     super::arithmetic_of_two,
@@ -30,6 +30,7 @@ const TESTS: [fn(); 39] = [
     super::linear_layers_fused_with_their_loss,
     super::leaky_neurons,
     super::synaptic_neurons,
+    super::neurons_of_the_literature,
     super::recurrences,
     super::weighted_averages_over_the_past,
     super::attention_sees_what_is_not_finite,
