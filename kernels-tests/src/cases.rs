@@ -284,6 +284,7 @@ fn neuron_case(device: &Device) -> Result<()> {
     let neuron = Synaptic::new(0.5, 0.5).threshold(0.4).detach_reset(false);
     differentiate(&neuron.scan_with(&x, Some(&state), &parameters)?.spikes)?;
     for neuron in neuron::LITERATURE {
+        let x = Leaves::new(device).leaf(&[40, 3, 5])?;
         differentiate(&neuron()?.scan(&[&x])?.emitted[0])?;
     }
     Ok(())

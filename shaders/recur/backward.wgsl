@@ -11,12 +11,9 @@
 // One invocation a column; loads go EVERY steps ahead.
 
 import package::cell::{again, retreat};
-import package::recur::launch::{
-    EVERY, Emits, Inputs, Learned, MARCH, PACKED, Parameters, State, WG, inputs_at, p, parameters_of,
-    word_at
-};
+import package::recur::launch::{EVERY, PACKED, WG, inputs_at, p, parameters_of, word_at};
 import package::shared::index::{Group, group_index};
-import package::sizes::{EMITS, FIRES, INPUTS, LEARNED, PLANES, STATES};
+import package::sizes::{EMITS, FIRES, INPUTS, LEARNED, PARAMETERS, PLANES, STATES};
 
 override LEARN: bool = false;
 override UPSTREAM: u32 = 1u;
@@ -32,14 +29,14 @@ const DENSE: u32 = 2u;
 
 // What goes from step to step, backwards.
 struct Carry {
-    state: State,
-    parameters: Learned,
+    state: array<f32, STATES>,
+    parameters: array<f32, LEARNED>,
 }
 
 // The gradients of what was emitted at i.
-fn above_at(i: u32) -> Emits {
+fn above_at(i: u32) -> array<f32, EMITS> {
     let left_out = select(0u, 1u, PACKED);
-    var all: Emits;
+    var all: array<f32, EMITS>;
     for (var k = 0u; k < EMITS; k++) {
         all[k] = 0.0;
         if k < left_out {
@@ -55,7 +52,7 @@ fn above_at(i: u32) -> Emits {
 
 // The step whose elements stand at i, from the state before it.
 fn walk_one(
-    c: Parameters, last: Carry, i: u32, before: State, fired: u32, inputs: Inputs, above: Emits
+    c: array<f32, PARAMETERS>, last: Carry, i: u32, before: array<f32, STATES>, fired: u32, inputs: array<f32, INPUTS>, above: array<f32, EMITS>
 ) -> Carry {
     let back = retreat(c, before, inputs, fired, last.state, above);
     var gradients = back.x;
@@ -74,10 +71,10 @@ fn walk_one(
 
 // The steps of a chunk of a column from `begin` on, computed again. EVERY divides 8: a chunk lies within
 // a word.
-fn walk_chunk(c: Parameters, column: u32, begin: u32, start: Carry) -> Carry {
+fn walk_chunk(c: array<f32, PARAMETERS>, column: u32, begin: u32, start: Carry) -> Carry {
     let row = p.columns;
     let base = begin * row + column;
-    var states: array<State, 8>;
+    var states: array<array<f32, STATES>, 8>;
     for (var k = 0u; k < STATES; k++) {
         states[0][k] = checkpoints[(begin / EVERY * STATES + k) * row + column];
     }
@@ -87,8 +84,8 @@ fn walk_chunk(c: Parameters, column: u32, begin: u32, start: Carry) -> Carry {
         planes[f] = words[word_at(f, begin, column)] >> (begin % 32u);
     }
     var fired: array<u32, 8>;
-    var inputs: array<Inputs, 8>;
-    var above: array<Emits, 8>;
+    var inputs: array<array<f32, INPUTS>, 8>;
+    var above: array<array<f32, EMITS>, 8>;
     for (var k = 0u; k < EVERY; k++) {
         if begin + k < p.end {
             inputs[k] = inputs_at(base + k * row);
@@ -149,9 +146,6 @@ fn entry(at: Group, @builtin(local_invocation_index) local: u32) {
     var carry = start_of(select(0u, column, live));
     let first = p.first / EVERY;
     for (var chunk = (p.end + EVERY - 1u) / EVERY; chunk > first; chunk--) {
-        if MARCH && chunk * EVERY % 32u == 0u {
-            workgroupBarrier();
-        }
         if live {
             carry = walk_chunk(c, column, (chunk - 1u) * EVERY, carry);
         }

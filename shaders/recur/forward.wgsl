@@ -11,11 +11,9 @@
 // steps ahead; a word is written once.
 
 import package::cell::advance;
-import package::recur::launch::{
-    EVERY, Inputs, MARCH, PACKED, Parameters, State, WG, inputs_at, p, parameters_of, word_at
-};
+import package::recur::launch::{EVERY, MARCH, PACKED, WG, inputs_at, p, parameters_of, word_at};
 import package::shared::index::{Group, group_index};
-import package::sizes::{EMITS, FIRES, PLANES, STATES};
+import package::sizes::{EMITS, FIRES, INPUTS, PARAMETERS, PLANES, STATES};
 
 override OUT: u32 = 1u;
 const DENSE: u32 = 1u;
@@ -29,12 +27,12 @@ const SAVE: u32 = 8u;
 
 // Where a column is: its state, and the spikes since the last whole word.
 struct Place {
-    state: State,
+    state: array<f32, STATES>,
     words: array<u32, PLANES>,
 }
 
 // Step t, whose elements stand at i.
-fn walk_one(c: Parameters, last: Place, t: u32, i: u32, inputs: Inputs) -> Place {
+fn walk_one(c: array<f32, PARAMETERS>, last: Place, t: u32, i: u32, inputs: array<f32, INPUTS>) -> Place {
     let step = advance(c, last.state, inputs);
     if (OUT & DENSE) != 0u {
         let left_out = select(0u, 1u, PACKED);
@@ -53,7 +51,7 @@ fn walk_one(c: Parameters, last: Place, t: u32, i: u32, inputs: Inputs) -> Place
 }
 
 // Saves the state before step t, if it is one of those that are.
-fn checkpoint(column: u32, t: u32, state: State) {
+fn checkpoint(column: u32, t: u32, state: array<f32, STATES>) {
     if (OUT & SAVE) != 0u && t % EVERY == 0u {
         var s = state;
         for (var k = 0u; k < STATES; k++) {
@@ -63,14 +61,14 @@ fn checkpoint(column: u32, t: u32, state: State) {
 }
 
 // Steps begin .. end of a column, which one word of spikes holds.
-fn walk(c: Parameters, column: u32, begin: u32, end: u32, start: State) -> Place {
+fn walk(c: array<f32, PARAMETERS>, column: u32, begin: u32, end: u32, start: array<f32, STATES>) -> Place {
     let row = p.columns;
     var at: Place;
     at.state = start;
     var i = begin * row + column;
     var t = begin;
     for (; t + 8u <= end; t += 8u) {
-        var inputs: array<Inputs, 8>;
+        var inputs: array<array<f32, INPUTS>, 8>;
         for (var k = 0u; k < 8u; k++) {
             inputs[k] = inputs_at(i + k * row);
         }
@@ -91,8 +89,8 @@ fn walk(c: Parameters, column: u32, begin: u32, end: u32, start: State) -> Place
     return at;
 }
 
-fn start_of(column: u32) -> State {
-    var state: State;
+fn start_of(column: u32) -> array<f32, STATES> {
+    var state: array<f32, STATES>;
     for (var k = 0u; k < STATES; k++) {
         state[k] = 0.0;
         if p.resume != 0u {

@@ -4,26 +4,22 @@ import package::recur::forms::form_of;
 import package::shared::forms::{FIXED, SCALAR};
 import package::sizes::{EMITS, INPUTS, LEARNED, PARAMETERS, STATES};
 
-alias Inputs = array<f32, INPUTS>;
-alias State = array<f32, STATES>;
-alias Emits = array<f32, EMITS>;
-// Parameters, and behind them those of the surrogates.
-alias Parameters = array<f32, PARAMETERS>;
-alias Learned = array<f32, LEARNED>;
+// Arrays have no names: DX12's shaders, as naga writes them, cannot have two names of one type.
 
 // What `advance` of a cell gives: the state after the step, what it emits, and which spikes were fired.
 struct Step {
-    state: State,
-    emits: Emits,
+    state: array<f32, STATES>,
+    emits: array<f32, EMITS>,
     fired: u32,
 }
 
+// PARAMETERS are parameters, and behind them those of the surrogates; LEARNED the parameters alone.
 // What `retreat` of a cell gives: the gradients of the inputs, of the state before the step, and of the
 // parameters.
 struct Gradient {
-    x: Inputs,
-    state: State,
-    parameters: Learned,
+    x: array<f32, INPUTS>,
+    state: array<f32, STATES>,
+    parameters: array<f32, LEARNED>,
 }
 
 // Whether what is emitted first are the spikes, given out as bits.
@@ -71,13 +67,13 @@ struct RecurParams {
 @group(1) @binding(0) var<uniform> p: RecurParams;
 
 // Those of a column. The tensors among them stand in `parameters`, one behind the other.
-fn parameters_of(column: u32) -> Parameters {
+fn parameters_of(column: u32) -> array<f32, PARAMETERS> {
     var fixed = array<f32, 16>(
         p.values_0, p.values_1, p.values_2, p.values_3, p.values_4, p.values_5, p.values_6, p.values_7,
         p.values_8, p.values_9, p.values_10, p.values_11, p.values_12, p.values_13, p.values_14,
         p.values_15,
     );
-    var all: Parameters;
+    var all: array<f32, PARAMETERS>;
     var start = 0u;
     for (var k = 0u; k < PARAMETERS; k++) {
         let form = form_of(k);
@@ -92,8 +88,8 @@ fn parameters_of(column: u32) -> Parameters {
 }
 
 // The inputs of a step whose elements stand at i in each of them.
-fn inputs_at(i: u32) -> Inputs {
-    var all: Inputs;
+fn inputs_at(i: u32) -> array<f32, INPUTS> {
+    var all: array<f32, INPUTS>;
     for (var k = 0u; k < INPUTS; k++) {
         all[k] = x[k * p.steps * p.columns + i];
     }

@@ -19,25 +19,28 @@ pub(super) fn cell(definition: &Definition) -> String {
     let Definition { forward, again, backward, inputs, states, parameters, .. } = definition;
     let (states, emits) = (states.len(), definition.emits);
     let mut text = String::from(HEAD);
-    open(&mut text, "advance(c: Parameters, s: State, x: Inputs) -> Step", forward, Spikes::Found);
+    open(&mut text, &format!("advance({LEAVES}) -> Step"), forward, Spikes::Found);
     let (next, rest) = forward.outputs.split_at(states);
     let (emitted, fires) = rest.split_at(emits);
     let bits = fires.iter().enumerate().map(|(k, id)| format!("select(0u, {}u, is{id})", 1 << k));
     let bits = bits.reduce(|all, bit| format!("{all} | {bit}")).unwrap_or("0u".into());
     close(
         &mut text,
-        &format!("Step({}, {}, {bits})", array("State", next), array("Emits", emitted)),
+        &format!("Step({}, {}, {bits})", array("STATES", next), array("EMITS", emitted)),
     );
-    let head = "again(c: Parameters, s: State, x: Inputs, fired: u32) -> State";
+    let head = &format!("again({LEAVES}, fired: u32) -> array<f32, STATES>");
     open(&mut text, head, again, Spikes::Saved);
-    close(&mut text, &array("State", &again.outputs));
-    let head =
-        "retreat(c: Parameters, s: State, x: Inputs, fired: u32, g: State, h: Emits) -> Gradient";
+    close(&mut text, &array("STATES", &again.outputs));
+    let head = &format!("retreat({LEAVES}, fired: u32, {ABOVE}) -> Gradient");
     open(&mut text, head, backward, Spikes::Saved);
     let (gx, rest) = backward.outputs.split_at(inputs.len());
     let (gs, gc) = rest.split_at(states);
-    let gc = if parameters.is_empty() { "Learned(0.0)".into() } else { array("Learned", gc) };
-    close(&mut text, &format!("Gradient({}, {}, {gc})", array("Inputs", gx), array("State", gs)));
+    let gc = if parameters.is_empty() {
+        "array<f32, LEARNED>(0.0)".into()
+    } else {
+        array("LEARNED", gc)
+    };
+    close(&mut text, &format!("Gradient({}, {}, {gc})", array("INPUTS", gx), array("STATES", gs)));
     text
 }
 
@@ -59,16 +62,22 @@ pub(super) fn sizes(definition: &Definition) -> String {
     text
 }
 
+/// What all functions are told, and what backward is told besides: gradients of the states after the step
+/// and of what it emits.
+const LEAVES: &str = "c: array<f32, PARAMETERS>, s: array<f32, STATES>, x: array<f32, INPUTS>";
+const ABOVE: &str = "g: array<f32, STATES>, h: array<f32, EMITS>";
+
 const HEAD: &str = "\
 // A step of a neuron, made of its equations.
 
 import package::elementwise::activation::{activate, activate_derivative};
 import package::elementwise::binary::{combine, combine_derivative};
 import package::elementwise::unary::{derivative, evaluate};
-import package::recur::launch::{Emits, Gradient, Inputs, Learned, Parameters, State, Step};
+import package::recur::launch::{Gradient, Step};
 import package::shared::finite::infinity_of;
 import package::shared::part::{part, through};
 import package::shared::surrogate::surrogate;
+import package::sizes::{EMITS, INPUTS, LEARNED, PARAMETERS, STATES};
 
 // The first where s is 1, the second where it is 0, between them a mix.
 fn choose(s: f32, spiked: f32, silent: f32) -> f32 {
@@ -97,9 +106,9 @@ fn close(text: &mut String, value: &str) {
     let _ = writeln!(text, "    return {value};\n}}\n");
 }
 
-fn array(name: &str, ids: &[usize]) -> String {
+fn array(size: &str, ids: &[usize]) -> String {
     let parts: Vec<String> = ids.iter().map(|id| format!("v{id}")).collect();
-    format!("{name}({})", parts.join(", "))
+    format!("array<f32, {size}>({})", parts.join(", "))
 }
 
 /// A number as a text that is one; limits may be infinite.

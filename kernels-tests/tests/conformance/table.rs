@@ -145,6 +145,12 @@ fn programs_translate_for_every_api() {
             naga::back::hlsl::Writer::new(&mut text, &options, &Default::default())
                 .write(&module, &info, None)
                 .unwrap_or_else(|e| panic!("{label} to HLSL: {e}"));
+            // naga writes the constructor of an array once for each name that its type has.
+            let mut made = HashSet::new();
+            let constructors = text.lines().filter(|l| l.starts_with("ret_Constructarray"));
+            for line in constructors {
+                assert!(made.insert(line), "{label} to HLSL: twice `{line}`");
+            }
         }
     }
 }
