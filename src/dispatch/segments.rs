@@ -44,7 +44,7 @@ mod tests {
     fn segments_are_whole_units_within_every_bound() {
         let cost = StepCost { flops: 10.0, iterations: 4, around: 64 };
         let free = Bounds { flops: f64::INFINITY, iterations: None };
-        assert_eq!(free.segments(100, 32, cost), [0..100]);
+        assert_eq!(free.segments(100, 32, cost), std::slice::from_ref(&(0..100)));
         assert!(free.segments(0, 32, cost).is_empty());
         let loops = Bounds { iterations: Some(64 + 4 * 70), ..free };
         assert_eq!(loops.segments(100, 32, cost), [0..64, 64..100]);
