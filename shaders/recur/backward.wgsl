@@ -10,7 +10,7 @@
 // [STATES + LEARNED, columns], below these the sums over t of the parameters.
 // One invocation a column; loads go EVERY steps ahead.
 
-import package::cell::{again, retreat};
+import package::cell::{add_learned, again, retreat};
 import package::recur::launch::{EVERY, PACKED, WG, inputs_at, p, parameters_of, word_at};
 import package::shared::index::{Group, group_index};
 import package::sizes::{EMITS, FIRES, INPUTS, LEARNED, PARAMETERS, PLANES, STATES};
@@ -61,10 +61,7 @@ fn walk_one(
     }
     var to = Carry(back.state, last.parameters);
     if LEARN {
-        var learned = back.parameters;
-        for (var k = 0u; k < LEARNED; k++) {
-            to.parameters[k] += learned[k];
-        }
+        to.parameters = add_learned(last.parameters, back.parameters);
     }
     return to;
 }

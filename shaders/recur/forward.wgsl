@@ -13,7 +13,7 @@
 import package::cell::advance;
 import package::recur::launch::{EVERY, MARCH, PACKED, WG, inputs_at, p, parameters_of, word_at};
 import package::shared::index::{Group, group_index};
-import package::sizes::{EMITS, FIRES, INPUTS, PARAMETERS, PLANES, STATES};
+import package::sizes::{EMITS, FIRES, INPUTS, PARAMETERS, STATES};
 
 override OUT: u32 = 1u;
 const DENSE: u32 = 1u;
@@ -28,7 +28,7 @@ const SAVE: u32 = 8u;
 // Where a column is: its state, and the spikes since the last whole word.
 struct Place {
     state: array<f32, STATES>,
-    words: array<u32, PLANES>,
+    words: vec4<u32>,
 }
 
 // Step t, whose elements stand at i.
@@ -44,9 +44,8 @@ fn walk_one(c: array<f32, PARAMETERS>, last: Place, t: u32, i: u32, inputs: arra
         }
     }
     var at = Place(step.state, last.words);
-    for (var k = 0u; k < FIRES; k++) {
-        at.words[k] |= extractBits(step.fired, k, 1u) << (t % 32u);
-    }
+    // No element is chosen by a variable: FXC cannot keep such an array from step to step.
+    at.words |= ((vec4(step.fired) >> vec4(0u, 1u, 2u, 3u)) & vec4(1u)) << vec4(t % 32u);
     return at;
 }
 

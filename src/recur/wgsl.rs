@@ -41,7 +41,20 @@ pub(super) fn cell(definition: &Definition) -> String {
         array("LEARNED", gc)
     };
     close(&mut text, &format!("Gradient({}, {}, {gc})", array("INPUTS", gx), array("STATES", gs)));
-    text
+    text + &add_learned(parameters.len().max(1))
+}
+
+/// Sums of parameters' gradients, written out: FXC cannot keep an array from step to step whose elements a
+/// variable chooses.
+fn add_learned(count: usize) -> String {
+    let sums: Vec<String> = (0..count).map(|k| format!("a[{k}u] + b[{k}u]")).collect();
+    format!(
+        "fn add_learned(a: array<f32, LEARNED>, b: array<f32, LEARNED>) -> array<f32, LEARNED> {{
+    return array<f32, LEARNED>({});
+}}
+",
+        sums.join(", ")
+    )
 }
 
 /// The numbers of a cell's extents: the module `package::sizes`.
