@@ -26,8 +26,9 @@ struct Gradient {
 override PACKED: bool = false;
 // Steps between the states that are saved; divides 8.
 override EVERY: u32 = 8u;
-// Lanes of a workgroup wait for each other every 32 steps. A software adapter would take a few lanes
-// through all steps before the next, and lose the caches.
+// Larger workgroups, whose lanes wait for each other every 32 steps forward. A software adapter would take a
+// few lanes through all steps before the next, and lose the caches. (Backward has no barrier: FXC refuses one
+// in its loop.)
 override MARCH: bool = false;
 override WG: u32 = select(128u, 256u, MARCH);
 

@@ -5,7 +5,7 @@ use super::equations::Written;
 use super::expression::{Id, Op, Program};
 
 /// What a neuron does in a step, and what its gradients are.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug)]
 pub(crate) struct Definition {
     pub(crate) name: String,
     pub(crate) inputs: Vec<String>,
@@ -26,27 +26,27 @@ pub(crate) struct Definition {
 
 impl Definition {
     /// Of equations whose [first spike](sort) is the one that is emitted first, if one is.
-    pub(super) fn new(name: &str, written: Written) -> Self {
-        let spikes = first_spike(&written).is_some();
+    pub(super) fn new(name: &str, written: &Written) -> Self {
+        let spikes = first_spike(written).is_some();
         let Written { program, inputs, states, parameters, surrogates, next, emits, .. } = written;
-        let next: Vec<Id> = next.into_iter().flatten().collect();
+        let next: Vec<Id> = next.iter().flatten().copied().collect();
         let codes: Vec<u32> = surrogates.iter().map(|s| s.code()).collect();
         let step = Step {
             ops: &program.ops,
             next: &next,
-            emits: &emits,
+            emits,
             inputs: inputs.len(),
             parameters: parameters.len(),
             surrogates: &codes,
         };
         let backward = adjoint(&step);
         let wanted: Vec<Id> =
-            next.iter().chain(&emits).copied().chain(fires(&program, codes.len())).collect();
+            next.iter().chain(emits).copied().chain(fires(program, codes.len())).collect();
         Self {
             name: name.into(),
-            inputs,
-            states: states.into_iter().map(|(name, _)| name).collect(),
-            parameters: parameters.into_iter().map(|(name, _)| name).collect(),
+            inputs: inputs.clone(),
+            states: states.iter().map(|(name, _)| name.clone()).collect(),
+            parameters: parameters.iter().map(|(name, _)| name.clone()).collect(),
             surrogates: codes,
             emits: emits.len(),
             spikes,

@@ -38,33 +38,35 @@ pub struct Expr<'a> {
 impl Equations {
     /// An input of the step.
     pub fn input(&self, name: &str) -> Expr<'_> {
-        self.written.borrow_mut().name(name);
-        let mut written = self.written.borrow_mut();
-        written.inputs.push(name.into());
-        let op = Op::Input(written.inputs.len() - 1);
-        drop(written);
-        self.push(op)
+        self.told(name, 0.0, |written| {
+            written.inputs.push(name.into());
+            Op::Input(written.inputs.len() - 1)
+        })
     }
 
     /// A state, as it is before the step. It begins as `initial` where a scan is given none.
     pub fn state(&self, name: &str, initial: f32) -> Expr<'_> {
-        let mut written = self.written.borrow_mut();
-        written.name(name);
-        written.finite(name, initial);
-        written.states.push((name.into(), initial));
-        written.next.push(None);
-        let op = Op::State(written.states.len() - 1);
-        drop(written);
-        self.push(op)
+        self.told(name, initial, |written| {
+            written.states.push((name.into(), initial));
+            written.next.push(None);
+            Op::State(written.states.len() - 1)
+        })
     }
 
     /// A parameter: a number, `value` unless a scan is told another, or a tensor.
     pub fn param(&self, name: &str, value: f32) -> Expr<'_> {
+        self.told(name, value, |written| {
+            written.parameters.push((name.into(), value));
+            Op::Parameter(written.parameters.len() - 1)
+        })
+    }
+
+    /// Something that has a name and begins as `value`.
+    fn told(&self, name: &str, value: f32, note: impl FnOnce(&mut Written) -> Op) -> Expr<'_> {
         let mut written = self.written.borrow_mut();
         written.name(name);
         written.finite(name, value);
-        written.parameters.push((name.into(), value));
-        let op = Op::Parameter(written.parameters.len() - 1);
+        let op = note(&mut written);
         drop(written);
         self.push(op)
     }
@@ -169,6 +171,21 @@ impl Equations {
 }
 
 impl Written {
+    /// Whether the equations are the same, whatever the numbers of states, parameters and surrogates.
+    pub(super) fn is_like(&self, other: &Written) -> bool {
+        let names = |all: &[(String, f32)], others: &[(String, f32)]| {
+            all.iter().map(|(name, _)| name).eq(others.iter().map(|(name, _)| name))
+        };
+        let codes = |all: &Written| all.surrogates.iter().map(|s| s.code()).collect::<Vec<_>>();
+        let (ops, others) = (&self.program.ops, &other.program.ops);
+        ops.len() == others.len()
+            && ops.iter().zip(others).all(|(op, other)| op.is(*other))
+            && (&self.next, &self.emits, &self.inputs) == (&other.next, &other.emits, &other.inputs)
+            && names(&self.states, &other.states)
+            && names(&self.parameters, &other.parameters)
+            && codes(self) == codes(other)
+    }
+
     fn fail(&mut self, detail: String) {
         self.wrong.get_or_insert(detail);
     }

@@ -73,6 +73,11 @@ impl Op {
         }
     }
 
+    /// Whether the two are the same: 0 and -0 are equal, and not the same.
+    pub(crate) fn is(self, other: Op) -> bool {
+        self == other && self.constant().map(f32::to_bits) == other.constant().map(f32::to_bits)
+    }
+
     /// Its value, if it is a constant.
     pub(crate) fn constant(self) -> Option<f32> {
         match self {
@@ -173,7 +178,7 @@ pub(crate) fn through<R: Real>(g: R, slope: R) -> R {
 }
 
 /// A list of operations, and which of them are wanted.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Default)]
 pub(crate) struct Program {
     pub(crate) ops: Vec<Op>,
     pub(crate) outputs: Vec<Id>,
@@ -182,11 +187,7 @@ pub(crate) struct Program {
 impl Program {
     /// Appends an operation, or finds it.
     pub(crate) fn push(&mut self, op: Op) -> Id {
-        // 0 and -0 are equal, and not the same.
-        let same = |old: &Op| {
-            *old == op && old.constant().map(f32::to_bits) == op.constant().map(f32::to_bits)
-        };
-        if let Some(found) = self.ops.iter().position(same) {
+        if let Some(found) = self.ops.iter().position(|old| old.is(op)) {
             return found;
         }
         self.ops.push(op);

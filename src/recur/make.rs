@@ -1,6 +1,6 @@
 //! From equations to their driver.
 
-use super::definition::{Definition, sort};
+use super::definition::sort;
 use super::drivers::{Driver, driver};
 use super::equations::Equations;
 use super::kernels::kernels;
@@ -44,5 +44,5 @@ pub(crate) fn make(op: &'static str, name: &str, equations: Equations) -> Result
     let mut values = [0.0; MOST];
     values.iter_mut().zip(parameters.chain(of_surrogates)).for_each(|(to, value)| *to = value);
     let initial = written.states.iter().map(|(_, value)| *value).collect();
-    Ok(Made { driver: driver(Definition::new(name, written), kernels), values, initial })
+    Ok(Made { driver: driver(name, written, kernels), values, initial })
 }

@@ -27,8 +27,8 @@ impl<'a, R: Real> Columns<'a, R> {
         }
     }
 
-    /// Parameter `k` of column `c`.
-    pub(crate) fn at(&self, k: usize, c: usize) -> R {
+    /// The values of parameter `k`: column `c` has number `c % len`.
+    pub(crate) fn values(&self, k: usize) -> &[R] {
         let size = |k: usize| match form(self.forms, k) {
             FIXED => 0,
             EACH => self.neurons,
@@ -36,9 +36,8 @@ impl<'a, R: Real> Columns<'a, R> {
         };
         let start: usize = (0..k).map(size).sum();
         match size(k) {
-            0 => self.fixed[k],
-            1 => self.packed[start],
-            neurons => self.packed[start + c % neurons],
+            0 => &self.fixed[k..k + 1],
+            size => &self.packed[start..start + size],
         }
     }
 
@@ -54,7 +53,11 @@ impl<'a, R: Real> Columns<'a, R> {
 
     /// The parameters of column `c`.
     fn of(&self, c: usize) -> Vec<R> {
-        (0..self.fixed.len()).map(|k| self.at(k, c)).collect()
+        let own = |k: usize| {
+            let values = self.values(k);
+            values[c % values.len()]
+        };
+        (0..self.count()).map(own).collect()
     }
 }
 

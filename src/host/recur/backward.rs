@@ -74,42 +74,84 @@ struct Carry {
     learned: Vec<Lanes>,
 }
 
-/// A block on its way back.
-struct Walk<'a> {
+/// Where a block reads.
+#[derive(Clone, Copy)]
+struct Rows<'a> {
     task: Task<'a>,
-    codes: [&'a Code; 2],
-    own: &'a Own,
-    /// The numbers of both codes.
-    again: Vec<Lanes>,
-    back: Vec<Lanes>,
-    /// The states before each step of a chunk.
-    states: Vec<Vec<Lanes>>,
-    /// The columns of the block, and the first of them.
+    /// Its columns, and the first of them.
     width: usize,
     first: usize,
 }
 
+impl<'a> Rows<'a> {
+    /// The part of row `row` of a matrix that a tile has.
+    #[inline(always)]
+    fn row<T>(&self, matrix: &'a [T], row: usize, at: usize) -> &'a [T] {
+        let start = row * self.task.p.columns as usize + self.first;
+        cut(&matrix[start..start + self.width], at)
+    }
+}
+
+/// A program with the numbers of a tile.
+struct Machine<'a> {
+    code: &'a Code,
+    numbers: Vec<Lanes>,
+}
+
+impl<'a> Machine<'a> {
+    fn new(code: &'a Code, own: &Own) -> Self {
+        let mut numbers = code.numbers();
+        own.tell_all(&mut numbers[code.at.parameters.clone()]);
+        Self { code, numbers }
+    }
+
+    /// Tells it inputs and spikes of step `t`.
+    #[inline(always)]
+    fn tell(&mut self, rows: Rows<'_>, t: usize, at: usize) {
+        let Task { p, x, words, .. } = rows.task;
+        for (k, x_of) in self.numbers[self.code.at.inputs.clone()].iter_mut().enumerate() {
+            fill(x_of, rows.row(x, k * p.steps as usize + t, at));
+        }
+        for (k, fired) in self.numbers[self.code.at.fired.clone()].iter_mut().enumerate() {
+            let start = word_at(k, t, &p) + rows.first;
+            bits(cut(&words[start..start + rows.width], at), t % 32, fired);
+        }
+    }
+
+    #[inline(always)]
+    fn run(&mut self) {
+        self.code.run(&mut self.numbers);
+    }
+}
+
+/// Writes the first numbers of a tile.
+#[inline(always)]
+fn fill(lanes: &mut Lanes, row: &[f32]) {
+    lanes[..row.len()].copy_from_slice(row);
+}
+
+/// A block on its way back.
+struct Walk<'a> {
+    rows: Rows<'a>,
+    own: &'a Own,
+    again: Machine<'a>,
+    back: Machine<'a>,
+    /// The states before each step of a chunk.
+    states: Vec<Vec<Lanes>>,
+}
+
 impl<'a> Walk<'a> {
     fn new(task: Task<'a>, codes: [&'a Code; 2], own: &'a Own, block: &Block<'_>) -> Self {
-        let [mut again, mut back] = codes.map(Code::numbers);
-        own.tell_all(&mut again[codes[0].at.parameters.clone()]);
-        own.tell_all(&mut back[codes[1].at.parameters.clone()]);
-        Self {
-            task,
-            codes,
-            own,
-            again,
-            back,
-            states: vec![vec![ZEROS; task.definition.states.len()]; MOST],
-            width: block.sums[0].len(),
-            first: block.first,
-        }
+        let [again, back] = codes.map(|code| Machine::new(code, own));
+        let states = vec![vec![ZEROS; task.definition.states.len()]; MOST];
+        let rows = Rows { task, width: block.sums[0].len(), first: block.first };
+        Self { rows, own, again, back, states }
     }
 
     /// All steps, from the last to the first: a chunk of all tiles before the one before it.
     fn run(mut self, block: &mut Block<'_>) {
-        let Task { p, every, .. } = self.task;
-        let starts = (0..self.width).step_by(LANES);
+        let Task { p, every, .. } = self.rows.task;
+        let starts = (0..self.rows.width).step_by(LANES);
         let mut carries: Vec<Carry> = starts.map(|at| self.begin(block, at)).collect();
         vectorised(
             #[inline(always)]
@@ -117,12 +159,13 @@ impl<'a> Walk<'a> {
                 for chunk in (p.first as usize / every..(p.end as usize).div_ceil(every)).rev() {
                     let count = every.min(p.end as usize - chunk * every).min(MOST);
                     for (tile, carry) in carries.iter_mut().enumerate() {
-                        let at = tile * LANES;
-                        self.own.tell(tile, &mut self.again[self.codes[0].at.parameters.clone()]);
-                        self.own.tell(tile, &mut self.back[self.codes[1].at.parameters.clone()]);
-                        self.again(chunk, count, at);
+                        for machine in [&mut self.again, &mut self.back] {
+                            let parameters = machine.code.at.parameters.clone();
+                            self.own.tell(tile, &mut machine.numbers[parameters]);
+                        }
+                        self.again(chunk, count, tile * LANES);
                         for k in (0..count).rev() {
-                            self.retreat(carry, block, [chunk * every + k, k], at);
+                            self.retreat(carry, block, [chunk * every + k, k], tile * LANES);
                         }
                     }
                 }
@@ -136,7 +179,7 @@ impl<'a> Walk<'a> {
 
     /// What a tile goes on from: what an earlier launch left, if there is one.
     fn begin(&self, block: &Block<'_>, at: usize) -> Carry {
-        let Task { p, learn, definition, .. } = self.task;
+        let Task { p, learn, definition, .. } = self.rows.task;
         let count = definition.states.len();
         let learned = if learn { definition.parameters.len() } else { 0 };
         let row = |k: usize, is_there: bool| {
@@ -152,49 +195,20 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// The part of row `row` of a matrix that a tile has.
-    #[inline(always)]
-    fn row<T>(&self, matrix: &'a [T], row: usize, at: usize) -> &'a [T] {
-        let start = row * self.task.p.columns as usize + self.first;
-        cut(&matrix[start..start + self.width], at)
-    }
-
-    /// Tells one of the codes the inputs and spikes of step `t`.
-    #[inline(always)]
-    fn tell(&mut self, which: usize, t: usize, at: usize) {
-        let (task, code) = (self.task, self.codes[which]);
-        for (k, place) in code.at.inputs.clone().enumerate() {
-            let row = self.row(task.x, k * task.p.steps as usize + t, at);
-            let numbers = if which == 0 { &mut self.again } else { &mut self.back };
-            numbers[place][..row.len()].copy_from_slice(row);
-        }
-        for (k, place) in code.at.fired.clone().enumerate() {
-            let start = word_at(k, t, &task.p) + self.first;
-            let words = cut(&task.words[start..start + self.width], at);
-            let numbers = if which == 0 { &mut self.again } else { &mut self.back };
-            bits(words, t % 32, &mut numbers[place]);
-        }
-    }
-
     /// The states of a chunk, computed again from the saved ones and the spikes.
     #[inline(always)]
     fn again(&mut self, chunk: usize, count: usize, at: usize) {
-        let (task, code) = (self.task, self.codes[0]);
-        let states = code.at.states.clone();
-        for (k, place) in states.clone().enumerate() {
-            let row = self.row(task.checkpoints, chunk * states.len() + k, at);
-            self.again[place][..row.len()].copy_from_slice(row);
+        let Self { rows, again, states, .. } = self;
+        let (task, of) = (rows.task, again.code.at.states.clone());
+        for (k, state) in states[0].iter_mut().enumerate() {
+            fill(state, rows.row(task.checkpoints, chunk * of.len() + k, at));
         }
-        self.states[0].copy_from_slice(&self.again[states.clone()]);
-        for k in 0..count {
-            if k + 1 < count {
-                self.tell(0, chunk * task.every + k, at);
-                code.run(&mut self.again);
-                // By way of the next step's: one state may become another.
-                for (state, place) in self.states[k + 1].iter_mut().zip(&code.outputs) {
-                    *state = self.again[*place];
-                }
-                self.again[states.clone()].copy_from_slice(&self.states[k + 1]);
+        for k in 0..count - 1 {
+            again.tell(*rows, chunk * task.every + k, at);
+            again.numbers[of.clone()].copy_from_slice(&states[k]);
+            again.run();
+            for (state, place) in states[k + 1].iter_mut().zip(&again.code.outputs) {
+                *state = again.numbers[*place];
             }
         }
     }
@@ -202,31 +216,31 @@ impl<'a> Walk<'a> {
     /// Step `t`, the k-th of its chunk, back.
     #[inline(always)]
     fn retreat(&mut self, carry: &mut Carry, block: &mut Block<'_>, step: [usize; 2], at: usize) {
-        let ([t, k], task, code) = (step, self.task, self.codes[1]);
-        self.back[code.at.next_gradients.clone()].copy_from_slice(&carry.g);
+        let Self { rows, back, states, .. } = self;
+        let ([t, k], task, code) = (step, rows.task, back.code);
         let steps = task.p.steps as usize;
-        self.tell(1, t, at);
-        self.back[code.at.states.clone()].copy_from_slice(&self.states[k]);
-        for (e, place) in code.at.emit_gradients.clone().enumerate() {
+        back.tell(*rows, t, at);
+        back.numbers[code.at.states.clone()].copy_from_slice(&states[k]);
+        back.numbers[code.at.next_gradients.clone()].copy_from_slice(&carry.g);
+        for (e, above) in back.numbers[code.at.emit_gradients.clone()].iter_mut().enumerate() {
             let (from, row) = match e.checked_sub(task.left_out) {
                 None => (task.gs, t),
                 Some(dense) => (task.gy, dense * steps + t),
             };
             if !from.is_empty() {
-                let row = self.row(from, row, at);
-                self.back[place][..row.len()].copy_from_slice(row);
+                fill(above, rows.row(from, row, at));
             }
         }
-        code.run(&mut self.back);
+        back.run();
         let (gx, rest) = code.outputs.split_at(code.at.inputs.len());
         let (gs, parameters) = rest.split_at(code.at.states.len());
         for (i, id) in gx.iter().enumerate() {
-            store(block.gx[i * steps + t], at, &self.back[*id]);
+            store(block.gx[i * steps + t], at, &back.numbers[*id]);
         }
         for (sum, id) in carry.learned.iter_mut().zip(parameters) {
-            sum.iter_mut().zip(&self.back[*id]).for_each(|(sum, g)| *sum += *g);
+            sum.iter_mut().zip(&back.numbers[*id]).for_each(|(sum, g)| *sum += *g);
         }
-        carry.g.iter_mut().zip(gs).for_each(|(g, id)| *g = self.back[*id]);
+        carry.g.iter_mut().zip(gs).for_each(|(g, id)| *g = back.numbers[*id]);
     }
 }
 

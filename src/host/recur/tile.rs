@@ -54,11 +54,10 @@ impl Own {
         let end = if all.vary() { width } else { width.min(1) };
         let tile = |at: usize| {
             let row = |k: usize| {
+                let values = all.values(k);
+                let own = values[(first + at) % values.len()..].iter();
                 let mut row = ZEROS;
-                for (lane, value) in row.iter_mut().enumerate() {
-                    // Beyond the last column stands any.
-                    *value = all.at(k, first + (at + lane).min(width - 1));
-                }
+                row.iter_mut().zip(own.chain(values.iter().cycle())).for_each(|(to, v)| *to = *v);
                 row
             };
             (0..all.count()).map(row).collect()
@@ -180,18 +179,15 @@ impl Code {
     }
 }
 
-#[inline(always)]
-fn map(a: &Lanes, y: &mut Lanes, f: impl Fn(f32) -> f32) {
-    for i in 0..LANES {
-        y[i] = f(a[i]);
-    }
-}
-
-#[inline(always)]
-fn zip(a: &Lanes, b: &Lanes, y: &mut Lanes, f: impl Fn(f32, f32) -> f32) {
-    for i in 0..LANES {
-        y[i] = f(a[i], b[i]);
-    }
+/// A loop over the columns. It is no function of a closure: that would be compiled without vectors.
+macro_rules! lanes {
+    ($y:ident = $value:expr; $($own:ident of $from:expr),+) => {{
+        $(let $own = &$from;)+
+        for (i, y) in $y.iter_mut().enumerate() {
+            $(let $own = $own[i];)+
+            *y = $value;
+        }
+    }};
 }
 
 #[inline(always)]
@@ -203,78 +199,17 @@ fn truth(holds: bool) -> f32 {
 fn apply(op: Op, v: &[Lanes], y: &mut Lanes) {
     match op {
         Op::Fire { of, over, strict: true, .. } => {
-            zip(
-                &v[of],
-                &v[over],
-                y,
-                #[inline(always)]
-                |a, b| truth(a > b),
-            );
+            lanes!(y = truth(a > b); a of v[of], b of v[over])
         }
-        Op::Fire { of, over, .. } => {
-            zip(
-                &v[of],
-                &v[over],
-                y,
-                #[inline(always)]
-                |a, b| truth(a >= b),
-            );
-        }
-        Op::Unary(Unary::Affine { scale, shift }, a) => {
-            map(
-                &v[a],
-                y,
-                #[inline(always)]
-                |x| scale * x + shift,
-            );
-        }
-        Op::Unary(Unary::Square, a) => map(
-            &v[a],
-            y,
-            #[inline(always)]
-            |x| x * x,
-        ),
-        Op::Binary(Binary::Add, a, b) => zip(
-            &v[a],
-            &v[b],
-            y,
-            #[inline(always)]
-            |a, b| a + b,
-        ),
-        Op::Binary(Binary::Sub, a, b) => zip(
-            &v[a],
-            &v[b],
-            y,
-            #[inline(always)]
-            |a, b| a - b,
-        ),
-        Op::Binary(Binary::Mul, a, b) => zip(
-            &v[a],
-            &v[b],
-            y,
-            #[inline(always)]
-            |a, b| a * b,
-        ),
-        Op::Binary(Binary::Div, a, b) => zip(
-            &v[a],
-            &v[b],
-            y,
-            #[inline(always)]
-            |a, b| a / b,
-        ),
-        Op::Less(a, b) => zip(
-            &v[a],
-            &v[b],
-            y,
-            #[inline(always)]
-            |a, b| truth(a < b),
-        ),
-        Op::Choose(s, a, b) => {
-            let (s, a, b) = (&v[s], &v[a], &v[b]);
-            for i in 0..LANES {
-                y[i] = choose(s[i], a[i], b[i]);
-            }
-        }
+        Op::Fire { of, over, .. } => lanes!(y = truth(a >= b); a of v[of], b of v[over]),
+        Op::Unary(Unary::Affine { scale, shift }, a) => lanes!(y = scale * x + shift; x of v[a]),
+        Op::Unary(Unary::Square, a) => lanes!(y = x * x; x of v[a]),
+        Op::Binary(Binary::Add, a, b) => lanes!(y = a + b; a of v[a], b of v[b]),
+        Op::Binary(Binary::Sub, a, b) => lanes!(y = a - b; a of v[a], b of v[b]),
+        Op::Binary(Binary::Mul, a, b) => lanes!(y = a * b; a of v[a], b of v[b]),
+        Op::Binary(Binary::Div, a, b) => lanes!(y = a / b; a of v[a], b of v[b]),
+        Op::Less(a, b) => lanes!(y = truth(a < b); a of v[a], b of v[b]),
+        Op::Choose(s, a, b) => lanes!(y = choose(s, a, b); s of v[s], a of v[a], b of v[b]),
         Op::Surrogate(code, u, alpha) => match code {
             SIGMOID => slopes::<SIGMOID>(&v[u], &v[alpha], y),
             FAST_SIGMOID => slopes::<FAST_SIGMOID>(&v[u], &v[alpha], y),
@@ -282,8 +217,8 @@ fn apply(op: Op, v: &[Lanes], y: &mut Lanes) {
             RECTANGLE => slopes::<RECTANGLE>(&v[u], &v[alpha], y),
             _ => slopes::<ATAN>(&v[u], &v[alpha], y),
         },
-        Op::Through(g, slope) => zip(&v[g], &v[slope], y, through),
-        Op::Part(g, state) => zip(&v[g], &v[state], y, part),
+        Op::Through(g, slope) => lanes!(y = through(g, s); g of v[g], s of v[slope]),
+        Op::Part(g, state) => lanes!(y = part(g, s); g of v[g], s of v[state]),
         rare => function(rare, v, y),
     }
 }
@@ -292,25 +227,20 @@ fn apply(op: Op, v: &[Lanes], y: &mut Lanes) {
 #[inline(always)]
 fn slopes<const CODE: u32>(u: &Lanes, alpha: &Lanes, y: &mut Lanes) {
     let slope = Slope::new(alpha[0]);
-    map(
-        u,
-        y,
-        #[inline(always)]
-        |u| slope.at::<CODE>(u),
-    );
+    lanes!(y = slope.at::<CODE>(u); u of *u);
 }
 
 /// Functions that the library of numbers computes, one by one.
 #[inline(never)]
 fn function(op: Op, v: &[Lanes], y: &mut Lanes) {
     match op {
-        Op::Unary(f, a) => map(&v[a], y, |x| f.apply(x)),
-        Op::UnarySlope(f, a) => map(&v[a], y, |x| f.slope_from(x)),
-        Op::Activation(f, a) => map(&v[a], y, |x| f.apply(x)),
-        Op::ActivationSlope(f, a) => map(&v[a], y, |x| f.slope_from(x)),
-        Op::Binary(f, a, b) => zip(&v[a], &v[b], y, |a, b| f.apply(a, b)),
+        Op::Unary(f, a) => lanes!(y = f.apply(x); x of v[a]),
+        Op::UnarySlope(f, a) => lanes!(y = f.slope_from(x); x of v[a]),
+        Op::Activation(f, a) => lanes!(y = f.apply(x); x of v[a]),
+        Op::ActivationSlope(f, a) => lanes!(y = f.slope_from(x); x of v[a]),
+        Op::Binary(f, a, b) => lanes!(y = f.apply(a, b); a of v[a], b of v[b]),
         Op::BinarySlope(f, side, a, b) => {
-            zip(&v[a], &v[b], y, |a, b| f.derivatives::<f32>(a, b)[side]);
+            lanes!(y = f.derivatives::<f32>(a, b)[side]; a of v[a], b of v[b])
         }
         // What is told stands in its place, and all else is computed in `apply`.
         _ => y.fill(f32::NAN),
