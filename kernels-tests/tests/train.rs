@@ -433,6 +433,33 @@ fn fits_end_early_and_go_on() {
     assert_eq!((second, resumed, told), (epochs, whole, 4));
 }
 
+/// A file of a step has no epochs: the fit that shall go on from it says so, and changes nothing.
+#[test]
+fn a_fit_resumes_from_files_of_fits_alone() {
+    let device = Device::host();
+    let start = |seed: u64| {
+        let mut random = Generator::new(&device, seed).unwrap();
+        let network = network(&mut random).unwrap();
+        let step = TrainStep::new(optimizer(&network).unwrap(), random).unwrap();
+        (network, step)
+    };
+    let file = File::new("step");
+    let (saved, step) = start(1);
+    step.save(&file.0, &saved).unwrap();
+    let (network, mut step) = start(2);
+    let before = bits(&network);
+    let inputs = || batch(&device, 5, 0);
+    let error = Fit::new(1).resumes(&file.0).run(
+        (&mut step, &network),
+        |_| Ok([Ok(inputs())]),
+        |pass, inputs| Ok(loss(&network, pass, inputs)?[0].clone()),
+        || Ok(0.0),
+        |_| {},
+    );
+    assert!(error.unwrap_err().to_string().contains("fit.history"));
+    assert_eq!(bits(&network), before);
+}
+
 /// A label that no class has, in a replay: that run is as if it had not been, alone or in a step of two.
 #[test]
 fn a_replay_that_fails_leaves_the_step_usable() {

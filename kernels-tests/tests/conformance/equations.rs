@@ -430,6 +430,24 @@ fn chunks_are_the_whole_and_numbers_are_not_compiled_in() {
     });
 }
 
+/// What differs in a constant, a zero's sign or a name is another neuron.
+#[test]
+fn other_equations_have_other_kernels() {
+    let made = |constant: f32, name: &str| {
+        let neuron = Neuron::define("constants", |n| {
+            let (x, v, p) = (n.input("x"), n.state("v", 0.0), n.param(name, 0.5));
+            n.next(v, p * v + x.max(n.constant(constant)));
+            n.emit(v);
+        });
+        neuron.unwrap().kernels()[0]
+    };
+    let all = [made(1.0, "p"), made(2.0, "p"), made(0.0, "p"), made(-0.0, "p"), made(1.0, "q")];
+    for (i, kernel) in all.iter().enumerate() {
+        assert!(all[..i].iter().all(|other| !std::ptr::eq(*other, *kernel)), "neuron {i}");
+    }
+    assert!(std::ptr::eq(all[0], made(1.0, "p")));
+}
+
 #[test]
 fn a_captured_scan_replays() {
     let neuron = define("everything", everything);
