@@ -127,7 +127,9 @@ fn root_mean(v: Item, h: Item) -> Item {
     let b = h * scale;
     let root = sqrt(p.beta2 * a * a + p.rest2 * b * b);
     // Zero where both are zero, not 0 / 0.
-    return v + p.rest2 * (b - a) * (b + a) / max(a + root, Item(1e-30)) * back;
+    let next = v + p.rest2 * (b - a) * (b + a) / max(a + root, Item(1e-30)) * back;
+    // Infinite where either is, not the difference of the two.
+    return keep_nans(v, keep_nans(h, select(next, size, size > Item(3.4028234e38))));
 }
 
 @if(SECOND)
@@ -141,8 +143,9 @@ fn direction(i: u32, gradient: Item) -> Item {
     }
     var first = p.beta1 * m[i] + p.rest1 * h;
     var second = root_mean(before, h);
-    @if(MASK) first = first * kept(i);
-    @if(MASK) second = second * kept(i);
+    // Selects, no products: of what rests nothing is left, be it infinite.
+    @if(MASK) first = select(Item(0.0), first, kept(i) > Item(0.5));
+    @if(MASK) second = select(Item(0.0), second, kept(i) > Item(0.5));
     m[i] = first;
     v[i] = second;
     var u = number(CORRECT1) * first;

@@ -68,7 +68,9 @@ fn root_mean(v: f32, h: f32, [beta2, rest2]: [f32; 2]) -> f32 {
     // Zero where both are zero, not 0 / 0.
     let sum = a + root;
     let sum = if sum < 1e-30 { 1e-30 } else { sum };
-    v + rest2 * (b - a) * (b + a) / sum / scale
+    let next = v + rest2 * (b - a) * (b + a) / sum / scale;
+    // Infinite where either is, not the difference of the two.
+    keep_nan(v, keep_nan(h, if size > f32::MAX { size } else { next }))
 }
 
 impl Launch<'_> {

@@ -256,7 +256,8 @@ impl UpdateParams {
             h = limited(h, -most, most);
         }
         m[i] = beta1 * m[i] + rest1 * h;
-        v[i] = keep_nan(h, (beta2.sqrt() * v[i]).hypot(rest2.sqrt() * h));
+        let old = beta2.sqrt() * v[i];
+        v[i] = keep_nan(old, keep_nan(h, old.hypot(rest2.sqrt() * h)));
         let mut u = c1 * m[i];
         if !n.is_empty() {
             n[i] = numbers[5] * n[i] + numbers[6] * h;
